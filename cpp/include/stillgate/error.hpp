@@ -1,0 +1,106 @@
+// Error codes, the error value that every part hands upwards, and Result.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+namespace stillgate {
+
+/// One code per way in which something can go wrong. The name in `name()` is part of the JSON
+/// interface and never changes; docs/errors.md says for each what it means and what to do next.
+enum class Errc {
+  // Wrong input. Nothing was sent anywhere.
+  bad_endpoint,        ///< an endpoint URL that cannot be parsed, or a scheme that is not supported
+  duplicate_endpoint,  ///< the same endpoint twice in one fleet
+  empty_fleet,         ///< a fleet without endpoints
+  bad_command,         ///< a command that cannot be sent safely as one line
+  bad_name,            ///< a frontend's or variable's name that HAProxy could not have
+  bad_number,          ///< a number outside its range, or no number at all
+  bad_option,          ///< an option of ours outside its range
+
+  // Connecting.
+  no_such_socket,      ///< the path of a unix socket does not exist
+  not_a_socket,        ///< the path exists and is no socket
+  socket_denied,       ///< the operating system refuses to open the socket (file permissions)
+  connection_refused,  ///< nobody listens there
+  backlog_full,        ///< the listen queue stayed full (EAGAIN) until the deadline
+  unreachable,         ///< no route to the host, or the network is down
+  name_not_found,      ///< the host name does not resolve
+  connect_timeout,     ///< no connection, or no address, before the deadline
+  file_limit,          ///< this process may open no more files
+  system_error,        ///< any other error of the operating system
+
+  // Talking.
+  no_greeting,        ///< accepted by the kernel, but HAProxy did not answer the prompt in time
+  stats_maxconn,      ///< as no_greeting, and the same HAProxy answers others: `stats maxconn`
+  write_timeout,      ///< the command could not be written in time
+  reply_timeout,      ///< no complete reply in time
+  connection_reset,   ///< the peer reset the connection
+  early_eof,          ///< the peer closed before the reply was complete
+  reply_too_large,    ///< the reply exceeded the cap
+  not_haproxy,        ///< what answered does not speak HAProxy's runtime API
+  master_socket,      ///< a master CLI socket; a worker's stats socket is needed
+  malformed_reply,    ///< a reply that is complete and cannot be understood
+  cancelled,          ///< the caller stopped the work
+
+  // HAProxy said no.
+  permission_denied,  ///< the socket's level does not allow the command
+  no_such_frontend,   ///< HAProxy has no frontend of that name
+  unknown_command,    ///< this HAProxy does not know the command
+  command_failed,     ///< any other refusal, in HAProxy's own words
+
+  // Holding.
+  crash_hazard,      ///< this release crashes when a held frontend is resumed
+  same_haproxy,      ///< two endpoints lead to one HAProxy
+  already_held,      ///< a hold of Stillgate's is in effect on that frontend
+  limit_is_zero,     ///< the limit is 0 already, and no record says what it was before
+  lease_required,    ///< a hold that nothing would end; `--no-lease` accepts that
+  fleet_too_large,   ///< a hold needs all connections open at once, and the file limit forbids it
+  not_held,          ///< resume without a record for that frontend and endpoint
+  limit_mismatch,    ///< the limit that was read back is not the one that was set
+  haproxy_restarted, ///< another process answers than before
+  journal_failed,    ///< the record of the hold could not be written or read
+  rolled_back,       ///< this switch is well, but was released because another one failed
+};
+
+/// The stable name of a code, such as "permission_denied".
+[[nodiscard]] std::string_view name(Errc code) noexcept;
+
+/// All codes, in the order of the enumeration. For documentation and for tests.
+[[nodiscard]] const std::vector<Errc>& all_errors();
+
+/// What went wrong, in our words and, apart from them, in HAProxy's.
+struct Error {
+  Errc code{};
+  std::string message;                 ///< ours: what happened and what to do next
+  std::optional<std::string> haproxy;  ///< HAProxy's own words, where it said something
+  std::optional<std::string> partial;  ///< what of a reply had arrived when it broke off
+  std::string field;                   ///< for wrong input: which field of it
+
+  bool operator==(const Error&) const = default;
+};
+
+/// A value or the Error that stands in its place. Never throws; check before you take.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}    // NOLINT(*-explicit-*)
+  Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(*-explicit-*)
+
+  [[nodiscard]] explicit operator bool() const noexcept { return state_.index() == 0; }
+  [[nodiscard]] T& operator*() & { return std::get<0>(state_); }
+  [[nodiscard]] const T& operator*() const& { return std::get<0>(state_); }
+  [[nodiscard]] T&& operator*() && { return std::get<0>(std::move(state_)); }
+  [[nodiscard]] T* operator->() { return &std::get<0>(state_); }
+  [[nodiscard]] const T* operator->() const { return &std::get<0>(state_); }
+  [[nodiscard]] const Error& error() const { return std::get<1>(state_); }
+
+ private:
+  std::variant<T, Error> state_;
+};
+
+}  // namespace stillgate

@@ -1,0 +1,94 @@
+// The fleet: one command to all endpoints at once, and holds over all of them.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include <stillgate/endpoint.hpp>
+#include <stillgate/error.hpp>
+#include <stillgate/outcome.hpp>
+#include <stillgate/report.hpp>
+
+namespace stillgate {
+
+/// Deadlines and bounds of one fleet. Each deadline is per endpoint and phase.
+struct FleetOptions {
+  std::chrono::milliseconds connect_timeout{2000};   ///< 1 ms to 1 h
+  std::chrono::milliseconds greeting_timeout{2000};  ///< 1 ms to 1 h; HAProxy's first answer
+  std::chrono::milliseconds reply_timeout{5000};     ///< 1 ms to 1 h; from sent to complete reply
+  std::size_t max_reply_bytes{64U << 20U};           ///< 1 kB to 1 GiB, per endpoint
+};
+
+/// How far a running call has come. Written by the call, read by any thread.
+struct Progress {
+  std::atomic<std::size_t> connected{0};
+  std::atomic<std::size_t> answered{0};
+  std::atomic<const char*> phase{"idle"};  ///< a string literal
+};
+
+struct SuspendOptions {
+  bool no_lease{false};       ///< accept that nothing ends the hold if its owner dies
+  bool accept_hazard{false};  ///< overrule the table of hazards
+  std::string owner;          ///< default: user@host
+  std::string reason;
+};
+
+struct ResumeOptions {
+  std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
+  bool accept_hazard{false};
+  std::chrono::milliseconds retry_for{10000};  ///< 0 to 1 h; unreachable endpoints are retried
+};
+
+/// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they
+/// end early with Errc::cancelled within milliseconds after a stop was requested.
+class Fleet {
+ public:
+  /// Errors: empty_fleet, duplicate_endpoint, bad_option.
+  static Result<Fleet> create(std::vector<Endpoint> endpoints, const FleetOptions& options = {});
+
+  Fleet(Fleet&&) noexcept;
+  Fleet& operator=(Fleet&&) noexcept;
+  ~Fleet();
+
+  /// Sends one runtime command to all endpoints at once. The outcomes are in the order of the
+  /// endpoints. `payload` is what follows `<<` in HAProxy's syntax; the `<<` is added here.
+  /// Errors (nothing sent): bad_command.
+  Result<std::vector<Outcome>> execute(const std::string& command,
+                                       const std::optional<std::string>& payload = {},
+                                       std::stop_token stop = {});
+
+  /// Errors (nothing sent): bad_name, bad_option. All else is in the report.
+  Result<Report> check(const std::vector<std::string>& frontends, const SuspendOptions& options = {},
+                       std::stop_token stop = {});
+  /// All or nothing: a failure, and a stop, roll back what was done.
+  Result<Report> suspend(const std::vector<std::string>& frontends,
+                         const SuspendOptions& options = {}, std::stop_token stop = {});
+  /// Releases all it can reach and retries the rest.
+  Result<Report> resume(const std::vector<std::string>& frontends,
+                        const ResumeOptions& options = {}, std::stop_token stop = {});
+
+  [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept;
+  [[nodiscard]] const Progress& progress() const noexcept;
+
+ private:
+  struct State;
+  explicit Fleet(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+/// The folder of the journal: $STILLGATE_STATE_DIR, else $XDG_STATE_HOME/stillgate, else
+/// ~/.local/state/stillgate (root: /var/lib/stillgate).
+[[nodiscard]] std::filesystem::path state_directory();
+
+/// The version of Stillgate, such as "0.1.0".
+[[nodiscard]] const char* version() noexcept;
+
+}  // namespace stillgate

@@ -1,0 +1,28 @@
+// What came of one command at one endpoint: a reply or an error, with its timings.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include <stillgate/error.hpp>
+
+namespace stillgate {
+
+/// Milliseconds on the steady clock since the call began; empty for what was not reached.
+struct Timings {
+  std::optional<double> connected_ms;  ///< the connection stood
+  std::optional<double> sent_ms;       ///< the first byte of the command was handed to the kernel
+  std::optional<double> answered_ms;   ///< the reply was complete
+};
+
+/// Exactly one of `reply` and `error` is set.
+struct Outcome {
+  std::string endpoint;              ///< canonical URL
+  std::optional<std::string> reply;  ///< without the framing and the closing line feeds
+  std::optional<Error> error;
+  Timings timings;
+
+  [[nodiscard]] bool ok() const noexcept { return reply.has_value(); }
+};
+
+}  // namespace stillgate
