@@ -1,13 +1,15 @@
 """Fetches the real HAProxy of four Debian suites into a cache, ready to run beside each other.
 
-    python3 tests/support/fetch_haproxy.py [LABEL...]      labels: 2.2 2.6 3.0 sid; none given means all
+    python3 tests/support/fetch_haproxy.py [LABEL...]      labels: 2.2 2.6 3.0 sid; none: all
 
-The archive is the one this machine's apt already uses, and apt's own downloader, proxies and keys are used to reach it.
-A package list is believed when the archive's signature is good, a package when its SHA256 stands in that list. Each
-suite's binary is given that suite's own loader and libraries, so it runs directly (started through the loader instead,
-master-worker mode could not execute itself again).
+The archive is the one this machine's apt already uses, and apt's own downloader, proxies and keys
+are used to reach it. A package list is believed when the archive's signature is good, a package
+when its SHA256 stands in that list. Each suite's binary is given that suite's own loader and
+libraries, so it runs directly (started through the loader instead, master-worker mode could not
+execute itself again).
 
-With a full cache nothing is downloaded. The cache is .cache/haproxy in the project, or $STILLGATE_HAPROXY_CACHE.
+With a full cache nothing is downloaded. The cache is .cache/haproxy in the project, or
+$STILLGATE_HAPROXY_CACHE.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +35,10 @@ from typing import Optional
 SUITES = {"2.2": "bullseye", "2.6": "bookworm", "3.0": "trixie", "sid": "sid"}
 APT_HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+UNPACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".xz": lzma.decompress,
+    ".gz": gzip.decompress,
+}
 TINY_CONFIG = """\
 defaults
     mode http
@@ -79,13 +85,15 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-# --- the archive -----------------------------------------------------------------------------------------------------
+# --- the archive ----------------------------------------------------------------------
 
 
 def archives() -> list[Archive]:
     wanted = "$(REPO_URI)\t$(RELEASE)\t$(COMPONENT)\t$(SIGNED_BY)"
     found: dict[str, Archive] = {}
-    for line in run("apt-get", "indextargets", "--format", wanted, "Created-By: Packages").splitlines():
+    for line in run(
+        "apt-get", "indextargets", "--format", wanted, "Created-By: Packages"
+    ).splitlines():
         uri, release, component, signed_by = (line.split("\t") + [""] * 4)[:4]
         if component == "main" and uri not in found:
             keyring = signed_by if signed_by.endswith(".gpg") else KEYRING
@@ -98,12 +106,18 @@ def archives() -> list[Archive]:
 def download(files: Iterable[tuple[str, Path]]) -> None:
     arguments: list[str] = []
     for uri, target in files:
-        arguments += [uri, str(target), ""]  # the empty word is apt-helper's place for a checksum; ours is checked later
+        arguments += [
+            uri,
+            str(target),
+            "",
+        ]  # the empty word is apt-helper's place for a checksum; ours is checked later
     run(APT_HELPER, "-q", "-o", "Acquire::Retries=3", "download-file", *arguments)
 
 
 def signed_release(archive: Archive, suite: str, work: Path) -> str:
-    """The archive's signed list of lists; raises CannotFetch where the suite is missing or the signature bad."""
+    """The archive's signed list of lists; raises CannotFetch where the suite is missing or the
+    signature bad.
+    """
     signed, plain = work / "InRelease", work / "Release"
     for old in (signed, plain):
         old.unlink(missing_ok=True)
@@ -114,9 +128,12 @@ def signed_release(archive: Archive, suite: str, work: Path) -> str:
         text=True,
         check=False,
     )
-    # gpgv fails when any one of several signatures is by a key it lacks; like apt, one good signature is enough.
+    # gpgv fails when any one of several signatures is by a key it lacks; like apt, one good
+    # signature is enough.
     if "[GNUPG:] VALIDSIG " not in verdict.stdout or "[GNUPG:] BADSIG " in verdict.stdout:
-        raise CannotFetch(f"no good signature on {suite} of {archive.uri}: {verdict.stderr.strip()}")
+        raise CannotFetch(
+            f"no good signature on {suite} of {archive.uri}: {verdict.stderr.strip()}"
+        )
     return plain.read_text(encoding="utf-8")
 
 
@@ -126,7 +143,7 @@ def sha256(path: Path) -> str:
 
 def package_list(archive: Archive, suite: str, arch: str, work: Path) -> Iterator[Package]:
     release = signed_release(archive, suite, work)
-    for suffix, unpack in ((".xz", lzma.decompress), (".gz", gzip.decompress)):
+    for suffix, unpack in UNPACKERS.items():
         name = f"main/binary-{arch}/Packages{suffix}"
         listed = re.search(rf"^ ([0-9a-f]{{64}}) +\d+ {re.escape(name)}$", release, re.MULTILINE)
         if listed:
@@ -180,7 +197,7 @@ def packages_of(suite: str, work: Path) -> dict[str, Package]:
 
 
 def closure(known: dict[str, Package]) -> list[Package]:
-    """HAProxy and the libraries it needs; what only the system's own packaging needs is left out."""
+    """HAProxy and the libraries it needs, without what only the packaging system needs."""
     provided: dict[str, str] = {}
     for package in known.values():
         for name in re.findall(r"[a-z0-9][a-z0-9.+-]+(?= |,|$)", package.get("Provides", "")):
@@ -203,7 +220,7 @@ def closure(known: dict[str, Package]) -> list[Package]:
     return list(chosen.values())
 
 
-# --- the binary ------------------------------------------------------------------------------------------------------
+# --- the binary -----------------------------------------------------------------------
 
 
 def find_loader(root: Path, interpreter: str) -> Path:
@@ -266,7 +283,7 @@ def fetch(label: str, cache: Path) -> dict[str, str]:
     }
 
 
-# --- the cache -------------------------------------------------------------------------------------------------------
+# --- the cache ------------------------------------------------------------------------
 
 
 def read_versions(cache: Path) -> dict[str, dict[str, str]]:
@@ -284,7 +301,9 @@ def write_versions(cache: Path, versions: dict[str, dict[str, str]]) -> None:
 
 
 def usable(entry: Optional[dict[str, str]], cache: Path) -> bool:
-    """Whether the entry's binary lies in this cache and runs: a cache that was moved or half deleted is no cache."""
+    """Whether the entry's binary lies in this cache and runs: a cache that was moved or half
+    deleted is no cache.
+    """
     if entry is None or cache not in Path(entry["path"]).parents:
         return False
     try:
@@ -301,7 +320,9 @@ def only_one_at_a_time(cache: Path) -> Iterator[None]:
 
 
 def ensure(labels: Iterable[str] = tuple(SUITES)) -> dict[str, dict[str, str]]:
-    """The cached entries of these labels, fetched where missing; raises CannotFetch at the first that cannot be had."""
+    """The cached entries of these labels, fetched where missing; raises CannotFetch at the first
+    that cannot be had.
+    """
     wanted = list(labels)
     cache = cache_folder()
     cache.mkdir(parents=True, exist_ok=True)

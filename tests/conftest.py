@@ -1,0 +1,131 @@
+"""Fixtures of all Python tests: real HAProxies of four versions, a real application, load.
+
+    def test_something(haproxy_version, haproxy, app, load):        runs once per version
+        proxy = haproxy(haproxy_version, servers=[app.port])        also: haproxy("3.0", ...)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from typing import Any, Optional, Union
+
+import pytest
+
+from support.app import App
+from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
+from support.haproxy import HAProxy
+from support.load import Load
+
+STARTED = pytest.StashKey[list[HAProxy]]()
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A real HAProxy to run; where it cannot be had, `missing` is the reason."""
+
+    label: str
+    version: str
+    path: str
+    missing: Optional[str] = None
+
+    @property
+    def release(self) -> tuple[int, ...]:
+        return tuple(int(part) for part in self.version.split("-")[0].split(".")[:2])
+
+
+Start = Callable[..., HAProxy]
+
+
+def pytest_report_header() -> str:
+    versions = read_versions(cache_folder())
+    known = [f"{label}: {versions[label]['version']}" for label in SUITES if label in versions]
+    return "HAProxy " + (", ".join(known) or "not in the cache, fetched when a test needs it")
+
+
+@pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for proxy in item.stash.get(STARTED, []):
+            title = f"HAProxy {proxy.binary}, {'alive' if proxy.alive() else 'ended'}"
+            report.sections.append((title, proxy.log() or "(printed nothing)"))
+
+
+@pytest.fixture(scope="session")
+def haproxy_binaries() -> dict[str, Binary]:
+    """All four by label. One that cannot be had is an error in CI; elsewhere the tests that need it
+    are skipped.
+    """
+    found = {}
+    for label in SUITES:
+        try:
+            entry = ensure([label])[label]
+            found[label] = Binary(label, entry["version"], entry["path"])
+        except CannotFetch as error:
+            if os.environ.get("CI") == "true":
+                raise
+            found[label] = Binary(label, "", "", str(error))
+    return found
+
+
+def _there(binary: Binary) -> Binary:
+    if binary.missing:
+        pytest.skip(f"HAProxy {binary.label}: {binary.missing}")
+    return binary
+
+
+@pytest.fixture(params=list(SUITES))
+def haproxy_version(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary]) -> Binary:
+    return _there(haproxy_binaries[request.param])
+
+
+@pytest.fixture
+def haproxy(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary]) -> Iterator[Start]:
+    """Starts HAProxies, by label or binary, with HAProxy's own options; ends them all, and none
+    may have ended by itself.
+
+    A test in which one may crash says so: `proxy.may_end = True`.
+    """
+    started: list[HAProxy] = []
+    request.node.stash[STARTED] = started
+
+    def start(which: Union[str, Binary], **options: Any) -> HAProxy:
+        binary = _there(which if isinstance(which, Binary) else haproxy_binaries[which])
+        started.append(HAProxy(binary.path, **options))
+        return started[-1]
+
+    yield start
+    ended = [proxy for proxy in started if not proxy.alive() and not proxy.may_end]
+    for proxy in started:
+        proxy.stop()
+    left = [pid for proxy in started for pid in proxy.left_running()]
+    logs = "\n".join(proxy.log() for proxy in ended)
+    for proxy in started:
+        proxy.close()
+    assert not ended, f"{len(ended)} HAProxy ended by itself\n{logs}"
+    assert not left, f"processes left running: {left}"
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    with App() as application:
+        yield application
+
+
+@pytest.fixture
+def load() -> Iterator[Callable[..., Load]]:
+    """Starts load: load(port, rate=200, seconds=None) as Load's own options; what a test did not
+    stop is killed.
+    """
+    started: list[Load] = []
+
+    def start(port: int, **options: Any) -> Load:
+        started.append(Load(port, **options).start())
+        return started[-1]
+
+    yield start
+    for generator in started:
+        generator.kill()

@@ -1,0 +1,128 @@
+"""A small real HTTP application, in a process of its own, that remembers when each request reached
+it.
+
+A request's id is its X-Request-Id, its arrival the moment its head was complete, on
+CLOCK_MONOTONIC, which all processes of one machine share. `/?ms=200` is answered after 200 ms.
+`/_records` gives the records and is not itself recorded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import json
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Optional
+
+# --- the process ----------------------------------------------------------------------
+
+_arrivals: list[tuple[str, float]] = []
+
+
+async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while True:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            arrived = time.monotonic()
+            length = re.search(r"(?im)^content-length: *(\d+)", head)
+            if length:
+                await reader.readexactly(int(length.group(1)))
+            target = head.split(" ", 2)[1]
+            if target == "/_records":
+                body = json.dumps(_arrivals).encode()
+            else:
+                named = re.search(r"(?im)^x-request-id: *(\S+)", head)
+                _arrivals.append((named.group(1) if named else "", arrived))
+                delay = re.search(r"[?&]ms=(\d+)", target)
+                if delay:
+                    await asyncio.sleep(int(delay.group(1)) / 1000)
+                body = b"done\n"
+            closing = re.search(r"(?im)^connection: *close", head) is not None
+            answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
+            answer += "Connection: close\r\n\r\n" if closing else "\r\n"
+            writer.write(answer.encode() + body)
+            await writer.drain()
+            if closing:
+                return
+    except (asyncio.IncompleteReadError, ConnectionError):
+        pass
+    finally:
+        writer.close()
+
+
+async def _serve() -> None:
+    server = await asyncio.start_server(_converse, "127.0.0.1", 0, backlog=4096)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    # The test holds our stdin: when it is gone, so are we.
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+
+
+# --- what a test holds ----------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One request that reached the application."""
+
+    id: str
+    at: float
+
+
+class App:
+    """Runs from construction to stop(); `port` is on 127.0.0.1."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self._process.stdout is not None
+        first = self._process.stdout.readline()
+        if not first:
+            raise RuntimeError(f"the application ended with status {self._process.wait()}")
+        self.port = int(first)
+
+    def arrivals(self) -> list[Arrival]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request("GET", "/_records")
+            records = json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+        return [Arrival(name, at) for name, at in records]
+
+    def arrived_between(self, start: float, end: float) -> list[Arrival]:
+        return [arrival for arrival in self.arrivals() if start <= arrival.at <= end]
+
+    def stop(self) -> None:
+        """Safe to call again."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def __enter__(self) -> App:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve())
