@@ -63,6 +63,7 @@ enum class Errc {
   not_held,          ///< resume without a record for that frontend and endpoint
   limit_mismatch,    ///< the limit that was read back is not the one that was set
   haproxy_restarted, ///< another process answers than before
+  haproxy_stopping,  ///< an old worker of a reload, or an HAProxy that is being stopped
   journal_failed,    ///< the record of the hold could not be written or read
   rolled_back,       ///< this switch is well, but was released because another one failed
 };

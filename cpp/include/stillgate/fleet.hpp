@@ -1,9 +1,7 @@
 // The fleet: one command to all endpoints at once, and holds over all of them.
 #pragma once
 
-#include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -14,25 +12,11 @@
 
 #include <stillgate/endpoint.hpp>
 #include <stillgate/error.hpp>
+#include <stillgate/options.hpp>
 #include <stillgate/outcome.hpp>
 #include <stillgate/report.hpp>
 
 namespace stillgate {
-
-/// Deadlines and bounds of one fleet. Each deadline is per endpoint and phase.
-struct FleetOptions {
-  std::chrono::milliseconds connect_timeout{2000};   ///< 1 ms to 1 h
-  std::chrono::milliseconds greeting_timeout{2000};  ///< 1 ms to 1 h; HAProxy's first answer
-  std::chrono::milliseconds reply_timeout{5000};     ///< 1 ms to 1 h; from sent to complete reply
-  std::size_t max_reply_bytes{64U << 20U};           ///< 1 kB to 1 GiB, per endpoint
-};
-
-/// How far a running call has come. Written by the call, read by any thread.
-struct Progress {
-  std::atomic<std::size_t> connected{0};
-  std::atomic<std::size_t> answered{0};
-  std::atomic<const char*> phase{"idle"};  ///< a string literal
-};
 
 struct SuspendOptions {
   bool no_lease{false};       ///< accept that nothing ends the hold if its owner dies

@@ -1,0 +1,28 @@
+// What the files of the bindings share.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include <stillgate/error.hpp>
+
+namespace stillgate::bindings {
+
+void export_errors(pybind11::module_& module);
+void export_outcome(pybind11::module_& module);
+void export_report(pybind11::module_& module);
+void export_texts(pybind11::module_& module);
+void export_fleet(pybind11::module_& module);
+
+/// Raises the exception that set_input_error() named. Needs the GIL.
+[[noreturn]] void raise_input_error(const Error& error);
+
+/// HAProxy's bytes as text; what is no UTF-8 becomes U+FFFD. Needs the GIL.
+pybind11::str to_text(const std::string& bytes);
+
+template <class T>
+T take(Result<T> result) {
+  if (!result) raise_input_error(result.error());
+  return *std::move(result);
+}
+
+}  // namespace stillgate::bindings

@@ -1,0 +1,169 @@
+// The fleet: calls run on a thread of the engine's own, while this one looks for signals.
+#include "exports.hpp"
+
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include <pybind11/stl.h>
+
+#include <stillgate/fleet.hpp>
+
+namespace py = pybind11;
+
+namespace stillgate::bindings {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Ctrl-C must raise within 100 ms.
+constexpr milliseconds slice{25};
+
+[[noreturn]] void bad_option(const std::string& field, const std::string& why) {
+  raise_input_error({Errc::bad_option, field + ": " + why, {}, {}, field});
+}
+
+/// Seconds of Python to milliseconds; the range itself is checked behind the border.
+milliseconds to_milliseconds(double seconds, const char* field) {
+  constexpr double largest = 1e9;
+  if (!std::isfinite(seconds) || std::abs(seconds) > largest) {
+    bad_option(field, "must be a finite number of seconds");
+  }
+  const double rounded = std::ceil(seconds * 1000.0);
+  return milliseconds(static_cast<milliseconds::rep>(rounded));
+}
+
+/// Runs `call(stop_token)` on a thread of its own, without the GIL. A signal whose Python handler
+/// raises (Ctrl-C) stops the call and waits for its orderly end (a suspend rolls back). If the
+/// call had come to its end just before, `undo` takes its result back; then the handler's
+/// exception goes on its way.
+template <class Call, class Undo>
+auto run_interruptibly(const Call& call, const Undo& undo) {
+  using Value = decltype(call(std::stop_token()));
+  std::optional<Value> value;
+  std::optional<py::error_already_set> raised;
+  {
+    const py::gil_scoped_release released;
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool done = false;
+    std::jthread engine([&](const std::stop_token& stop) {
+      auto result = call(stop);
+      const std::scoped_lock lock(mutex);
+      value.emplace(std::move(result));
+      done = true;
+      changed.notify_one();
+    });
+    std::unique_lock lock(mutex);
+    while (!changed.wait_for(lock, slice, [&done] { return done; })) {
+      lock.unlock();
+      {
+        const py::gil_scoped_acquire acquired;
+        if (PyErr_CheckSignals() != 0) raised.emplace();
+      }
+      if (raised) {
+        engine.request_stop();
+        engine.join();
+        undo(*value);
+        break;
+      }
+      lock.lock();
+    }
+  }
+  if (raised) throw py::error_already_set(*raised);
+  return *std::move(value);
+}
+
+template <class Call>
+auto run_interruptibly(const Call& call) {
+  return run_interruptibly(call, [](const auto& /*result*/) {});
+}
+
+std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
+  std::vector<Endpoint> endpoints;
+  endpoints.reserve(urls.size());
+  for (const std::string& url : urls) endpoints.push_back(take(Endpoint::parse(url)));
+  return endpoints;
+}
+
+Fleet make_fleet(const std::vector<std::string>& urls, double connect_timeout,
+                 double greeting_timeout, double reply_timeout, std::size_t max_reply_bytes) {
+  FleetOptions options;
+  options.connect_timeout = to_milliseconds(connect_timeout, "connect_timeout");
+  options.greeting_timeout = to_milliseconds(greeting_timeout, "greeting_timeout");
+  options.reply_timeout = to_milliseconds(reply_timeout, "reply_timeout");
+  options.max_reply_bytes = max_reply_bytes;
+  return take(Fleet::create(parse_all(urls), options));
+}
+
+std::vector<Outcome> execute(Fleet& fleet, const std::string& command,
+                             const std::optional<std::string>& payload) {
+  return take(run_interruptibly(
+      [&](const std::stop_token& stop) { return fleet.execute(command, payload, stop); }));
+}
+
+Report check(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease,
+             bool accept_hazard) {
+  const SuspendOptions options{no_lease, accept_hazard, {}, {}};
+  return take(run_interruptibly(
+      [&](const std::stop_token& stop) { return fleet.check(frontends, options, stop); }));
+}
+
+Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease,
+               bool accept_hazard, const std::string& owner, const std::string& reason) {
+  const SuspendOptions options{no_lease, accept_hazard, owner, reason};
+  return take(run_interruptibly(
+      [&](const std::stop_token& stop) { return fleet.suspend(frontends, options, stop); },
+      [&](const Result<Report>& report) {
+        // The caller gets an exception in place of this report, and would never know of the hold.
+        if (report && report->ok()) (void)fleet.resume(frontends);
+      }));
+}
+
+Report resume(Fleet& fleet, const std::vector<std::string>& frontends,
+              std::optional<std::int64_t> limit, bool accept_hazard, double retry_for) {
+  const ResumeOptions options{limit, accept_hazard, to_milliseconds(retry_for, "retry_for")};
+  return take(run_interruptibly(
+      [&](const std::stop_token& stop) { return fleet.resume(frontends, options, stop); }));
+}
+
+}  // namespace
+
+void export_fleet(py::module_& module) {
+  const FleetOptions defaults;
+  const auto seconds = [](milliseconds time) {
+    return std::chrono::duration<double>(time).count();
+  };
+  py::class_<Fleet>(module, "Fleet")
+      .def(py::init(&make_fleet), py::arg("endpoints"), py::kw_only(),
+           py::arg("connect_timeout") = seconds(defaults.connect_timeout),
+           py::arg("greeting_timeout") = seconds(defaults.greeting_timeout),
+           py::arg("reply_timeout") = seconds(defaults.reply_timeout),
+           py::arg("max_reply_bytes") = defaults.max_reply_bytes)
+      .def_property_readonly("endpoints",
+                             [](const Fleet& fleet) {
+                               std::vector<std::string> urls;
+                               for (const auto& one : fleet.endpoints()) urls.push_back(one.url());
+                               return urls;
+                             })
+      .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
+      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("no_lease") = false,
+           py::arg("accept_hazard") = false)
+      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("no_lease") = false,
+           py::arg("accept_hazard") = false, py::arg("owner") = "", py::arg("reason") = "")
+      .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("limit") = py::none(),
+           py::arg("accept_hazard") = false, py::arg("retry_for") = 10.0)
+      .def("progress", [](const Fleet& fleet) {
+        const Progress& now = fleet.progress();
+        return py::make_tuple(now.phase.load(), now.connected.load(), now.answered.load());
+      });
+}
+
+}  // namespace stillgate::bindings

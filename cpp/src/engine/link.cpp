@@ -1,0 +1,159 @@
+// Running one exchange over one transport.
+#include "link.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace stillgate::engine {
+
+using runtime_api::Waiting;
+namespace action = runtime_api::action;
+namespace event = runtime_api::event;
+
+Link::Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
+           Clock::time_point epoch, LinkObserver& observer)
+    : endpoint_(endpoint),
+      shared_(shared),
+      options_(options),
+      epoch_(epoch),
+      observer_(observer) {}
+
+void Link::begin(const std::vector<runtime_api::Command>& commands, runtime_api::Closing closing,
+                 bool barrier) {
+  answer_ = {};
+  timings_ = {};
+  watched_ = Waiting::nothing;
+  // HAProxy closes an idle connection after its `stats timeout`: a kept one is looked at first,
+  // so that no command is lost in a connection that is gone already.
+  const bool kept = transport_ != nullptr && transport_->idle();
+  if (!kept) close();
+  exchange_.emplace(commands, closing, barrier, !kept, options_.max_reply_bytes);
+  if (kept) {
+    on_connected();
+    return;
+  }
+  transport_ = transport::make_transport(shared_, endpoint_, *this);
+  watch();
+  transport_->connect();
+}
+
+void Link::release() { resume(event::Released{}); }
+
+void Link::fail(const Error& error) { resume(event::Failed{error}); }
+
+void Link::expire(Clock::time_point now) {
+  if (deadline_ && *deadline_ <= now) fail(overdue());
+}
+
+std::optional<int> Link::peer_pid() const {
+  return transport_ ? transport_->peer_pid() : std::nullopt;
+}
+
+void Link::close() {
+  if (transport_) transport_->close();
+  transport_.reset();
+}
+
+void Link::on_connected() {
+  timings_.connected_ms = elapsed_ms();
+  observer_.on_link_connected();
+  resume(event::Connected{});
+}
+
+void Link::on_bytes(std::string_view bytes) { resume(event::Bytes{bytes}); }
+
+void Link::on_end_of_stream() { resume(event::EndOfStream{}); }
+
+void Link::on_failed(Error error) { resume(event::Failed{std::move(error)}); }
+
+void Link::resume(const runtime_api::Event& event) {
+  if (exchange_) apply(exchange_->resume(event));
+}
+
+void Link::apply(runtime_api::Action next) {
+  if (std::holds_alternative<action::Finished>(next)) {
+    finish();
+    return;
+  }
+  watch();
+  if (auto* write = std::get_if<action::Write>(&next)) {
+    if (exchange_->answer().sent) timings_.sent_ms = elapsed_ms();
+    transport_->write(std::move(write->bytes));
+    // The write itself may have failed, and with it the exchange be over.
+    if (exchange_) transport_->read();
+  } else if (std::holds_alternative<action::Read>(next)) {
+    transport_->read();
+  } else {
+    observer_.on_link_at_barrier();
+  }
+}
+
+void Link::finish() {
+  timings_.answered_ms = exchange_->answer().error ? std::nullopt : std::optional(elapsed_ms());
+  answer_ = std::move(exchange_->answer());
+  answer_.timings = timings_;
+  const bool keep = exchange_->reusable();
+  exchange_.reset();
+  deadline_.reset();
+  if (!keep && transport_) transport_->close();
+  observer_.on_link_finished(*this);
+}
+
+void Link::watch() {
+  const Waiting now = exchange_->waiting();
+  if (now == watched_) return;
+  watched_ = now;
+  deadline_.reset();
+  switch (now) {
+    case Waiting::connection:
+      deadline_ = Clock::now() + options_.connect_timeout;
+      break;
+    case Waiting::greeting:
+      deadline_ = Clock::now() + options_.greeting_timeout;
+      break;
+    case Waiting::reply:
+      deadline_ = Clock::now() + options_.reply_timeout;
+      break;
+    case Waiting::barrier:
+    case Waiting::nothing:
+      return;
+  }
+  observer_.on_link_deadline(*deadline_);
+}
+
+Error Link::overdue() const {
+  const auto make = [](Errc code, std::string message) {
+    return Error{code, std::move(message), {}, {}, {}};
+  };
+  if (watched_ == Waiting::connection) {
+    if (transport_->queue_full()) {
+      return make(Errc::backlog_full,
+                  fmt::format("the socket's listen queue stayed full for {} ms; HAProxy's 'stats "
+                              "maxconn' (10 by default) bounds it, other clients may be holding "
+                              "it",
+                              options_.connect_timeout.count()));
+    }
+    return make(Errc::connect_timeout,
+                fmt::format("no connection within {} ms", options_.connect_timeout.count()));
+  }
+  if (transport_->has_unsent()) {
+    return make(Errc::write_timeout, "the peer took nothing any more before the deadline");
+  }
+  if (watched_ == Waiting::greeting) {
+    return make(Errc::no_greeting,
+                fmt::format("connected, but no word of HAProxy within {} ms; it hangs, or its "
+                            "'stats maxconn' (10 by default, over all its stats sockets) is used "
+                            "up by other clients",
+                            options_.greeting_timeout.count()));
+  }
+  return make(Errc::reply_timeout,
+              fmt::format("no complete reply within {} ms; whether the command ran is not known",
+                          options_.reply_timeout.count()));
+}
+
+double Link::elapsed_ms() const {
+  return std::chrono::duration<double, std::milli>(Clock::now() - epoch_).count();
+}
+
+}  // namespace stillgate::engine

@@ -1,0 +1,83 @@
+// One endpoint's connection: runs exchanges over a transport and knows their deadlines.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <stillgate/endpoint.hpp>
+#include <stillgate/options.hpp>
+
+#include "../runtime_api/batch.hpp"
+#include "../runtime_api/exchange.hpp"
+#include "../transport/transport.hpp"
+
+namespace stillgate::engine {
+
+using Clock = std::chrono::steady_clock;
+
+class Link;
+
+/// What a link tells its session; all on the session's thread.
+class LinkObserver {
+ public:
+  LinkObserver() = default;
+  LinkObserver(const LinkObserver&) = delete;
+  LinkObserver& operator=(const LinkObserver&) = delete;
+  virtual ~LinkObserver() = default;
+
+  virtual void on_link_connected() = 0;
+  virtual void on_link_at_barrier() = 0;
+  virtual void on_link_finished(Link& link) = 0;
+  virtual void on_link_deadline(Clock::time_point deadline) = 0;
+};
+
+class Link final : public transport::Listener {
+ public:
+  Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
+       Clock::time_point epoch, LinkObserver& observer);
+
+  /// Starts an exchange, on the kept connection where there is a good one. `commands` must
+  /// outlive it. Ends in on_link_finished.
+  void begin(const std::vector<runtime_api::Command>& commands, runtime_api::Closing closing,
+             bool barrier);
+  void release();
+  void fail(const Error& error);
+  /// Fails with the code of what was waited for, if that was due by `now`.
+  void expire(Clock::time_point now);
+
+  [[nodiscard]] bool active() const noexcept { return exchange_.has_value(); }
+  [[nodiscard]] std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
+  [[nodiscard]] runtime_api::Answer& answer() noexcept { return answer_; }
+  [[nodiscard]] std::optional<int> peer_pid() const;
+  void close();
+
+ private:
+  void on_connected() override;
+  void on_bytes(std::string_view bytes) override;
+  void on_end_of_stream() override;
+  void on_failed(Error error) override;
+
+  void resume(const runtime_api::Event& event);
+  void apply(runtime_api::Action action);
+  void finish();
+  void watch();
+  [[nodiscard]] Error overdue() const;
+  [[nodiscard]] double elapsed_ms() const;
+
+  const Endpoint& endpoint_;
+  transport::Shared& shared_;
+  const FleetOptions& options_;
+  Clock::time_point epoch_;
+  LinkObserver& observer_;
+  std::shared_ptr<transport::Transport> transport_;
+  std::optional<runtime_api::Exchange> exchange_;
+  runtime_api::Waiting watched_{runtime_api::Waiting::nothing};
+  std::optional<Clock::time_point> deadline_;
+  Timings timings_;
+  runtime_api::Answer answer_;
+};
+
+}  // namespace stillgate::engine

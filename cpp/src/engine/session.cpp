@@ -1,0 +1,200 @@
+// Running a batch: starting links, the barrier, deadlines, cancellation.
+#include "session.hpp"
+
+#include <functional>
+#include <set>
+
+#include <boost/asio/post.hpp>
+
+#include "file_limit.hpp"
+
+namespace stillgate::engine {
+
+using runtime_api::Answer;
+using runtime_api::Batch;
+using runtime_api::Closing;
+
+namespace {
+
+Error stopped() { return {Errc::cancelled, "stopped by the caller", {}, {}, {}}; }
+
+}  // namespace
+
+Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
+                 Progress& progress)
+    : endpoints_(endpoints),
+      progress_(progress),
+      // 1: one thread runs it; others may post to it, which the stop does.
+      io_(1),
+      shared_(io_),
+      timer_(io_),
+      capacity_(connection_capacity(endpoints.size())) {
+  const auto epoch = Clock::now();
+  for (const Endpoint& endpoint : endpoints) {
+    links_.emplace_back(endpoint, shared_, options, epoch, *this);
+  }
+}
+
+Session::~Session() {
+  for (Link& link : links_) link.close();
+}
+
+std::vector<Answer> Session::run(const Batch& batch, std::stop_token stop) {
+  batch_ = &batch;
+  next_ = active_ = at_barrier_ = finished_ = participants_ = 0;
+  released_ = cancelled_ = false;
+  for (const auto& commands : batch.work) participants_ += commands.empty() ? 0U : 1U;
+  progress_.phase = batch.phase;
+  progress_.connected = 0;
+  progress_.answered = 0;
+  const std::uint64_t number = ++run_number_;
+  io_.restart();
+  {
+    // The handler may be run after this batch, by the next: the number tells.
+    const std::stop_callback on_stop(batch.uninterruptible ? std::stop_token() : stop,
+                                     [this, number] {
+                                       boost::asio::post(io_, [this, number] {
+                                         if (number == run_number_) cancel();
+                                       });
+                                     });
+    start_more();
+    settle_barrier();
+    io_.run();
+  }
+  name_stats_maxconn();
+  std::vector<Answer> answers;
+  answers.reserve(links_.size());
+  for (Link& link : links_) answers.push_back(std::move(link.answer()));
+  batch_ = nullptr;
+  return answers;
+}
+
+void Session::start_more() {
+  if (starting_) return;  // a link that ends at once calls back into here
+  starting_ = true;
+  while (next_ < links_.size() && active_ < capacity_ && !cancelled_) {
+    Link& link = links_[next_];
+    const auto& commands = batch_->work[next_];
+    ++next_;
+    link.answer() = {};
+    if (commands.empty()) continue;
+    ++active_;
+    link.begin(commands, batch_->closing, batch_->barrier);
+  }
+  starting_ = false;
+  if (batch_->closing == Closing::quit && !cancelled_) return;
+  for (; next_ < links_.size(); ++next_) {
+    if (batch_->work[next_].empty()) continue;
+    links_[next_].answer() = {};
+    links_[next_].answer().error =
+        cancelled_ ? stopped()
+                   : Error{Errc::file_limit,
+                           "more endpoints than this process may open files; raise the hard limit "
+                           "(ulimit -Hn)",
+                           {},
+                           {},
+                           {}};
+    ++finished_;
+  }
+}
+
+void Session::on_link_connected() { ++progress_.connected; }
+
+void Session::on_link_at_barrier() {
+  ++at_barrier_;
+  if (!starting_) settle_barrier();
+}
+
+void Session::on_link_finished(Link& /*link*/) {
+  --active_;
+  ++finished_;
+  ++progress_.answered;
+  if (finished_ == participants_) timer_.cancel();
+  if (starting_) return;
+  start_more();
+  settle_barrier();
+}
+
+/// Opens the barrier once everybody stands at it; sends everybody home once one cannot come.
+void Session::settle_barrier() {
+  if (!batch_->barrier || released_ || at_barrier_ + finished_ < participants_) return;
+  released_ = true;
+  if (finished_ == 0) {
+    for (Link& link : links_) {
+      if (link.active()) link.release();
+    }
+    return;
+  }
+  const Error home{Errc::rolled_back, "nothing was sent, because another endpoint was not ready",
+                   {}, {}, {}};
+  each_active([&home](Link& link) { link.fail(home); });
+}
+
+void Session::each_active(const std::function<void(Link&)>& act) {
+  for (Link& link : links_) {
+    if (link.active()) act(link);
+  }
+}
+
+void Session::cancel() {
+  if (finished_ == participants_ || cancelled_) return;
+  cancelled_ = true;
+  released_ = true;
+  const Error error = stopped();
+  each_active([&error](Link& link) { link.fail(error); });
+  start_more();
+  timer_.cancel();
+}
+
+void Session::on_link_deadline(Clock::time_point deadline) {
+  if (armed_for_ && *armed_for_ <= deadline) return;
+  armed_for_ = deadline;
+  arm_timer();
+}
+
+/// One timer for all links: it looks for whom it is due and goes on to the next deadline. The
+/// phases of all links begin nearly together, so it seldom fires, and never in a good case.
+void Session::arm_timer() {
+  timer_.expires_at(*armed_for_);
+  timer_.async_wait([this](const boost::system::error_code& code) {
+    if (code) {
+      if (finished_ == participants_) armed_for_.reset();
+      return;
+    }
+    armed_for_.reset();
+    const auto now = Clock::now();
+    each_active([now](Link& link) { link.expire(now); });
+    std::optional<Clock::time_point> next;
+    each_active([&next](Link& link) {
+      const auto due = link.deadline();
+      if (due && (!next || *due < *next)) next = due;
+    });
+    if (next) on_link_deadline(*next);
+  });
+}
+
+/// A peer that accepts and never answers may hang, or have no place left. If it is the process
+/// that answers other endpoints of this batch, it does not hang.
+void Session::name_stats_maxconn() {
+  std::set<int> talking;
+  bool silent = false;
+  for (Link& link : links_) {
+    const auto& error = link.answer().error;
+    silent = silent || (error && error->code == Errc::no_greeting);
+    if (error || link.answer().replies.empty()) continue;
+    if (const auto pid = link.peer_pid()) talking.insert(*pid);
+  }
+  if (!silent) return;
+  for (Link& link : links_) {
+    auto& error = link.answer().error;
+    if (!error || error->code != Errc::no_greeting) continue;
+    const auto pid = link.peer_pid();
+    if (!pid || !talking.contains(*pid)) continue;
+    error->code = Errc::stats_maxconn;
+    error->message =
+        "this HAProxy answers on other endpoints of the fleet, but not here: its 'stats maxconn' "
+        "(10 by default, over all its stats sockets) is used up; name one endpoint per HAProxy";
+  }
+}
+
+}  // namespace stillgate::engine

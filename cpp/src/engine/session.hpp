@@ -1,0 +1,74 @@
+// A session: the connections of one fleet, over which batches run one after the other.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include <stillgate/endpoint.hpp>
+#include <stillgate/options.hpp>
+
+#include "../runtime_api/batch.hpp"
+#include "link.hpp"
+
+namespace stillgate::engine {
+
+/// Not thread-safe, and runs on its caller's thread; only the stop token may be used from
+/// others. One connection per endpoint at any time. With Closing::keep, connections stay open
+/// from batch to batch and die with the session.
+class Session final : public LinkObserver {
+ public:
+  /// `endpoints`, `options` and `progress` must outlive the session.
+  Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
+          Progress& progress);
+  ~Session() override;
+
+  /// How many connections can be open at once; asks for one per endpoint.
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+  /// One answer per endpoint, in the endpoints' order. With Closing::quit, more endpoints than
+  /// capacity() are served as connections become free; with Closing::keep, those beyond it get
+  /// file_limit. After a stop, what was unfinished gets `cancelled`.
+  std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, std::stop_token stop);
+
+ private:
+  void on_link_connected() override;
+  void on_link_at_barrier() override;
+  void on_link_finished(Link& link) override;
+  void on_link_deadline(Clock::time_point deadline) override;
+
+  void start_more();
+  void settle_barrier();
+  void cancel();
+  void arm_timer();
+  void name_stats_maxconn();
+  void each_active(const std::function<void(Link&)>& act);
+
+  const std::vector<Endpoint>& endpoints_;
+  Progress& progress_;
+  boost::asio::io_context io_;
+  transport::Shared shared_;
+  boost::asio::steady_timer timer_;
+  std::optional<Clock::time_point> armed_for_;
+  std::deque<Link> links_;
+  std::size_t capacity_;
+
+  const runtime_api::Batch* batch_{nullptr};
+  std::size_t next_{0};          ///< the first endpoint not yet begun
+  std::size_t participants_{0};  ///< endpoints with work in this batch
+  std::size_t active_{0};
+  std::size_t at_barrier_{0};
+  std::size_t finished_{0};
+  bool released_{false};
+  bool starting_{false};
+  bool cancelled_{false};
+  std::uint64_t run_number_{0};
+};
+
+}  // namespace stillgate::engine

@@ -1,0 +1,252 @@
+// The public Fleet: checks its input, drives plans over the engine, keeps the journal.
+#include <stillgate/fleet.hpp>
+
+#include <algorithm>
+#include <condition_variable>
+#include <mutex>
+#include <set>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "../engine/session.hpp"
+#include "../hold/resume_plan.hpp"
+#include "../hold/suspend_plan.hpp"
+#include "../runtime_api/command.hpp"
+#include "journal.hpp"
+#include "surroundings.hpp"
+
+namespace stillgate {
+namespace {
+
+using runtime_api::Answer;
+using runtime_api::Batch;
+using runtime_api::Command;
+using std::chrono::milliseconds;
+
+constexpr milliseconds longest_timeout{3'600'000};
+constexpr std::size_t smallest_cap = 1000;
+constexpr std::size_t largest_cap = std::size_t{1} << 30U;
+
+Error input(Errc code, std::string_view field, std::string message) {
+  return {code, fmt::format("{}: {}", field, message), {}, {}, std::string(field)};
+}
+
+std::optional<Error> check_options(const FleetOptions& options) {
+  const std::pair<std::string_view, milliseconds> timeouts[] = {
+      {"connect_timeout", options.connect_timeout},
+      {"greeting_timeout", options.greeting_timeout},
+      {"reply_timeout", options.reply_timeout},
+  };
+  for (const auto& [field, value] : timeouts) {
+    if (value < milliseconds(1) || value > longest_timeout) {
+      return input(Errc::bad_option, field, "must be from 0.001 to 3600 seconds");
+    }
+  }
+  if (options.max_reply_bytes < smallest_cap || options.max_reply_bytes > largest_cap) {
+    return input(Errc::bad_option, "max_reply_bytes",
+                 fmt::format("must be from {} to {}", smallest_cap, largest_cap));
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_frontends(const std::vector<std::string>& frontends) {
+  if (frontends.empty()) return input(Errc::bad_name, "frontend", "none is named");
+  std::set<std::string_view> seen;
+  for (const std::string& name : frontends) {
+    if (auto error = runtime_api::check_frontend_name(name)) return error;
+    if (!seen.insert(name).second) {
+      return input(Errc::bad_name, "frontend", fmt::format("'{}' is named twice", name));
+    }
+  }
+  return std::nullopt;
+}
+
+Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
+  Outcome outcome{endpoint.url(), {}, std::move(answer.error), answer.timings};
+  if (outcome.error) return outcome;
+  auto& reply = answer.replies.front();
+  if (reply.refusal) {
+    outcome.error = std::move(reply.refusal);
+  } else {
+    outcome.reply = std::move(reply.text);
+  }
+  return outcome;
+}
+
+/// Sleeps, but not beyond a stop.
+void wait(milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any nobody;
+  std::unique_lock lock(mutex);
+  nobody.wait_for(lock, stop, time, [] { return false; });
+}
+
+}  // namespace
+
+struct Fleet::State {
+  std::vector<Endpoint> endpoints;
+  FleetOptions options;
+  Progress progress;
+
+  [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends) const {
+    hold::Question question;
+    for (const Endpoint& endpoint : endpoints) question.endpoints.push_back(endpoint.url());
+    question.frontends = frontends;
+    return question;
+  }
+
+  Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop);
+  Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& options,
+                 bool check_only, const std::stop_token& stop);
+};
+
+/// Carries out what the plan wants, one step after the other, until it is done.
+Report Fleet::State::drive(hold::Plan& plan, const fleet::Journal& journal,
+                           const std::stop_token& stop) {
+  const auto began = std::chrono::steady_clock::now();
+  engine::Session session(endpoints, options, progress);
+  if (session.capacity() < endpoints.size()) {
+    Report report;
+    report.ending = Ending::refused;
+    report.error = Error{Errc::fleet_too_large,
+                         fmt::format("a hold needs {} connections at once, and this process may "
+                                     "open {}; raise the hard limit (ulimit -Hn)",
+                                     endpoints.size(), session.capacity()),
+                         {}, {}, {}};
+    return report;
+  }
+  hold::Observation seen{hold::observed::Begin{}};
+  for (;;) {
+    hold::Step step = plan.next(seen);
+    if (auto* done = std::get_if<hold::step::Done>(&step)) {
+      progress.phase = "done";
+      return std::move(done->report);
+    }
+    if (const auto* batch = std::get_if<Batch>(&step)) {
+      seen.what = hold::observed::Answers{session.run(*batch, stop)};
+    } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
+      seen.what = hold::observed::Journaled{journal.keep(write->record)};
+    } else {
+      wait(std::get<hold::step::Wait>(step).time, stop);
+      seen.what = hold::observed::Tick{};
+    }
+    seen.elapsed =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+    seen.cancelled = stop.stop_requested();
+  }
+}
+
+Report Fleet::State::suspend(const std::vector<std::string>& frontends,
+                             const SuspendOptions& wanted, bool check_only,
+                             const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  if (loaded.error && !check_only) {
+    Report report;
+    report.action = "suspend";
+    report.ending = Ending::refused;
+    report.error = std::move(loaded.error);
+    return report;
+  }
+  hold::SuspendPlan::Request request;
+  request.question = question(frontends);
+  request.question.accept_hazard = wanted.accept_hazard;
+  request.question.lease_missing = !check_only && !wanted.no_lease;
+  request.record.id = fleet::new_id();
+  request.record.owner = wanted.owner.empty() ? fleet::default_owner() : wanted.owner;
+  request.record.reason = wanted.reason;
+  request.record.accept_hazard = wanted.accept_hazard;
+  request.record.started_at =
+      std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
+  request.known = std::move(loaded.records);
+  request.check_only = check_only;
+  hold::SuspendPlan plan(std::move(request));
+  Report report = drive(plan, journal, stop);
+  report.action = check_only ? "check" : "suspend";
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
+
+Fleet::Fleet(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Fleet::Fleet(Fleet&&) noexcept = default;
+Fleet& Fleet::operator=(Fleet&&) noexcept = default;
+Fleet::~Fleet() = default;
+
+Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions& options) {
+  if (endpoints.empty()) return input(Errc::empty_fleet, "endpoints", "none is named");
+  std::set<std::string_view> seen;
+  for (const Endpoint& endpoint : endpoints) {
+    if (!seen.insert(endpoint.url()).second) {
+      return input(Errc::duplicate_endpoint, "endpoints",
+                   fmt::format("'{}' is named twice", endpoint.url()));
+    }
+  }
+  if (auto error = check_options(options)) return *std::move(error);
+  auto state = std::make_unique<State>();
+  state->endpoints = std::move(endpoints);
+  state->options = options;
+  return Fleet(std::move(state));
+}
+
+Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
+                                            const std::optional<std::string>& payload,
+                                            std::stop_token stop) {
+  auto checked = Command::parse(command, payload);
+  if (!checked) return checked.error();
+  Batch batch;
+  batch.phase = "asking";
+  batch.closing = runtime_api::Closing::quit;
+  batch.work.assign(state_->endpoints.size(), {*std::move(checked)});
+  engine::Session session(state_->endpoints, state_->options, state_->progress);
+  auto answers = session.run(batch, std::move(stop));
+  std::vector<Outcome> outcomes;
+  outcomes.reserve(answers.size());
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    outcomes.push_back(outcome_of(state_->endpoints[i], std::move(answers[i])));
+  }
+  state_->progress.phase = "done";
+  return outcomes;
+}
+
+Result<Report> Fleet::check(const std::vector<std::string>& frontends,
+                            const SuspendOptions& options, std::stop_token stop) {
+  if (auto error = check_frontends(frontends)) return *std::move(error);
+  return state_->suspend(frontends, options, true, stop);
+}
+
+Result<Report> Fleet::suspend(const std::vector<std::string>& frontends,
+                              const SuspendOptions& options, std::stop_token stop) {
+  if (auto error = check_frontends(frontends)) return *std::move(error);
+  return state_->suspend(frontends, options, false, stop);
+}
+
+Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
+                             const ResumeOptions& options, std::stop_token stop) {
+  if (auto error = check_frontends(frontends)) return *std::move(error);
+  if (options.limit && (*options.limit < 1 || *options.limit > Command::max_limit)) {
+    return input(Errc::bad_number, "limit",
+                 fmt::format("{} is outside 1 to {}", *options.limit, Command::max_limit));
+  }
+  if (options.retry_for < milliseconds(0) || options.retry_for > longest_timeout) {
+    return input(Errc::bad_option, "retry_for", "must be from 0 to 3600 seconds");
+  }
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  hold::ResumePlan::Request request;
+  request.question = state_->question(frontends);
+  request.question.accept_hazard = options.accept_hazard;
+  request.records = std::move(loaded.records);
+  request.limit = options.limit;
+  request.retry_for = options.retry_for;
+  hold::ResumePlan plan(std::move(request));
+  Report report = state_->drive(plan, journal, stop);
+  report.action = "resume";
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
+
+const std::vector<Endpoint>& Fleet::endpoints() const noexcept { return state_->endpoints; }
+const Progress& Fleet::progress() const noexcept { return state_->progress; }
+
+}  // namespace stillgate

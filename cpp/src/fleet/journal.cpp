@@ -1,0 +1,133 @@
+// Reading and writing the journal's files.
+#include "journal.hpp"
+
+#include <cerrno>
+#include <fstream>
+#include <iterator>
+#include <string>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace stillgate::fleet {
+namespace {
+
+constexpr std::string_view suffix = ".hold";
+constexpr mode_t owner_only_folder = 0700;
+constexpr mode_t owner_only_file = 0600;
+
+Error failed(std::string_view what, const std::filesystem::path& path, int number) {
+  return {Errc::journal_failed,
+          fmt::format("the journal: cannot {} {}: {}; $STILLGATE_STATE_DIR names another folder",
+                      what, path.string(), std::system_category().message(number)),
+          {}, {}, {"journal"}};
+}
+
+/// A file descriptor that closes itself.
+class File {
+ public:
+  File(const std::filesystem::path& path, int flags)
+      : fd_(::open(path.c_str(), flags | O_CLOEXEC, owner_only_file)) {}
+  File(const File&) = delete;
+  File& operator=(const File&) = delete;
+  ~File() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
+
+  [[nodiscard]] bool write(std::string_view text) const {
+    while (!text.empty()) {
+      const ssize_t n = ::write(fd_, text.data(), text.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return false;
+      text.remove_prefix(static_cast<std::size_t>(n));
+    }
+    return true;
+  }
+  [[nodiscard]] bool flush() const { return ::fsync(fd_) == 0; }
+
+ private:
+  int fd_;
+};
+
+/// A rename or a removal is on the disk only once its folder is.
+std::optional<Error> flush_folder(const std::filesystem::path& folder) {
+  const File handle(folder, O_RDONLY | O_DIRECTORY);
+  if (!handle.is_open() || !handle.flush()) return failed("flush", folder, errno);
+  return std::nullopt;
+}
+
+}  // namespace
+
+Journal::Journal(std::filesystem::path folder) : holds_(std::move(folder) / "holds") {}
+
+Journal::Loaded Journal::load() const {
+  Loaded loaded;
+  std::error_code code;
+  std::filesystem::directory_iterator entry(holds_, code);
+  if (code) {
+    if (code != std::errc::no_such_file_or_directory) {
+      loaded.error = failed("read", holds_, code.value());
+    }
+    return loaded;
+  }
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(code)) {
+    if (entry->path().extension() != suffix) continue;
+    std::ifstream file(entry->path(), std::ios::binary);
+    if (!file) {
+      // Another process may have ended that hold since the folder was read.
+      if (errno != ENOENT && !loaded.error) loaded.error = failed("read", entry->path(), errno);
+      continue;
+    }
+    const std::string text((std::istreambuf_iterator<char>(file)), {});
+    auto record = hold::decode(text);
+    if (record) {
+      loaded.records.push_back(*std::move(record));
+    } else if (!loaded.error) {
+      loaded.error = record.error();
+      loaded.error->message += fmt::format(" ({}); remove it if no hold of it is in effect",
+                                           entry->path().string());
+    }
+  }
+  return loaded;
+}
+
+std::optional<Error> Journal::keep(const hold::Record& record) const {
+  const auto path = holds_ / (record.id + std::string(suffix));
+  if (record.switches.empty()) {
+    if (::unlink(path.c_str()) != 0) {
+      if (errno == ENOENT) return std::nullopt;
+      return failed("remove", path, errno);
+    }
+    return flush_folder(holds_);
+  }
+  std::error_code code;
+  std::filesystem::create_directories(holds_.parent_path(), code);
+  if (code) return failed("create", holds_.parent_path(), code.value());
+  if (::mkdir(holds_.c_str(), owner_only_folder) != 0 && errno != EEXIST) {
+    return failed("create", holds_, errno);
+  }
+  auto aside = path;
+  aside += fmt::format(".{}", ::getpid());
+  {
+    const File file(aside, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.is_open()) return failed("create", aside, errno);
+    if (!file.write(hold::encode(record)) || !file.flush()) {
+      const int number = errno;
+      ::unlink(aside.c_str());
+      return failed("write", aside, number);
+    }
+  }
+  if (::rename(aside.c_str(), path.c_str()) != 0) {
+    const int number = errno;
+    ::unlink(aside.c_str());
+    return failed("rename", aside, number);
+  }
+  return flush_folder(holds_);
+}
+
+}  // namespace stillgate::fleet

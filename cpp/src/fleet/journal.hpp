@@ -1,0 +1,34 @@
+// The journal: records of holds in files that survive the death of whoever wrote them.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include <stillgate/error.hpp>
+
+#include "../hold/record.hpp"
+
+namespace stillgate::fleet {
+
+/// One file per hold in `folder`/holds. Processes may share a folder: files are written aside,
+/// flushed and renamed, so that each is there whole or not at all.
+class Journal {
+ public:
+  explicit Journal(std::filesystem::path folder);
+
+  struct Loaded {
+    std::vector<hold::Record> records;
+    std::optional<Error> error;  ///< the first file that could not be read; the others count
+  };
+  [[nodiscard]] Loaded load() const;
+
+  /// Returns only after the record is on the disk. One without switches is removed instead.
+  /// Error: journal_failed, with the path and the system's words.
+  [[nodiscard]] std::optional<Error> keep(const hold::Record& record) const;
+
+ private:
+  std::filesystem::path holds_;
+};
+
+}  // namespace stillgate::fleet

@@ -1,0 +1,14 @@
+// What a hold takes from its surroundings: who holds, an id nobody else has, where state lies.
+#pragma once
+
+#include <string>
+
+namespace stillgate::fleet {
+
+/// `user@host`.
+[[nodiscard]] std::string default_owner();
+
+/// 16 hexadecimal digits from the system's random source.
+[[nodiscard]] std::string new_id();
+
+}  // namespace stillgate::fleet

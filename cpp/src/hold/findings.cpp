@@ -1,0 +1,151 @@
+// The rules by which a hold is refused or warned of.
+#include "findings.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "../runtime_api/hazards.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+void refuse(Switch& target, Error error) {
+  target.findings.push_back({std::string(name(error.code)), Level::refusal, error.message});
+  if (!target.error) target.error = std::move(error);
+}
+
+void refuse(Switch& target, Errc code, std::string message) {
+  refuse(target, Error{code, std::move(message), {}, {}, {}});
+}
+
+void weigh_release(Switch& target, const std::string& version, bool accepted) {
+  const auto crash = runtime_api::resume_crash(version);
+  if (!crash) return;
+  const std::string remedy =
+      crash->fixed_in.empty()
+          ? std::string("no fixed release of this branch is known: update to another branch")
+          : fmt::format("fixed in {}: update to it", crash->fixed_in);
+  std::string message =
+      fmt::format("{}; {}, or say --accept-hazard if this build has the fix backported",
+                  crash->why, remedy);
+  if (accepted) {
+    target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
+                               "overruled by --accept-hazard: " + message});
+  } else {
+    refuse(target, Errc::crash_hazard, std::move(message));
+  }
+}
+
+/// 0 already: by a hold of ours, or by somebody's hand.
+void weigh_zero(Switch& target, const Record* record) {
+  if (record != nullptr) {
+    target.hold_id = record->id;
+    refuse(target, Errc::already_held,
+           fmt::format("held already by {} since {:%H:%M:%S} UTC{}{}; 'stillgate resume {}' ends "
+                       "that hold",
+                       record->owner,
+                       std::chrono::time_point_cast<std::chrono::seconds>(record->started_at),
+                       record->reason.empty() ? "" : ": ", record->reason, target.frontend));
+    return;
+  }
+  refuse(target, Errc::limit_is_zero,
+         fmt::format("the limit is 0 already, and no record here says what it was before; "
+                     "'stillgate resume {} --limit N' restores it to N",
+                     target.frontend));
+}
+
+void weigh_switch(Switch& target, const Question& question, const Seen& seen,
+                  const std::optional<std::int64_t>& limit, const Record* record) {
+  target.version = seen.info->version;
+  target.rtt_ms = seen.rtt_ms;
+  target.limit_now = limit;
+  if (seen.info->stopping) {
+    refuse(target, Errc::haproxy_stopping,
+           "this process is stopping (a reload or a stop is under way); wait until it is over");
+  }
+  if (seen.level && *seen.level != "admin") {
+    refuse(target,
+           {Errc::permission_denied,
+            fmt::format("the socket's level is '{}', a hold needs 'level admin' on its stats "
+                        "socket line",
+                        *seen.level),
+            seen.level,
+            {},
+            {}});
+  }
+  if (!limit) {
+    refuse(target, Errc::no_such_frontend,
+           fmt::format("this HAProxy has no frontend '{}'", target.frontend));
+    return;
+  }
+  weigh_release(target, seen.info->version, question.accept_hazard);
+  if (*limit == 0) weigh_zero(target, record);
+}
+
+/// Names of hosts and their processes repeat across containers; all three together do not.
+bool one_haproxy(const Seen& a, const Seen& b) {
+  if (!a.info || !b.info) return false;
+  return a.info->pid == b.info->pid && a.info->node == b.info->node &&
+         a.info->version == b.info->version &&
+         std::abs(a.info->uptime_s - b.info->uptime_s) <= 1;
+}
+
+std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size_t index) {
+  for (std::size_t i = 0; i < index; ++i) {
+    if (one_haproxy(seen[i], seen[index])) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const Record* find_record(const std::vector<Record>& records, std::string_view endpoint,
+                          std::string_view frontend) {
+  const Record* newest = nullptr;
+  for (const Record& record : records) {
+    if (record.find(endpoint, frontend) == nullptr) continue;
+    if (newest == nullptr || record.started_at > newest->started_at) newest = &record;
+  }
+  return newest;
+}
+
+std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
+                          const std::vector<Record>& records) {
+  std::vector<Switch> switches;
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    const auto twin = earlier_twin(seen, i);
+    for (std::size_t j = 0; j < question.frontends.size(); ++j) {
+      Switch target;
+      target.endpoint = question.endpoints[i];
+      target.frontend = question.frontends[j];
+      if (seen[i].error) {
+        refuse(target, *seen[i].error);
+      } else {
+        weigh_switch(target, question, seen[i], seen[i].limits[j],
+                     find_record(records, target.endpoint, target.frontend));
+      }
+      if (twin) {
+        refuse(target, Errc::same_haproxy,
+               fmt::format("the same HAProxy as {}; name each HAProxy once",
+                           question.endpoints[*twin]));
+      }
+      if (question.lease_missing) {
+        refuse(target, Errc::lease_required,
+               "nothing would end this hold if its owner died; --no-lease accepts that, and then "
+               "'stillgate resume' is yours to run");
+      }
+      switches.push_back(std::move(target));
+    }
+  }
+  return switches;
+}
+
+bool refused(const std::vector<Switch>& switches) {
+  return std::any_of(switches.begin(), switches.end(),
+                     [](const Switch& one) { return one.error.has_value(); });
+}
+
+}  // namespace stillgate::hold

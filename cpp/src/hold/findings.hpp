@@ -1,0 +1,33 @@
+// What stands against a hold: the survey weighed against the rules.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include <stillgate/report.hpp>
+
+#include "record.hpp"
+#include "survey.hpp"
+
+namespace stillgate::hold {
+
+struct Question {
+  std::vector<std::string> endpoints;  ///< canonical URLs
+  std::vector<std::string> frontends;
+  bool accept_hazard{false};
+  bool lease_missing{false};  ///< a hold is wanted, and nothing would end it
+};
+
+/// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
+/// the error that says it. `records`: holds known to be in effect.
+[[nodiscard]] std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
+                                        const std::vector<Record>& records);
+
+/// Any switch carries a refusal.
+[[nodiscard]] bool refused(const std::vector<Switch>& switches);
+
+/// The newest record that holds this frontend at this endpoint, or nullptr.
+[[nodiscard]] const Record* find_record(const std::vector<Record>& records,
+                                        std::string_view endpoint, std::string_view frontend);
+
+}  // namespace stillgate::hold

@@ -1,0 +1,61 @@
+// A plan: the procedure as a machine that is told what happened and says what to do next.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include <stillgate/error.hpp>
+#include <stillgate/report.hpp>
+
+#include "../runtime_api/batch.hpp"
+#include "record.hpp"
+
+namespace stillgate::hold {
+
+namespace step {
+/// Keep this record; one without switches is removed.
+struct WriteJournal {
+  Record record;
+};
+struct Wait {
+  std::chrono::milliseconds time{0};
+};
+struct Done {
+  Report report;
+};
+}  // namespace step
+using Step = std::variant<runtime_api::Batch, step::WriteJournal, step::Wait, step::Done>;
+
+namespace observed {
+struct Begin {};
+struct Answers {  ///< to a Batch; one per endpoint
+  std::vector<runtime_api::Answer> answers;
+};
+struct Journaled {  ///< to a WriteJournal
+  std::optional<Error> error;
+};
+struct Tick {};  ///< to a Wait that is over
+}  // namespace observed
+using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick>;
+
+struct Observation {
+  What what;
+  std::chrono::milliseconds elapsed{0};  ///< since the call began, on the steady clock
+  bool cancelled{false};                 ///< the caller wants it to end; stays true once it was
+};
+
+/// Each step is carried out and answered before the next is asked for; after Done nothing is.
+class Plan {
+ public:
+  Plan() = default;
+  Plan(const Plan&) = delete;
+  Plan& operator=(const Plan&) = delete;
+  virtual ~Plan() = default;
+
+  virtual Step next(const Observation& observation) = 0;
+};
+
+}  // namespace stillgate::hold

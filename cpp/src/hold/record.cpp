@@ -1,0 +1,161 @@
+// Encoding and decoding a hold's record.
+#include "record.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "../runtime_api/command.hpp"
+#include "../runtime_api/numbers.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+using runtime_api::parse_number;
+
+constexpr std::string_view heading = "stillgate-hold 1";
+
+Error broken(std::size_t line, std::string_view why) {
+  return {Errc::journal_failed, fmt::format("the record of a hold, line {}: {}", line, why), {}, {},
+          {}};
+}
+
+std::string escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte == 0x7f || c == '%') {
+      out += fmt::format("%{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> unescape(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (text[0] != '%') {
+      out += text[0];
+      text.remove_prefix(1);
+      continue;
+    }
+    unsigned value = 0;
+    if (text.size() < 3) return std::nullopt;
+    const auto [stop, failure] = std::from_chars(text.data() + 1, text.data() + 3, value, 16);
+    if (failure != std::errc{} || stop != text.data() + 3) return std::nullopt;
+    out += static_cast<char>(static_cast<unsigned char>(value));
+    text.remove_prefix(3);
+  }
+  return out;
+}
+
+std::string_view take_word(std::string_view& text) {
+  const std::size_t space = text.find(' ');
+  const std::string_view word = text.substr(0, space);
+  text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+  return word;
+}
+
+std::optional<HeldSwitch> read_switch(std::string_view line) {
+  const auto endpoint = unescape(take_word(line));
+  const auto frontend = take_word(line);
+  const auto limit = parse_number<std::int64_t>(line);
+  if (!endpoint || endpoint->empty() || runtime_api::check_frontend_name(frontend)) {
+    return std::nullopt;
+  }
+  if (!limit || *limit < 1 || *limit > runtime_api::Command::max_limit) return std::nullopt;
+  return HeldSwitch{*endpoint, std::string(frontend), *limit};
+}
+
+/// One `key value` line into the record; a sentence where it does not fit.
+std::optional<std::string> read_line(Record& record, std::string_view line) {
+  const std::string_view key = take_word(line);
+  if (key == "switch") {
+    const auto held = read_switch(line);
+    if (!held) return "not an endpoint, a frontend and a limit";
+    record.switches.push_back(*held);
+    return std::nullopt;
+  }
+  if (key == "started") {
+    const auto ms = parse_number<std::int64_t>(line);
+    if (!ms) return "not a time in milliseconds";
+    record.started_at = WallTime(std::chrono::milliseconds(*ms));
+    return std::nullopt;
+  }
+  const auto value = unescape(line);
+  if (!value) return "a broken escape";
+  if (key == "id") {
+    record.id = *value;
+  } else if (key == "owner") {
+    record.owner = *value;
+  } else if (key == "reason") {
+    record.reason = *value;
+  } else if (key == "accept-hazard") {
+    record.accept_hazard = *value == "yes";
+  } else {
+    return fmt::format("an unknown key '{}'", key.substr(0, 40));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+const HeldSwitch* Record::find(std::string_view endpoint, std::string_view frontend) const {
+  const auto at = std::find_if(switches.begin(), switches.end(), [&](const HeldSwitch& held) {
+    return held.endpoint == endpoint && held.frontend == frontend;
+  });
+  return at == switches.end() ? nullptr : &*at;
+}
+
+Hold Record::summary() const {
+  Hold hold{id, owner, reason, {}, started_at, {}, {}};
+  for (const HeldSwitch& held : switches) {
+    if (std::find(hold.frontends.begin(), hold.frontends.end(), held.frontend) ==
+        hold.frontends.end()) {
+      hold.frontends.push_back(held.frontend);
+    }
+  }
+  return hold;
+}
+
+std::string encode(const Record& record) {
+  const auto since_epoch = record.started_at.time_since_epoch();
+  std::string out = fmt::format(
+      "{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n", heading,
+      escape(record.id), escape(record.owner), escape(record.reason),
+      std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count(),
+      record.accept_hazard ? "yes" : "no");
+  for (const HeldSwitch& held : record.switches) {
+    out += fmt::format("switch {} {} {}\n", escape(held.endpoint), held.frontend,
+                       held.limit_before);
+  }
+  return out + "end\n";
+}
+
+Result<Record> decode(std::string_view text) {
+  Record record;
+  bool ended = false;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return broken(number, "is cut short");
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    if (number == 1) {
+      if (line != heading) return broken(number, "is not of a kind that this release can read");
+    } else if (ended) {
+      return broken(number, "stands behind the end");
+    } else if (line == "end") {
+      ended = true;
+    } else if (const auto why = read_line(record, line)) {
+      return broken(number, *why);
+    }
+  }
+  if (!ended) return broken(0, "the end is missing");
+  if (record.id.empty()) return broken(0, "the id is missing");
+  return record;
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,37 @@
+// What is asked of a fleet in one go, and what came of it: the words between plan and engine.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include <stillgate/error.hpp>
+#include <stillgate/outcome.hpp>
+
+#include "command.hpp"
+#include "reply.hpp"
+#include "reply_reader.hpp"
+
+namespace stillgate::runtime_api {
+
+struct Batch {
+  const char* phase{"asking"};  ///< for the progress line; a string literal
+  /// Per endpoint, in the fleet's order. None: that endpoint is left alone.
+  std::vector<std::vector<Command>> work;
+  Closing closing{Closing::keep};
+  /// All connections stand and are greeted before the first byte of any command is written. If
+  /// one cannot get there, or the caller stops, nothing is written anywhere.
+  bool barrier{false};
+  /// Runs to its end even when the caller stops: a rollback must.
+  bool uninterruptible{false};
+};
+
+struct Answer {
+  std::vector<Reply> replies;  ///< one per command, unless `error` is set
+  std::optional<Error> error;  ///< of the connection or the framing
+  /// The first byte of the commands may have left: whether they ran is then not known from an
+  /// error. False means that they surely did not.
+  bool sent{false};
+  Timings timings;
+};
+
+}  // namespace stillgate::runtime_api

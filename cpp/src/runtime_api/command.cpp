@@ -1,0 +1,145 @@
+// Checks and framing of runtime API commands.
+#include "command.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+namespace stillgate::runtime_api {
+namespace {
+
+constexpr std::size_t longest_name = 255;
+
+Error bad_command(std::string_view why) {
+  return {Errc::bad_command, fmt::format("command: {}", why), {}, {}, "command"};
+}
+
+Error bad_payload(std::string_view why) {
+  return {Errc::bad_command, fmt::format("payload: {}", why), {}, {}, "payload"};
+}
+
+std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
+std::string_view first_word(std::string_view text) {
+  return text.substr(0, text.find_first_of(" \t"));
+}
+
+/// Control characters would end the line, or the string inside HAProxy.
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return (byte < 0x20 && c != '\t') || byte == 0x7f;
+  });
+}
+
+bool has_bare_semicolon(std::string_view text) {
+  bool escaped = false;
+  for (const char c : text) {
+    if (c == ';' && !escaped) return true;
+    escaped = c == '\\' && !escaped;
+  }
+  return false;
+}
+
+/// Words that change the framing of the connection itself, so that no reply could be told from
+/// the next. `@1 ...` addresses a worker behind a master socket, whose prompt differs.
+std::optional<Error> check_first_word(std::string_view word) {
+  static constexpr std::array<std::string_view, 4> framing{"prompt", "quit", "q", "_getsocks"};
+  if (std::find(framing.begin(), framing.end(), word) != framing.end()) {
+    return bad_command(fmt::format("'{}' changes the connection itself; Stillgate does that", word));
+  }
+  if (word.starts_with('@')) {
+    return bad_command("'@' addresses a master socket; name the worker's stats socket instead");
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_payload(std::string_view payload) {
+  if (payload.empty()) return bad_payload("is empty");
+  if (payload.find('\0') != std::string_view::npos) return bad_payload("contains a NUL byte");
+  if (payload.find('\r') != std::string_view::npos) {
+    return bad_payload("contains a carriage return; HAProxy wants line feeds alone");
+  }
+  if (payload.starts_with('\n') || payload.find("\n\n") != std::string_view::npos) {
+    return bad_payload("contains an empty line, which ends it for HAProxy");
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Result<Command> Command::parse(std::string_view text, const std::optional<std::string>& payload) {
+  const std::string_view line = trim(text);
+  if (line.empty()) return bad_command("is empty");
+  if (has_control(line)) return bad_command("contains a line feed or another control character");
+  if (has_bare_semicolon(line)) {
+    return bad_command("';' starts a second command; send one at a time, or escape it as '\\;'");
+  }
+  if (line.ends_with('\\')) return bad_command("ends in a backslash, which escapes the line's end");
+  if (const auto error = check_first_word(first_word(line))) return *error;
+  if (line.find("<<") != std::string_view::npos) {
+    return bad_command("'<<' opens a payload; give the payload apart and leave '<<' out");
+  }
+  std::string wire;
+  if (payload) {
+    if (const auto error = check_payload(*payload)) return *error;
+    const bool closed = payload->ends_with('\n');
+    wire = fmt::format("{} <<\n{}{}\n", line, *payload, closed ? "" : "\n");
+  } else {
+    wire = fmt::format("{}\n", line);
+  }
+  if (wire.size() > max_bytes) {
+    return bad_command(fmt::format("has {} bytes with its payload; HAProxy reads at most {}",
+                                   wire.size(), max_bytes));
+  }
+  return Command(std::move(wire));
+}
+
+Command Command::show_info() { return Command("show info\n"); }
+
+// -1: every proxy; 1: the rows of frontends; -1: every server id.
+Command Command::show_frontends() { return Command("show stat -1 1 -1\n"); }
+
+Command Command::show_cli_level() { return Command("show cli level\n"); }
+
+Result<Command> Command::set_maxconn(std::string_view frontend, std::int64_t limit) {
+  if (auto error = check_frontend_name(frontend)) return *std::move(error);
+  if (limit < 0 || limit > max_limit) {
+    return Error{Errc::bad_number,
+                 fmt::format("limit: {} is outside 0 to {}", limit, max_limit),
+                 {},
+                 {},
+                 "limit"};
+  }
+  return Command(fmt::format("set maxconn frontend {} {}\n", frontend, limit));
+}
+
+std::string_view Command::text() const noexcept {
+  return std::string_view(wire_).substr(0, wire_.find('\n'));
+}
+
+std::optional<Error> check_frontend_name(std::string_view name) {
+  const auto fine = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '-' || c == '_' || c == '.' || c == ':';
+  };
+  if (name.empty()) return Error{Errc::bad_name, "frontend: the name is empty", {}, {}, "frontend"};
+  if (name.size() > longest_name || !std::all_of(name.begin(), name.end(), fine)) {
+    std::string shown;
+    for (const char c : name.substr(0, 60)) shown += fine(c) ? c : '?';
+    return Error{Errc::bad_name,
+                 fmt::format("frontend '{}': a name has up to {} letters, digits, '-', '_', '.', ':'",
+                             shown, longest_name),
+                 {},
+                 {},
+                 "frontend"};
+  }
+  return std::nullopt;
+}
+
+}  // namespace stillgate::runtime_api

@@ -1,0 +1,50 @@
+// Commands of the runtime API: checked when they are made, framed when they are sent.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <stillgate/error.hpp>
+
+namespace stillgate::runtime_api {
+
+/// One command that is one line (and perhaps a payload) for HAProxy, whatever text it was made
+/// of. There is no other way to make one than through the checks below.
+class Command {
+ public:
+  /// The longest command with its payload, in bytes. HAProxy reads it into one buffer
+  /// (tune.bufsize, 16,384 by default); beyond it 2.6.12 hangs without a word (facts, section 3).
+  static constexpr std::size_t max_bytes = 16'000;
+
+  /// The largest maxconn that Stillgate sets; larger ones wrap inside HAProxy (facts, section 2).
+  static constexpr std::int64_t max_limit = 2'147'483'647;
+
+  /// A command that a person typed. Errors: bad_command, for anything that HAProxy would not
+  /// read as exactly one command: line feeds, an unescaped `;`, `prompt`, `quit`, an open `<<`.
+  static Result<Command> parse(std::string_view text,
+                               const std::optional<std::string>& payload = {});
+
+  static Command show_info();
+  static Command show_frontends();  ///< `show stat`, the rows of frontends alone
+  static Command show_cli_level();
+  /// Errors: bad_name, bad_number (limit outside 0 to max_limit).
+  static Result<Command> set_maxconn(std::string_view frontend, std::int64_t limit);
+
+  /// What goes over the wire, its line feeds included.
+  [[nodiscard]] const std::string& wire() const noexcept { return wire_; }
+  /// The first line, for people and logs.
+  [[nodiscard]] std::string_view text() const noexcept;
+
+ private:
+  explicit Command(std::string wire) : wire_(std::move(wire)) {}
+  std::string wire_;
+};
+
+/// Letters, digits, `-`, `_`, `.`, `:`: what HAProxy accepts as a proxy's name.
+/// The error is bad_name with `field` "frontend"; empty where the name is fine.
+[[nodiscard]] std::optional<Error> check_frontend_name(std::string_view name);
+
+}  // namespace stillgate::runtime_api

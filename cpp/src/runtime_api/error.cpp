@@ -1,0 +1,81 @@
+// The names of the error codes.
+#include <stillgate/error.hpp>
+
+#include <array>
+
+namespace stillgate {
+namespace {
+
+struct Named {
+  Errc code;
+  std::string_view name;
+};
+
+// In the order of the enumeration; a unit test holds both together.
+constexpr std::array codes{
+    Named{Errc::bad_endpoint, "bad_endpoint"},
+    Named{Errc::duplicate_endpoint, "duplicate_endpoint"},
+    Named{Errc::empty_fleet, "empty_fleet"},
+    Named{Errc::bad_command, "bad_command"},
+    Named{Errc::bad_name, "bad_name"},
+    Named{Errc::bad_number, "bad_number"},
+    Named{Errc::bad_option, "bad_option"},
+    Named{Errc::no_such_socket, "no_such_socket"},
+    Named{Errc::not_a_socket, "not_a_socket"},
+    Named{Errc::socket_denied, "socket_denied"},
+    Named{Errc::connection_refused, "connection_refused"},
+    Named{Errc::backlog_full, "backlog_full"},
+    Named{Errc::unreachable, "unreachable"},
+    Named{Errc::name_not_found, "name_not_found"},
+    Named{Errc::connect_timeout, "connect_timeout"},
+    Named{Errc::file_limit, "file_limit"},
+    Named{Errc::system_error, "system_error"},
+    Named{Errc::no_greeting, "no_greeting"},
+    Named{Errc::stats_maxconn, "stats_maxconn"},
+    Named{Errc::write_timeout, "write_timeout"},
+    Named{Errc::reply_timeout, "reply_timeout"},
+    Named{Errc::connection_reset, "connection_reset"},
+    Named{Errc::early_eof, "early_eof"},
+    Named{Errc::reply_too_large, "reply_too_large"},
+    Named{Errc::not_haproxy, "not_haproxy"},
+    Named{Errc::master_socket, "master_socket"},
+    Named{Errc::malformed_reply, "malformed_reply"},
+    Named{Errc::cancelled, "cancelled"},
+    Named{Errc::permission_denied, "permission_denied"},
+    Named{Errc::no_such_frontend, "no_such_frontend"},
+    Named{Errc::unknown_command, "unknown_command"},
+    Named{Errc::command_failed, "command_failed"},
+    Named{Errc::crash_hazard, "crash_hazard"},
+    Named{Errc::same_haproxy, "same_haproxy"},
+    Named{Errc::already_held, "already_held"},
+    Named{Errc::limit_is_zero, "limit_is_zero"},
+    Named{Errc::lease_required, "lease_required"},
+    Named{Errc::fleet_too_large, "fleet_too_large"},
+    Named{Errc::not_held, "not_held"},
+    Named{Errc::limit_mismatch, "limit_mismatch"},
+    Named{Errc::haproxy_restarted, "haproxy_restarted"},
+    Named{Errc::haproxy_stopping, "haproxy_stopping"},
+    Named{Errc::journal_failed, "journal_failed"},
+    Named{Errc::rolled_back, "rolled_back"},
+};
+
+}  // namespace
+
+std::string_view name(Errc code) noexcept {
+  for (const Named& entry : codes) {
+    if (entry.code == code) return entry.name;
+  }
+  return "unnamed";
+}
+
+const std::vector<Errc>& all_errors() {
+  static const std::vector<Errc> all = [] {
+    std::vector<Errc> list;
+    list.reserve(codes.size());
+    for (const Named& entry : codes) list.push_back(entry.code);
+    return list;
+  }();
+  return all;
+}
+
+}  // namespace stillgate

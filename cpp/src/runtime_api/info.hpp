@@ -1,0 +1,29 @@
+// `show info`, typed.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include <stillgate/error.hpp>
+
+namespace stillgate::runtime_api {
+
+struct Info {
+  std::vector<std::pair<std::string, std::string>> fields;  ///< all, in HAProxy's order
+  std::string version;
+  std::int64_t pid{0};
+  std::int64_t uptime_s{0};
+  std::string node;
+  bool stopping{false};  ///< a reload or stop is in progress; 2.2 and older do not say
+
+  [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const;
+};
+
+/// Error: malformed_reply, where a line is no `Key: value` or Version, Pid, Uptime_sec are missing.
+Result<Info> parse_info(std::string_view text);
+
+}  // namespace stillgate::runtime_api

@@ -1,0 +1,26 @@
+// HAProxy's releases: parsed, compared.
+#pragma once
+
+#include <compare>
+#include <optional>
+#include <string_view>
+
+namespace stillgate::runtime_api {
+
+/// `3.0.11-1+deb13u1`, `3.1-dev8`, `2.8.0-fdd8154`. What follows the numbers is a distribution's
+/// or a commit's and does not count.
+struct Release {
+  /// The patch of a `-devN` lies below that of the release itself.
+  static constexpr int dev_base = -1000;
+
+  int major{0};
+  int minor{0};
+  int patch{0};  ///< for `-devN`: dev_base + N
+
+  static constexpr Release dev(int major, int minor, int n) { return {major, minor, dev_base + n}; }
+  static std::optional<Release> parse(std::string_view text) noexcept;
+
+  auto operator<=>(const Release&) const = default;
+};
+
+}  // namespace stillgate::runtime_api

@@ -1,0 +1,42 @@
+// Host names to addresses, without ever making a deadline wait for getaddrinfo.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <sys/socket.h>
+
+#include <boost/asio/io_context.hpp>
+
+namespace stillgate::transport {
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size{0};
+};
+
+/// getaddrinfo blocks for seconds when a name server is away and cannot be cancelled. It runs on
+/// detached threads that know nothing of their caller but a mailbox; a caller that left in the
+/// meantime (deadline, Ctrl-C) waits for nobody. Numeric addresses take no thread.
+class Resolver {
+ public:
+  /// `failure`: getaddrinfo's own words, or empty.
+  using Handler = std::function<void(const std::vector<Address>& addresses,
+                                     const std::string& failure)>;
+
+  explicit Resolver(boost::asio::io_context& io);
+  Resolver(const Resolver&) = delete;
+  Resolver& operator=(const Resolver&) = delete;
+  ~Resolver();
+
+  /// Calls `handler` on the io_context's thread, for a numeric address before it returns.
+  void resolve(const std::string& host, std::uint16_t port, Handler handler);
+
+ private:
+  struct Mailbox;
+  std::shared_ptr<Mailbox> mailbox_;
+};
+
+}  // namespace stillgate::transport

@@ -1,0 +1,250 @@
+// The transport over unix and tcp stream sockets.
+#include <cerrno>
+#include <chrono>
+#include <utility>
+#include <vector>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/generic/stream_protocol.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "failure.hpp"
+#include "transport.hpp"
+
+namespace stillgate::transport {
+namespace {
+
+using Protocol = boost::asio::generic::stream_protocol;
+using boost::system::error_code;
+
+constexpr std::chrono::milliseconds first_pause{2};
+constexpr std::chrono::milliseconds longest_pause{50};
+
+Address unix_address(const std::string& path) {
+  Address address;
+  auto* out = reinterpret_cast<sockaddr_un*>(&address.storage);
+  out->sun_family = AF_UNIX;
+  path.copy(static_cast<char*>(out->sun_path), sizeof out->sun_path - 1);
+  address.size = sizeof(sockaddr_un);
+  return address;
+}
+
+class Stream final : public Transport, public std::enable_shared_from_this<Stream> {
+ public:
+  Stream(Shared& shared, const Endpoint& endpoint, Listener& listener)
+      : shared_(shared), endpoint_(endpoint), listener_(&listener), socket_(shared.io) {}
+
+  void connect() override {
+    if (endpoint_.kind() == Endpoint::Kind::unix_socket) {
+      addresses_.push_back(unix_address(endpoint_.path()));
+      try_next();
+      return;
+    }
+    shared_.resolver.resolve(
+        endpoint_.host(), endpoint_.port(),
+        [self = shared_from_this()](const auto& found, const std::string& failure) {
+          self->resolved(found, failure);
+        });
+  }
+
+  void write(std::string bytes) override {
+    unsent_ = std::move(bytes);
+    sent_ = 0;
+    send();
+  }
+
+  void read() override {
+    socket_.async_wait(Protocol::socket::wait_read,
+                       [self = shared_from_this()](const error_code& code) {
+                         if (!code) self->receive();
+                       });
+  }
+
+  void close() override {
+    listener_ = nullptr;
+    error_code ignored;
+    socket_.close(ignored);
+    if (pause_) pause_->cancel();
+  }
+
+  bool idle() override {
+    if (!socket_.is_open()) return false;
+    char byte = 0;
+    const ssize_t n = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
+  }
+
+  [[nodiscard]] bool has_unsent() const override { return sent_ < unsent_.size(); }
+  [[nodiscard]] bool queue_full() const override { return queue_full_; }
+
+  [[nodiscard]] std::optional<int> peer_pid() const override {
+    if (endpoint_.kind() != Endpoint::Kind::unix_socket || !connected_) return std::nullopt;
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    auto& socket = const_cast<Protocol::socket&>(socket_);
+    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+      return std::nullopt;
+    }
+    return peer.pid;
+  }
+
+ private:
+  void resolved(const std::vector<Address>& found, const std::string& failure) {
+    if (listener_ == nullptr) return;
+    if (found.empty()) {
+      listener_->on_failed({Errc::name_not_found,
+                            "the host's name does not resolve: " + failure,
+                            {},
+                            {},
+                            {}});
+      return;
+    }
+    addresses_ = found;
+    try_next();
+  }
+
+  /// Tries the addresses one after the other; the last failure is told.
+  void try_next() {
+    const Address& address = addresses_[tried_];
+    const int family = address.storage.ss_family;
+    const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+      fail(errno);
+      return;
+    }
+    if (family != AF_UNIX) {
+      // A command is one small write: Nagle would hold it back behind the greeting's ACK.
+      const int on = 1;
+      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    }
+    const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
+    const int number = ::connect(fd, target, address.size) == 0 ? 0 : errno;
+    // A full listen queue of a unix socket is EAGAIN, not EINPROGRESS: there is nothing to wait
+    // for on such a socket, and waiting for it to become writable would report success.
+    if (number == EAGAIN) {
+      ::close(fd);
+      pause_and_retry();
+      return;
+    }
+    if (number != 0 && number != EINPROGRESS) {
+      ::close(fd);
+      refuse(number);
+      return;
+    }
+    error_code code;
+    socket_.assign(Protocol(family, 0), fd, code);
+    if (code) {
+      ::close(fd);
+      fail(code.value());
+    } else if (number == 0) {
+      connected();
+    } else {
+      socket_.async_wait(Protocol::socket::wait_write,
+                         [self = shared_from_this()](const error_code& waited) {
+                           if (!waited) self->finish_connect();
+                         });
+    }
+  }
+
+  void finish_connect() {
+    int number = 0;
+    socklen_t size = sizeof number;
+    ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &number, &size);
+    if (number == 0) {
+      connected();
+      return;
+    }
+    error_code ignored;
+    socket_.close(ignored);
+    refuse(number);
+  }
+
+  void connected() {
+    queue_full_ = false;
+    connected_ = true;
+    if (listener_ != nullptr) listener_->on_connected();
+  }
+
+  void refuse(int number) {
+    if (++tried_ < addresses_.size()) {
+      try_next();
+    } else {
+      fail(number);
+    }
+  }
+
+  void pause_and_retry() {
+    queue_full_ = true;
+    if (!pause_) pause_ = std::make_unique<boost::asio::steady_timer>(shared_.io);
+    pause_->expires_after(next_pause_);
+    next_pause_ = std::min(next_pause_ * 2, longest_pause);
+    pause_->async_wait([self = shared_from_this()](const error_code& code) {
+      if (!code && self->listener_ != nullptr) self->try_next();
+    });
+  }
+
+  void send() {
+    while (has_unsent()) {
+      const ssize_t n = ::send(socket_.native_handle(), unsent_.data() + sent_,
+                               unsent_.size() - sent_, MSG_NOSIGNAL);
+      if (n >= 0) {
+        sent_ += static_cast<std::size_t>(n);
+      } else if (errno == EAGAIN) {
+        socket_.async_wait(Protocol::socket::wait_write,
+                           [self = shared_from_this()](const error_code& code) {
+                             if (!code) self->send();
+                           });
+        return;
+      } else if (errno != EINTR) {
+        fail(errno);
+        return;
+      }
+    }
+  }
+
+  void receive() {
+    if (listener_ == nullptr) return;
+    auto& buffer = shared_.read_buffer;
+    const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+    if (n > 0) {
+      listener_->on_bytes({buffer.data(), static_cast<std::size_t>(n)});
+    } else if (n == 0) {
+      listener_->on_end_of_stream();
+    } else if (errno == EAGAIN || errno == EINTR) {
+      read();
+    } else {
+      fail(errno);
+    }
+  }
+
+  void fail(int number) {
+    if (listener_ != nullptr) listener_->on_failed(failure_of(number, endpoint_));
+  }
+
+  Shared& shared_;
+  const Endpoint& endpoint_;
+  Listener* listener_;
+  Protocol::socket socket_;
+  std::vector<Address> addresses_;
+  std::size_t tried_{0};
+  std::string unsent_;
+  std::size_t sent_{0};
+  bool connected_{false};
+  bool queue_full_{false};
+  std::unique_ptr<boost::asio::steady_timer> pause_;
+  std::chrono::milliseconds next_pause_{first_pause};
+};
+
+}  // namespace
+
+std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
+                                          Listener& listener) {
+  return std::make_shared<Stream>(shared, endpoint, listener);
+}
+
+}  // namespace stillgate::transport

@@ -1,0 +1,73 @@
+// The whole face of a transport: connect, write, read, close; what happens goes to a listener.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/io_context.hpp>
+
+#include <stillgate/endpoint.hpp>
+#include <stillgate/error.hpp>
+
+#include "resolver.hpp"
+
+namespace stillgate::transport {
+
+/// Told on the thread that runs the io_context, perhaps from within the call that caused it.
+class Listener {
+ public:
+  Listener() = default;
+  Listener(const Listener&) = delete;
+  Listener& operator=(const Listener&) = delete;
+  virtual ~Listener() = default;
+
+  virtual void on_connected() = 0;
+  virtual void on_bytes(std::string_view bytes) = 0;  ///< valid during the call only
+  virtual void on_end_of_stream() = 0;
+  virtual void on_failed(Error error) = 0;
+};
+
+/// What the transports of one thread share.
+struct Shared {
+  explicit Shared(boost::asio::io_context& context) : io(context), resolver(context) {}
+
+  boost::asio::io_context& io;
+  Resolver resolver;
+  /// One for all: a connection that waits needs no buffer of its own.
+  std::array<char, std::size_t{64} * 1024> read_buffer{};
+};
+
+/// One connection. Not thread-safe. After close() the listener hears nothing more.
+class Transport {
+ public:
+  Transport() = default;
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+  virtual ~Transport() = default;
+
+  /// Then on_connected or on_failed. A full listen queue is tried again until close().
+  virtual void connect() = 0;
+  /// Writes what the kernel takes at once and the rest as it takes it.
+  virtual void write(std::string bytes) = 0;
+  /// Then once on_bytes, on_end_of_stream or on_failed.
+  virtual void read() = 0;
+  virtual void close() = 0;
+
+  /// Connected, and the peer has neither closed nor said anything unasked.
+  [[nodiscard]] virtual bool idle() = 0;
+  [[nodiscard]] virtual bool has_unsent() const = 0;
+  /// The listen queue refused so far (EAGAIN of a unix socket).
+  [[nodiscard]] virtual bool queue_full() const = 0;
+  /// The process that listens on a unix socket, where the kernel tells.
+  [[nodiscard]] virtual std::optional<int> peer_pid() const = 0;
+};
+
+/// `shared`, `endpoint` and `listener` must outlive the transport's last callback.
+std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
+                                          Listener& listener);
+
+}  // namespace stillgate::transport
