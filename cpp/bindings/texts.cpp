@@ -1,8 +1,8 @@
 // Typed readings of HAProxy's texts.
 #include "exports.hpp"
 
-#include "../src/runtime_api/info.hpp"
-#include "../src/runtime_api/stat.hpp"
+#include <stillgate/info.hpp>
+#include <stillgate/stat.hpp>
 
 namespace py = pybind11;
 
@@ -11,14 +11,14 @@ namespace {
 
 py::dict read_info(const std::string& text) {
   py::dict fields;
-  for (const auto& [key, value] : take(runtime_api::parse_info(text)).fields) {
+  for (const auto& [key, value] : take(parse_info(text)).fields) {
     fields[to_text(key)] = to_text(value);
   }
   return fields;
 }
 
 py::list read_stat(const std::string& text) {
-  const auto stat = take(runtime_api::Stat::parse(text));
+  const auto stat = take(Stat::parse(text));
   py::list rows;
   for (const auto& row : stat.rows()) {
     py::dict fields;

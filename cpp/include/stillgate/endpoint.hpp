@@ -24,8 +24,10 @@ class Endpoint {
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   [[nodiscard]] const std::string& path() const noexcept { return path_; }  ///< unix only
-  [[nodiscard]] const std::string& host() const noexcept { return host_; }  ///< tcp only, no brackets
-  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }       ///< tcp only, 1 to 65535
+  [[nodiscard]] const std::string& host() const noexcept {
+    return host_;
+  }                                                                    ///< tcp only, no brackets
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }  ///< tcp only, 1 to 65535
 
   /// The canonical form: equal endpoints have equal URLs.
   [[nodiscard]] const std::string& url() const noexcept { return url_; }

@@ -35,17 +35,17 @@ enum class Errc {
   system_error,        ///< any other error of the operating system
 
   // Talking.
-  no_greeting,        ///< accepted by the kernel, but HAProxy did not answer the prompt in time
-  stats_maxconn,      ///< as no_greeting, and the same HAProxy answers others: `stats maxconn`
-  write_timeout,      ///< the command could not be written in time
-  reply_timeout,      ///< no complete reply in time
-  connection_reset,   ///< the peer reset the connection
-  early_eof,          ///< the peer closed before the reply was complete
-  reply_too_large,    ///< the reply exceeded the cap
-  not_haproxy,        ///< what answered does not speak HAProxy's runtime API
-  master_socket,      ///< a master CLI socket; a worker's stats socket is needed
-  malformed_reply,    ///< a reply that is complete and cannot be understood
-  cancelled,          ///< the caller stopped the work
+  no_greeting,       ///< accepted by the kernel, but HAProxy did not answer the prompt in time
+  stats_maxconn,     ///< as no_greeting, and the same HAProxy answers others: `stats maxconn`
+  write_timeout,     ///< the command could not be written in time
+  reply_timeout,     ///< no complete reply in time
+  connection_reset,  ///< the peer reset the connection
+  early_eof,         ///< the peer closed before the reply was complete
+  reply_too_large,   ///< the reply exceeded the cap
+  not_haproxy,       ///< what answered does not speak HAProxy's runtime API
+  master_socket,     ///< a master CLI socket; a worker's stats socket is needed
+  malformed_reply,   ///< a reply that is complete and cannot be understood
+  cancelled,         ///< the caller stopped the work
 
   // HAProxy said no.
   permission_denied,  ///< the socket's level does not allow the command
@@ -54,18 +54,18 @@ enum class Errc {
   command_failed,     ///< any other refusal, in HAProxy's own words
 
   // Holding.
-  crash_hazard,      ///< this release crashes when a held frontend is resumed
-  same_haproxy,      ///< two endpoints lead to one HAProxy
-  already_held,      ///< a hold of Stillgate's is in effect on that frontend
-  limit_is_zero,     ///< the limit is 0 already, and no record says what it was before
-  lease_required,    ///< a hold that nothing would end; `--no-lease` accepts that
-  fleet_too_large,   ///< a hold needs all connections open at once, and the file limit forbids it
-  not_held,          ///< resume without a record for that frontend and endpoint
-  limit_mismatch,    ///< the limit that was read back is not the one that was set
-  haproxy_restarted, ///< another process answers than before
-  haproxy_stopping,  ///< an old worker of a reload, or an HAProxy that is being stopped
-  journal_failed,    ///< the record of the hold could not be written or read
-  rolled_back,       ///< this switch is well, but was released because another one failed
+  crash_hazard,       ///< this release crashes when a held frontend is resumed
+  same_haproxy,       ///< two endpoints lead to one HAProxy
+  already_held,       ///< a hold of Stillgate's is in effect on that frontend
+  limit_is_zero,      ///< the limit is 0 already, and no record says what it was before
+  lease_required,     ///< a hold that nothing would end; `--no-lease` accepts that
+  fleet_too_large,    ///< a hold needs all connections open at once, and the file limit forbids it
+  not_held,           ///< resume without a record for that frontend and endpoint
+  limit_mismatch,     ///< the limit that was read back is not the one that was set
+  haproxy_restarted,  ///< another process answers than before
+  haproxy_stopping,   ///< an old worker of a reload, or an HAProxy that is being stopped
+  journal_failed,     ///< the record of the hold could not be written or read
+  rolled_back,        ///< this switch is well, but was released because another one failed
 };
 
 /// The stable name of a code, such as "permission_denied".
@@ -89,7 +89,7 @@ struct Error {
 template <class T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}    // NOLINT(*-explicit-*)
+  Result(T value) : state_(std::in_place_index<0>, std::move(value)) {}      // NOLINT(*-explicit-*)
   Result(Error error) : state_(std::in_place_index<1>, std::move(error)) {}  // NOLINT(*-explicit-*)
 
   [[nodiscard]] explicit operator bool() const noexcept { return state_.index() == 0; }

@@ -50,8 +50,8 @@ class Fleet {
                                        std::stop_token stop = {});
 
   /// Errors (nothing sent): bad_name, bad_option. All else is in the report.
-  Result<Report> check(const std::vector<std::string>& frontends, const SuspendOptions& options = {},
-                       std::stop_token stop = {});
+  Result<Report> check(const std::vector<std::string>& frontends,
+                       const SuspendOptions& options = {}, std::stop_token stop = {});
   /// All or nothing: a failure, and a stop, roll back what was done.
   Result<Report> suspend(const std::vector<std::string>& frontends,
                          const SuspendOptions& options = {}, std::stop_token stop = {});

@@ -72,10 +72,11 @@ struct Report {
   std::string action;  ///< "check", "suspend", "resume" or "status"
   Ending ending{Ending::done};
   std::vector<Hold> holds;
-  std::vector<Switch> switches;            ///< in the order of the endpoints, then of the frontends
-  std::optional<double> commit_window_ms;  ///< first byte of the commit sent, to last answer received
-  std::optional<double> skew_ms;           ///< estimated spread of the instants of switching
-  std::optional<Error> error;              ///< of the call as a whole
+  std::vector<Switch> switches;  ///< in the order of the endpoints, then of the frontends
+  std::optional<double>
+      commit_window_ms;           ///< first byte of the commit sent, to last answer received
+  std::optional<double> skew_ms;  ///< estimated spread of the instants of switching
+  std::optional<Error> error;     ///< of the call as a whole
 
   [[nodiscard]] bool ok() const noexcept { return ending == Ending::done; }
 };

@@ -29,8 +29,8 @@ std::size_t connection_capacity(std::size_t wanted) {
   const std::size_t needed = wanted + open_files() + reserve;
   if (limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < needed) {
     const rlim_t soft = limit.rlim_cur;
-    limit.rlim_cur = limit.rlim_max == RLIM_INFINITY ? rlim_t{needed}
-                                                     : std::min(rlim_t{needed}, limit.rlim_max);
+    limit.rlim_cur =
+        limit.rlim_max == RLIM_INFINITY ? rlim_t{needed} : std::min(rlim_t{needed}, limit.rlim_max);
     if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) limit.rlim_cur = soft;
   }
   if (limit.rlim_cur == RLIM_INFINITY || limit.rlim_cur >= needed) return wanted;

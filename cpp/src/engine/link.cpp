@@ -13,11 +13,7 @@ namespace event = runtime_api::event;
 
 Link::Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
            Clock::time_point epoch, LinkObserver& observer)
-    : endpoint_(endpoint),
-      shared_(shared),
-      options_(options),
-      epoch_(epoch),
-      observer_(observer) {}
+    : endpoint_(endpoint), shared_(shared), options_(options), epoch_(epoch), observer_(observer) {}
 
 void Link::begin(const std::vector<runtime_api::Command>& commands, runtime_api::Closing closing,
                  bool barrier) {

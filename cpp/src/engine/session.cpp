@@ -125,8 +125,8 @@ void Session::settle_barrier() {
     }
     return;
   }
-  const Error home{Errc::rolled_back, "nothing was sent, because another endpoint was not ready",
-                   {}, {}, {}};
+  const Error home{
+      Errc::rolled_back, "nothing was sent, because another endpoint was not ready", {}, {}, {}};
   each_active([&home](Link& link) { link.fail(home); });
 }
 

@@ -25,8 +25,7 @@ namespace stillgate::engine {
 class Session final : public LinkObserver {
  public:
   /// `endpoints`, `options` and `progress` must outlive the session.
-  Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
-          Progress& progress);
+  Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options, Progress& progress);
   ~Session() override;
 
   /// How many connections can be open at once; asks for one per endpoint.

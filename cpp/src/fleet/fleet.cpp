@@ -113,7 +113,9 @@ Report Fleet::State::drive(hold::Plan& plan, const fleet::Journal& journal,
                          fmt::format("a hold needs {} connections at once, and this process may "
                                      "open {}; raise the hard limit (ulimit -Hn)",
                                      endpoints.size(), session.capacity()),
-                         {}, {}, {}};
+                         {},
+                         {},
+                         {}};
     return report;
   }
   hold::Observation seen{hold::observed::Begin{}};

@@ -24,7 +24,9 @@ Error failed(std::string_view what, const std::filesystem::path& path, int numbe
   return {Errc::journal_failed,
           fmt::format("the journal: cannot {} {}: {}; $STILLGATE_STATE_DIR names another folder",
                       what, path.string(), std::system_category().message(number)),
-          {}, {}, {"journal"}};
+          {},
+          {},
+          {"journal"}};
 }
 
 /// A file descriptor that closes itself.
@@ -89,8 +91,8 @@ Journal::Loaded Journal::load() const {
       loaded.records.push_back(*std::move(record));
     } else if (!loaded.error) {
       loaded.error = record.error();
-      loaded.error->message += fmt::format(" ({}); remove it if no hold of it is in effect",
-                                           entry->path().string());
+      loaded.error->message +=
+          fmt::format(" ({}); remove it if no hold of it is in effect", entry->path().string());
     }
   }
   return loaded;

@@ -28,9 +28,8 @@ void weigh_release(Switch& target, const std::string& version, bool accepted) {
       crash->fixed_in.empty()
           ? std::string("no fixed release of this branch is known: update to another branch")
           : fmt::format("fixed in {}: update to it", crash->fixed_in);
-  std::string message =
-      fmt::format("{}; {}, or say --accept-hazard if this build has the fix backported",
-                  crash->why, remedy);
+  std::string message = fmt::format(
+      "{}; {}, or say --accept-hazard if this build has the fix backported", crash->why, remedy);
   if (accepted) {
     target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
                                "overruled by --accept-hazard: " + message});
@@ -89,8 +88,7 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen,
 bool one_haproxy(const Seen& a, const Seen& b) {
   if (!a.info || !b.info) return false;
   return a.info->pid == b.info->pid && a.info->node == b.info->node &&
-         a.info->version == b.info->version &&
-         std::abs(a.info->uptime_s - b.info->uptime_s) <= 1;
+         a.info->version == b.info->version && std::abs(a.info->uptime_s - b.info->uptime_s) <= 1;
 }
 
 std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size_t index) {

@@ -17,7 +17,10 @@ using runtime_api::parse_number;
 constexpr std::string_view heading = "stillgate-hold 1";
 
 Error broken(std::size_t line, std::string_view why) {
-  return {Errc::journal_failed, fmt::format("the record of a hold, line {}: {}", line, why), {}, {},
+  return {Errc::journal_failed,
+          fmt::format("the record of a hold, line {}: {}", line, why),
+          {},
+          {},
           {}};
 }
 
@@ -123,14 +126,14 @@ Hold Record::summary() const {
 
 std::string encode(const Record& record) {
   const auto since_epoch = record.started_at.time_since_epoch();
-  std::string out = fmt::format(
-      "{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n", heading,
-      escape(record.id), escape(record.owner), escape(record.reason),
-      std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count(),
-      record.accept_hazard ? "yes" : "no");
+  std::string out =
+      fmt::format("{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n", heading,
+                  escape(record.id), escape(record.owner), escape(record.reason),
+                  std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count(),
+                  record.accept_hazard ? "yes" : "no");
   for (const HeldSwitch& held : record.switches) {
-    out += fmt::format("switch {} {} {}\n", escape(held.endpoint), held.frontend,
-                       held.limit_before);
+    out +=
+        fmt::format("switch {} {} {}\n", escape(held.endpoint), held.frontend, held.limit_before);
   }
   return out + "end\n";
 }

@@ -24,8 +24,8 @@ struct Record {
   std::string id;
   std::string owner;
   std::string reason;
-  WallTime started_at;         ///< in whole milliseconds
-  bool accept_hazard{false};   ///< the operator overruled the table of hazards
+  WallTime started_at;        ///< in whole milliseconds
+  bool accept_hazard{false};  ///< the operator overruled the table of hazards
   std::vector<HeldSwitch> switches;
 
   bool operator==(const Record&) const = default;

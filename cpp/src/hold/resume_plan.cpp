@@ -104,14 +104,19 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
     if (!one.limit_now) {
       course.settled = true;
       one.error = Error{Errc::no_such_frontend,
-                        fmt::format("this HAProxy has no frontend '{}'", one.frontend), {}, {}, {}};
+                        fmt::format("this HAProxy has no frontend '{}'", one.frontend),
+                        {},
+                        {},
+                        {}};
     } else if (*one.limit_now > 0) {
       judge_open(one, course, record);
       if (first_[endpoint] && !seen.same_process(*first_[endpoint])) {
         one.error = Error{Errc::haproxy_restarted,
                           "open, but another process answers than before: requests that waited in "
                           "the old one may be lost",
-                          {}, {}, {}};
+                          {},
+                          {},
+                          {}};
       }
     } else {
       judge_zero(one, course, record);
@@ -124,10 +129,12 @@ void ResumePlan::judge_open(Switch& one, Course& course, const Record* record) {
   course.settled = true;
   one.verdict = course.target || record != nullptr ? Verdict::resumed : Verdict::open;
   if (course.target && one.limit_now != course.target) {
-    one.error = Error{Errc::limit_mismatch,
-                      fmt::format("open, but the limit reads {} in place of {}", *one.limit_now,
-                                  *course.target),
-                      {}, {}, {}};
+    one.error = Error{
+        Errc::limit_mismatch,
+        fmt::format("open, but the limit reads {} in place of {}", *one.limit_now, *course.target),
+        {},
+        {},
+        {}};
   } else if (!course.target && record != nullptr) {
     one.findings.push_back({"already_open", Level::info,
                             "was open already: a reload or somebody's hand ended the hold"});
@@ -140,7 +147,10 @@ void ResumePlan::judge_zero(Switch& one, Course& course, const Record* record) {
     course.settled = true;
     if (!one.error) {
       one.error = Error{Errc::limit_mismatch,
-                        "HAProxy took the command, but the limit still reads 0", {}, {}, {}};
+                        "HAProxy took the command, but the limit still reads 0",
+                        {},
+                        {},
+                        {}};
     }
     return;
   }
@@ -151,7 +161,9 @@ void ResumePlan::judge_zero(Switch& one, Course& course, const Record* record) {
                       fmt::format("the limit is 0, and no record here says what it was before; "
                                   "'stillgate resume {} --limit N' restores it to N",
                                   one.frontend),
-                      {}, {}, {}};
+                      {},
+                      {},
+                      {}};
     return;
   }
   const auto crash = runtime_api::resume_crash(*one.version);
@@ -159,8 +171,8 @@ void ResumePlan::judge_zero(Switch& one, Course& course, const Record* record) {
       request_.question.accept_hazard || (record != nullptr && record->accept_hazard);
   if (crash && !accepted) {
     course.settled = true;
-    one.error = Error{Errc::crash_hazard,
-                      crash->why + "; --accept-hazard resumes it all the same", {}, {}, {}};
+    one.error = Error{
+        Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same", {}, {}, {}};
   }
 }
 
@@ -196,16 +208,15 @@ Step ResumePlan::released(const std::vector<Answer>& answers) {
 }
 
 Step ResumePlan::retry_or_close(const Observation& observation) {
-  const bool open_ends = std::any_of(courses_.begin(), courses_.end(),
-                                     [](const Course& one) { return !one.settled; });
+  const bool open_ends =
+      std::any_of(courses_.begin(), courses_.end(), [](const Course& one) { return !one.settled; });
   if (open_ends && !observation.cancelled &&
       observation.elapsed + retry_pause < request_.retry_for) {
     stage_ = Stage::pausing;
     return step::Wait{retry_pause};
   }
-  const bool failed =
-      std::any_of(report_.switches.begin(), report_.switches.end(),
-                  [](const Switch& one) { return one.error.has_value(); });
+  const bool failed = std::any_of(report_.switches.begin(), report_.switches.end(),
+                                  [](const Switch& one) { return one.error.has_value(); });
   if (observation.cancelled && open_ends) {
     report_.ending = Ending::cancelled;
   } else if (failed) {
@@ -227,8 +238,7 @@ Step ResumePlan::close_records() {
     const auto erased = std::erase_if(record.switches, [this](const HeldSwitch& held) {
       return std::any_of(report_.switches.begin(), report_.switches.end(),
                          [&held](const Switch& one) {
-                           return one.endpoint == held.endpoint &&
-                                  one.frontend == held.frontend &&
+                           return one.endpoint == held.endpoint && one.frontend == held.frontend &&
                                   (one.verdict == Verdict::resumed || one.verdict == Verdict::open);
                          });
     });

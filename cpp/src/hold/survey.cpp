@@ -1,7 +1,7 @@
 // Reading the answers of a survey.
 #include "survey.hpp"
 
-#include "../runtime_api/stat.hpp"
+#include <stillgate/stat.hpp>
 
 namespace stillgate::hold {
 
@@ -32,8 +32,8 @@ Seen read_survey(const runtime_api::Answer& answer, const std::vector<std::strin
       return seen;
     }
   }
-  auto info = runtime_api::parse_info(answer.replies[0].text);
-  auto stat = runtime_api::Stat::parse(answer.replies[1].text);
+  auto info = parse_info(answer.replies[0].text);
+  auto stat = Stat::parse(answer.replies[1].text);
   if (!info || !stat) {
     seen.error = info ? stat.error() : info.error();
     return seen;
@@ -46,8 +46,8 @@ Seen read_survey(const runtime_api::Answer& answer, const std::vector<std::strin
     }
     seen.limits.push_back(stat->number(*row, "slim"));
     if (!seen.limits.back()) {
-      seen.error = Error{Errc::malformed_reply, "show stat: the frontend's slim is no number",
-                         {}, {}, {}};
+      seen.error =
+          Error{Errc::malformed_reply, "show stat: the frontend's slim is no number", {}, {}, {}};
       return seen;
     }
   }

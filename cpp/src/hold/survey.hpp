@@ -7,16 +7,16 @@
 #include <vector>
 
 #include <stillgate/error.hpp>
+#include <stillgate/info.hpp>
 
 #include "../runtime_api/batch.hpp"
-#include "../runtime_api/info.hpp"
 
 namespace stillgate::hold {
 
 /// One endpoint. `info` and `limits` are there unless `error` is.
 struct Seen {
   std::optional<Error> error;
-  std::optional<runtime_api::Info> info;
+  std::optional<Info> info;
   std::vector<std::optional<std::int64_t>> limits;  ///< per frontend asked; empty: no such one
   std::optional<std::string> level;  ///< of the socket; empty where HAProxy does not tell
   std::optional<double> rtt_ms;

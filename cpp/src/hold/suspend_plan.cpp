@@ -65,7 +65,8 @@ Step SuspendPlan::surveyed(const std::vector<Answer>& answers, bool cancelled) {
       if (!one.hold_id) continue;
       report_.ending = Ending::held_by_other;
       for (const Record& record : request_.known) {
-        if (record.id == *one.hold_id && (report_.holds.empty() || report_.holds.back().id != record.id)) {
+        if (record.id == *one.hold_id &&
+            (report_.holds.empty() || report_.holds.back().id != record.id)) {
           report_.holds.push_back(record.summary());
         }
       }
@@ -129,9 +130,8 @@ Step SuspendPlan::verified(const std::vector<Answer>& answers, bool cancelled) {
     judge_held(i, read_survey(answers[i], request_.question.frontends));
   }
   const bool all_held =
-      std::all_of(report_.switches.begin(), report_.switches.end(), [](const Switch& one) {
-        return one.verdict == Verdict::held && !one.error;
-      });
+      std::all_of(report_.switches.begin(), report_.switches.end(),
+                  [](const Switch& one) { return one.verdict == Verdict::held && !one.error; });
   if (all_held && !cancelled) {
     report_.holds.push_back(request_.record.summary());
     return done();
@@ -156,7 +156,9 @@ void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
       one.error = Error{Errc::haproxy_restarted,
                         "another process answers than before the commit; its limits are those of "
                         "its configuration",
-                        {}, {}, {}};
+                        {},
+                        {},
+                        {}};
     } else if (one.limit_now == 0) {
       one.verdict = Verdict::held;
       one.error.reset();
@@ -168,7 +170,9 @@ void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
       if (!one.error) {
         one.error = Error{Errc::limit_mismatch,
                           "HAProxy took the command, but the limit reads back as it was",
-                          {}, {}, {}};
+                          {},
+                          {},
+                          {}};
       }
     }
   }
@@ -232,7 +236,9 @@ void SuspendPlan::judge_reverted(std::size_t endpoint, const Seen& now) {
       one.error = Error{Errc::limit_mismatch,
                         "the rollback did not take: the limit still reads 0; run 'stillgate "
                         "resume'",
-                        {}, {}, {}};
+                        {},
+                        {},
+                        {}};
       continue;
     }
     one.verdict = Verdict::reverted;
@@ -243,10 +249,16 @@ void SuspendPlan::judge_reverted(std::size_t endpoint, const Seen& now) {
       one.error = Error{Errc::limit_mismatch,
                         fmt::format("open again, with the limit {} in place of {}",
                                     one.limit_now.value_or(0), *one.limit_before),
-                        {}, {}, {}};
+                        {},
+                        {},
+                        {}};
     } else if (!one.error) {
-      one.error = Error{Errc::rolled_back, "held, and released again because the call failed "
-                        "elsewhere or was stopped", {}, {}, {}};
+      one.error = Error{Errc::rolled_back,
+                        "held, and released again because the call failed "
+                        "elsewhere or was stopped",
+                        {},
+                        {},
+                        {}};
     }
   }
 }
@@ -255,10 +267,11 @@ void SuspendPlan::judge_reverted(std::size_t endpoint, const Seen& now) {
 Step SuspendPlan::close_record() {
   auto& switches = request_.record.switches;
   std::erase_if(switches, [this](const HeldSwitch& held) {
-    return std::none_of(report_.switches.begin(), report_.switches.end(), [&held](const Switch& one) {
-      return one.endpoint == held.endpoint && one.frontend == held.frontend &&
-             (one.verdict == Verdict::held || one.verdict == Verdict::unknown);
-    });
+    return std::none_of(report_.switches.begin(), report_.switches.end(),
+                        [&held](const Switch& one) {
+                          return one.endpoint == held.endpoint && one.frontend == held.frontend &&
+                                 (one.verdict == Verdict::held || one.verdict == Verdict::unknown);
+                        });
   });
   if (!switches.empty()) report_.holds.push_back(request_.record.summary());
   stage_ = Stage::closing_record;

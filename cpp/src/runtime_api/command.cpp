@@ -51,7 +51,8 @@ bool has_bare_semicolon(std::string_view text) {
 std::optional<Error> check_first_word(std::string_view word) {
   static constexpr std::array<std::string_view, 4> framing{"prompt", "quit", "q", "_getsocks"};
   if (std::find(framing.begin(), framing.end(), word) != framing.end()) {
-    return bad_command(fmt::format("'{}' changes the connection itself; Stillgate does that", word));
+    return bad_command(
+        fmt::format("'{}' changes the connection itself; Stillgate does that", word));
   }
   if (word.starts_with('@')) {
     return bad_command("'@' addresses a master socket; name the worker's stats socket instead");
@@ -125,19 +126,20 @@ std::string_view Command::text() const noexcept {
 
 std::optional<Error> check_frontend_name(std::string_view name) {
   const auto fine = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '-' || c == '_' || c == '.' || c == ':';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_' || c == '.' || c == ':';
   };
   if (name.empty()) return Error{Errc::bad_name, "frontend: the name is empty", {}, {}, "frontend"};
   if (name.size() > longest_name || !std::all_of(name.begin(), name.end(), fine)) {
     std::string shown;
     for (const char c : name.substr(0, 60)) shown += fine(c) ? c : '?';
-    return Error{Errc::bad_name,
-                 fmt::format("frontend '{}': a name has up to {} letters, digits, '-', '_', '.', ':'",
-                             shown, longest_name),
-                 {},
-                 {},
-                 "frontend"};
+    return Error{
+        Errc::bad_name,
+        fmt::format("frontend '{}': a name has up to {} letters, digits, '-', '_', '.', ':'", shown,
+                    longest_name),
+        {},
+        {},
+        "frontend"};
   }
   return std::nullopt;
 }

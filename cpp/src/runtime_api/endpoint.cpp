@@ -77,8 +77,7 @@ Result<Endpoint> Endpoint::parse(std::string_view text) {
   if (!printable(text)) return bad("", "contains a space or a control character");
   Endpoint endpoint;
   if (text.starts_with('/') || text.starts_with(unix_scheme)) {
-    const std::string_view path =
-        text.starts_with('/') ? text : text.substr(unix_scheme.size());
+    const std::string_view path = text.starts_with('/') ? text : text.substr(unix_scheme.size());
     if (!path.starts_with('/')) return bad(text, "the path must be absolute: unix:///run/...");
     if (path.size() > max_path) {
       return bad(text, fmt::format("the path has {} bytes, a unix socket's has at most {}",

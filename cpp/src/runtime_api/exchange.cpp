@@ -17,8 +17,8 @@ std::string_view strip_continuations(std::string_view raw, const Command& comman
 
 }  // namespace
 
-Exchange::Exchange(const std::vector<Command>& commands, Closing closing, bool barrier,
-                   bool fresh, std::size_t cap)
+Exchange::Exchange(const std::vector<Command>& commands, Closing closing, bool barrier, bool fresh,
+                   std::size_t cap)
     : commands_(commands),
       closing_(closing),
       barrier_(barrier),

@@ -1,11 +1,11 @@
 // Parsing `show info`.
-#include "info.hpp"
+#include <stillgate/info.hpp>
 
 #include <fmt/format.h>
 
 #include "numbers.hpp"
 
-namespace stillgate::runtime_api {
+namespace stillgate {
 namespace {
 
 Error malformed(std::string_view why) {
@@ -36,7 +36,7 @@ Result<Info> parse_info(std::string_view text) {
   }
   const auto number = [&info](std::string_view key) -> std::optional<std::int64_t> {
     const auto value = info.find(key);
-    return value ? parse_number<std::int64_t>(*value) : std::nullopt;
+    return value ? runtime_api::parse_number<std::int64_t>(*value) : std::nullopt;
   };
   const auto version = info.find("Version");
   const auto pid = number("Pid");
@@ -52,4 +52,4 @@ Result<Info> parse_info(std::string_view text) {
   return info;
 }
 
-}  // namespace stillgate::runtime_api
+}  // namespace stillgate

@@ -1,5 +1,5 @@
 // Parsing `show stat`.
-#include "stat.hpp"
+#include <stillgate/stat.hpp>
 
 #include <algorithm>
 
@@ -7,7 +7,7 @@
 
 #include "numbers.hpp"
 
-namespace stillgate::runtime_api {
+namespace stillgate {
 namespace {
 
 Error malformed(std::string_view why) {
@@ -82,7 +82,7 @@ std::string_view Stat::text(const Row& row, std::string_view column) const {
 }
 
 std::optional<std::int64_t> Stat::number(const Row& row, std::string_view column) const {
-  return parse_number<std::int64_t>(text(row, column));
+  return runtime_api::parse_number<std::int64_t>(text(row, column));
 }
 
 const Stat::Row* Stat::frontend(std::string_view name) const {
@@ -92,4 +92,4 @@ const Stat::Row* Stat::frontend(std::string_view name) const {
   return nullptr;
 }
 
-}  // namespace stillgate::runtime_api
+}  // namespace stillgate

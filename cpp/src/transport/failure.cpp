@@ -55,8 +55,8 @@ Error failure_of(int number, const Endpoint& endpoint) {
     case ENETUNREACH:
     case EHOSTDOWN:
     case ENETDOWN:
-      return make(Errc::unreachable, "there is no way to the host: " +
-                                         std::system_category().message(number));
+      return make(Errc::unreachable,
+                  "there is no way to the host: " + std::system_category().message(number));
     case ECONNRESET:
     case EPIPE:
       return make(Errc::connection_reset,

@@ -23,8 +23,8 @@ struct Address {
 class Resolver {
  public:
   /// `failure`: getaddrinfo's own words, or empty.
-  using Handler = std::function<void(const std::vector<Address>& addresses,
-                                     const std::string& failure)>;
+  using Handler =
+      std::function<void(const std::vector<Address>& addresses, const std::string& failure)>;
 
   explicit Resolver(boost::asio::io_context& io);
   Resolver(const Resolver&) = delete;

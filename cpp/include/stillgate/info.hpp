@@ -10,7 +10,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate::runtime_api {
+namespace stillgate {
 
 struct Info {
   std::vector<std::pair<std::string, std::string>> fields;  ///< all, in HAProxy's order
@@ -26,4 +26,4 @@ struct Info {
 /// Error: malformed_reply, where a line is no `Key: value` or Version, Pid, Uptime_sec are missing.
 Result<Info> parse_info(std::string_view text);
 
-}  // namespace stillgate::runtime_api
+}  // namespace stillgate

@@ -9,7 +9,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate::runtime_api {
+namespace stillgate {
 
 class Stat {
  public:
@@ -34,4 +34,4 @@ class Stat {
   std::vector<Row> rows_;
 };
 
-}  // namespace stillgate::runtime_api
+}  // namespace stillgate

@@ -1,0 +1,70 @@
+# What a developer types. Every target installs what it needs first; what is there is not made again.
+SHELL := /bin/bash -eu -o pipefail
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Debian's interpreter by its full path: another python3 may come first on the PATH.
+PYTHON := /usr/bin/python3
+VENV := .venv/bin/python
+ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
+APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libgtest-dev libgmock-dev \
+  pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
+  python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
+  mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
+  haproxy patchelf gpgv debian-archive-keyring socat man-db
+BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
+CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
+PY_FILES = setup.py python tests
+CMAKE = cmake -S . -G Ninja --log-level=WARNING
+
+.PHONY: setup build demo test lint bench coverage asan tsan fuzz clean
+
+setup:
+	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
+	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT); }
+	test -x $(VENV) || $(PYTHON) -m venv --system-site-packages .venv
+
+build: setup
+	$(CMAKE) -B $(BUILD) -DSTILLGATE_PYTHON=ON -DSTILLGATE_TESTS=ON -DSTILLGATE_BENCH=ON \
+	  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
+	cmake --build $(BUILD)
+	test -x .venv/bin/stillgate || $(VENV) -m pip install -q --no-index --no-build-isolation --no-deps -e .
+	$(VENV) setup.py -q build_ext --inplace
+
+demo: build
+	$(VENV) tests/support/fetch_haproxy.py 3.0
+	$(VENV) tests/demo/demo.py
+
+test: build
+	$(VENV) tests/support/fetch_haproxy.py
+	ctest --test-dir $(BUILD) --output-on-failure -j 2
+	$(VENV) -m pytest
+
+lint: build
+	clang-format --dry-run -Werror $(CXX_FILES)
+	run-clang-tidy -quiet -p $(BUILD) 'cpp/(src|bindings)/.*' >build/clang-tidy.log 2>&1 || \
+	  { grep -E 'error|warning' build/clang-tidy.log; exit 1; }
+	black --check -q $(PY_FILES)
+	isort --check -q $(PY_FILES)
+	flake8 --max-line-length 100 $(PY_FILES)
+	$(VENV) -m mypy python tests
+
+bench: build
+	$(VENV) tests/bench/bench.py
+
+coverage: setup
+	tests/unit/coverage.sh
+
+asan: setup
+	$(CMAKE) -B build/asan -DSTILLGATE_TESTS=ON -DSTILLGATE_SANITIZE=address,undefined
+	cmake --build build/asan
+	ctest --test-dir build/asan --output-on-failure -j 2
+
+tsan: setup
+	$(CMAKE) -B build/tsan -DSTILLGATE_TESTS=ON -DSTILLGATE_SANITIZE=thread
+	cmake --build build/tsan
+	ctest --test-dir build/tsan --output-on-failure -j 2
+
+fuzz: setup
+	tests/fuzz/run.sh 20
+
+clean:
+	rm -rf build dist .venv .cache

@@ -1,0 +1,33 @@
+"""Builds the compiled module: a build_ext that drives CMake. All else stands in pyproject.toml."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+ROOT = Path(__file__).resolve().parent
+
+
+class CMakeBuild(build_ext):
+    """Hands each extension to CMake and copies what it made where setuptools wants it."""
+
+    def build_extension(self, ext: Extension) -> None:
+        target = Path(self.get_ext_fullpath(ext.name)).resolve()
+        # Keyed by the interpreter: a folder configured for one Python builds for that one for ever.
+        folder = ROOT / "build" / f"python-{sys.implementation.cache_tag}"
+        configure = ["cmake", "-S", str(ROOT), "-B", str(folder), "-G", "Ninja"]
+        configure += ["-DSTILLGATE_PYTHON=ON", f"-DPython_EXECUTABLE={sys.executable}"]
+        subprocess.run(configure, check=True)
+        jobs = str(os.cpu_count() or 1)
+        subprocess.run(["cmake", "--build", str(folder), "--target", "_core", "-j", jobs], check=True)
+        built = folder / target.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Only when it changed, so that building twice changes nothing the second time.
+        if not target.exists() or target.read_bytes() != built.read_bytes():
+            self.copy_file(str(built), str(target))
+
+
+setup(ext_modules=[Extension("stillgate._core", sources=[])], cmdclass={"build_ext": CMakeBuild})
