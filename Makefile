@@ -15,7 +15,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests
 CMAKE = cmake -S . -G Ninja --log-level=WARNING
 
-.PHONY: setup build demo test lint bench coverage asan tsan fuzz clean
+.PHONY: setup build demo playground test lint bench coverage asan tsan fuzz clean
 
 setup:
 	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
@@ -32,6 +32,10 @@ build: setup
 demo: build
 	$(VENV) tests/support/fetch_haproxy.py 3.0
 	$(VENV) tests/demo/demo.py
+
+playground:
+	@$(VENV) tests/support/fetch_haproxy.py 3.0 >&2
+	@$(VENV) tests/demo/playground.py
 
 test: build
 	$(VENV) tests/support/fetch_haproxy.py

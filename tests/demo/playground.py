@@ -1,0 +1,56 @@
+"""A real HAProxy 3.0 with an application behind it, to try Stillgate on.
+
+Prints shell assignments of SOCKET and PLAYGROUND; the HAProxy runs until PLAYGROUND is ended, an
+hour at most.
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.app import App  # noqa: E402
+from support.fetch_haproxy import ensure  # noqa: E402
+from support.haproxy import HAProxy  # noqa: E402
+
+AT_MOST = 3600  # seconds
+
+
+def serve() -> None:
+    def end(number: int, frame: object) -> None:
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, end)
+    signal.signal(signal.SIGALRM, end)
+    signal.alarm(AT_MOST)
+    binary = ensure(["3.0"])["3.0"]
+    with App() as app, HAProxy(binary["path"], servers=[app.port]) as proxy:
+        print(proxy.endpoints[0], flush=True)
+        while True:
+            signal.pause()
+
+
+def main() -> None:
+    server = subprocess.Popen(
+        [sys.executable, __file__, "serve"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert server.stdout is not None
+    endpoint = server.stdout.readline().strip()
+    if not endpoint:
+        raise SystemExit("the HAProxy did not start")
+    print(f"SOCKET={endpoint}\nPLAYGROUND={server.pid}")
+
+
+if __name__ == "__main__":
+    if sys.argv[1:] == ["serve"]:
+        serve()
+    else:
+        main()
