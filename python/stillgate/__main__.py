@@ -1,0 +1,7 @@
+"""`python -m stillgate`."""
+
+import sys
+
+from stillgate.cli.main import main
+
+sys.exit(main())

@@ -1,0 +1,56 @@
+"""The command `stillgate`: its verbs, its exit status, and what a signal does to it."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from types import FrameType
+from typing import List, Optional
+
+import click
+
+from stillgate import _version
+from stillgate.cli.completion import completion
+from stillgate.cli.execute import exec_
+from stillgate.cli.holds import check, resume, suspend
+
+STOPPED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(_version(), prog_name="stillgate")
+def cli() -> None:
+    """Hold every new connection at every HAProxy of a fleet, and let them all through again.
+
+    \b
+    Exit status: 0 done; 1 an endpoint failed (suspend: all rolled back); 2 wrong usage;
+    3 refused by the check, nothing changed; 4 held already; 130 stopped.
+    """
+
+
+for command in (exec_, check, suspend, resume, completion):
+    cli.add_command(command)
+
+
+def _stop(number: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Returns the exit status."""
+    # As Ctrl-C: a suspend that is told to end, or whose terminal is closed, rolls back first.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
+    try:
+        status = cli.main(arguments, prog_name="stillgate", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        print("stopped", file=sys.stderr)
+        return STOPPED
+    return status if isinstance(status, int) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,110 @@
+"""Options that all verbs share, and the fleet that they name."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
+
+import click
+
+from stillgate.fleet import Fleet
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def complete_fleet(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> List[str]:
+    """Names of the inventory, for the shell. A broken inventory completes nothing."""
+    from stillgate.errors import InventoryError
+    from stillgate.inventory import fleet_names
+
+    try:
+        names = fleet_names(context.params.get("inventory"))
+    except InventoryError:
+        return []
+    return [name for name in names if name.startswith(incomplete)]
+
+
+_SECONDS = click.FloatRange(0.001, 3600)
+_OPTIONS = [
+    click.option(
+        "--fleet",
+        "-f",
+        "fleet_name",
+        metavar="NAME",
+        shell_complete=complete_fleet,
+        help="A fleet of the inventory.",
+    ),
+    click.option(
+        "--endpoint",
+        "-e",
+        "endpoints",
+        metavar="URL",
+        multiple=True,
+        help="unix:///path, /path or tcp://host:port; again and again.",
+    ),
+    click.option(
+        "--inventory", metavar="FILE", help="The inventory, in place of the usual places."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
+    click.option(
+        "--connect-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Until a connection stands.  [default: 2]",
+    ),
+    click.option(
+        "--greeting-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="Until HAProxy's first word.  [default: 2]",
+    ),
+    click.option(
+        "--reply-timeout",
+        type=_SECONDS,
+        metavar="SECONDS",
+        help="From the command to the complete reply.  [default: 5]",
+    ),
+]
+
+
+def fleet_options(command: F) -> F:
+    """Adds them; the command gets `make_fleet` (which may raise InputError) and `as_json`."""
+
+    @functools.wraps(command)
+    def wrapped(
+        fleet_name: Optional[str],
+        endpoints: Tuple[str, ...],
+        inventory: Optional[str],
+        connect_timeout: Optional[float],
+        greeting_timeout: Optional[float],
+        reply_timeout: Optional[float],
+        **rest: Any,
+    ) -> Any:
+        given = {
+            "connect_timeout": connect_timeout,
+            "greeting_timeout": greeting_timeout,
+            "reply_timeout": reply_timeout,
+        }
+        timeouts = {name: value for name, value in given.items() if value is not None}
+        if (fleet_name is None) == (not endpoints):
+            raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), and not both.")
+        make = functools.partial(make_fleet, fleet_name, endpoints, inventory, timeouts)
+        return command(make_fleet=make, **rest)
+
+    for option in reversed(_OPTIONS):
+        wrapped = option(wrapped)
+    return wrapped  # type: ignore[return-value]
+
+
+def make_fleet(
+    name: Optional[str],
+    endpoints: Tuple[str, ...],
+    inventory: Optional[str],
+    timeouts: Dict[str, float],
+) -> Fleet:
+    """The fleet that the options name; timeouts on the command line come before the inventory's."""
+    if name is None:
+        return Fleet(endpoints, **timeouts)  # type: ignore[arg-type]
+    return Fleet.load(name, inventory, **timeouts)

@@ -1,0 +1,106 @@
+"""What can be raised: one tree, with StillgateError at its root."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Optional
+
+from stillgate import _core
+
+if TYPE_CHECKING:
+    from stillgate.report import Report
+
+
+class StillgateError(Exception):
+    """The root of all that Stillgate raises.
+
+    ::
+
+        StillgateError
+        |- InputError (also a ValueError)   wrong input; nothing was sent anywhere
+        |  `- InventoryError                in an inventory file, with its line and column
+        `- ReportError                      a call that was made and did not end well; .report
+           |- EndpointFailed                an endpoint failed (suspend: all rolled back)
+           |- CheckRefused                  refused by the check; nothing was changed anywhere
+           `- HeldByOther                   a hold is in effect already
+
+    `code` is one of the codes of docs/errors.md, `message` ours, `haproxy` HAProxy's own words or
+    None. `exit_status` is the command line's.
+    """
+
+    exit_status = 1
+
+    def __init__(self, code: str, message: str, haproxy: Optional[str] = None) -> None:
+        super().__init__(f"{code}: {message}" + (f" (HAProxy: {haproxy})" if haproxy else ""))
+        self.code = code
+        self.message = message
+        self.haproxy = haproxy
+
+
+class InputError(StillgateError, ValueError):
+    """Wrong input, refused before anything was sent. `field` names what is wrong."""
+
+    exit_status = 2
+
+    def __init__(self, code: str, message: str, field: str = "") -> None:
+        super().__init__(code, message)
+        self.field = field
+
+
+class InventoryError(InputError):
+    """An inventory file that cannot be read or is wrong. `line` and `column` count from 1, and are
+    None where there is no place to name, as of a file that is missing.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        file: str,
+        line: Optional[int] = None,
+        column: Optional[int] = None,
+        field: str = "inventory",
+    ) -> None:
+        place = file + "".join(f":{number}" for number in (line, column) if number is not None)
+        super().__init__("bad_inventory", f"{place}: {message}", field)
+        self.file = file
+        self.line = line
+        self.column = column
+
+
+class ReportError(StillgateError):
+    """A call that was made and did not end well; `report` says what is true of each switch."""
+
+    def __init__(self, report: Report) -> None:
+        cause = report.first_error()
+        super().__init__(
+            cause.code if cause else "endpoint_failed",
+            cause.message if cause else f"{report.action} failed",
+            cause.haproxy if cause else None,
+        )
+        self.report = report
+
+
+class EndpointFailed(ReportError):
+    """An endpoint failed. After a suspend, all others were rolled back."""
+
+
+class CheckRefused(ReportError):
+    """The check refused; nothing was changed anywhere."""
+
+    exit_status = 3
+
+
+class HeldByOther(ReportError):
+    """A hold is in effect on one of these frontends; `report.holds` says whose."""
+
+    exit_status = 4
+
+
+_BY_STATUS = {error.exit_status: error for error in (EndpointFailed, CheckRefused, HeldByOther)}
+
+
+def error_of(report: Report) -> ReportError:
+    """The exception for a report that is not ok."""
+    return _BY_STATUS.get(report.exit_status, EndpointFailed)(report)
+
+
+_core.set_input_error(InputError)

@@ -1,0 +1,154 @@
+"""The inventory: fleets by name, from stillgate.toml."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional
+
+from stillgate.errors import InventoryError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+FILE_NAME = "stillgate.toml"
+TIMEOUTS = ("connect_timeout", "greeting_timeout", "reply_timeout")
+# max_hold is read and checked, so that one file serves later releases; nothing uses it yet.
+SECONDS = (*TIMEOUTS, "max_hold")
+KEYS = ("endpoints", "frontends", *SECONDS)
+_PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One fleet of the file. `timeouts` holds seconds under the names of Fleet's options."""
+
+    name: str
+    endpoints: List[str]
+    frontends: List[str]
+    timeouts: Dict[str, float]
+
+
+def find_inventory(given: Optional[str] = None) -> Path:
+    """The file in use: `given`, else $STILLGATE_INVENTORY, ./stillgate.toml,
+    ~/.config/stillgate/stillgate.toml, /etc/stillgate/stillgate.toml. The first two must exist.
+    """
+    if given:
+        return Path(given)
+    named = os.environ.get("STILLGATE_INVENTORY")
+    if named:
+        return Path(named)
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    places = [Path(FILE_NAME), config / "stillgate" / FILE_NAME, Path("/etc/stillgate") / FILE_NAME]
+    for place in places:
+        if place.exists():
+            return place
+    looked = ", ".join(str(place) for place in places)
+    raise InventoryError("no inventory there; name endpoints or write one", looked)
+
+
+def load_fleet(name: str, inventory: Optional[str] = None) -> Entry:
+    """One fleet by its name. Errors: InventoryError."""
+    reader = _Reader(find_inventory(inventory))
+    return reader.entry(name)
+
+
+def fleet_names(inventory: Optional[str] = None) -> List[str]:
+    """The names of all fleets of the file. Errors: InventoryError."""
+    return sorted(_Reader(find_inventory(inventory)).fleets())
+
+
+class _Reader:
+    """One file, parsed, and where in it things stand: TOML parsers tell that for syntax alone."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.text = path.read_text("utf-8")
+        except OSError as error:
+            raise InventoryError(f"cannot be read: {error.strerror}", str(path)) from error
+        except UnicodeDecodeError as error:
+            raise InventoryError("is not UTF-8", str(path)) from error
+        try:
+            self.document: Dict[str, Any] = tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            raise self._syntax_error(str(error)) from error
+
+    def fleets(self) -> Mapping[str, Any]:
+        for key in self.document:
+            if key != "fleet":
+                raise self._error(f"unknown key '{key}'; fleets stand under [fleet.NAME]", key)
+        fleets = self.document.get("fleet", {})
+        if not isinstance(fleets, dict) or not all(isinstance(f, dict) for f in fleets.values()):
+            raise self._error("fleets stand under [fleet.NAME]", "fleet")
+        return fleets
+
+    def entry(self, name: str) -> Entry:
+        fleets = self.fleets()
+        if name not in fleets:
+            known = ", ".join(sorted(fleets)) or "none"
+            raise InventoryError(
+                f"no fleet '{name}'; it has: {known}", str(self.path), field="fleet"
+            )
+        table = fleets[name]
+        for key in table:
+            if key not in KEYS:
+                near = difflib.get_close_matches(key, KEYS, 1)
+                hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(KEYS)}"
+                raise self._error(f"unknown key '{key}'{hint}", key, name)
+        endpoints = self._texts(table, "endpoints", name)
+        if not endpoints:
+            raise self._error("'endpoints' names none", "endpoints", name)
+        seconds = {key: self._seconds(table, key, name) for key in SECONDS if key in table}
+        return Entry(
+            name,
+            endpoints,
+            self._texts(table, "frontends", name),
+            {key: value for key, value in seconds.items() if key in TIMEOUTS},
+        )
+
+    def _texts(self, table: Mapping[str, Any], key: str, fleet: str) -> List[str]:
+        value = table.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self._error(f"'{key}' must be a list of texts", key, fleet)
+        for one in value:
+            if value.count(one) > 1:
+                raise self._error(f"'{key}' names '{one}' twice", key, fleet)
+        return value
+
+    def _seconds(self, table: Mapping[str, Any], key: str, fleet: str) -> float:
+        value = table[key]
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self._error(f"'{key}' must be a number of seconds", key, fleet)
+        if not 0.001 <= value <= 3600:
+            raise self._error(f"'{key}' must be from 0.001 to 3600 seconds", key, fleet)
+        return float(value)
+
+    def _syntax_error(self, message: str) -> InventoryError:
+        place = _PLACE.match(message)
+        if place is None:
+            return InventoryError(message, str(self.path))
+        if place.group(2) is None:
+            lines = self.text.splitlines() or [""]
+            return InventoryError(place.group(1), str(self.path), len(lines), len(lines[-1]) + 1)
+        return InventoryError(
+            place.group(1), str(self.path), int(place.group(2)), int(place.group(3))
+        )
+
+    def _error(self, message: str, key: str, fleet: Optional[str] = None) -> InventoryError:
+        """At the key's place: in the fleet's table where one is named, else anywhere."""
+        inside = fleet is None
+        for number, line in enumerate(self.text.splitlines(), 1):
+            header = re.match(r"\s*\[\s*(.+?)\s*\]", line)
+            if header and fleet is not None:
+                inside = header.group(1).replace('"', "").replace("'", "") == f"fleet.{fleet}"
+            found = re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", line)
+            if inside and found:
+                return InventoryError(message, str(self.path), number, found.start() + 1, key)
+        return InventoryError(message, str(self.path), field=key)

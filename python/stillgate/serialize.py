@@ -1,0 +1,125 @@
+"""The one serializer: all JSON of Stillgate is made here. docs/schema.json describes it."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from typing import Any, Dict, List, Optional
+
+from stillgate.errors import StillgateError
+from stillgate.report import Error, Hold, Outcome, Report, Switch
+
+SCHEMA = 1
+
+
+def to_json(document: Dict[str, Any]) -> str:
+    return json.dumps(document, ensure_ascii=False, indent=2)
+
+
+def report_document(report: Report) -> Dict[str, Any]:
+    """check, suspend, resume. What cannot be known is null."""
+    return {
+        "schema": SCHEMA,
+        "action": report.action,
+        "ok": report.ok,
+        "holds": [_hold(hold) for hold in report.holds],
+        "commit_window_ms": report.commit_window_ms,
+        "skew_ms": report.skew_ms,
+        "drained": None,
+        "drain_ms": None,
+        "switches": [_switch(switch) for switch in report.switches],
+        "error": _error(report.error),
+    }
+
+
+def exec_document(command: str, outcomes: List[Outcome]) -> Dict[str, Any]:
+    """exec: one outcome per endpoint, in input order."""
+    return {
+        "schema": SCHEMA,
+        "action": "exec",
+        "ok": all(outcome.ok for outcome in outcomes),
+        "command": command,
+        "outcomes": [
+            {
+                "endpoint": outcome.endpoint,
+                "reply": outcome.reply,
+                "error": _error(outcome.error),
+                "timings": {
+                    "connected_ms": outcome.timings.connected_ms,
+                    "sent_ms": outcome.timings.sent_ms,
+                    "answered_ms": outcome.timings.answered_ms,
+                },
+            }
+            for outcome in outcomes
+        ],
+    }
+
+
+def failure_document(action: str, error: StillgateError) -> Dict[str, Any]:
+    """A call that was refused for its input: nothing was sent."""
+    return {
+        "schema": SCHEMA,
+        "action": action,
+        "ok": False,
+        "error": {
+            "code": error.code,
+            "message": error.message,
+            "haproxy": error.haproxy,
+            "partial": None,
+            "field": getattr(error, "field", None),
+        },
+    }
+
+
+def rfc3339(seconds: Optional[float]) -> Optional[str]:
+    """Seconds since the epoch as UTC, with milliseconds."""
+    if seconds is None:
+        return None
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _error(error: Optional[Error]) -> Optional[Dict[str, Any]]:
+    if error is None:
+        return None
+    return {
+        "code": error.code,
+        "message": error.message,
+        "haproxy": error.haproxy,
+        "partial": error.partial,
+    }
+
+
+def _hold(hold: Hold) -> Dict[str, Any]:
+    return {
+        "id": hold.id,
+        "owner": hold.owner,
+        "reason": hold.reason,
+        "frontends": hold.frontends,
+        "started_at": rfc3339(hold.started_at),
+        "deadline": rfc3339(hold.deadline),
+        "max_hold_s": hold.max_hold_s,
+    }
+
+
+def _switch(switch: Switch) -> Dict[str, Any]:
+    return {
+        "endpoint": switch.endpoint,
+        "frontend": switch.frontend,
+        "hold_id": switch.hold_id,
+        "verdict": switch.verdict,
+        "method": switch.method,
+        "lease": switch.lease,
+        "limit_before": switch.limit_before,
+        "limit_now": switch.limit_now,
+        # Under maxconn clients wait in the kernel, where nobody counts them.
+        "waiting": None,
+        "leaked": None,
+        "version": switch.version,
+        "rtt_ms": switch.rtt_ms,
+        "findings": [
+            {"code": one.code, "level": one.level, "message": one.message}
+            for one in switch.findings
+        ],
+        "error": _error(switch.error),
+    }
