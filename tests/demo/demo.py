@@ -50,7 +50,9 @@ def drained(proxy: HAProxy) -> bool:
     return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in proxy.stat())
 
 
-def hold_and_release(fleet: list[HAProxy], loads: list[Load]) -> tuple[dict[str, Any], float, float]:
+def hold_and_release(
+    fleet: list[HAProxy], loads: list[Load]
+) -> tuple[dict[str, Any], float, float]:
     for load in loads:
         load.wait_for(WARM_UP)
     report = stillgate("suspend", fleet, "--no-lease", "--reason", "the demo's migration")

@@ -12,16 +12,18 @@ ROOT = Path(__file__).resolve().parents[2]
 SRC = "cpp/src/"
 
 # folder -> the folders whose headers it may include, and the libraries. std is free for all.
-CPP = {
+CPP: dict[str, tuple[set[str], set[str]]] = {
     "cpp/include": ({"cpp/include"}, set()),
     SRC + "runtime_api": ({"cpp/include"}, {"fmt"}),
     SRC + "hold": ({"cpp/include", SRC + "runtime_api"}, {"fmt"}),
     SRC + "transport": ({"cpp/include"}, {"fmt", "boost", "posix"}),
-    SRC + "engine": (
+    SRC
+    + "engine": (
         {"cpp/include", SRC + "runtime_api", SRC + "transport"},
         {"fmt", "boost", "posix"},
     ),
-    SRC + "fleet": (
+    SRC
+    + "fleet": (
         {"cpp/include", SRC + "runtime_api", SRC + "hold", SRC + "engine"},
         {"fmt", "posix"},
     ),
@@ -30,7 +32,15 @@ CPP = {
 # The parts without I/O: no socket, no clock, no file, no thread.
 PURE = (SRC + "runtime_api", SRC + "hold")
 IMPURE = re.compile(r"_clock::now|std::thread|std::jthread|std::mutex|std::fstream|::open\(")
-IMPURE_STD = {"thread", "mutex", "fstream", "iostream", "filesystem", "condition_variable", "random"}
+IMPURE_STD = {
+    "thread",
+    "mutex",
+    "fstream",
+    "iostream",
+    "filesystem",
+    "condition_variable",
+    "random",
+}
 
 CORE_KNOWN_TO = {"fleet.py", "report.py", "errors.py"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)

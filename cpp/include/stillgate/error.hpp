@@ -60,7 +60,6 @@ enum class Errc {
   limit_is_zero,      ///< the limit is 0 already, and no record says what it was before
   lease_required,     ///< a hold that nothing would end; `--no-lease` accepts that
   fleet_too_large,    ///< a hold needs all connections open at once, and the file limit forbids it
-  not_held,           ///< resume without a record for that frontend and endpoint
   limit_mismatch,     ///< the limit that was read back is not the one that was set
   haproxy_restarted,  ///< another process answers than before
   haproxy_stopping,   ///< an old worker of a reload, or an HAProxy that is being stopped

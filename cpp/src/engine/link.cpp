@@ -42,10 +42,6 @@ void Link::expire(Clock::time_point now) {
   if (deadline_ && *deadline_ <= now) fail(overdue());
 }
 
-std::optional<int> Link::peer_pid() const {
-  return transport_ ? transport_->peer_pid() : std::nullopt;
-}
-
 void Link::close() {
   if (transport_) transport_->close();
   transport_.reset();
@@ -53,6 +49,8 @@ void Link::close() {
 
 void Link::on_connected() {
   timings_.connected_ms = elapsed_ms();
+  // Asked while the connection stands: what failed is closed by the time this is of use.
+  peer_pid_ = transport_->peer_pid();
   observer_.on_link_connected();
   resume(event::Connected{});
 }

@@ -51,7 +51,8 @@ class Link final : public transport::Listener {
   [[nodiscard]] bool active() const noexcept { return exchange_.has_value(); }
   [[nodiscard]] std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
   [[nodiscard]] runtime_api::Answer& answer() noexcept { return answer_; }
-  [[nodiscard]] std::optional<int> peer_pid() const;
+  /// The process behind the last connection, where the kernel tells.
+  [[nodiscard]] std::optional<int> peer_pid() const noexcept { return peer_pid_; }
   void close();
 
  private:
@@ -76,6 +77,7 @@ class Link final : public transport::Listener {
   std::optional<runtime_api::Exchange> exchange_;
   runtime_api::Waiting watched_{runtime_api::Waiting::nothing};
   std::optional<Clock::time_point> deadline_;
+  std::optional<int> peer_pid_;
   Timings timings_;
   runtime_api::Answer answer_;
 };

@@ -51,7 +51,6 @@ constexpr std::array codes{
     Named{Errc::limit_is_zero, "limit_is_zero"},
     Named{Errc::lease_required, "lease_required"},
     Named{Errc::fleet_too_large, "fleet_too_large"},
-    Named{Errc::not_held, "not_held"},
     Named{Errc::limit_mismatch, "limit_mismatch"},
     Named{Errc::haproxy_restarted, "haproxy_restarted"},
     Named{Errc::haproxy_stopping, "haproxy_stopping"},

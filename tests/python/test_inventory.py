@@ -1,0 +1,93 @@
+"""The inventory: where it is looked for, what it may say, and where errors point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stillgate import Fleet, InventoryError
+from stillgate.inventory import find_inventory, fleet_names, load_fleet
+
+GOOD = """
+[fleet.production]
+frontends = ["balanced"]
+max_hold = 15.0
+endpoints = ["unix:///run/a.sock", "tcp://lb2:9999"]
+reply_timeout = 2.5
+
+[fleet.staging]
+endpoints = ["/run/b.sock"]
+"""
+
+
+def write(folder: Path, text: str) -> str:
+    path = folder / "stillgate.toml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_reads_a_fleet(tmp_path: Path) -> None:
+    path = write(tmp_path, GOOD)
+    entry = load_fleet("production", path)
+    assert entry.endpoints == ["unix:///run/a.sock", "tcp://lb2:9999"]
+    assert entry.frontends == ["balanced"]
+    assert entry.timeouts == {"reply_timeout": 2.5}
+    assert fleet_names(path) == ["production", "staging"]
+    fleet = Fleet.load("staging", path)
+    assert fleet.endpoints == ["unix:///run/b.sock"]
+
+
+@pytest.mark.parametrize(
+    "text, place, words",
+    [
+        ("[fleet.a\n", "1:9", "Expected"),
+        ('[fleet.a]\nendpoints = ["x\n', "2:", "Illegal character"),
+        ("[fleet.a]\nendpoints = []\n", "2:1", "names none"),
+        ("[fleet.a]\n", None, "names none"),
+        ('[fleet.a]\nendpoints = ["/a", "/a"]\n', "2:1", "twice"),
+        ("[fleet.a]\nendpoints = [1]\n", "2:1", "list of texts"),
+        ('[fleet.b]\nendpoint=1\n[fleet.a]\nendpoint = ["/a"]\n', "4:1", "mean 'endpoints'"),
+        ('[fleet.a]\nendpoints = ["/a"]\nreply_timeout = "2"\n', "3:1", "number of seconds"),
+        ('[fleet.a]\nendpoints = ["/a"]\n  max_hold = -1\n', "3:3", "0.001 to 3600"),
+        ("[fleets.a]\n", "1:2", "unknown key 'fleets'"),
+        ('[fleet.b]\nendpoints = ["/a"]\n', None, "no fleet 'a'; it has: b"),
+    ],
+)
+def test_errors_point_at_their_place(
+    tmp_path: Path, text: str, place: str | None, words: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(InventoryError) as caught:
+        load_fleet("a", path)
+    assert words in caught.value.message
+    assert caught.value.message.startswith(f"{path}:{place}" if place else f"{path}: ")
+    assert caught.value.exit_status == 2
+
+
+def test_missing_and_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match="No such file"):
+        load_fleet("a", str(tmp_path / "none.toml"))
+    with pytest.raises(InventoryError, match="directory"):
+        load_fleet("a", str(tmp_path))
+    latin = tmp_path / "latin.toml"
+    latin.write_bytes(b"# \xe9\n")
+    with pytest.raises(InventoryError, match="UTF-8"):
+        load_fleet("a", str(latin))
+
+
+def test_the_order_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STILLGATE_INVENTORY", raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    if not Path("/etc/stillgate/stillgate.toml").exists():
+        with pytest.raises(InventoryError, match="no inventory"):
+            find_inventory()
+    (tmp_path / "config" / "stillgate").mkdir(parents=True)
+    home = write(tmp_path / "config" / "stillgate", GOOD)
+    assert find_inventory() == Path(home)
+    write(tmp_path, GOOD)
+    assert find_inventory() == Path("stillgate.toml")
+    monkeypatch.setenv("STILLGATE_INVENTORY", "/named/in/environment")
+    assert find_inventory() == Path("/named/in/environment")
+    assert find_inventory("/given") == Path("/given")
