@@ -58,25 +58,34 @@ class Answer(Generic[T]):
 
 @dataclass(frozen=True)
 class Info:
-    """`show info`. `fields` holds all of it, as HAProxy wrote it."""
+    """`show info`. `fields` holds all of it, as HAProxy wrote it; what a release does not say is
+    None: 2.2 and older tell nothing of `stopping`.
+    """
 
     version: str
     pid: int
     uptime_s: int
     node: str
     name: str
+    stopping: Optional[bool]
+    maxconn: Optional[int]
+    curr_conns: Optional[int]
     fields: Dict[str, str] = field(repr=False)
 
     @staticmethod
     def parse(text: str) -> Info:
         """InputError (malformed_reply) where the text is not one."""
         fields = _core.parse_info(text)
+        stopping = _number(fields.get("Stopping"))
         return Info(
             version=fields["Version"],
             pid=int(fields["Pid"]),
             uptime_s=int(fields["Uptime_sec"]),
             node=fields.get("node", ""),
             name=fields.get("Name", ""),
+            stopping=None if stopping is None else stopping != 0,
+            maxconn=_number(fields.get("Maxconn")),
+            curr_conns=_number(fields.get("CurrConns")),
             fields=fields,
         )
 
@@ -99,10 +108,13 @@ class StatRow:
         ]
 
     def number(self, column: str) -> Optional[int]:
-        try:
-            return int(self.fields.get(column, ""))
-        except ValueError:
-            return None
+        """None where the column is missing, empty or no number."""
+        return _number(self.fields.get(column))
+
+    @property
+    def type(self) -> Optional[int]:
+        """0 frontend, 1 backend, 2 server, 3 listener."""
+        return self.number("type")
 
     @property
     def slim(self) -> Optional[int]:
@@ -189,6 +201,13 @@ class Report:
         errors = [switch.error for switch in self.switches if switch.error]
         causes = [error for error in errors if error.code != "rolled_back"]
         return next(iter(causes or errors), None)
+
+
+def _number(text: Optional[str]) -> Optional[int]:
+    try:
+        return int(text or "")
+    except ValueError:
+        return None
 
 
 def to_error(core: Optional[_core.Error]) -> Optional[Error]:

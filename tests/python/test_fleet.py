@@ -1,0 +1,131 @@
+"""The fleet's own logic, with the compiled call replaced: what is raised, and how a block ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
+from stillgate.errors import ReportError
+from stillgate.report import Error, Info, Report, StatRow
+from support.faults import FaultyPeer, serve
+
+NOBODY = "unix:///nowhere/a.sock"
+INFO = "Name: HAProxy\nVersion: 3.0.11\nPid: 7\nUptime_sec: 60\nnode: lb1\n"
+
+
+class Core:
+    """Stands for the compiled fleet; notes its calls and ends them as it is told."""
+
+    def __init__(self, **statuses: int) -> None:
+        self.statuses = statuses
+        self.calls: list[tuple[str, list[str]]] = []
+
+    def __getattr__(self, verb: str) -> Callable[..., Report]:
+        def call(frontends: list[str], **options: Any) -> Report:
+            self.calls.append((verb, list(frontends)))
+            status = self.statuses.get(verb, 0)
+            error = None if status == 0 else Error("permission_denied", f"{verb} failed")
+            return Report(verb, status == 0, status, [], [], None, None, error)
+
+        return call
+
+
+def fleet_over(core: Core, frontends: tuple[str, ...] = ()) -> Fleet:
+    fleet = Fleet([NOBODY], frontends=frontends)
+    fleet._core = core  # type: ignore[assignment]
+    return fleet
+
+
+@pytest.mark.parametrize("status, kind", [(1, EndpointFailed), (3, CheckRefused), (4, HeldByOther)])
+def test_a_suspend_that_is_not_ok_raises_with_its_report(
+    status: int, kind: type[ReportError]
+) -> None:
+    with pytest.raises(kind) as caught:
+        fleet_over(Core(suspend=status)).suspend("balanced", no_lease=True)
+    assert caught.value.report.exit_status == status
+
+
+def test_check_returns_its_report_whatever_it_says() -> None:
+    assert fleet_over(Core(check=3)).check("balanced").exit_status == 3
+
+
+def test_a_stopped_call_is_a_keyboard_interrupt() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fleet_over(Core(suspend=130)).suspend("balanced", no_lease=True)
+
+
+def test_the_inventory_names_the_frontends() -> None:
+    core = Core()
+    fleet = fleet_over(core, ("a", "b"))
+    fleet.check()
+    fleet.check("c")
+    assert core.calls == [("check", ["a", "b"]), ("check", ["c"])]
+
+
+def test_frontends_come_from_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "stillgate.toml"
+    path.write_text(f'[fleet.p]\nendpoints = ["{NOBODY}"]\nfrontends = ["balanced"]\n')
+    assert Fleet.load("p", str(path)).frontends == ["balanced"]
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit])
+def test_the_block_is_resumed_whatever_leaves_it(kind: type[BaseException]) -> None:
+    core = Core()
+    with pytest.raises(kind):
+        with fleet_over(core).suspended("balanced", no_lease=True):
+            raise kind
+    assert core.calls == [("suspend", ["balanced"]), ("resume", ["balanced"])]
+
+
+def test_a_block_that_ends_well_is_resumed() -> None:
+    core = Core()
+    with fleet_over(core).suspended("balanced", no_lease=True) as report:
+        assert report.action == "suspend"
+    assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
+
+
+def test_nothing_is_resumed_where_nothing_was_held() -> None:
+    core = Core(suspend=3)
+    with pytest.raises(CheckRefused):
+        with fleet_over(core).suspended("balanced", no_lease=True):
+            raise AssertionError("the block must not run")
+    assert [verb for verb, _ in core.calls] == ["suspend"]
+
+
+def test_a_failed_resume_keeps_the_blocks_exception() -> None:
+    with pytest.raises(EndpointFailed) as caught:
+        with fleet_over(Core(resume=1)).suspended("balanced", no_lease=True):
+            raise RuntimeError("the migration")
+    assert isinstance(caught.value.__context__, RuntimeError)
+
+
+def test_info_says_what_the_release_says() -> None:
+    info = Info.parse(INFO)
+    assert (info.version, info.pid, info.uptime_s, info.node) == ("3.0.11", 7, 60, "lb1")
+    assert (info.stopping, info.maxconn, info.curr_conns) == (None, None, None)
+    info = Info.parse(INFO + "Stopping: 1\nMaxconn: 4000\nCurrConns: 3\n")
+    assert (info.stopping, info.maxconn, info.curr_conns) == (True, 4000, 3)
+    assert Info.parse(INFO + "Stopping: 0\n").stopping is False
+    assert info.fields["Name"] == info.name == "HAProxy"
+
+
+def test_a_row_of_stat_has_numbers_or_none() -> None:
+    text = "# pxname,svname,qcur,scur,slim,stot,status,type,\nf,FRONTEND,,2,100,9,OPEN,0,\n"
+    (row,) = StatRow.parse(text)
+    assert (row.pxname, row.svname, row.status, row.type) == ("f", "FRONTEND", "OPEN", 0)
+    assert (row.qcur, row.scur, row.slim, row.stot) == (None, 2, 100, 9)
+    assert row.number("nothing") is None
+
+
+def test_a_reply_that_is_no_info_is_that_endpoints_error() -> None:
+    good = {"show info": INFO}
+    bad = {"show info": "nonsense\n"}
+    with FaultyPeer([serve()], answers=good) as one, FaultyPeer([serve()], answers=bad) as two:
+        first, second = Fleet([one.endpoint, two.endpoint]).info()
+    assert first.value is not None and first.value.pid == 7 and first.error is None
+    assert second.value is None and second.error is not None
+    assert (second.error.code, second.error.partial) == ("malformed_reply", "nonsense")
