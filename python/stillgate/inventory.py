@@ -8,7 +8,7 @@ import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from stillgate.errors import InventoryError
 
@@ -22,6 +22,8 @@ TIMEOUTS = ("connect_timeout", "greeting_timeout", "reply_timeout")
 # max_hold is read and checked, so that one file serves later releases; nothing uses it yet.
 SECONDS = (*TIMEOUTS, "max_hold")
 KEYS = ("endpoints", "frontends", *SECONDS)
+# Where no key stands: comments, and texts that are no quoted keys.
+_VALUE = re.compile(r"""#.*|("(?:\\.|[^"\\])*"|'[^']*')(?!["']?\s*[=.])""")
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 
@@ -143,12 +145,19 @@ class _Reader:
 
     def _error(self, message: str, key: str, fleet: Optional[str] = None) -> InventoryError:
         """At the key's place: in the fleet's table where one is named, else anywhere."""
+        word = re.compile(rf"(?<![\w-]){re.escape(key)}(?![\w-])")
         inside = fleet is None
+        # For `fleet.NAME.KEY = ...` and `NAME = { KEY = ... }`, which have no table of their own.
+        beside: Tuple[Optional[int], Optional[int]] = (None, None)
         for number, line in enumerate(self.text.splitlines(), 1):
             header = re.match(r"\s*\[\s*(.+?)\s*\]", line)
             if header and fleet is not None:
                 inside = header.group(1).replace('"', "").replace("'", "") == f"fleet.{fleet}"
-            found = re.search(rf"(?<![\w-]){re.escape(key)}(?![\w-])", line)
-            if inside and found:
+            found = word.search(_VALUE.sub(lambda one: " " * len(one.group()), line))
+            if found and inside:
                 return InventoryError(message, str(self.path), number, found.start() + 1, key)
-        return InventoryError(message, str(self.path), field=key)
+            named = fleet is not None and re.search(rf"\b{re.escape(fleet)}\b", line)
+            if found and named and beside == (None, None):
+                beside = (number, found.start() + 1)
+        line_number, column = beside
+        return InventoryError(message, str(self.path), line_number, column, key)
