@@ -13,7 +13,8 @@ SCHEMA = 1
 
 
 def to_json(document: Dict[str, Any]) -> str:
-    return json.dumps(document, ensure_ascii=False, indent=2)
+    """In ASCII: it must come out whole under any locale, whatever a reply holds."""
+    return json.dumps(document, indent=2)
 
 
 def report_document(report: Report) -> Dict[str, Any]:
@@ -56,7 +57,7 @@ def exec_document(command: str, outcomes: List[Outcome]) -> Dict[str, Any]:
 
 
 def failure_document(action: str, error: StillgateError) -> Dict[str, Any]:
-    """A call that was refused for its input: nothing was sent."""
+    """A call without a report: refused for its input, with nothing sent, or stopped."""
     return {
         "schema": SCHEMA,
         "action": action,

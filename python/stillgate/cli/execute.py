@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Callable, Optional
+from typing import Callable, Optional, TextIO
 
 import click
 
 from stillgate.cli.options import fleet_options
+from stillgate.cli.outlet import show_failure
 from stillgate.cli.progress import ProgressLine
 from stillgate.cli.tables import show_outcomes
-from stillgate.errors import StillgateError
+from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.serialize import exec_document, failure_document, to_json
+from stillgate.serialize import exec_document, to_json
 
 
 @click.command("exec")
@@ -25,22 +25,29 @@ from stillgate.serialize import exec_document, failure_document, to_json
 )
 @fleet_options
 def exec_(
-    command: str, payload: Optional[click.File], make_fleet: Callable[[], Fleet], as_json: bool
+    command: str, payload: Optional[TextIO], make_fleet: Callable[[], Fleet], as_json: bool
 ) -> int:
     """Send COMMAND, such as 'show info', to every endpoint at once."""
     try:
-        text = None if payload is None else payload.read()  # type: ignore[attr-defined]
+        text = _read(payload)
         fleet = make_fleet()
         with ProgressLine(fleet):
             outcomes = fleet.execute(command, text)
     except StillgateError as error:
-        if as_json:
-            print(to_json(failure_document("exec", error)))
-        else:
-            print(f"stillgate: {error.message}", file=sys.stderr)
-        return error.exit_status
+        return show_failure("exec", error, as_json)
     if as_json:
         print(to_json(exec_document(command, outcomes)))
     else:
         show_outcomes(outcomes)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
+
+
+def _read(payload: Optional[TextIO]) -> Optional[str]:
+    if payload is None:
+        return None
+    try:
+        return payload.read()
+    except UnicodeDecodeError as error:
+        raise InputError("bad_option", "payload: is not UTF-8 text", "payload") from error
+    except OSError as error:
+        raise InputError("bad_option", f"payload: {error.strerror}", "payload") from error

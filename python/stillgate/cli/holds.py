@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Callable, Optional, Tuple
 
 import click
 
 from stillgate.cli.options import fleet_options
+from stillgate.cli.outlet import show_failure
 from stillgate.cli.progress import ProgressLine
 from stillgate.cli.tables import show_report
 from stillgate.errors import ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.report import Report
-from stillgate.serialize import failure_document, report_document, to_json
+from stillgate.serialize import report_document, to_json
 
 LARGEST_LIMIT = 2**31 - 1
 
@@ -36,11 +36,7 @@ def _carry_out(
     except ReportError as error:
         report = error.report
     except StillgateError as error:
-        if as_json:
-            print(to_json(failure_document(action, error)))
-        else:
-            print(f"stillgate: {error.message}", file=sys.stderr)
-        return error.exit_status
+        return show_failure(action, error, as_json)
     if as_json:
         print(to_json(report_document(report)))
     else:

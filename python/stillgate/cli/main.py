@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 from types import FrameType
@@ -13,6 +14,7 @@ from stillgate import _version
 from stillgate.cli.completion import completion
 from stillgate.cli.execute import exec_
 from stillgate.cli.holds import check, resume, suspend
+from stillgate.cli.outlet import json_verb, show_stopped, show_usage
 
 STOPPED = 130
 
@@ -41,13 +43,16 @@ def main(arguments: Optional[List[str]] = None) -> int:
     # As Ctrl-C: a suspend that is told to end, or whose terminal is closed, rolls back first.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A reply may hold what the terminal's character set cannot say.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    verb = json_verb(sys.argv[1:] if arguments is None else arguments)
     try:
         status = cli.main(arguments, prog_name="stillgate", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return show_usage(error, verb)
     except (click.Abort, KeyboardInterrupt):
-        print("stopped", file=sys.stderr)
+        show_stopped(verb)
         return STOPPED
     return status if isinstance(status, int) else 0
 
