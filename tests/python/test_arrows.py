@@ -66,7 +66,11 @@ def library_of(header: str) -> str:
     return header.split("/")[0] if "/" in header else "std"
 
 
-@pytest.mark.parametrize("path", cpp_files(), ids=lambda p: p.relative_to(ROOT).as_posix())
+def place(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("path", cpp_files(), ids=place)
 def test_includes_follow_the_table(path: Path) -> None:
     folders, libraries = CPP[folder_of(path)]
     text = path.read_text()
