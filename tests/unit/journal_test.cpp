@@ -1,0 +1,85 @@
+// The journal's files: kept, read, removed, and what a broken folder gives.
+#include "fleet/journal.hpp"
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace stillgate::fleet {
+namespace {
+
+class JournalTest : public testing::Test {
+ protected:
+  JournalTest() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "stillgate-XXXXXX").string();
+    folder_ = ::mkdtemp(pattern.data());
+  }
+  ~JournalTest() override { std::filesystem::remove_all(folder_); }
+  JournalTest(const JournalTest&) = delete;
+  JournalTest& operator=(const JournalTest&) = delete;
+
+  static hold::Record record(const std::string& id) {
+    hold::Record made;
+    made.id = id;
+    made.owner = "a@b";
+    made.switches = {{"unix:///a", "f", 7}};
+    return made;
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(JournalTest, EmptyWhereNothingWasKept) {
+  const Journal journal(folder_ / "none");
+  EXPECT_TRUE(journal.load().records.empty());
+  EXPECT_FALSE(journal.load().error);
+}
+
+TEST_F(JournalTest, KeepsReadsAndRemoves) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.keep(record("one")));
+  EXPECT_FALSE(journal.keep(record("two")));
+  auto loaded = Journal(folder_).load();
+  EXPECT_FALSE(loaded.error);
+  ASSERT_EQ(loaded.records.size(), 2U);
+  hold::Record changed = record("one");
+  changed.switches[0].limit_before = 9;
+  EXPECT_FALSE(journal.keep(changed));
+  hold::Record over = record("two");
+  over.switches.clear();
+  EXPECT_FALSE(journal.keep(over));
+  EXPECT_FALSE(journal.keep(over));  // removing twice is well
+  loaded = journal.load();
+  ASSERT_EQ(loaded.records.size(), 1U);
+  EXPECT_EQ(loaded.records[0], changed);
+  const auto mode = std::filesystem::status(folder_ / "holds" / "one.hold").permissions();
+  EXPECT_EQ(mode & std::filesystem::perms::others_all, std::filesystem::perms::none);
+}
+
+TEST_F(JournalTest, ABrokenFileIsToldAndTheOthersCount) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.keep(record("good")));
+  std::ofstream(folder_ / "holds" / "bad.hold") << "stillgate-hold 1\nid bad\n";
+  std::ofstream(folder_ / "holds" / "good.hold.123") << "left by a crash: not a record";
+  const auto loaded = journal.load();
+  EXPECT_EQ(loaded.records.size(), 1U);
+  ASSERT_TRUE(loaded.error);
+  EXPECT_EQ(loaded.error->code, Errc::journal_failed);
+  EXPECT_NE(loaded.error->message.find("bad.hold"), std::string::npos);
+}
+
+TEST_F(JournalTest, AFolderThatCannotBeWritten) {
+  // A file in the folder's place, because root may write into any folder.
+  std::ofstream(folder_ / "file") << "x";
+  const auto error = Journal(folder_ / "file").keep(record("one"));
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, Errc::journal_failed);
+  EXPECT_NE(error->message.find("STILLGATE_STATE_DIR"), std::string::npos);
+  EXPECT_TRUE(Journal(folder_ / "file").load().error);
+}
+
+}  // namespace
+}  // namespace stillgate::fleet
