@@ -31,7 +31,7 @@ Step SuspendPlan::next(const Observation& observation) {
     case Stage::recording:
       return recorded(std::get<observed::Journaled>(what).error, observation.cancelled);
     case Stage::committing:
-      return committed(std::get<observed::Answers>(what).answers);
+      return committed(std::get<observed::Answers>(what).answers, observation.cancelled);
     case Stage::verifying:
       return verified(std::get<observed::Answers>(what).answers, observation.cancelled);
     case Stage::reverting:
@@ -96,7 +96,7 @@ Step SuspendPlan::recorded(const std::optional<Error>& error, bool cancelled) {
   return commit();
 }
 
-Step SuspendPlan::committed(const std::vector<Answer>& answers) {
+Step SuspendPlan::committed(const std::vector<Answer>& answers, bool cancelled) {
   bool any_sent = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
     sent_[i] = answers[i].sent;
@@ -106,7 +106,7 @@ Step SuspendPlan::committed(const std::vector<Answer>& answers) {
     }
   }
   if (!any_sent) {
-    report_.ending = Ending::endpoint_failed;
+    report_.ending = cancelled ? Ending::cancelled : Ending::endpoint_failed;
     return close_record();
   }
   measure(answers);

@@ -43,7 +43,7 @@ class SuspendPlan final : public Plan {
 
   Step surveyed(const std::vector<runtime_api::Answer>& answers, bool cancelled);
   Step recorded(const std::optional<Error>& error, bool cancelled);
-  Step committed(const std::vector<runtime_api::Answer>& answers);
+  Step committed(const std::vector<runtime_api::Answer>& answers, bool cancelled);
   Step verified(const std::vector<runtime_api::Answer>& answers, bool cancelled);
   Step revert();
   Step reverted(const std::vector<runtime_api::Answer>& answers);
