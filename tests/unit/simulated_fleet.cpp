@@ -1,0 +1,267 @@
+// Carrying out a plan's steps against simulated hosts.
+#include "simulated_fleet.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "runtime_api/numbers.hpp"
+
+namespace stillgate::hold {
+
+using runtime_api::Answer;
+using runtime_api::Batch;
+using runtime_api::Command;
+using runtime_api::Reply;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t most_steps = 1000;
+
+Answer failed(Errc code, bool sent) {
+  Answer answer;
+  answer.error = Error{code, "simulated", {}, {}, {}};
+  answer.sent = sent;
+  return answer;
+}
+
+}  // namespace
+
+SimulatedFleet::SimulatedFleet(std::size_t count, std::vector<std::string> names)
+    : frontends(std::move(names)) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Host host;
+    host.url = fmt::format("unix:///run/{}.sock", i);
+    host.node = fmt::format("lb{}", i);
+    std::int64_t limit = 100 + 10 * static_cast<std::int64_t>(i);
+    for (const std::string& name : frontends) host.configured[name] = limit++;
+    host.limits = host.configured;
+    hosts.push_back(std::move(host));
+  }
+}
+
+void SimulatedFleet::start_over() {
+  faults.clear();
+  cancel_at.reset();
+  journal_failures.clear();
+  steps = batches = writes = unrecorded_holds = closed_while_held = journal_writes_ = 0;
+}
+
+Report SimulatedFleet::drive(Plan& plan) {
+  Observation seen{observed::Begin{}, {}, false};
+  milliseconds elapsed{0};
+  for (steps = 0; steps < most_steps; ++steps) {
+    seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
+    seen.elapsed = elapsed;
+    Step step = plan.next(seen);
+    if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
+    if (const auto* batch = std::get_if<Batch>(&step)) {
+      const bool stopped = cancel_at && steps + 1 >= *cancel_at;
+      seen.what = observed::Answers{run(*batch, stopped)};
+      elapsed += milliseconds(1);
+    } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
+      seen.what = observed::Journaled{keep(write->record)};
+    } else {
+      elapsed += std::get<step::Wait>(step).time;
+      seen.what = observed::Tick{};
+    }
+  }
+  endless = true;
+  return {};
+}
+
+std::vector<Answer> SimulatedFleet::run(const Batch& batch, bool stopped) {
+  const bool cut = stopped && !batch.uninterruptible && stop != Stop::after_the_batch;
+  bool missing = cut && stop == Stop::before_it_is_sent;
+  std::vector<Answer> answers(hosts.size());
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    missing = missing || (batch.barrier && !batch.work[i].empty() && !reachable(i));
+  }
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (batch.work[i].empty()) continue;
+    if (missing) {
+      answers[i] = reachable(i) ? failed(cut ? Errc::cancelled : Errc::rolled_back, false)
+                                : failed(Errc::connection_refused, false);
+      continue;
+    }
+    answers[i] = ask(i, batch.work[i]);
+    if (cut && !answers[i].error) answers[i] = failed(Errc::cancelled, true);
+  }
+  ++batches;
+  return answers;
+}
+
+std::optional<Fault> SimulatedFleet::fault_of(std::size_t host) const {
+  const auto at = faults.find({batches, host});
+  return at == faults.end() ? std::nullopt : std::optional(at->second);
+}
+
+bool SimulatedFleet::reachable(std::size_t host) const {
+  return hosts[host].alive && fault_of(host) != Fault::refuses_connection;
+}
+
+Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& commands) {
+  Host& host = hosts[index];
+  const auto fault = fault_of(index);
+  if (!reachable(index)) return failed(Errc::connection_refused, false);
+  if (fault == Fault::loses_commands) return failed(Errc::connection_reset, true);
+  if (fault == Fault::hangs) return failed(Errc::reply_timeout, true);
+  if (fault == Fault::dies) {
+    host.alive = false;
+    return failed(Errc::early_eof, true);
+  }
+  if (fault == Fault::restarts) {
+    ++host.pid;
+    host.uptime = 0;
+    host.limits = host.configured;
+  }
+  Answer answer;
+  answer.sent = true;
+  answer.timings = {1.0, 2.0, 3.0};
+  for (const Command& command : commands) {
+    answer.replies.push_back(this->answer(host, command.text(), fault));
+    if (fault == Fault::runs_half) break;
+  }
+  if (fault == Fault::runs_half || fault == Fault::loses_answer) {
+    return failed(Errc::early_eof, true);
+  }
+  return answer;
+}
+
+Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (command == "show info") {
+    return {fmt::format("Name: HAProxy\nVersion: {}\nPid: {}\nUptime_sec: {}\nnode: {}\n"
+                        "Stopping: {}",
+                        host.version, host.pid, host.uptime, host.node, host.stopping ? 1 : 0),
+            {}};
+  }
+  if (command == "show cli level") return {host.level, {}};
+  if (command.starts_with("show stat")) {
+    std::string text = "# pxname,svname,slim,\n";
+    for (const auto& [name, limit] : host.limits) {
+      text += fmt::format("{},FRONTEND,{},\n", name, limit);
+    }
+    return {text, {}};
+  }
+  return set_limit(host, command, fault);
+}
+
+Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  command.remove_prefix(std::string_view("set maxconn frontend ").size());
+  const std::size_t space = command.find(' ');
+  const std::string name(command.substr(0, space));
+  const auto limit = *runtime_api::parse_number<std::int64_t>(command.substr(space + 1));
+  if (limit == 0) {
+    const bool known = std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
+      const HeldSwitch* held = entry.second.find(host.url, name);
+      return held != nullptr && held->limit_before == host.limits[name];
+    });
+    unrecorded_holds += known ? 0U : 1U;
+  }
+  host.limits[name] = limit;
+  ++writes;
+  return {};
+}
+
+std::optional<Error> SimulatedFleet::keep(const Record& record) {
+  if (journal_failures.contains(journal_writes_++)) {
+    return Error{Errc::journal_failed, "simulated", {}, {}, {}};
+  }
+  if (const auto before = journal.find(record.id); before != journal.end()) {
+    for (const HeldSwitch& held : before->second.switches) {
+      if (record.find(held.endpoint, held.frontend) != nullptr) continue;
+      // Of a host that is gone nobody can say that it holds anything.
+      const auto host = std::find_if(hosts.begin(), hosts.end(),
+                                     [&held](const Host& one) { return one.url == held.endpoint; });
+      if (host->alive && host->limits[held.frontend] == 0) ++closed_while_held;
+    }
+  }
+  if (record.switches.empty()) {
+    journal.erase(record.id);
+  } else {
+    journal[record.id] = record;
+  }
+  return std::nullopt;
+}
+
+std::int64_t SimulatedFleet::limit(const std::string& url, const std::string& frontend) const {
+  for (const Host& host : hosts) {
+    if (host.url != url) continue;
+    const auto at = host.limits.find(frontend);
+    return at == host.limits.end() ? -1 : at->second;
+  }
+  return -1;
+}
+
+bool SimulatedFleet::recorded(const std::string& url, const std::string& frontend) const {
+  return std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
+    return entry.second.find(url, frontend) != nullptr;
+  });
+}
+
+std::vector<std::string> SimulatedFleet::urls() const {
+  std::vector<std::string> list;
+  for (const Host& host : hosts) list.push_back(host.url);
+  return list;
+}
+
+std::vector<Record> SimulatedFleet::records() const {
+  std::vector<Record> list;
+  for (const auto& [id, record] : journal) list.push_back(record);
+  return list;
+}
+
+bool SimulatedFleet::all_open() const {
+  return std::all_of(hosts.begin(), hosts.end(),
+                     [](const Host& host) { return host.limits == host.configured; });
+}
+
+SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
+  SuspendPlan::Request request;
+  request.question.endpoints = fleet.urls();
+  request.question.frontends = fleet.frontends;
+  request.record.id = "0123456789abcdef";
+  request.record.owner = "test@here";
+  request.record.started_at = WallTime(milliseconds(1'800'000'000'000));
+  request.known = fleet.records();
+  return request;
+}
+
+ResumePlan::Request resume_request(const SimulatedFleet& fleet) {
+  ResumePlan::Request request;
+  request.question.endpoints = fleet.urls();
+  request.question.frontends = fleet.frontends;
+  request.records = fleet.records();
+  request.retry_for = milliseconds(5000);
+  return request;
+}
+
+void expect_truth(const SimulatedFleet& fleet, const Report& report) {
+  ASSERT_FALSE(fleet.endless) << "the plan never came to its end";
+  EXPECT_EQ(fleet.unrecorded_holds, 0U);
+  EXPECT_EQ(fleet.closed_while_held, 0U);
+  for (const Switch& one : report.switches) {
+    const bool is_held = fleet.limit(one.endpoint, one.frontend) == 0;
+    if (one.verdict == Verdict::held) {
+      EXPECT_TRUE(is_held);
+    } else if (one.verdict != Verdict::unknown && report.action == "suspend") {
+      EXPECT_FALSE(is_held) << name(one.verdict);
+    } else if (one.verdict == Verdict::resumed || one.verdict == Verdict::open) {
+      EXPECT_FALSE(is_held) << name(one.verdict);
+    }
+    if (is_held) {
+      EXPECT_TRUE(fleet.recorded(one.endpoint, one.frontend));
+    }
+  }
+  if (report.ending == Ending::refused || report.ending == Ending::held_by_other) {
+    EXPECT_EQ(fleet.writes, 0U);
+  }
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,104 @@
+// A fleet of simulated HAProxies and a journal: answers a plan's steps, badly where told to.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hold/plan.hpp"
+#include "hold/record.hpp"
+#include "hold/resume_plan.hpp"
+#include "hold/suspend_plan.hpp"
+
+namespace stillgate::hold {
+
+/// What goes wrong with one host in one batch.
+enum class Fault {
+  refuses_connection,  ///< no byte goes out
+  loses_commands,      ///< sent, not run, no answer
+  hangs,               ///< as loses_commands, known by the deadline
+  runs_half,           ///< the first command ran, no answer
+  loses_answer,        ///< all ran, no answer
+  refuses_writes,      ///< an answer, with `Permission denied` to each change
+  ignores_writes,      ///< an answer of success, and nothing changed
+  dies,                ///< gone in the middle, for good
+  restarts,            ///< answers well, but is another process with the configured limits
+};
+inline constexpr Fault all_faults[] = {
+    Fault::refuses_connection, Fault::loses_commands, Fault::hangs,
+    Fault::runs_half,          Fault::loses_answer,   Fault::refuses_writes,
+    Fault::ignores_writes,     Fault::dies,           Fault::restarts};
+
+struct Host {
+  std::string url;
+  std::map<std::string, std::int64_t> configured;
+  std::map<std::string, std::int64_t> limits;
+  std::string version{"3.0.11-1+deb13u5"};
+  std::string level{"admin"};
+  std::string node;
+  std::int64_t pid{100};
+  std::int64_t uptime{50};
+  bool stopping{false};
+  bool alive{true};
+};
+
+/// How a stop looks to the batch that it meets.
+enum class Stop { after_the_batch, before_it_is_sent, before_its_answers };
+
+class SimulatedFleet {
+ public:
+  SimulatedFleet(std::size_t hosts, std::vector<std::string> frontends);
+
+  std::vector<Host> hosts;
+  std::vector<std::string> frontends;
+  std::map<std::pair<std::size_t, std::size_t>, Fault> faults;  ///< by batch and host
+  std::optional<std::size_t> cancel_at;                         ///< by step
+  Stop stop{Stop::after_the_batch};
+  std::set<std::size_t> journal_failures;  ///< by number of write
+
+  std::map<std::string, Record> journal;  ///< what is kept, by id
+  std::size_t steps{0};
+  std::size_t batches{0};
+  std::size_t writes{0};             ///< limits that were really set
+  std::size_t unrecorded_holds{0};   ///< limits set to 0 without the number before on record
+  std::size_t closed_while_held{0};  ///< switches taken off the record with their limit at 0
+  bool endless{false};               ///< the plan did not come to its end
+
+  /// Carries out the plan until it is done. Each batch takes a virtual millisecond.
+  Report drive(Plan& plan);
+
+  /// A second course over the same hosts: counts from nothing, without faults.
+  void start_over();
+
+  [[nodiscard]] std::int64_t limit(const std::string& url, const std::string& frontend) const;
+  [[nodiscard]] bool recorded(const std::string& url, const std::string& frontend) const;
+  [[nodiscard]] std::vector<std::string> urls() const;
+  [[nodiscard]] std::vector<Record> records() const;
+  [[nodiscard]] bool all_open() const;  ///< every limit is the configured one
+
+ private:
+  std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, bool stopped);
+  runtime_api::Answer ask(std::size_t host, const std::vector<runtime_api::Command>& commands);
+  runtime_api::Reply answer(Host& host, std::string_view command, std::optional<Fault> fault);
+  runtime_api::Reply set_limit(Host& host, std::string_view command, std::optional<Fault> fault);
+  std::optional<Error> keep(const Record& record);
+  [[nodiscard]] std::optional<Fault> fault_of(std::size_t host) const;
+  [[nodiscard]] bool reachable(std::size_t host) const;
+
+  std::size_t journal_writes_{0};
+};
+
+/// A hold over all of the fleet, and the end of what its journal knows.
+[[nodiscard]] SuspendPlan::Request suspend_request(const SimulatedFleet& fleet);
+[[nodiscard]] ResumePlan::Request resume_request(const SimulatedFleet& fleet);
+
+/// What must be true after any course, whatever went wrong in it: no verdict says more than is
+/// true, nothing was held without its number on record, and what is held is still on record.
+void expect_truth(const SimulatedFleet& fleet, const Report& report);
+
+}  // namespace stillgate::hold

@@ -1,0 +1,267 @@
+// The suspend plan over simulated HAProxies: its good course, each refusal, a failure anywhere.
+#include "hold/suspend_plan.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "simulated_fleet.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+constexpr std::size_t last_batch = 10;  // survey, commit, verify, three times revert and verify
+constexpr std::size_t good_steps = 4;   // survey, journal, commit, verify
+
+SimulatedFleet three() { return {3, {"a", "b"}}; }
+
+Report suspend(SimulatedFleet& fleet) {
+  SuspendPlan plan(suspend_request(fleet));
+  Report report = fleet.drive(plan);
+  expect_truth(fleet, report);
+  return report;
+}
+
+void expect_reachable_as_before(const SimulatedFleet& fleet) {
+  for (const Host& one : fleet.hosts) {
+    if (!one.alive) continue;
+    EXPECT_EQ(one.limits, one.configured) << one.url;
+  }
+}
+
+bool every(const Report& report, Verdict verdict) {
+  return std::all_of(report.switches.begin(), report.switches.end(),
+                     [verdict](const Switch& one) { return one.verdict == verdict; });
+}
+
+TEST(SuspendPlan, HoldsAllAndTellsIt) {
+  SimulatedFleet fleet = three();
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_TRUE(every(report, Verdict::held));
+  ASSERT_EQ(report.switches.size(), 6U);
+  const Switch& last = report.switches[5];
+  EXPECT_EQ(last.endpoint, "unix:///run/2.sock");
+  EXPECT_EQ(last.frontend, "b");
+  EXPECT_EQ(last.limit_before, 121);
+  EXPECT_EQ(last.limit_now, 0);
+  EXPECT_EQ(last.method, "maxconn");
+  EXPECT_EQ(last.lease, "none");
+  EXPECT_EQ(last.hold_id, "0123456789abcdef");
+  EXPECT_EQ(report.commit_window_ms, 1.0);
+  ASSERT_EQ(report.holds.size(), 1U);
+  EXPECT_EQ(report.holds[0].frontends, (std::vector<std::string>{"a", "b"}));
+  EXPECT_EQ(fleet.records()[0].switches.size(), 6U);
+}
+
+TEST(SuspendPlan, CheckChangesNothing) {
+  SimulatedFleet fleet = three();
+  auto request = suspend_request(fleet);
+  request.check_only = true;
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.action, "check");
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_EQ(fleet.writes, 0U);
+  EXPECT_TRUE(fleet.journal.empty());
+}
+
+struct Refusal {
+  const char* name;
+  void (*spoil)(SimulatedFleet&);
+  Errc code;
+};
+
+class SuspendRefused : public testing::TestWithParam<Refusal> {};
+
+TEST_P(SuspendRefused, WritesNothing) {
+  SimulatedFleet fleet = three();
+  GetParam().spoil(fleet);
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(fleet.writes, 0U);
+  EXPECT_TRUE(fleet.journal.empty());
+  EXPECT_TRUE(every(report, Verdict::unchanged));
+  const auto spoiled = std::find_if(report.switches.begin(), report.switches.end(),
+                                    [](const Switch& one) { return one.error.has_value(); });
+  ASSERT_NE(spoiled, report.switches.end());
+  EXPECT_EQ(spoiled->error->code, GetParam().code);
+  ASSERT_FALSE(spoiled->findings.empty());
+  EXPECT_EQ(spoiled->findings[0].code, name(GetParam().code));
+  EXPECT_EQ(spoiled->findings[0].level, Level::refusal);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, SuspendRefused,
+    testing::Values(
+        Refusal{"hazard", [](auto& f) { f.hosts[1].version = "2.6.12-1+deb12u4"; },
+                Errc::crash_hazard},
+        Refusal{"no_known_fix", [](auto& f) { f.hosts[1].version = "2.7.3"; }, Errc::crash_hazard},
+        Refusal{"level", [](auto& f) { f.hosts[2].level = "user"; }, Errc::permission_denied},
+        Refusal{"stopping", [](auto& f) { f.hosts[0].stopping = true; }, Errc::haproxy_stopping},
+        Refusal{"frontend", [](auto& f) { f.hosts[1].limits.erase("b"); }, Errc::no_such_frontend},
+        Refusal{"unreachable", [](auto& f) { f.hosts[1].alive = false; }, Errc::connection_refused},
+        Refusal{"twice", [](auto& f) { f.hosts[2].node = f.hosts[0].node; }, Errc::same_haproxy}),
+    [](const auto& one) { return std::string(one.param.name); });
+
+TEST(SuspendPlan, ALimitOfZeroWithoutARecordIsRefused) {
+  SimulatedFleet fleet = three();
+  fleet.hosts[1].limits["a"] = 0;
+  SuspendPlan plan(suspend_request(fleet));
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(report.switches[2].error->code, Errc::limit_is_zero);
+  EXPECT_EQ(fleet.writes, 0U);
+}
+
+TEST(SuspendPlan, ASecondHoldIsToldWhoHolds) {
+  SimulatedFleet fleet = three();
+  suspend(fleet);
+  fleet.start_over();
+  auto request = suspend_request(fleet);
+  request.record.id = "another";
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::held_by_other);
+  EXPECT_EQ(report.switches[0].error->code, Errc::already_held);
+  ASSERT_EQ(report.holds.size(), 1U);
+  EXPECT_EQ(report.holds[0].id, "0123456789abcdef");
+  EXPECT_EQ(fleet.writes, 0U);
+  EXPECT_EQ(fleet.journal.size(), 1U);
+}
+
+TEST(SuspendPlan, AMissingLeaseIsRefused) {
+  SimulatedFleet fleet = three();
+  auto request = suspend_request(fleet);
+  request.question.lease_missing = true;
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(report.switches[0].error->code, Errc::lease_required);
+}
+
+TEST(SuspendPlan, AnAcceptedHazardIsAWarning) {
+  SimulatedFleet fleet = three();
+  fleet.hosts[1].version = "2.6.12";
+  auto request = suspend_request(fleet);
+  request.question.accept_hazard = true;
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_EQ(report.switches[2].findings[0].level, Level::warning);
+}
+
+TEST(SuspendPlan, NothingIsHeldThatCannotBeRecorded) {
+  SimulatedFleet fleet = three();
+  fleet.journal_failures = {0};
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::refused);
+  ASSERT_TRUE(report.error);
+  EXPECT_EQ(report.error->code, Errc::journal_failed);
+  EXPECT_EQ(fleet.writes, 0U);
+}
+
+/// One fault anywhere: whoever can be reached is as before, and the verdicts say so.
+TEST(SuspendPlan, AFaultAtEachStepOfEachHostLeavesNothingHeld) {
+  for (const Fault fault : all_faults) {
+    for (std::size_t batch = 0; batch < last_batch; ++batch) {
+      for (std::size_t host = 0; host < 3; ++host) {
+        SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " in batch "
+                                        << batch << " at host " << host);
+        SimulatedFleet fleet = three();
+        fleet.faults[{batch, host}] = fault;
+        const Report report = suspend(fleet);
+        if (report.ending == Ending::done) continue;
+        expect_reachable_as_before(fleet);
+        const auto told = std::count_if(report.switches.begin(), report.switches.end(),
+                                        [](const Switch& one) { return one.error.has_value(); });
+        EXPECT_GT(told, 0);
+        const bool all_alive = std::all_of(fleet.hosts.begin(), fleet.hosts.end(),
+                                           [](const Host& one) { return one.alive; });
+        EXPECT_EQ(fleet.journal.empty(), all_alive || batch == 0);
+      }
+    }
+  }
+}
+
+/// Two faults: the first makes it fail, the second meets the rollback.
+TEST(SuspendPlan, ASecondFaultInTheRollbackLeavesNothingHeld) {
+  for (const Fault fault : all_faults) {
+    for (std::size_t batch = 2; batch < last_batch; ++batch) {
+      for (std::size_t host = 0; host < 3; ++host) {
+        SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " in batch "
+                                        << batch << " at host " << host);
+        SimulatedFleet fleet = three();
+        fleet.faults[{1, 1}] = Fault::refuses_writes;
+        fleet.faults[{batch, host}] = fault;
+        const Report report = suspend(fleet);
+        EXPECT_EQ(report.ending, Ending::endpoint_failed);
+        expect_reachable_as_before(fleet);
+      }
+    }
+  }
+}
+
+TEST(SuspendPlan, ALostAnswerAfterAllHoldsAll) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{1, 1}] = Fault::loses_answer;
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_TRUE(every(report, Verdict::held));
+  EXPECT_FALSE(report.commit_window_ms);
+}
+
+TEST(SuspendPlan, OneMissingAtTheBarrierMeansNothingIsWritten) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{1, 2}] = Fault::refuses_connection;
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_TRUE(every(report, Verdict::unchanged));
+  EXPECT_EQ(fleet.writes, 0U);
+  EXPECT_TRUE(fleet.journal.empty());
+  EXPECT_EQ(report.switches[5].error->code, Errc::connection_refused);
+}
+
+TEST(SuspendPlan, ARollbackThatNeverTakesStaysOnRecord) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{1, 0}] = Fault::refuses_writes;
+  for (std::size_t batch = 2; batch < 20; ++batch) fleet.faults[{batch, 1}] = Fault::ignores_writes;
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_EQ(report.switches[2].verdict, Verdict::held);
+  EXPECT_EQ(report.switches[2].error->code, Errc::limit_mismatch);
+  EXPECT_EQ(report.switches[4].verdict, Verdict::reverted);
+  EXPECT_EQ(report.switches[4].error->code, Errc::rolled_back);
+  ASSERT_EQ(report.holds.size(), 1U);
+  EXPECT_EQ(fleet.records()[0].switches.size(), 2U);
+}
+
+TEST(SuspendPlan, ARecordThatCannotBeRemovedIsTold) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{1, 2}] = Fault::refuses_connection;
+  fleet.journal_failures = {1};
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  ASSERT_TRUE(report.error);
+  EXPECT_EQ(report.error->code, Errc::journal_failed);
+}
+
+TEST(SuspendPlan, AStopAtEachStepLeavesNothingHeld) {
+  for (const Stop stop :
+       {Stop::after_the_batch, Stop::before_it_is_sent, Stop::before_its_answers}) {
+    for (std::size_t step = 0; step <= good_steps; ++step) {
+      SCOPED_TRACE(testing::Message() << "stop " << static_cast<int>(stop) << " at " << step);
+      SimulatedFleet fleet = three();
+      fleet.cancel_at = step;
+      fleet.stop = stop;
+      const Report report = suspend(fleet);
+      EXPECT_EQ(report.ending, Ending::cancelled);
+      EXPECT_TRUE(fleet.all_open());
+      EXPECT_TRUE(fleet.journal.empty());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace stillgate::hold
