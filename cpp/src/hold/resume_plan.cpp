@@ -77,10 +77,18 @@ Step ResumePlan::surveyed(const std::vector<Answer>& answers, const Observation&
     if (pending(i)) judge(i, read_survey(answers[i], request_.question.frontends));
   }
   if (observation.cancelled) return retry_or_close(observation);
-  const bool to_release = std::any_of(courses_.begin(), courses_.end(), [](const Course& one) {
-    return !one.settled && one.target && !one.written;
-  });
-  return to_release ? release() : retry_or_close(observation);
+  // After a release nothing is released at once again: without the pause between, and the look at
+  // the time there, one that breaks off each time would be asked for ever.
+  bool to_release = false;
+  for (std::size_t i = 0; i < courses_.size(); ++i) to_release = to_release || due(i);
+  return to_release && stage_ == Stage::surveying ? release() : retry_or_close(observation);
+}
+
+/// Seen at 0 just now, and wanted open.
+bool ResumePlan::due(std::size_t course) const {
+  const Course& one = courses_[course];
+  return !one.settled && !one.written && one.target &&
+         report_.switches[course].verdict == Verdict::held;
 }
 
 void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
@@ -95,6 +103,7 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
       one.error = seen.error;
       // A release whose outcome cannot be read is sent again: restoring a limit twice is harmless.
       course.written = false;
+      course.lost.reset();
       continue;
     }
     one.version = seen.info->version;
@@ -143,6 +152,11 @@ void ResumePlan::judge_open(Switch& one, Course& course, const Record* record) {
 
 void ResumePlan::judge_zero(Switch& one, Course& course, const Record* record) {
   one.verdict = Verdict::held;
+  if (course.lost) {
+    one.error = std::exchange(course.lost, std::nullopt);
+    course.written = false;
+    return;
+  }
   if (course.written) {
     course.settled = true;
     if (!one.error) {
@@ -182,7 +196,7 @@ Step ResumePlan::release() {
   batch.work.resize(endpoints_);
   for (std::size_t i = 0; i < courses_.size(); ++i) {
     Course& course = courses_[i];
-    if (course.settled || !course.target || course.written) continue;
+    if (!due(i)) continue;
     course.written = true;
     batch.work[i / frontends_].push_back(
         *Command::set_maxconn(report_.switches[i].frontend, *course.target));
@@ -196,7 +210,9 @@ Step ResumePlan::released(const std::vector<Answer>& answers) {
     std::size_t reply = 0;
     for (std::size_t j = 0; j < frontends_; ++j) {
       Course& course = courses_[i * frontends_ + j];
-      if (course.settled || !course.written || reply >= answers[i].replies.size()) continue;
+      if (course.settled || !course.written) continue;
+      course.lost = answers[i].error;
+      if (reply >= answers[i].replies.size()) continue;
       const auto& refusal = answers[i].replies[reply++].refusal;
       if (!refusal) continue;
       course.settled = true;

@@ -33,7 +33,8 @@ class ResumePlan final : public Plan {
   /// One frontend at one endpoint on its way to being released.
   struct Course {
     bool settled{false};
-    bool written{false};  ///< a release was sent
+    bool written{false};        ///< a release was sent
+    std::optional<Error> lost;  ///< no answer came to it: it may never have arrived
     std::optional<std::int64_t> target;
   };
 
@@ -49,6 +50,7 @@ class ResumePlan final : public Plan {
   void judge_open(Switch& one, Course& course, const Record* record);
   void judge_zero(Switch& one, Course& course, const Record* record);
   [[nodiscard]] bool pending(std::size_t endpoint) const;
+  [[nodiscard]] bool due(std::size_t course) const;
 
   Request request_;
   std::size_t endpoints_;
