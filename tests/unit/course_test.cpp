@@ -1,0 +1,105 @@
+// Ten thousand random courses of suspend and resume, with faults and stops anywhere in them.
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "simulated_fleet.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+constexpr unsigned courses = 10'000;
+constexpr unsigned seed = 20'260'101;  // fixed: a failure is to be seen again
+
+class Dice {
+ public:
+  explicit Dice(unsigned start) : source_(start) {}
+  std::size_t below(std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(source_);
+  }
+  bool one_in(std::size_t count) { return below(count) == 0; }
+
+ private:
+  std::mt19937 source_;
+};
+
+SimulatedFleet random_fleet(Dice& dice) {
+  SimulatedFleet fleet(1 + dice.below(4), dice.one_in(2) ? std::vector<std::string>{"a"}
+                                                         : std::vector<std::string>{"a", "b"});
+  if (dice.one_in(20)) fleet.hosts[0].version = "2.8.3";
+  if (dice.one_in(20)) fleet.hosts.back().level = "operator";
+  return fleet;
+}
+
+void plan_trouble(Dice& dice, SimulatedFleet& fleet) {
+  for (std::size_t n = dice.below(6); n > 0; --n) {
+    const Fault fault = all_faults[dice.below(std::size(all_faults))];
+    fleet.faults[{dice.below(9), dice.below(fleet.hosts.size())}] = fault;
+  }
+  if (dice.one_in(4)) fleet.cancel_at = dice.below(8);
+  fleet.stop = static_cast<Stop>(dice.below(3));
+  if (dice.one_in(10)) fleet.journal_failures.insert(dice.below(3));
+}
+
+Report suspend(SimulatedFleet& fleet) {
+  SuspendPlan plan(suspend_request(fleet));
+  Report report = fleet.drive(plan);
+  expect_truth(fleet, report);
+  return report;
+}
+
+Report resume(SimulatedFleet& fleet) {
+  ResumePlan plan(resume_request(fleet));
+  Report report = fleet.drive(plan);
+  expect_truth(fleet, report);
+  return report;
+}
+
+/// After trouble anywhere, one undisturbed resume opens whatever is still held.
+void expect_a_way_back(SimulatedFleet& fleet) {
+  fleet.start_over();
+  for (Host& host : fleet.hosts) {
+    if (!host.alive) host.limits = host.configured;  // it was started again
+    host.alive = true;
+    host.version = "3.0.11";
+  }
+  const Report report = resume(fleet);
+  EXPECT_NE(report.ending, Ending::cancelled);
+  EXPECT_TRUE(fleet.all_open());
+  EXPECT_TRUE(fleet.journal.empty());
+}
+
+void expect_all_or_nothing(const SimulatedFleet& fleet, const Report& report) {
+  if (report.ending == Ending::done) {
+    for (const Switch& one : report.switches) {
+      EXPECT_EQ(one.verdict, Verdict::held);
+      EXPECT_EQ(fleet.limit(one.endpoint, one.frontend), 0);
+    }
+    return;
+  }
+  // What is held although it failed, was told to the caller as such.
+  for (const Switch& one : report.switches) {
+    if (fleet.limit(one.endpoint, one.frontend) != 0) continue;
+    EXPECT_TRUE(one.verdict == Verdict::held || one.verdict == Verdict::unknown);
+    EXPECT_TRUE(one.error);
+  }
+}
+
+TEST(RandomCourse, NeverLosesAHold) {
+  for (unsigned course = 0; course < courses; ++course) {
+    Dice dice(seed + course);
+    SimulatedFleet fleet = random_fleet(dice);
+    plan_trouble(dice, fleet);
+    const Report suspended = suspend(fleet);
+    expect_all_or_nothing(fleet, suspended);
+    fleet.start_over();
+    plan_trouble(dice, fleet);
+    resume(fleet);
+    expect_a_way_back(fleet);
+    ASSERT_FALSE(testing::Test::HasFailure()) << "course " << course;
+  }
+}
+
+}  // namespace
+}  // namespace stillgate::hold
