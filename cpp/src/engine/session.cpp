@@ -57,8 +57,12 @@ std::vector<Answer> Session::run(const Batch& batch, std::stop_token stop) {
                                          if (number == run_number_) cancel();
                                        });
                                      });
+    // A stop that came before has nothing begun: the handler would only be run after the first
+    // commands have left.
+    cancelled_ = released_ = !batch.uninterruptible && stop.stop_requested();
     start_more();
     settle_barrier();
+    if (finished_ == participants_) timer_.cancel();
     io_.run();
   }
   name_stats_maxconn();
@@ -82,10 +86,11 @@ void Session::start_more() {
     link.begin(commands, batch_->closing, batch_->barrier);
   }
   starting_ = false;
-  if (batch_->closing == Closing::quit && !cancelled_) return;
+  // Connections become free only where each ends by itself and none waits for the others.
+  if (batch_->closing == Closing::quit && !batch_->barrier && !cancelled_) return;
   for (; next_ < links_.size(); ++next_) {
-    if (batch_->work[next_].empty()) continue;
     links_[next_].answer() = {};
+    if (batch_->work[next_].empty()) continue;
     links_[next_].answer().error =
         cancelled_ ? stopped()
                    : Error{Errc::file_limit,
