@@ -51,7 +51,9 @@ std::optional<HostPort> split_host_port(std::string_view text) {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos || text.substr(close + 1, 1) != ":") return std::nullopt;
     const std::string_view host = text.substr(1, close - 1);
-    if (host.empty() || !std::all_of(host.begin(), host.end(), address6_character)) {
+    // Without a colon it is no IPv6 address, and would lose its brackets in the canonical form.
+    if (host.find(':') == std::string_view::npos ||
+        !std::all_of(host.begin(), host.end(), address6_character)) {
       return std::nullopt;
     }
     return HostPort{std::string(host), text.substr(close + 2)};
