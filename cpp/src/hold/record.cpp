@@ -15,6 +15,7 @@ namespace {
 using runtime_api::parse_number;
 
 constexpr std::string_view heading = "stillgate-hold 1";
+constexpr std::size_t longest_id = 64;
 
 Error broken(std::size_t line, std::string_view why) {
   return {Errc::journal_failed,
@@ -55,6 +56,14 @@ std::optional<std::string> unescape(std::string_view text) {
   return out;
 }
 
+/// An id names the journal's file: nothing that could lead out of its folder.
+bool good_id(std::string_view id) {
+  return !id.empty() && id.size() <= longest_id && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
 std::string_view take_word(std::string_view& text) {
   const std::size_t space = text.find(' ');
   const std::string_view word = text.substr(0, space);
@@ -84,13 +93,17 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
   }
   if (key == "started") {
     const auto ms = parse_number<std::int64_t>(line);
-    if (!ms) return "not a time in milliseconds";
+    // Beyond that, the clock's own unit overflows.
+    static constexpr auto latest =
+        std::chrono::duration_cast<std::chrono::milliseconds>(WallTime::duration::max()).count();
+    if (!ms || *ms < 0 || *ms > latest) return "not a time in milliseconds";
     record.started_at = WallTime(std::chrono::milliseconds(*ms));
     return std::nullopt;
   }
   const auto value = unescape(line);
   if (!value) return "a broken escape";
   if (key == "id") {
+    if (!good_id(*value)) return "not an id";
     record.id = *value;
   } else if (key == "owner") {
     record.owner = *value;
