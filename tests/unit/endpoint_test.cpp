@@ -46,15 +46,14 @@ TEST_P(WrongEndpoint, IsRefusedWithTheFieldNamed) {
   EXPECT_FALSE(endpoint.error().message.empty());
 }
 
-INSTANTIATE_TEST_SUITE_P(All, WrongEndpoint,
-                         testing::Values("", " ", "run/a.sock", "unix://run/a.sock", "unix://", "/",
-                                         "/a/", "/a b", "/a\nb", "/a\x7f", "tcp://", "tcp://a",
-                                         "tcp://a:", "tcp://:1", "tcp://a:0", "tcp://a:65536",
-                                         "tcp://a:-1", "tcp://a:+1", "tcp://a:1x", "tcp://a:1:2",
-                                         "tcp://[::1]", "tcp://[::1]1", "tcp://[]:1",
-                                         "tcp://[::1:1", "tcp://[g]:1", "tcp://a_b!:1",
-                                         "ssh://lb1/run/a.sock", "http://a:1", "TCP://a:1",
-                                         std::string("/a\0b", 4)));
+INSTANTIATE_TEST_SUITE_P(
+    All, WrongEndpoint,
+    testing::Values("", " ", "run/a.sock", "unix://run/a.sock", "unix://", "/", "/a/", "/a b",
+                    "/a\nb", "/a\x7f", "tcp://", "tcp://a", "tcp://a:", "tcp://:1", "tcp://a:0",
+                    "tcp://a:65536", "tcp://a:-1", "tcp://a:+1", "tcp://a:1x", "tcp://a:1:2",
+                    "tcp://[::1]", "tcp://[::1]1", "tcp://[]:1", "tcp://[::1:1", "tcp://[g]:1",
+                    "tcp://[f%80]:1", "tcp://[127.0.0.1]:1", "tcp://a_b!:1", "ssh://lb1/run/a.sock",
+                    "http://a:1", "TCP://a:1", std::string("/a\0b", 4)));
 
 }  // namespace
 }  // namespace stillgate

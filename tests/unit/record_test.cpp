@@ -43,10 +43,12 @@ TEST(Record, NothingBrokenIsTaken) {
     return changed;
   };
   for (const std::string& broken :
-       {with("stillgate-hold 1", "stillgate-hold 2"), with("id ", "xd "), with("%20", "%2x"),
+       {with("stillgate-hold 1", "stillgate-hold 2"), with("id ", "xd "), with("id 0", "id ../0"),
+        with("id 0", "id %2f"), with("id 0", "id " + std::string(64, 'a')), with("%20", "%2x"),
         with("%20", "%zz"), with(" 100\n", " 0\n"), with(" 100\n", " 100x\n"),
         with(" 100\n", " 2147483648\n"), with("balanced", "bal;anced"),
-        with("started 1", "started x"), with("id 0123456789abcdef\n", ""), text + "id x\n",
+        with("started 1", "started x"), with("started 1", "started -1"),
+        with("started 1", "started 99999"), with("id 0123456789abcdef\n", ""), text + "id x\n",
         text + "x"}) {
     EXPECT_FALSE(decode(broken)) << broken;
   }

@@ -1,0 +1,26 @@
+#!/bin/bash
+# Builds the fuzzers with clang and runs each for so many seconds: tests/fuzz/run.sh [SECONDS]
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+seconds=${1:-20}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: $0 [SECONDS]" >&2; exit 2; }
+cmake -S . -B build/fuzz -G Ninja --log-level=WARNING -DSTILLGATE_FUZZ=ON \
+  -DCMAKE_CXX_COMPILER=clang++
+cmake --build build/fuzz --target fuzzers
+
+status=0
+for source in tests/fuzz/fuzz_*.cpp; do
+  name=$(basename "$source" .cpp)
+  found=build/fuzz/found/$name
+  log=build/fuzz/$name.log
+  mkdir -p "$found"
+  result=clean
+  # What is found goes to the first folder; the seeds in the repository stay as they are.
+  "build/fuzz/tests/fuzz/$name" -max_total_time="$seconds" -max_len=8192 -print_final_stats=1 \
+    -artifact_prefix="$found-crash-" "$found" "tests/fuzz/corpus/${name#fuzz_}" \
+    >"$log" 2>&1 || { result="FAILED, see $log"; status=1; }
+  runs=$(awk '/number_of_executed_units/ {print $2}' "$log")
+  printf '%-20s %10s runs  %s\n' "$name" "${runs:-?}" "$result"
+  [[ $result == clean ]] || tail -n 30 "$log" >&2
+done
+exit $status
