@@ -54,6 +54,10 @@ std::optional<Error> check_first_word(std::string_view word) {
     return bad_command(
         fmt::format("'{}' changes the connection itself; Stillgate does that", word));
   }
+  // HAProxy takes it out before it looks the word up: `pro\mpt` is `prompt` to it.
+  if (word.find('\\') != std::string_view::npos) {
+    return bad_command("the first word contains a backslash, which no command does");
+  }
   if (word.starts_with('@')) {
     return bad_command("'@' addresses a master socket; name the worker's stats socket instead");
   }
