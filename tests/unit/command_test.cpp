@@ -34,9 +34,9 @@ TEST_P(WrongCommand, IsRefused) {
 INSTANTIATE_TEST_SUITE_P(All, WrongCommand,
                          testing::Values("", "   ", "a;b", ";", "a\nb", "a\rb", "a\x01",
                                          std::string("a\0b", 3), "a\\", "prompt", "prompt timed",
-                                         "quit", "q", "_getsocks", "@1 show info", "@!12 x",
-                                         "set ssl cert x <<", "a << b", "show info <<EOT",
-                                         std::string(Command::max_bytes, 'a')));
+                                         "pro\\mpt", "\\quit", "\\@1 x", "quit", "q", "_getsocks",
+                                         "@1 show info", "@!12 x", "set ssl cert x <<", "a << b",
+                                         "show info <<EOT", std::string(Command::max_bytes, 'a')));
 
 TEST(Command, TheLongest) { EXPECT_TRUE(Command::parse(std::string(Command::max_bytes - 1, 'a'))); }
 
