@@ -1,0 +1,304 @@
+"""Holds by maxconn on real HAProxies under load: nobody fails, nobody slips through, limits return."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Optional
+
+import pytest
+
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, Report
+from support.app import App
+from support.haproxy import Frontend, HAProxy, wait_until
+from support.load import Load
+
+if TYPE_CHECKING:
+    from conftest import Binary, Start
+
+SAFE = ["2.2", "3.0", "sid"]
+
+
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A journal of the test's own, which it leaves empty."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("STILLGATE_STATE_DIR", str(folder))
+    yield folder
+
+
+def records(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.glob("holds/*"))
+
+
+def codes(report: Report) -> list[Optional[str]]:
+    return [one.error.code if one.error else None for one in report.switches]
+
+
+def verdicts(report: Report) -> list[str]:
+    return [one.verdict for one in report.switches]
+
+
+@pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
+@pytest.mark.parametrize("nbthread", [1, 2])
+@pytest.mark.parametrize("label", SAFE)
+def test_under_load_nobody_fails_and_nobody_passes(
+    label: str,
+    nbthread: int,
+    tcp: bool,
+    haproxy: Start,
+    app: App,
+    load: Callable[..., Load],
+    state: Path,
+) -> None:
+    proxies = [
+        haproxy(label, servers=[app.port], maxconn=limit, nbthread=nbthread, tcp_socket=tcp)
+        for limit in (300, 400)
+    ]
+    fleet = Fleet([proxy.endpoints[-1] for proxy in proxies])
+    running = [load(proxy.ports["balanced"], rate=100) for proxy in proxies]
+    for one in running:
+        one.wait_for(30)
+    with fleet.suspended("balanced", no_lease=True, reason="a test") as report:
+        assert verdicts(report) == ["held", "held"]
+        assert [one.limit_before for one in report.switches] == [300, 400]
+        assert report.commit_window_ms is not None and report.commit_window_ms > 0
+        wait_until(lambda: all(quiet(proxy) for proxy in proxies), 5, "drain")
+        began = time.monotonic()
+        already = [len(one.records()) for one in running]
+        wait_until(lambda: time.monotonic() > began + 0.5, 2, "half a second of load")
+        ended = time.monotonic()
+        assert [proxy.limit("balanced") for proxy in proxies] == [0, 0]
+        assert len(records(state)) == 1
+    assert [proxy.limit("balanced") for proxy in proxies] == [300, 400]
+    for one, count in zip(running, already):
+        one.wait_for(count + 50)
+    everything = [record for one in running for record in one.stop()]
+    assert [record for record in everything if not record.ok] == []
+    assert app.arrived_between(began, ended) == []
+    assert sum(began < record.sent_at < ended for record in everything) > 20
+    assert records(state) == []
+
+
+def quiet(proxy: HAProxy) -> bool:
+    """Nothing that came before the hold is being served; held clients wait in the kernel."""
+    return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in proxy.stat())
+
+
+def test_a_release_that_crashes_is_refused_and_stays_alive(haproxy: Start, app: App) -> None:
+    proxy = haproxy("2.6", servers=[app.port])
+    good = haproxy("3.0", servers=[app.port])
+    fleet = Fleet([*good.endpoints, *proxy.endpoints])
+    with pytest.raises(CheckRefused) as caught:
+        fleet.suspend("balanced", no_lease=True)
+    assert caught.value.code == "crash_hazard"
+    assert codes(caught.value.report) == [None, "crash_hazard"]
+    assert "2.6.20" in caught.value.message and "--accept-hazard" in caught.value.message
+    assert [one.limit("balanced") for one in (good, proxy)] == [100, 100]
+    assert proxy.alive() and proxy.info()["Pid"] == str(proxy.pid)
+
+
+def test_the_hazard_can_be_overruled(haproxy: Start) -> None:
+    # Nobody waits in this hold, and then even an affected release survives its resume.
+    proxy = haproxy("2.6")
+    fleet = Fleet(proxy.endpoints)
+    report = fleet.suspend("balanced", no_lease=True, accept_hazard=True)
+    assert [(f.code, f.level) for f in report.switches[0].findings] == [("crash_hazard", "warning")]
+    # The operator's word is on record: resume does not ask again.
+    assert verdicts(fleet.resume("balanced")) == ["resumed"]
+    assert proxy.limit("balanced") == 100
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_what_the_check_refuses_changes_nothing(label: str, haproxy: Start, state: Path) -> None:
+    good = haproxy(label)
+    low = haproxy(label, level="operator")
+    other = haproxy(label, frontends=["elsewhere"])
+    for bad, code in ((low, "permission_denied"), (other, "no_such_frontend")):
+        with pytest.raises(CheckRefused) as caught:
+            Fleet([*good.endpoints, *bad.endpoints]).suspend("balanced", no_lease=True)
+        assert codes(caught.value.report) == [None, code]
+    with pytest.raises(CheckRefused) as caught:
+        Fleet([*good.endpoints, "/nowhere"]).suspend("balanced", no_lease=True)
+    assert codes(caught.value.report) == [None, "no_such_socket"]
+    with pytest.raises(CheckRefused) as caught:
+        Fleet(good.endpoints).suspend("balanced")
+    assert caught.value.code == "lease_required"
+    assert good.limit("balanced") == 100
+    assert records(state) == []
+
+
+def test_two_frontends_in_one_hold(haproxy: Start) -> None:
+    names = [Frontend("a", 50), Frontend("b", None), Frontend("c", 70)]
+    proxy = haproxy("3.0", frontends=names, global_maxconn=333)
+    fleet = Fleet(proxy.endpoints)
+    report = fleet.suspend("a", "b", no_lease=True)
+    assert [(s.frontend, s.limit_before, s.limit_now) for s in report.switches] == [
+        ("a", 50, 0),
+        ("b", 333, 0),
+    ]
+    assert proxy.limit("c") == 70
+    fleet.resume("a", "b")
+    assert [proxy.limit(name) for name in "abc"] == [50, 333, 70]
+
+
+def test_a_second_suspend_is_told_who_holds(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    fleet = Fleet(proxy.endpoints)
+    fleet.suspend("balanced", no_lease=True, owner="anna@lb", reason="migration 42")
+    with pytest.raises(HeldByOther) as caught:
+        fleet.suspend("balanced", no_lease=True)
+    assert "anna@lb" in caught.value.message and "migration 42" in caught.value.message
+    assert [hold.owner for hold in caught.value.report.holds] == ["anna@lb"]
+    fleet.resume("balanced")
+    assert verdicts(fleet.resume("balanced")) == ["open"]
+
+
+def test_a_limit_set_to_zero_by_hand(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    fleet = Fleet(proxy.endpoints)
+    proxy.cli("set maxconn frontend balanced 0")
+    with pytest.raises(CheckRefused) as refused:
+        fleet.suspend("balanced", no_lease=True)
+    assert refused.value.code == "limit_is_zero"
+    with pytest.raises(EndpointFailed) as failed:
+        fleet.resume("balanced")
+    assert failed.value.code == "limit_is_zero" and "--limit N" in failed.value.message
+    assert verdicts(fleet.resume("balanced", limit=77)) == ["resumed"]
+    assert proxy.limit("balanced") == 77
+
+
+def test_one_that_dies_while_held(haproxy: Start, state: Path) -> None:
+    proxies = [haproxy("3.0") for _ in range(3)]
+    fleet = Fleet([proxy.endpoints[0] for proxy in proxies])
+    fleet.suspend("balanced", no_lease=True)
+    proxies[1].kill()
+    with pytest.raises(EndpointFailed) as caught:
+        fleet.resume("balanced", retry_for=0.6)
+    assert verdicts(caught.value.report) == ["resumed", "unknown", "resumed"]
+    assert codes(caught.value.report)[1] == "connection_refused"
+    assert [proxies[i].limit("balanced") for i in (0, 2)] == [100, 100]
+    # What could not be reached stays on record, and a later resume finds it open.
+    assert len(records(state)) == 1
+    proxies[1].restart()
+    assert verdicts(fleet.resume("balanced")) == ["open", "resumed", "open"]
+    assert records(state) == []
+
+
+def test_resume_retries_until_it_is_back(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    fleet = Fleet(proxy.endpoints, greeting_timeout=0.2)
+    fleet.suspend("balanced", no_lease=True)
+    os.kill(proxy.pid, signal.SIGSTOP)
+    command = [sys.executable, "-m", "stillgate", "resume", "balanced", "--json"]
+    command += ["--greeting-timeout", "0.2", "--retry-for", "30", "-e", proxy.endpoints[0]]
+    resuming = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    time_to_fail_once = time.monotonic() + 0.6
+    wait_until(lambda: time.monotonic() > time_to_fail_once, 2, "a failed attempt")
+    assert resuming.poll() is None
+    os.kill(proxy.pid, signal.SIGCONT)
+    output, _ = resuming.communicate(timeout=30)
+    assert resuming.returncode == 0, output
+    assert proxy.limit("balanced") == 100
+
+
+def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(haproxy: Start) -> None:
+    """The second HAProxy stops right behind the check; the barrier's connections stand already."""
+    proxies = [haproxy("3.0"), haproxy("3.0")]
+    code = (
+        "import os, signal, sys, threading, stillgate\n"
+        "fleet = stillgate.Fleet(sys.argv[1:3], reply_timeout=0.5, greeting_timeout=0.5)\n"
+        "def stop():\n"
+        "    while fleet.progress()[0] != 'holding': pass\n"
+        "    os.kill(int(sys.argv[3]), signal.SIGSTOP)\n"
+        "threading.Thread(target=stop, daemon=True).start()\n"
+        "try: print(fleet.suspend('balanced', no_lease=True).ok)\n"
+        "except stillgate.EndpointFailed as error:\n"
+        "    print([one.verdict for one in error.report.switches])\n"
+    )
+    endpoints = [proxy.endpoints[0] for proxy in proxies]
+    command = [sys.executable, "-c", code, *endpoints, str(proxies[1].pid)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    os.kill(proxies[1].pid, signal.SIGCONT)
+    if done.stdout == "True\n":
+        # The commit was faster than the signal: a hold of both, and nothing half.
+        assert [proxy.limit("balanced") for proxy in proxies] == [0, 0]
+        return
+    assert done.stdout.startswith("['reverted'"), done.stdout + done.stderr
+    assert proxies[0].limit("balanced") == 100
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_suspend_leaves_nothing_held(
+    number: signal.Signals, haproxy: Start, state: Path
+) -> None:
+    proxies = [haproxy("3.0"), haproxy("3.0")]
+    os.kill(proxies[1].pid, signal.SIGSTOP)
+    command = [sys.executable, "-m", "stillgate", "suspend", "balanced", "--no-lease", "--json"]
+    command += ["--greeting-timeout", "20"]
+    for proxy in proxies:
+        command += ["-e", proxy.endpoints[0]]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as suspending:
+        wait_until(lambda: connected(suspending.pid) == 2, 10, "both connections")
+        suspending.send_signal(number)
+        sent = time.monotonic()
+        suspending.wait(10)
+        assert time.monotonic() - sent < 2
+    os.kill(proxies[1].pid, signal.SIGCONT)
+    assert suspending.returncode == 130
+    assert [proxy.limit("balanced") for proxy in proxies] == [100, 100]
+    assert records(state) == []
+
+
+def connected(pid: int) -> int:
+    """The unix stream sockets of a process that stand."""
+    links = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        try:
+            links.append(os.readlink(entry))
+        except FileNotFoundError:
+            continue
+    return sum(link.startswith("socket:") for link in links)
+
+
+def test_a_journal_that_cannot_be_written_holds_nothing(
+    haproxy: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = haproxy("3.0")
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("STILLGATE_STATE_DIR", str(tmp_path / "file"))
+    with pytest.raises(CheckRefused) as caught:
+        Fleet(proxy.endpoints).suspend("balanced", no_lease=True)
+    assert caught.value.code == "journal_failed"
+    assert proxy.limit("balanced") == 100
+
+
+def test_the_journal_survives_a_killed_holder(haproxy: Start) -> None:
+    proxy = haproxy("3.0", maxconn=123)
+    code = "import os, signal, stillgate, sys; f = stillgate.Fleet([sys.argv[1]])\n"
+    code += "f.suspend('balanced', no_lease=True); os.kill(os.getpid(), signal.SIGKILL)"
+    subprocess.run([sys.executable, "-c", code, proxy.endpoints[0]], check=False)
+    assert proxy.limit("balanced") == 0
+    command = [sys.executable, "-m", "stillgate", "resume", "balanced", "--json"]
+    done = subprocess.run(
+        [*command, "-e", proxy.endpoints[0]], stdout=subprocess.PIPE, check=True, text=True
+    )
+    (switch,) = json.loads(done.stdout)["switches"]
+    assert (switch["verdict"], switch["limit_before"]) == ("resumed", 123)
+    assert proxy.limit("balanced") == 123
+
+
+def test_a_reload_that_ended_the_hold_is_told(haproxy: Start) -> None:
+    proxy = haproxy("3.0", master_worker=True)
+    fleet = Fleet(proxy.endpoints)
+    fleet.suspend("balanced", no_lease=True)
+    proxy.reload()
+    (switch,) = fleet.resume("balanced").switches
+    assert switch.verdict == "resumed"
+    assert [finding.code for finding in switch.findings] == ["already_open"]

@@ -1,0 +1,121 @@
+"""What is shipped: the wheel, the sdist, the installed C++ library, and the README's own lines."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+VERSION = (ROOT / "VERSION").read_text().strip()
+
+CMAKE = """
+cmake_minimum_required(VERSION 3.22)
+project(ten LANGUAGES CXX)
+find_package(stillgate REQUIRED)
+add_executable(ten ten.cpp)
+target_link_libraries(ten PRIVATE stillgate::stillgate)
+"""
+TEN_LINES = """
+#include <cstdio>
+#include <stillgate/fleet.hpp>
+int main() {
+  auto endpoint = stillgate::Endpoint::parse("/nowhere/a.sock");
+  auto fleet = stillgate::Fleet::create({*endpoint});
+  auto outcomes = fleet->execute("show info");
+  std::puts(std::string(stillgate::name(outcomes->front().error->code)).c_str());
+}
+"""
+
+
+def run(*command: str, cwd: Path = ROOT) -> str:
+    done = subprocess.run(
+        command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+    )
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both built from this tree; the wheel reuses the tree's CMake folder."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(folder))
+    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder))
+    return folder
+
+
+def test_the_sdist_holds_all_that_a_build_needs(dist: Path) -> None:
+    (archive,) = dist.glob("*.tar.gz")
+    with tarfile.open(archive) as tar:
+        names = {name.split("/", 1)[1] for name in tar.getnames() if "/" in name}
+    tracked = run("git", "ls-files", "cpp", "python").split()
+    wanted = {*tracked, "CMakeLists.txt", "VERSION", "LICENSE", "README.md", "setup.py"}
+    wanted |= {"docs/stillgate.1", "docs/schema.json", "pyproject.toml"}
+    assert wanted - names == set()
+    assert not [name for name in names if name.startswith(("build/", ".venv", ".cache"))]
+
+
+def test_the_wheel_holds_the_package_and_runs(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("*.whl")
+    assert wheel.name.startswith(f"stillgate-{VERSION}-cp") and "linux" in wheel.name
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+        archive.extractall(tmp_path)
+    modules = {p.relative_to(ROOT / "python").as_posix() for p in (ROOT / "python").rglob("*.py*")}
+    wanted = {name for name in modules if name.endswith((".py", ".pyi", "py.typed"))}
+    assert wanted - set(names) == set()
+    assert any(re.fullmatch(r"stillgate/_core\..*\.so", name) for name in names)
+    assert any(name.endswith("share/man/man1/stillgate.1") for name in names)
+    assert not [name for name in names if name.startswith(("tests", "cpp"))]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    code = "import stillgate; print(stillgate.__version__, stillgate.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True
+    )
+    assert done.stdout.split() == [VERSION, str(tmp_path / "stillgate" / "__init__.py")]
+
+
+def test_find_package_with_a_ten_line_program(tmp_path: Path) -> None:
+    build = ROOT / "build" / f"python-{sys.implementation.cache_tag}"
+    prefix = tmp_path / "prefix"
+    run("cmake", "--install", str(build), "--prefix", str(prefix))
+    (tmp_path / "CMakeLists.txt").write_text(CMAKE)
+    (tmp_path / "ten.cpp").write_text(TEN_LINES)
+    run("cmake", "-S", ".", "-B", "b", f"-DCMAKE_PREFIX_PATH={prefix}", cwd=tmp_path)
+    run("cmake", "--build", "b", cwd=tmp_path)
+    assert run("b/ten", cwd=tmp_path) == "no_such_socket\n"
+
+
+def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:
+    text = (ROOT / "README.md").read_text()
+    shell = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
+    assert shell is not None
+    # The build is what this test runs in already; make would build it below itself.
+    lines = [line for line in shell.group(1).splitlines() if not line.startswith("make build")]
+    script = "set -eu\n" + "\n".join(lines)
+    environment = {**os.environ, "STILLGATE_STATE_DIR": str(tmp_path)}
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "refused with status 4: held already" in done.stdout
+    assert "resume: done" in done.stdout
+
+
+def test_the_readme_python_compiles() -> None:
+    python = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert python is not None
+    compile(python.group(1), "README.md", "exec")
