@@ -239,7 +239,8 @@ bench::Round Crowd::cold() {
   for (Peer& peer : peers_) open(peer);
   run();
   const double ended = bench::now_ms();
-  return {ended - begun, ended - first_sent_, bench::cpu_us() - cpu, proven()};
+  const double window = first_sent_ == 0 ? 0 : ended - first_sent_;
+  return {ended - begun, window, bench::cpu_us() - cpu, proven()};
 }
 
 bench::Round Crowd::warm() {
@@ -253,7 +254,7 @@ bench::Round Crowd::warm() {
     send(peer);
   }
   run();
-  const double window = bench::now_ms() - first_sent_;
+  const double window = first_sent_ == 0 ? 0 : bench::now_ms() - first_sent_;
   return {window, window, bench::cpu_us() - cpu, proven()};
 }
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 
-import stillgate
 from bench.rounds import Round, cpu_us, obey
+
+import stillgate
 
 
 def cold(endpoints: list[str]) -> Round:
