@@ -16,7 +16,8 @@ SuspendPlan::SuspendPlan(Request request)
     : request_(std::move(request)),
       endpoints_(request_.question.endpoints.size()),
       frontends_(request_.question.frontends.size()),
-      sent_(endpoints_, false) {
+      sent_(endpoints_, false),
+      lost_(endpoints_, false) {
   report_.action = request_.check_only ? "check" : "suspend";
 }
 
@@ -100,6 +101,7 @@ Step SuspendPlan::committed(const std::vector<Answer>& answers, bool cancelled) 
   bool any_sent = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
     sent_[i] = answers[i].sent;
+    lost_[i] = answers[i].sent && answers[i].error;
     any_sent = any_sent || answers[i].sent;
     for (std::size_t j = 0; j < frontends_; ++j) {
       at(i, j).error = answers[i].error ? answers[i].error : answers[i].replies[j].refusal;
@@ -166,7 +168,8 @@ void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
       one.lease = "none";
       one.hold_id = request_.record.id;
     } else {
-      one.verdict = Verdict::unchanged;
+      // A commit without an answer may still run, late: it is rolled back like one that did.
+      one.verdict = lost_[endpoint] ? Verdict::unknown : Verdict::unchanged;
       if (!one.error) {
         one.error = Error{Errc::limit_mismatch,
                           "HAProxy took the command, but the limit reads back as it was",

@@ -64,6 +64,7 @@ class SuspendPlan final : public Plan {
   Stage stage_{Stage::start};
   std::vector<Seen> before_;
   std::vector<bool> sent_;  ///< per endpoint: the commit may have reached it
+  std::vector<bool> lost_;  ///< and its answer never came
   int attempts_{0};
   Report report_;
 };
