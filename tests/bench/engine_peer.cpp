@@ -2,8 +2,9 @@
 //
 //   engine_peer FILE     FILE has an endpoint per line
 //
-// Reads `cold`, `warm` and `memory` from stdin and prints a line of JSON for each. `memory` is
-// only true as the first word of a fresh process: later, memory that is free already is used.
+// Reads `cold`, `warm`, `barrier` and `memory` from stdin and prints a line of JSON for each.
+// `memory` is only true as the first word of a fresh process: later, memory that is free already is
+// used.
 #include <unistd.h>
 
 #include <algorithm>
@@ -63,18 +64,10 @@ class Engine {
         cold_(batch(Closing::quit, false)),
         warm_(batch(Closing::keep, true)) {}
 
-  bench::Round cold() {
-    kept_.reset();
-    const double cpu = bench::cpu_us();
-    const double begun = bench::now_ms();
-    std::vector<Answer> answers;
-    {
-      Session session(endpoints_, options_, progress_);
-      answers = session.run(cold_, std::stop_token());
-    }
-    const double total = bench::now_ms() - begun;
-    return {total, window_ms(answers), bench::cpu_us() - cpu, count_good(answers)};
-  }
+  bench::Round cold() { return fresh(cold_); }
+
+  /// Cold, but the first command is sent when the last connection is open and greeted.
+  bench::Round barrier() { return fresh(warm_); }
 
   /// The CPU is that of the whole run, the look at each kept connection included.
   bench::Round warm() {
@@ -109,6 +102,19 @@ class Engine {
   [[nodiscard]] std::size_t size() const { return endpoints_.size(); }
 
  private:
+  bench::Round fresh(const Batch& batch) {
+    kept_.reset();
+    const double cpu = bench::cpu_us();
+    const double begun = bench::now_ms();
+    std::vector<Answer> answers;
+    {
+      Session session(endpoints_, options_, progress_);
+      answers = session.run(batch, std::stop_token());
+    }
+    const double total = bench::now_ms() - begun;
+    return {total, window_ms(answers), bench::cpu_us() - cpu, count_good(answers)};
+  }
+
   [[nodiscard]] Batch batch(Closing closing, bool barrier) const {
     Batch made;
     made.work.assign(endpoints_.size(), {Command::show_info()});
@@ -143,6 +149,7 @@ int main(int argc, char** argv) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "cold") bench::print(engine.cold(), engine.size());
     if (line == "warm") bench::print(engine.warm(), engine.size());
+    if (line == "barrier") bench::print(engine.barrier(), engine.size());
     if (line == "memory") engine.memory();
   }
 }

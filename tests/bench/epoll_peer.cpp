@@ -2,8 +2,9 @@
 //
 //   epoll_peer FILE      FILE has an endpoint per line: unix:///path or tcp://a.b.c.d:port
 //
-// Reads `cold` and `warm` from stdin and prints a line of JSON for each. It does what has to be
-// done and no more: one system call per step and endpoint, one buffer, no memory taken in a round.
+// Reads `cold`, `warm` and `barrier` from stdin and prints a line of JSON for each. It does what
+// has to be done and no more: one system call per step and endpoint, one buffer, no memory taken in
+// a round.
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/epoll.h>
@@ -51,6 +52,7 @@ class Crowd {
 
   bench::Round cold();
   bench::Round warm();
+  bench::Round barrier();
 
  private:
   void begin(std::string_view text, unsigned prompts);
@@ -258,6 +260,17 @@ bench::Round Crowd::warm() {
   return {window, window, bench::cpu_us() - cpu, proven()};
 }
 
+/// Cold, but the first command is sent when the last connection is open and greeted.
+bench::Round Crowd::barrier() {
+  hang_up();
+  const double cpu = bench::cpu_us();
+  const double begun = bench::now_ms();
+  bench::Round round = warm();
+  round.total_ms = bench::now_ms() - begun;
+  round.cpu_us = bench::cpu_us() - cpu;
+  return round;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -277,5 +290,6 @@ int main(int argc, char** argv) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "cold") bench::print(crowd.cold(), endpoints);
     if (line == "warm") bench::print(crowd.warm(), endpoints);
+    if (line == "barrier") bench::print(crowd.barrier(), endpoints);
   }
 }
