@@ -55,6 +55,17 @@ TEST(SuspendPlan, HoldsAllAndTellsIt) {
   EXPECT_EQ(fleet.records()[0].switches.size(), 6U);
 }
 
+TEST(SuspendPlan, ACommitThatMayRunLateIsTakenBack) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{1, 2}] = Fault::loses_commands;  // the commit of the last host, and its answer
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  // Two hosts held and released; the third never held, and yet told its limits.
+  EXPECT_EQ(fleet.writes, 2U * 2 * 2 + 2);
+  EXPECT_TRUE(every(report, Verdict::reverted));
+  EXPECT_TRUE(fleet.journal.empty());
+}
+
 TEST(SuspendPlan, CheckChangesNothing) {
   SimulatedFleet fleet = three();
   auto request = suspend_request(fleet);

@@ -47,17 +47,17 @@ class Fleet {
   /// Errors (nothing sent): bad_command.
   Result<std::vector<Outcome>> execute(const std::string& command,
                                        const std::optional<std::string>& payload = {},
-                                       std::stop_token stop = {});
+                                       const std::stop_token& stop = {});
 
   /// Errors (nothing sent): bad_name, bad_option. All else is in the report.
   Result<Report> check(const std::vector<std::string>& frontends,
-                       const SuspendOptions& options = {}, std::stop_token stop = {});
+                       const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// All or nothing: a failure, and a stop, roll back what was done.
   Result<Report> suspend(const std::vector<std::string>& frontends,
-                         const SuspendOptions& options = {}, std::stop_token stop = {});
+                         const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// Releases all it can reach and retries the rest.
   Result<Report> resume(const std::vector<std::string>& frontends,
-                        const ResumeOptions& options = {}, std::stop_token stop = {});
+                        const ResumeOptions& options = {}, const std::stop_token& stop = {});
 
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept;
   [[nodiscard]] const Progress& progress() const noexcept;

@@ -22,8 +22,7 @@ Error stopped() { return {Errc::cancelled, "stopped by the caller", {}, {}, {}};
 
 Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
                  Progress& progress)
-    : endpoints_(endpoints),
-      progress_(progress),
+    : progress_(progress),
       // 1: one thread runs it; others may post to it, which the stop does.
       io_(1),
       shared_(io_),
@@ -39,7 +38,7 @@ Session::~Session() {
   for (Link& link : links_) link.close();
 }
 
-std::vector<Answer> Session::run(const Batch& batch, std::stop_token stop) {
+std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop) {
   batch_ = &batch;
   next_ = active_ = at_barrier_ = finished_ = participants_ = 0;
   released_ = cancelled_ = false;

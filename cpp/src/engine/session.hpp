@@ -34,7 +34,8 @@ class Session final : public LinkObserver {
   /// One answer per endpoint, in the endpoints' order. With Closing::quit, more endpoints than
   /// capacity() are served as connections become free; with Closing::keep, those beyond it get
   /// file_limit. After a stop, what was unfinished gets `cancelled`.
-  std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, std::stop_token stop);
+  std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch,
+                                       const std::stop_token& stop);
 
  private:
   void on_link_connected() override;
@@ -49,7 +50,6 @@ class Session final : public LinkObserver {
   void name_stats_maxconn();
   void each_active(const std::function<void(Link&)>& act);
 
-  const std::vector<Endpoint>& endpoints_;
   Progress& progress_;
   boost::asio::io_context io_;
   transport::Shared shared_;

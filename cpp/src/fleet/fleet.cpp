@@ -193,7 +193,7 @@ Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions&
 
 Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
                                             const std::optional<std::string>& payload,
-                                            std::stop_token stop) {
+                                            const std::stop_token& stop) {
   auto checked = Command::parse(command, payload);
   if (!checked) return checked.error();
   Batch batch;
@@ -201,7 +201,7 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
   batch.closing = runtime_api::Closing::quit;
   batch.work.assign(state_->endpoints.size(), {*std::move(checked)});
   engine::Session session(state_->endpoints, state_->options, state_->progress);
-  auto answers = session.run(batch, std::move(stop));
+  auto answers = session.run(batch, stop);
   std::vector<Outcome> outcomes;
   outcomes.reserve(answers.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {
@@ -212,19 +212,19 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
 }
 
 Result<Report> Fleet::check(const std::vector<std::string>& frontends,
-                            const SuspendOptions& options, std::stop_token stop) {
+                            const SuspendOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
   return state_->suspend(frontends, options, true, stop);
 }
 
 Result<Report> Fleet::suspend(const std::vector<std::string>& frontends,
-                              const SuspendOptions& options, std::stop_token stop) {
+                              const SuspendOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
   return state_->suspend(frontends, options, false, stop);
 }
 
 Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
-                             const ResumeOptions& options, std::stop_token stop) {
+                             const ResumeOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
   if (options.limit && (*options.limit < 1 || *options.limit > Command::max_limit)) {
     return input(Errc::bad_number, "limit",

@@ -65,7 +65,7 @@ std::optional<Error> flush_folder(const std::filesystem::path& folder) {
 
 }  // namespace
 
-Journal::Journal(std::filesystem::path folder) : holds_(std::move(folder) / "holds") {}
+Journal::Journal(const std::filesystem::path& folder) : holds_(folder / "holds") {}
 
 Journal::Loaded Journal::load() const {
   Loaded loaded;

@@ -15,7 +15,7 @@ namespace stillgate::fleet {
 /// flushed and renamed, so that each is there whole or not at all.
 class Journal {
  public:
-  explicit Journal(std::filesystem::path folder);
+  explicit Journal(const std::filesystem::path& folder);
 
   struct Loaded {
     std::vector<hold::Record> records;

@@ -20,6 +20,7 @@ struct Release {
   static constexpr Release dev(int major, int minor, int n) { return {major, minor, dev_base + n}; }
   static std::optional<Release> parse(std::string_view text) noexcept;
 
+  // NOLINTNEXTLINE(modernize-use-nullptr): the check stumbles over a defaulted <=>
   auto operator<=>(const Release&) const = default;
 };
 
