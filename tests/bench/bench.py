@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import time
@@ -20,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from bench.figures import ASYNCIO, ENGINE, LIBRARY, YARDSTICK, Case, Figures  # noqa: E402
 from bench.rounds import raise_file_limit  # noqa: E402
-from bench.stage import Stage  # noqa: E402
+from bench.stage import HAPROXY, Stage  # noqa: E402
 from rich.console import Console  # noqa: E402
 
 SOCAT = "socat_peer"
@@ -82,6 +83,17 @@ def measure_import(turns: int) -> float:
     return median(times["import stillgate"]) - median(times["pass"])
 
 
+def describe_machine() -> dict[str, object]:
+    """What the absolute times depend on."""
+    version = subprocess.run([HAPROXY, "-v"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    return {
+        "haproxy": version.split()[2],
+        "cores": os.cpu_count(),
+        "load_before": round(os.getloadavg()[0], 2),
+        "python": sys.version.split()[0],
+    }
+
+
 def read_arguments() -> argparse.Namespace:
     tag = sys.implementation.cache_tag
     programs = ROOT / "build" / f"python-{tag}" / "tests" / "bench"
@@ -97,6 +109,7 @@ def main() -> int:
     arguments = read_arguments()
     raise_file_limit()
     sizes = [1, 100] if arguments.quick else [1, 10, 100, 1000]
+    machine = describe_machine()
     figures = Figures()
     cases = [(transport, size) for size in sizes for transport in ("unix", "tcp")]
     with Stage(arguments.programs, max(sizes)) as stage:
@@ -110,8 +123,10 @@ def main() -> int:
     console = Console() if sys.stdout.isatty() else Console(width=120)
     for table in figures.tables():
         console.print(table)
+    console.print(", ".join(f"{name} {value}" for name, value in machine.items()), highlight=False)
+    report: dict[str, object] = {"machine": machine, **figures.as_json()}
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
-    arguments.json.write_text(json.dumps(figures.as_json(), indent=2) + "\n", encoding="utf-8")
+    arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     for line in figures.short:
         print(line, file=sys.stderr)
     missed = any(row.met is False for row in figures.budget())
