@@ -102,7 +102,10 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="end with 1 on a row not met")
     parser.add_argument("--programs", type=Path, default=programs, help="the C++ peers' folder")
     parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if not (arguments.programs / YARDSTICK).exists():
+        parser.error(f"no {YARDSTICK} in {arguments.programs}: `make build` makes it")
+    return arguments
 
 
 def main() -> int:
