@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import time
 from urllib.parse import urlsplit
 
@@ -23,11 +24,17 @@ async def connect(endpoint: str) -> Stream:
     url = urlsplit(endpoint)
     if url.scheme == "tcp":
         return await asyncio.open_connection(url.hostname, url.port, limit=LIMIT)
+    # asyncio takes a full listen queue (EAGAIN) for a connect in progress, and the socket, which
+    # never was connected, for one that is. So the connect is made here.
     while True:
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         try:
-            return await asyncio.open_unix_connection(url.path, limit=LIMIT)
-        except BlockingIOError:  # the listen queue is full
+            client.connect(url.path)
+        except BlockingIOError:
+            client.close()
             await asyncio.sleep(0.002)
+        else:
+            return await asyncio.open_unix_connection(sock=client, limit=LIMIT)
 
 
 async def ask(endpoint: str) -> tuple[float, bytes]:
