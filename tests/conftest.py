@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from typing import Any, Optional, Union
@@ -17,6 +18,10 @@ from support.app import App
 from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
 from support.haproxy import HAProxy
 from support.load import Load
+
+# Whoever starts the tests in the background may have them ignore Ctrl-C, and every process that a
+# test starts would inherit that. What has a handler here has the default there.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 STARTED = pytest.StashKey[list[HAProxy]]()
 
