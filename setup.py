@@ -22,7 +22,9 @@ class CMakeBuild(build_ext):
         configure += ["-DSTILLGATE_PYTHON=ON", f"-DPython_EXECUTABLE={sys.executable}"]
         subprocess.run(configure, check=True)
         jobs = str(os.cpu_count() or 1)
-        subprocess.run(["cmake", "--build", str(folder), "--target", "_core", "-j", jobs], check=True)
+        subprocess.run(
+            ["cmake", "--build", str(folder), "--target", "_core", "-j", jobs], check=True
+        )
         built = folder / target.name
         target.parent.mkdir(parents=True, exist_ok=True)
         # Only when it changed, so that building twice changes nothing the second time.

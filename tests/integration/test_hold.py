@@ -1,4 +1,4 @@
-"""Holds by maxconn on real HAProxies under load: nobody fails, nobody slips through, limits return."""
+"""Holds by maxconn on real HAProxies under load: none fails, none slips through, limits return."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from support.haproxy import Frontend, HAProxy, wait_until
 from support.load import Load
 
 if TYPE_CHECKING:
-    from conftest import Binary, Start
+    from conftest import Start
 
 SAFE = ["2.2", "3.0", "sid"]
 
