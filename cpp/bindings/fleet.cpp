@@ -109,16 +109,30 @@ std::vector<Outcome> execute(Fleet& fleet, const std::string& command,
       [&](const std::stop_token& stop) { return fleet.execute(command, payload, stop); }));
 }
 
-Report check(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease,
-             bool accept_hazard) {
-  const SuspendOptions options{no_lease, accept_hazard, {}, {}};
+SuspendOptions suspend_options(bool no_lease, bool accept_hazard, double max_hold,
+                               double drain_timeout) {
+  SuspendOptions options;
+  options.no_lease = no_lease;
+  options.accept_hazard = accept_hazard;
+  options.max_hold = to_milliseconds(max_hold, "max_hold");
+  options.drain_timeout = to_milliseconds(drain_timeout, "drain_timeout");
+  return options;
+}
+
+Report check(Fleet& fleet, const std::vector<std::string>& frontends, bool accept_hazard,
+             double max_hold, double drain_timeout) {
+  const auto options = suspend_options(false, accept_hazard, max_hold, drain_timeout);
   return take(run_interruptibly(
       [&](const std::stop_token& stop) { return fleet.check(frontends, options, stop); }));
 }
 
-Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease,
-               bool accept_hazard, const std::string& owner, const std::string& reason) {
-  const SuspendOptions options{no_lease, accept_hazard, owner, reason};
+Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease, bool kept,
+               bool accept_hazard, double max_hold, double drain_timeout,
+               const std::string& owner, const std::string& reason) {
+  auto options = suspend_options(no_lease, accept_hazard, max_hold, drain_timeout);
+  options.kept = kept;
+  options.owner = owner;
+  options.reason = reason;
   return take(run_interruptibly(
       [&](const std::stop_token& stop) { return fleet.suspend(frontends, options, stop); },
       [&](const Result<Report>& report) {
@@ -127,11 +141,22 @@ Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, bool no_
       }));
 }
 
-Report resume(Fleet& fleet, const std::vector<std::string>& frontends,
-              std::optional<std::int64_t> limit, bool accept_hazard, double retry_for) {
-  const ResumeOptions options{limit, accept_hazard, to_milliseconds(retry_for, "retry_for")};
+Report resume(Fleet& fleet, const std::vector<std::string>& frontends, double ramp,
+              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard,
+              double retry_for) {
+  ResumeOptions options;
+  options.ramp = to_milliseconds(ramp, "ramp");
+  options.limit = limit;
+  options.wait_up = wait_up;
+  options.accept_hazard = accept_hazard;
+  options.retry_for = to_milliseconds(retry_for, "retry_for");
   return take(run_interruptibly(
       [&](const std::stop_token& stop) { return fleet.resume(frontends, options, stop); }));
+}
+
+Report status(Fleet& fleet, const std::vector<std::string>& frontends) {
+  return take(run_interruptibly(
+      [&](const std::stop_token& stop) { return fleet.status(frontends, stop); }));
 }
 
 }  // namespace
@@ -154,15 +179,19 @@ void export_fleet(py::module_& module) {
                                return urls;
                              })
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
-      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("no_lease") = false,
-           py::arg("accept_hazard") = false)
-      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("no_lease") = false,
-           py::arg("accept_hazard") = false, py::arg("owner") = "", py::arg("reason") = "")
-      .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("limit") = py::none(),
-           py::arg("accept_hazard") = false, py::arg("retry_for") = 10.0)
+      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("accept_hazard"),
+           py::arg("max_hold"), py::arg("drain_timeout"))
+      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("no_lease"),
+           py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"),
+           py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"))
+      .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
+           py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"))
+      .def("status", &status, py::arg("frontends"))
       .def("progress", [](const Fleet& fleet) {
         const Progress& now = fleet.progress();
-        return py::make_tuple(now.phase.load(), now.connected.load(), now.answered.load());
+        const std::int64_t flying = now.in_flight.load();
+        return py::make_tuple(now.phase.load(), now.connected.load(), now.answered.load(),
+                              flying < 0 ? std::nullopt : std::optional(flying));
       });
 }
 

@@ -33,6 +33,8 @@ void export_report(py::module_& module) {
       .def_readonly("lease", &Switch::lease)
       .def_readonly("limit_before", &Switch::limit_before)
       .def_readonly("limit_now", &Switch::limit_now)
+      .def_readonly("in_flight", &Switch::in_flight)
+      .def_readonly("leaked", &Switch::leaked)
       .def_readonly("version", &Switch::version)
       .def_readonly("rtt_ms", &Switch::rtt_ms)
       .def_readonly("findings", &Switch::findings)
@@ -59,6 +61,8 @@ void export_report(py::module_& module) {
       .def_readonly("switches", &Report::switches)
       .def_readonly("commit_window_ms", &Report::commit_window_ms)
       .def_readonly("skew_ms", &Report::skew_ms)
+      .def_readonly("drained", &Report::drained)
+      .def_readonly("drain_ms", &Report::drain_ms)
       .def_readonly("error", &Report::error);
 }
 

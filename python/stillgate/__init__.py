@@ -2,8 +2,8 @@
 
     fleet = stillgate.Fleet(["unix:///run/haproxy/admin.sock"])
     fleet.execute("show info")
-    fleet.suspend("balanced", no_lease=True)
-    fleet.resume("balanced")
+    with fleet.suspended("balanced", max_hold=15) as hold:
+        migrate()                                   # resumed on every way out of the block
 
 The functions of this module do the same for a fleet of the inventory, or for endpoints given on
 the spot: stillgate.suspend("balanced", fleet="production").
@@ -12,13 +12,14 @@ the spot: stillgate.suspend("balanced", fleet="production").
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, Any, ContextManager, Iterable, List, Optional, Union
 
 if TYPE_CHECKING:
     from stillgate.errors import (
         CheckRefused,
         EndpointFailed,
         HeldByOther,
+        HoldExpired,
         InputError,
         InventoryError,
         ReportError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Switch,
         Timings,
     )
+    from stillgate.suspension import Suspension
 
 __all__ = [
     "Answer",
@@ -47,6 +49,7 @@ __all__ = [
     "Fleet",
     "HeldByOther",
     "Hold",
+    "HoldExpired",
     "Info",
     "InputError",
     "InventoryError",
@@ -55,24 +58,29 @@ __all__ = [
     "ReportError",
     "StatRow",
     "StillgateError",
+    "Suspension",
     "Switch",
     "Timings",
     "__version__",
     "check",
     "execute",
     "resume",
+    "status",
     "suspend",
+    "suspended",
 ]
 
 _ERRORS = {
     "CheckRefused",
     "EndpointFailed",
     "HeldByOther",
+    "HoldExpired",
     "InputError",
     "InventoryError",
     "ReportError",
     "StillgateError",
 }
+_HOMES = {"Fleet": "fleet", "Suspension": "suspension", **dict.fromkeys(_ERRORS, "errors")}
 
 logging.getLogger("stillgate").addHandler(logging.NullHandler())
 
@@ -91,7 +99,7 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "fleet" if name == "Fleet" else "errors" if name in _ERRORS else "report"
+    home = _HOMES.get(name, "report")
     value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
     globals()[name] = value
     return value
@@ -125,3 +133,15 @@ def suspend(*frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options:
 def resume(*frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options: Any) -> Report:
     """Fleet.resume; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).resume(*frontends, **options)
+
+
+def status(*frontends: str, fleet: Union[str, Fleet, Iterable[str]]) -> Report:
+    """Fleet.status; `fleet` is a name in the inventory, a Fleet, or endpoints."""
+    return _fleet(fleet).status(*frontends)
+
+
+def suspended(
+    *frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options: Any
+) -> ContextManager[Suspension]:
+    """Fleet.suspended; `fleet` is a name in the inventory, a Fleet, or endpoints."""
+    return _fleet(fleet).suspended(*frontends, **options)

@@ -58,6 +58,10 @@ class Switch:
     @property
     def limit_now(self) -> Optional[int]: ...
     @property
+    def in_flight(self) -> Optional[int]: ...
+    @property
+    def leaked(self) -> Optional[int]: ...
+    @property
     def version(self) -> Optional[str]: ...
     @property
     def rtt_ms(self) -> Optional[float]: ...
@@ -99,6 +103,10 @@ class Report:
     @property
     def skew_ms(self) -> Optional[float]: ...
     @property
+    def drained(self) -> Optional[bool]: ...
+    @property
+    def drain_ms(self) -> Optional[float]: ...
+    @property
     def error(self) -> Optional[Error]: ...
 
 class Fleet:
@@ -116,27 +124,38 @@ class Fleet:
         """Canonical URLs, in input order."""
     def execute(self, command: str, payload: Optional[str] = None) -> list[Outcome]: ...
     def check(
-        self, frontends: Sequence[str], *, no_lease: bool = ..., accept_hazard: bool = ...
+        self,
+        frontends: Sequence[str],
+        *,
+        accept_hazard: bool,
+        max_hold: float,
+        drain_timeout: float,
     ) -> Report: ...
     def suspend(
         self,
         frontends: Sequence[str],
         *,
-        no_lease: bool = ...,
-        accept_hazard: bool = ...,
-        owner: str = ...,
-        reason: str = ...,
+        no_lease: bool,
+        kept: bool,
+        accept_hazard: bool,
+        max_hold: float,
+        drain_timeout: float,
+        owner: str,
+        reason: str,
     ) -> Report: ...
     def resume(
         self,
         frontends: Sequence[str],
         *,
-        limit: Optional[int] = ...,
-        accept_hazard: bool = ...,
-        retry_for: float = ...,
+        ramp: float,
+        limit: Optional[int],
+        wait_up: bool,
+        accept_hazard: bool,
+        retry_for: float,
     ) -> Report: ...
-    def progress(self) -> tuple[str, int, int]:
-        """Phase, endpoints connected, endpoints answered. From any thread."""
+    def status(self, frontends: Sequence[str]) -> Report: ...
+    def progress(self) -> tuple[str, int, int, Optional[int]]:
+        """Phase, endpoints connected, endpoints answered, requests in flight. From any thread."""
 
 def parse_info(text: str) -> dict[str, str]:
     """Fields of `show info` by name; raises the input error class on a malformed text."""

@@ -18,10 +18,11 @@ class StillgateError(Exception):
         StillgateError
         |- InputError (also a ValueError)   wrong input; nothing was sent anywhere
         |  `- InventoryError                in an inventory file, with its line and column
-        `- ReportError                      a call that was made and did not end well; .report
-           |- EndpointFailed                an endpoint failed (suspend: all rolled back)
-           |- CheckRefused                  refused by the check; nothing was changed anywhere
-           `- HeldByOther                   a hold is in effect already
+        |- ReportError                      a call that was made and did not end well; .report
+        |  |- EndpointFailed                an endpoint failed (suspend: all rolled back)
+        |  |- CheckRefused                  refused by the check; nothing was changed anywhere
+        |  `- HeldByOther                   a hold is in effect already
+        `- HoldExpired                      the hold ended before the work inside it did
 
     `code` is one of the codes of docs/errors.md, `message` ours, `haproxy` HAProxy's own words or
     None. `exit_status` is the command line's.
@@ -93,6 +94,18 @@ class HeldByOther(ReportError):
     """A hold is in effect on one of these frontends; `report.holds` says whose."""
 
     exit_status = 4
+
+
+class HoldExpired(StillgateError):
+    """The deadline came before the work inside the hold was done, and traffic flows again: what
+    the work did from then on met live requests.
+    """
+
+    def __init__(self, max_hold: float) -> None:
+        super().__init__(
+            "hold_expired",
+            f"the hold ended at its deadline after {max_hold:g} s, before the work inside it did",
+        )
 
 
 _BY_STATUS = {error.exit_status: error for error in (EndpointFailed, CheckRefused, HeldByOther)}

@@ -9,7 +9,9 @@ from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tupl
 from stillgate import _core
 from stillgate.errors import InputError, error_of
 from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
+from stillgate.suspension import Suspension
 
+DRAIN_TIMEOUT = 5.0  # seconds
 T = TypeVar("T")
 log = logging.getLogger("stillgate")
 
@@ -20,7 +22,7 @@ class Fleet:
 
     Timeouts are seconds per endpoint and phase, 0.001 to 3600: until a connection stands, until
     HAProxy's first word, from the command to the complete reply. `max_reply_bytes` is the cap of
-    one reply, 1,000 to 1 GiB. Wrong input raises InputError, with nothing sent. Ctrl-C raises
+    one reply, 1,000 to 1 GiB. `frontends` and `max_hold` are for calls that name none. Wrong input raises InputError, with nothing sent. Ctrl-C raises
     KeyboardInterrupt within 100 ms. One call at a time per Fleet; progress() from any thread.
     """
 
@@ -29,6 +31,7 @@ class Fleet:
         endpoints: Iterable[str],
         *,
         frontends: Iterable[str] = (),
+        max_hold: float = 15.0,
         connect_timeout: float = 2.0,
         greeting_timeout: float = 2.0,
         reply_timeout: float = 5.0,
@@ -36,25 +39,26 @@ class Fleet:
     ) -> None:
         if isinstance(endpoints, str):
             raise InputError("bad_endpoint", "endpoints: a list is wanted, not a text", "endpoints")
-        self._core = _core.Fleet(
-            [str(one) for one in endpoints],
-            connect_timeout=connect_timeout,
-            greeting_timeout=greeting_timeout,
-            reply_timeout=reply_timeout,
-            max_reply_bytes=max_reply_bytes,
-        )
+        self._options: Dict[str, Any] = {
+            "connect_timeout": connect_timeout,
+            "greeting_timeout": greeting_timeout,
+            "reply_timeout": reply_timeout,
+            "max_reply_bytes": max_reply_bytes,
+        }
+        self._core = _core.Fleet([str(one) for one in endpoints], **self._options)
         self.frontends = list(frontends)
+        self.max_hold = max_hold
 
     @classmethod
-    def load(cls, name: str, inventory: Optional[str] = None, **timeouts: float) -> Fleet:
+    def load(cls, name: str, inventory: Optional[str] = None, **seconds: float) -> Fleet:
         """The fleet of that name from an inventory file: `inventory`, else $STILLGATE_INVENTORY,
-        ./stillgate.toml, ~/.config/stillgate/, /etc/stillgate/. Timeouts given here come before
-        the file's. Errors: InventoryError.
+        ./stillgate.toml, ~/.config/stillgate/, /etc/stillgate/. Seconds given here come before the
+        file's. Errors: InventoryError.
         """
         from stillgate.inventory import load_fleet
 
         entry = load_fleet(name, inventory)
-        chosen: Dict[str, Any] = {**entry.timeouts, **timeouts}
+        chosen: Dict[str, Any] = {**entry.seconds, **seconds}
         return cls(entry.endpoints, frontends=entry.frontends, **chosen)
 
     @property
@@ -62,8 +66,10 @@ class Fleet:
         """Canonical URLs, in input order."""
         return self._core.endpoints
 
-    def progress(self) -> Tuple[str, int, int]:
-        """The running call's phase, endpoints connected, endpoints answered. From any thread."""
+    def progress(self) -> Tuple[str, int, int, Optional[int]]:
+        """The running call's phase, endpoints connected, endpoints answered, and while it drains
+        the requests still being served. From any thread.
+        """
         return self._core.progress()
 
     def execute(self, command: str, payload: Optional[str] = None) -> List[Outcome]:
@@ -84,77 +90,138 @@ class Fleet:
         """`show stat` of all endpoints, typed."""
         return self._typed("show stat", StatRow.parse)
 
-    def check(self, *frontends: str, accept_hazard: bool = False) -> Report:
-        """All that would stop or endanger a hold; changes nothing and raises for no finding."""
-        core = self._core.check(self._named(frontends), accept_hazard=accept_hazard)
+    def check(
+        self,
+        *frontends: str,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = DRAIN_TIMEOUT,
+        accept_hazard: bool = False,
+    ) -> Report:
+        """All that would stop or endanger such a hold; changes nothing and raises for no finding."""
+        core = self._core.check(
+            self._named(frontends),
+            max_hold=self._max_hold(max_hold),
+            drain_timeout=drain_timeout,
+            accept_hazard=accept_hazard,
+        )
         return to_report(core)
 
     def suspend(
         self,
         *frontends: str,
         no_lease: bool = False,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = DRAIN_TIMEOUT,
         accept_hazard: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
     ) -> Report:
-        """Holds the frontends at all endpoints, or at none. `owner` is user@host by default.
+        """Holds the frontends at all endpoints, or at none, and returns when what was let in before
+        has been served. `no_lease` accepts that nothing ends the hold if you do not; suspended()
+        needs none. `max_hold` is what the check reckons with, 0.1 to 3600 s; `drain_timeout` 0 to
+        3600 s, 0 does not wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
         """
-        names = self._named(frontends)
-        core = self._core.suspend(
-            names,
+        return self._suspend(
+            self._named(frontends),
             no_lease=no_lease,
+            kept=False,
+            max_hold=self._max_hold(max_hold),
+            drain_timeout=drain_timeout,
             accept_hazard=accept_hazard,
             owner=owner or "",
             reason=reason,
         )
-        try:
-            return _well(to_report(core))
-        except KeyboardInterrupt:
-            # A Ctrl-C just behind the call: its caller would never learn of the hold.
-            if core.ok:
-                self._core.resume(names)
-            raise
 
     def resume(
         self,
         *frontends: str,
+        ramp: float = 0.0,
         limit: Optional[int] = None,
+        wait_up: bool = False,
         accept_hazard: bool = False,
         retry_for: float = 10.0,
     ) -> Report:
         """Releases the frontends wherever it can, with the limit that stood before, or `limit` (1
-        to 2,147,483,647). What it cannot reach it tries again for `retry_for` seconds (0 to 3600).
-        Frontends that are open already are well.
+        to 2,147,483,647); over `ramp` seconds (0 to 3600) instead of at once. With `wait_up` not
+        before each backend has a server that is up. What it cannot reach, or is not up, it tries
+        again for `retry_for` seconds (0 to 3600). Frontends that are open already are well.
 
         Errors: EndpointFailed.
         """
         core = self._core.resume(
-            self._named(frontends), limit=limit, accept_hazard=accept_hazard, retry_for=retry_for
+            self._named(frontends),
+            ramp=ramp,
+            limit=limit,
+            wait_up=wait_up,
+            accept_hazard=accept_hazard,
+            retry_for=retry_for,
         )
         return _well(to_report(core))
+
+    def status(self, *frontends: str) -> Report:
+        """What is held, by whom and since when, and what slipped through; without frontends, of all
+        that each HAProxy has. Changes nothing, and raises for no endpoint that cannot be asked.
+        """
+        return to_report(self._core.status(list(frontends) or self.frontends))
 
     @contextmanager
     def suspended(
         self,
         *frontends: str,
-        no_lease: bool = False,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = DRAIN_TIMEOUT,
         accept_hazard: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
-    ) -> Iterator[Report]:
-        """Suspends, and resumes on every way out of the block. If the block and the resume both
-        fail, the resume's exception is raised with the block's as its context.
+    ) -> Iterator[Suspension]:
+        """Suspends, and resumes on every way out of the block. `max_hold` seconds after the hold
+        began, this process resumes even while the block still runs; the block then ends with
+        HoldExpired. If the block and the resume both fail, the resume's exception is raised with
+        the block's as its context. Nothing ends the hold if this process is killed.
         """
         names = self._named(frontends)
-        report = self.suspend(
-            *names, no_lease=no_lease, accept_hazard=accept_hazard, owner=owner, reason=reason
+        seconds = self._max_hold(max_hold)
+        report = self._suspend(
+            names,
+            no_lease=False,
+            kept=True,
+            max_hold=seconds,
+            drain_timeout=drain_timeout,
+            accept_hazard=accept_hazard,
+            owner=owner or "",
+            reason=reason,
         )
+
+        def release() -> Report:
+            # Of its own, because the block may be in the middle of a call of this one.
+            return self._twin().resume(*names, accept_hazard=accept_hazard)
+
+        hold = Suspension(report, seconds, release)
         try:
-            yield report
+            yield hold
         finally:
-            self.resume(*names, accept_hazard=accept_hazard)
+            hold.end()
+
+    def _suspend(self, names: List[str], **options: Any) -> Report:
+        core = self._core.suspend(names, **options)
+        try:
+            return _well(to_report(core))
+        except KeyboardInterrupt:
+            # A Ctrl-C just behind the call: its caller would never learn of the hold.
+            if core.ok:
+                self._twin().resume(*names, accept_hazard=options["accept_hazard"])
+            raise
+
+    def _max_hold(self, given: Optional[float]) -> float:
+        return self.max_hold if given is None else given
+
+    def _twin(self) -> Fleet:
+        """The same fleet for another thread."""
+        return Fleet(
+            self.endpoints, frontends=self.frontends, max_hold=self.max_hold, **self._options
+        )
 
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
         return list(frontends) or self.frontends

@@ -18,9 +18,7 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "stillgate.toml"
-TIMEOUTS = ("connect_timeout", "greeting_timeout", "reply_timeout")
-# max_hold is read and checked, so that one file serves later releases; nothing uses it yet.
-SECONDS = (*TIMEOUTS, "max_hold")
+SECONDS = ("connect_timeout", "greeting_timeout", "reply_timeout", "max_hold")
 KEYS = ("endpoints", "frontends", *SECONDS)
 # Where no key stands: comments, and texts that are no quoted keys.
 _VALUE = re.compile(r"""#.*|("(?:\\.|[^"\\])*"|'[^']*')(?!["']?\s*[=.])""")
@@ -29,12 +27,12 @@ _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$
 
 @dataclass(frozen=True)
 class Entry:
-    """One fleet of the file. `timeouts` holds seconds under the names of Fleet's options."""
+    """One fleet of the file. `seconds` has the names of Fleet's options."""
 
     name: str
     endpoints: List[str]
     frontends: List[str]
-    timeouts: Dict[str, float]
+    seconds: Dict[str, float]
 
 
 def find_inventory(given: Optional[str] = None) -> Path:
@@ -112,7 +110,7 @@ class _Reader:
             name,
             endpoints,
             self._texts(table, "frontends", name),
-            {key: value for key, value in seconds.items() if key in TIMEOUTS},
+            seconds,
         )
 
     def _texts(self, table: Mapping[str, Any], key: str, fleet: str) -> List[str]:

@@ -148,7 +148,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Switch:
-    """One frontend at one endpoint, and what is true of it after the call."""
+    """One frontend at one endpoint, and what is true of it after the call.
+
+    `verdict` is unchanged, held, reverted, resumed, open or unknown; `lease` is holder (the process
+    that holds ends it), none (nobody does) or None (not held). `in_flight` counts requests that
+    were let in and are still being served, `leaked` bounds those that reached a server while held;
+    both are None where it cannot be known.
+    """
 
     endpoint: str
     frontend: str
@@ -158,6 +164,8 @@ class Switch:
     lease: Optional[str]
     limit_before: Optional[int]
     limit_now: Optional[int]
+    in_flight: Optional[int]
+    leaked: Optional[int]
     version: Optional[str]
     rtt_ms: Optional[float]
     findings: List[Finding]
@@ -166,7 +174,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Hold:
-    """A suspension; times are seconds since the epoch, and None where it has no lease."""
+    """A suspension; times are seconds since the epoch. Without a deadline nobody ends it but you."""
 
     id: str
     owner: str
@@ -180,7 +188,9 @@ class Hold:
 @dataclass(frozen=True)
 class Report:
     """How a call ended. `exit_status` is the command line's: 0 done, 1 an endpoint failed, 3
-    refused by the check, 4 held by somebody else, 130 stopped.
+    refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
+    first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
+    the HAProxies switched; `drained` says whether what was let in before had been served.
     """
 
     action: str
@@ -190,6 +200,8 @@ class Report:
     switches: List[Switch]
     commit_window_ms: Optional[float]
     skew_ms: Optional[float]
+    drained: Optional[bool]
+    drain_ms: Optional[float]
     error: Optional[Error]
 
     def first_error(self) -> Optional[Error]:
@@ -236,6 +248,8 @@ def _to_switch(core: _core.Switch) -> Switch:
         lease=core.lease,
         limit_before=core.limit_before,
         limit_now=core.limit_now,
+        in_flight=core.in_flight,
+        leaked=core.leaked,
         version=core.version,
         rtt_ms=core.rtt_ms,
         findings=[Finding(one.code, one.level, one.message) for one in core.findings],
@@ -263,5 +277,7 @@ def to_report(core: _core.Report) -> Report:
         switches=[_to_switch(one) for one in core.switches],
         commit_window_ms=core.commit_window_ms,
         skew_ms=core.skew_ms,
+        drained=core.drained,
+        drain_ms=core.drain_ms,
         error=to_error(core.error),
     )

@@ -18,7 +18,7 @@ def to_json(document: Dict[str, Any]) -> str:
 
 
 def report_document(report: Report) -> Dict[str, Any]:
-    """check, suspend, resume. What cannot be known is null."""
+    """check, suspend, resume, status. What cannot be known is null."""
     return {
         "schema": SCHEMA,
         "action": report.action,
@@ -26,10 +26,25 @@ def report_document(report: Report) -> Dict[str, Any]:
         "holds": [_hold(hold) for hold in report.holds],
         "commit_window_ms": report.commit_window_ms,
         "skew_ms": report.skew_ms,
-        "drained": None,
-        "drain_ms": None,
+        "drained": report.drained,
+        "drain_ms": report.drain_ms,
         "switches": [_switch(switch) for switch in report.switches],
         "error": _error(report.error),
+    }
+
+
+def hold_document(
+    status: int, suspend: Report, resume: Optional[Report], error: Optional[StillgateError]
+) -> Dict[str, Any]:
+    """hold: `status` is the command line's exit status, `resume` null where nothing was held."""
+    return {
+        "schema": SCHEMA,
+        "action": "hold",
+        "ok": status == 0,
+        "status": status,
+        "suspend": report_document(suspend),
+        "resume": None if resume is None else report_document(resume),
+        "error": None if error is None else _failure(error),
     }
 
 
@@ -62,13 +77,7 @@ def failure_document(action: str, error: StillgateError) -> Dict[str, Any]:
         "schema": SCHEMA,
         "action": action,
         "ok": False,
-        "error": {
-            "code": error.code,
-            "message": error.message,
-            "haproxy": error.haproxy,
-            "partial": None,
-            "field": getattr(error, "field", None),
-        },
+        "error": _failure(error),
     }
 
 
@@ -78,6 +87,16 @@ def rfc3339(seconds: Optional[float]) -> Optional[str]:
         return None
     moment = datetime.fromtimestamp(seconds, timezone.utc)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _failure(error: StillgateError) -> Dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "haproxy": error.haproxy,
+        "partial": None,
+        "field": getattr(error, "field", None),
+    }
 
 
 def _error(error: Optional[Error]) -> Optional[Dict[str, Any]]:
@@ -115,7 +134,8 @@ def _switch(switch: Switch) -> Dict[str, Any]:
         "limit_now": switch.limit_now,
         # Under maxconn clients wait in the kernel, where nobody counts them.
         "waiting": None,
-        "leaked": None,
+        "in_flight": switch.in_flight,
+        "leaked": switch.leaked,
         "version": switch.version,
         "rtt_ms": switch.rtt_ms,
         "findings": [

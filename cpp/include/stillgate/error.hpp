@@ -64,6 +64,8 @@ enum class Errc {
   haproxy_restarted,  ///< another process answers than before
   haproxy_stopping,   ///< an old worker of a reload, or an HAProxy that is being stopped
   journal_failed,     ///< the record of the hold could not be written or read
+  drain_timeout,      ///< what was let in before the hold was still being served
+  application_down,   ///< `--wait-up`: no server was up in time, and the hold goes on
   rolled_back,        ///< this switch is well, but was released because another one failed
 };
 

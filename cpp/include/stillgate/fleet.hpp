@@ -20,15 +20,24 @@ namespace stillgate {
 
 struct SuspendOptions {
   bool no_lease{false};       ///< accept that nothing ends the hold if its owner dies
+  bool kept{false};           ///< the calling process itself ends the hold at its deadline
   bool accept_hazard{false};  ///< overrule the table of hazards
-  std::string owner;          ///< default: user@host
-  std::string reason;
+  std::string owner;          ///< default: user@host; up to 200 bytes
+  std::string reason;         ///< up to 1,000 bytes
+  /// 0.1 s to 1 h. Without `kept` nobody ends the hold then; the check reckons with it.
+  std::chrono::milliseconds max_hold{15'000};
+  /// 0 to 1 h, and no longer than max_hold; 0: what was let in before is not waited for.
+  std::chrono::milliseconds drain_timeout{5'000};
 };
 
 struct ResumeOptions {
   std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
   bool accept_hazard{false};
   std::chrono::milliseconds retry_for{10000};  ///< 0 to 1 h; unreachable endpoints are retried
+  std::chrono::milliseconds ramp{0};           ///< 0 to 1 h; the limits are raised over that time
+  /// Nothing is released before every backend has a server that is up. If that does not come
+  /// within retry_for, the hold goes on, and the report says application_down.
+  bool wait_up{false};
 };
 
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they
@@ -58,6 +67,11 @@ class Fleet {
   /// Releases all it can reach and retries the rest.
   Result<Report> resume(const std::vector<std::string>& frontends,
                         const ResumeOptions& options = {}, const std::stop_token& stop = {});
+
+  /// What is held, by whom, since when; changes nothing. Without frontends: all there are, and an
+  /// endpoint that cannot be asked has one switch of the frontend `*`.
+  Result<Report> status(const std::vector<std::string>& frontends,
+                        const std::stop_token& stop = {});
 
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept;
   [[nodiscard]] const Progress& progress() const noexcept;

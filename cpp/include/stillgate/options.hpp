@@ -4,6 +4,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 
 namespace stillgate {
 
@@ -19,7 +20,8 @@ struct FleetOptions {
 struct Progress {
   std::atomic<std::size_t> connected{0};
   std::atomic<std::size_t> answered{0};
-  std::atomic<const char*> phase{"idle"};  ///< a string literal
+  std::atomic<std::int64_t> in_flight{-1};  ///< requests still being served; -1: not known
+  std::atomic<const char*> phase{"idle"};   ///< a string literal
 };
 
 }  // namespace stillgate

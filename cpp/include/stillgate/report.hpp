@@ -40,10 +40,12 @@ struct Switch {
   std::optional<std::string> hold_id;
   Verdict verdict{Verdict::unchanged};
   std::optional<std::string> method;  ///< "maxconn"; empty where nothing is held
-  std::optional<std::string> lease;   ///< "none" for a hold without lease
+  std::optional<std::string> lease;   ///< "holder": its process ends it; "none": nobody does
   std::optional<std::int64_t> limit_before;
   std::optional<std::int64_t> limit_now;
-  std::optional<std::string> version;  ///< HAProxy's, as it says itself
+  std::optional<std::int64_t> in_flight;  ///< requests that have a backend; empty: not known
+  std::optional<std::int64_t> leaked;     ///< at most so many reached servers while held
+  std::optional<std::string> version;     ///< HAProxy's, as it says itself
   std::optional<double> rtt_ms;
   std::vector<Finding> findings;
   std::optional<Error> error;
@@ -55,7 +57,7 @@ struct Hold {
   std::string reason;
   std::vector<std::string> frontends;
   WallTime started_at;
-  std::optional<WallTime> deadline;  ///< empty for a hold without lease
+  std::optional<WallTime> deadline;  ///< empty where nobody ends the hold
   std::optional<double> max_hold_s;
 };
 
@@ -76,6 +78,8 @@ struct Report {
   std::optional<double>
       commit_window_ms;           ///< first byte of the commit sent, to last answer received
   std::optional<double> skew_ms;  ///< estimated spread of the instants of switching
+  std::optional<bool> drained;    ///< suspend: nothing was being served any more; empty: not asked
+  std::optional<double> drain_ms;
   std::optional<Error> error;     ///< of the call as a whole
 
   [[nodiscard]] bool ok() const noexcept { return ending == Ending::done; }

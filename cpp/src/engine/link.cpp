@@ -1,6 +1,7 @@
 // Running one exchange over one transport.
 #include "link.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -55,7 +56,13 @@ void Link::on_connected() {
   resume(event::Connected{});
 }
 
-void Link::on_bytes(std::string_view bytes) { resume(event::Bytes{bytes}); }
+void Link::on_bytes(std::string_view bytes) {
+  if (written_at_) {
+    const auto time = Clock::now() - *std::exchange(written_at_, std::nullopt);
+    round_trip_ = std::min(round_trip_.value_or(time), time);
+  }
+  resume(event::Bytes{bytes});
+}
 
 void Link::on_end_of_stream() { resume(event::EndOfStream{}); }
 
@@ -72,6 +79,7 @@ void Link::apply(runtime_api::Action next) {
   }
   watch();
   if (auto* write = std::get_if<action::Write>(&next)) {
+    written_at_ = Clock::now();
     if (exchange_->answer().sent) timings_.sent_ms = elapsed_ms();
     transport_->write(std::move(write->bytes));
     // The write itself may have failed, and with it the exchange be over.

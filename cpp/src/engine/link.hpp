@@ -53,6 +53,8 @@ class Link final : public transport::Listener {
   [[nodiscard]] runtime_api::Answer& answer() noexcept { return answer_; }
   /// The process behind the last connection, where the kernel tells.
   [[nodiscard]] std::optional<int> peer_pid() const noexcept { return peer_pid_; }
+  /// The shortest time from a write to the first byte after it, over all connections of this link.
+  [[nodiscard]] std::optional<Clock::duration> round_trip() const noexcept { return round_trip_; }
   void close();
 
  private:
@@ -78,6 +80,8 @@ class Link final : public transport::Listener {
   runtime_api::Waiting watched_{runtime_api::Waiting::nothing};
   std::optional<Clock::time_point> deadline_;
   std::optional<int> peer_pid_;
+  std::optional<Clock::time_point> written_at_;  ///< and nothing was read since
+  std::optional<Clock::duration> round_trip_;
   Timings timings_;
   runtime_api::Answer answer_;
 };

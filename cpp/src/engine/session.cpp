@@ -1,6 +1,7 @@
 // Running a batch: starting links, the barrier, deadlines, cancellation.
 #include "session.hpp"
 
+#include <algorithm>
 #include <functional>
 #include <set>
 
@@ -27,7 +28,8 @@ Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& opt
       io_(1),
       shared_(io_),
       timer_(io_),
-      capacity_(connection_capacity(endpoints.size())) {
+      capacity_(connection_capacity(endpoints.size())),
+      align_timer_(io_) {
   const auto epoch = Clock::now();
   for (const Endpoint& endpoint : endpoints) {
     links_.emplace_back(endpoint, shared_, options, epoch, *this);
@@ -42,6 +44,7 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
   batch_ = &batch;
   next_ = active_ = at_barrier_ = finished_ = participants_ = 0;
   released_ = cancelled_ = false;
+  due_.clear();
   for (const auto& commands : batch.work) participants_ += commands.empty() ? 0U : 1U;
   progress_.phase = batch.phase;
   progress_.connected = 0;
@@ -109,10 +112,15 @@ void Session::on_link_at_barrier() {
   if (!starting_) settle_barrier();
 }
 
-void Session::on_link_finished(Link& /*link*/) {
+void Session::on_link_finished(Link& link) {
   --active_;
   ++finished_;
   ++progress_.answered;
+  if (!due_.empty() && link.answer().error) {
+    std::vector<Link*> unsent;
+    for (const auto& [when, one] : due_) unsent.push_back(one);
+    send_home(unsent);
+  }
   if (finished_ == participants_) timer_.cancel();
   if (starting_) return;
   start_more();
@@ -124,14 +132,60 @@ void Session::settle_barrier() {
   if (!batch_->barrier || released_ || at_barrier_ + finished_ < participants_) return;
   released_ = true;
   if (finished_ == 0) {
-    for (Link& link : links_) {
-      if (link.active()) link.release();
-    }
+    open_barrier();
     return;
   }
+  std::vector<Link*> waiting;
+  each_active([&waiting](Link& link) { waiting.push_back(&link); });
+  send_home(waiting);
+}
+
+void Session::send_home(const std::vector<Link*>& links) {
+  due_.clear();
+  align_timer_.cancel();
   const Error home{
       Errc::rolled_back, "nothing was sent, because another endpoint was not ready", {}, {}, {}};
-  each_active([&home](Link& link) { link.fail(home); });
+  for (Link* link : links) {
+    if (link->active()) link->fail(home);
+  }
+}
+
+/// Each send is delayed by half of what its round trip is shorter than the longest one, so that
+/// all arrive together (facts, section 8). Where the paths hardly differ, all are sent at once: the
+/// timer itself is not more exact.
+void Session::open_barrier() {
+  constexpr Clock::duration negligible = std::chrono::microseconds(500);
+  Clock::duration longest{0};
+  each_active([&longest](Link& link) {
+    longest = std::max(longest, link.round_trip().value_or(Clock::duration(0)));
+  });
+  const auto now = Clock::now();
+  bool apart = false;
+  each_active([&](Link& link) {
+    const auto ahead = longest - link.round_trip().value_or(longest);
+    apart = apart || ahead > negligible;
+    due_.emplace_back(now + ahead / 2, &link);
+  });
+  if (!apart) {
+    for (auto& [when, link] : due_) when = now;
+  }
+  std::stable_sort(due_.begin(), due_.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
+  if (!apart) std::reverse(due_.begin(), due_.end());
+  release_due();
+}
+
+void Session::release_due() {
+  while (!due_.empty() && due_.back().first <= Clock::now()) {
+    Link* const link = due_.back().second;
+    due_.pop_back();
+    if (link->active()) link->release();
+  }
+  if (due_.empty()) return;
+  align_timer_.expires_at(due_.back().first);
+  align_timer_.async_wait([this](const boost::system::error_code& code) {
+    if (!code) release_due();
+  });
 }
 
 void Session::each_active(const std::function<void(Link&)>& act) {
@@ -144,6 +198,8 @@ void Session::cancel() {
   if (finished_ == participants_ || cancelled_) return;
   cancelled_ = true;
   released_ = true;
+  due_.clear();
+  align_timer_.cancel();
   const Error error = stopped();
   each_active([&error](Link& link) { link.fail(error); });
   start_more();

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <stop_token>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -45,6 +46,9 @@ class Session final : public LinkObserver {
 
   void start_more();
   void settle_barrier();
+  void open_barrier();
+  void release_due();
+  void send_home(const std::vector<Link*>& links);
   void cancel();
   void arm_timer();
   void name_stats_maxconn();
@@ -65,6 +69,9 @@ class Session final : public LinkObserver {
   std::size_t at_barrier_{0};
   std::size_t finished_{0};
   bool released_{false};
+  /// The aligned sends that are still to come, the last one first.
+  std::vector<std::pair<Clock::time_point, Link*>> due_;
+  boost::asio::steady_timer align_timer_;
   bool starting_{false};
   bool cancelled_{false};
   std::uint64_t run_number_{0};

@@ -1,9 +1,7 @@
-// The public Fleet: checks its input, drives plans over the engine, keeps the journal.
+// The public Fleet: checks its input and makes the plans.
 #include <stillgate/fleet.hpp>
 
 #include <algorithm>
-#include <condition_variable>
-#include <mutex>
 #include <set>
 #include <utility>
 
@@ -11,8 +9,10 @@
 
 #include "../engine/session.hpp"
 #include "../hold/resume_plan.hpp"
+#include "../hold/status_plan.hpp"
 #include "../hold/suspend_plan.hpp"
 #include "../runtime_api/command.hpp"
+#include "drive.hpp"
 #include "journal.hpp"
 #include "surroundings.hpp"
 
@@ -24,12 +24,22 @@ using runtime_api::Batch;
 using runtime_api::Command;
 using std::chrono::milliseconds;
 
-constexpr milliseconds longest_timeout{3'600'000};
+constexpr milliseconds longest{3'600'000};
+constexpr milliseconds shortest_hold{100};
+constexpr std::size_t longest_owner = 200;
+constexpr std::size_t longest_reason = 1000;
 constexpr std::size_t smallest_cap = 1000;
 constexpr std::size_t largest_cap = std::size_t{1} << 30U;
 
 Error input(Errc code, std::string_view field, std::string message) {
   return {code, fmt::format("{}: {}", field, message), {}, {}, std::string(field)};
+}
+
+std::optional<Error> check_seconds(std::string_view field, milliseconds value, milliseconds least) {
+  if (value >= least && value <= longest) return std::nullopt;
+  return input(Errc::bad_option, field,
+               fmt::format("must be from {:.3g} to 3600 seconds",
+                           std::chrono::duration<double>(least).count()));
 }
 
 std::optional<Error> check_options(const FleetOptions& options) {
@@ -39,9 +49,7 @@ std::optional<Error> check_options(const FleetOptions& options) {
       {"reply_timeout", options.reply_timeout},
   };
   for (const auto& [field, value] : timeouts) {
-    if (value < milliseconds(1) || value > longest_timeout) {
-      return input(Errc::bad_option, field, "must be from 0.001 to 3600 seconds");
-    }
+    if (auto error = check_seconds(field, value, milliseconds(1))) return error;
   }
   if (options.max_reply_bytes < smallest_cap || options.max_reply_bytes > largest_cap) {
     return input(Errc::bad_option, "max_reply_bytes",
@@ -74,12 +82,27 @@ Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
   return outcome;
 }
 
-/// Sleeps, but not beyond a stop.
-void wait(milliseconds time, const std::stop_token& stop) {
-  std::mutex mutex;
-  std::condition_variable_any nobody;
-  std::unique_lock lock(mutex);
-  nobody.wait_for(lock, stop, time, [] { return false; });
+std::optional<Error> check_suspend(const SuspendOptions& options) {
+  if (auto error = check_seconds("max_hold", options.max_hold, shortest_hold)) return error;
+  if (auto error = check_seconds("drain_timeout", options.drain_timeout, milliseconds(0))) {
+    return error;
+  }
+  if (options.owner.size() > longest_owner) {
+    return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
+  }
+  if (options.reason.size() > longest_reason) {
+    return input(Errc::bad_option, "reason", fmt::format("has more than {} bytes", longest_reason));
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_resume(const ResumeOptions& options) {
+  if (options.limit && (*options.limit < 1 || *options.limit > Command::max_limit)) {
+    return input(Errc::bad_number, "limit",
+                 fmt::format("{} is outside 1 to {}", *options.limit, Command::max_limit));
+  }
+  if (auto error = check_seconds("retry_for", options.retry_for, milliseconds(0))) return error;
+  return check_seconds("ramp", options.ramp, milliseconds(0));
 }
 
 }  // namespace
@@ -96,48 +119,12 @@ struct Fleet::State {
     return question;
   }
 
-  Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop);
+  Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
+    return fleet::drive(plan, journal, {endpoints, options, progress}, stop);
+  }
   Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& options,
                  bool check_only, const std::stop_token& stop);
 };
-
-/// Carries out what the plan wants, one step after the other, until it is done.
-Report Fleet::State::drive(hold::Plan& plan, const fleet::Journal& journal,
-                           const std::stop_token& stop) {
-  const auto began = std::chrono::steady_clock::now();
-  engine::Session session(endpoints, options, progress);
-  if (session.capacity() < endpoints.size()) {
-    Report report;
-    report.ending = Ending::refused;
-    report.error = Error{Errc::fleet_too_large,
-                         fmt::format("a hold needs {} connections at once, and this process may "
-                                     "open {}; raise the hard limit (ulimit -Hn)",
-                                     endpoints.size(), session.capacity()),
-                         {},
-                         {},
-                         {}};
-    return report;
-  }
-  hold::Observation seen{hold::observed::Begin{}};
-  for (;;) {
-    hold::Step step = plan.next(seen);
-    if (auto* done = std::get_if<hold::step::Done>(&step)) {
-      progress.phase = "done";
-      return std::move(done->report);
-    }
-    if (const auto* batch = std::get_if<Batch>(&step)) {
-      seen.what = hold::observed::Answers{session.run(*batch, stop)};
-    } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
-      seen.what = hold::observed::Journaled{journal.keep(write->record)};
-    } else {
-      wait(std::get<hold::step::Wait>(step).time, stop);
-      seen.what = hold::observed::Tick{};
-    }
-    seen.elapsed =
-        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
-    seen.cancelled = stop.stop_requested();
-  }
-}
 
 Report Fleet::State::suspend(const std::vector<std::string>& frontends,
                              const SuspendOptions& wanted, bool check_only,
@@ -154,15 +141,18 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
   hold::SuspendPlan::Request request;
   request.question = question(frontends);
   request.question.accept_hazard = wanted.accept_hazard;
-  request.question.lease_missing = !check_only && !wanted.no_lease;
+  request.question.lease_missing = !check_only && !wanted.no_lease && !wanted.kept;
+  request.question.no_lease = wanted.no_lease;
+  request.question.max_hold = wanted.max_hold;
+  request.question.somaxconn = fleet::somaxconn();
   request.record.id = fleet::new_id();
   request.record.owner = wanted.owner.empty() ? fleet::default_owner() : wanted.owner;
   request.record.reason = wanted.reason;
   request.record.accept_hazard = wanted.accept_hazard;
-  request.record.started_at =
-      std::chrono::time_point_cast<milliseconds>(std::chrono::system_clock::now());
   request.known = std::move(loaded.records);
   request.check_only = check_only;
+  request.kept = wanted.kept;
+  request.drain_timeout = std::min(wanted.drain_timeout, wanted.max_hold);
   hold::SuspendPlan plan(std::move(request));
   Report report = drive(plan, journal, stop);
   report.action = check_only ? "check" : "suspend";
@@ -214,25 +204,21 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
 Result<Report> Fleet::check(const std::vector<std::string>& frontends,
                             const SuspendOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
+  if (auto error = check_suspend(options)) return *std::move(error);
   return state_->suspend(frontends, options, true, stop);
 }
 
 Result<Report> Fleet::suspend(const std::vector<std::string>& frontends,
                               const SuspendOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
+  if (auto error = check_suspend(options)) return *std::move(error);
   return state_->suspend(frontends, options, false, stop);
 }
 
 Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
                              const ResumeOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
-  if (options.limit && (*options.limit < 1 || *options.limit > Command::max_limit)) {
-    return input(Errc::bad_number, "limit",
-                 fmt::format("{} is outside 1 to {}", *options.limit, Command::max_limit));
-  }
-  if (options.retry_for < milliseconds(0) || options.retry_for > longest_timeout) {
-    return input(Errc::bad_option, "retry_for", "must be from 0 to 3600 seconds");
-  }
+  if (auto error = check_resume(options)) return *std::move(error);
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   hold::ResumePlan::Request request;
@@ -241,9 +227,26 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
   request.records = std::move(loaded.records);
   request.limit = options.limit;
   request.retry_for = options.retry_for;
+  request.ramp = options.ramp;
+  request.wait_up = options.wait_up;
   hold::ResumePlan plan(std::move(request));
   Report report = state_->drive(plan, journal, stop);
   report.action = "resume";
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
+
+Result<Report> Fleet::status(const std::vector<std::string>& frontends,
+                             const std::stop_token& stop) {
+  if (!frontends.empty()) {
+    if (auto error = check_frontends(frontends)) return *std::move(error);
+  }
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  hold::StatusPlan plan(
+      {state_->question(frontends).endpoints, frontends, std::move(loaded.records)});
+  Report report = state_->drive(plan, journal, stop);
+  report.action = "status";
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
 }

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "../runtime_api/hazards.hpp"
+#include "advice.hpp"
 
 namespace stillgate::hold {
 namespace {
@@ -38,29 +39,33 @@ void weigh_release(Switch& target, const std::string& version, bool accepted) {
   }
 }
 
+std::string clock(WallTime time) {
+  return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
+}
+
 /// 0 already: by a hold of ours, or by somebody's hand.
 void weigh_zero(Switch& target, const Record* record) {
   if (record != nullptr) {
     target.hold_id = record->id;
+    const std::string until =
+        record->deadline ? " until " + clock(*record->deadline) : std::string(", without a deadline");
     refuse(target, Errc::already_held,
-           fmt::format("held already by {} since {:%H:%M:%S} UTC{}{}; 'stillgate resume {}' ends "
-                       "that hold",
-                       record->owner,
-                       std::chrono::time_point_cast<std::chrono::seconds>(record->started_at),
+           fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
+                       record->owner, clock(record->started_at), until,
                        record->reason.empty() ? "" : ": ", record->reason, target.frontend));
     return;
   }
   refuse(target, Errc::limit_is_zero,
-         fmt::format("the limit is 0 already, and no record here says what it was before; "
+         fmt::format("the limit is 0 already, and no record says what it was before; "
                      "'stillgate resume {} --limit N' restores it to N",
                      target.frontend));
 }
 
-void weigh_switch(Switch& target, const Question& question, const Seen& seen,
-                  const std::optional<std::int64_t>& limit, const Record* record) {
+void weigh_switch(Switch& target, const Question& question, const Seen& seen, std::size_t frontend,
+                  const Record* record) {
   target.version = seen.info->version;
   target.rtt_ms = seen.rtt_ms;
-  target.limit_now = limit;
+  target.limit_now = seen.limit(frontend);
   if (seen.info->stopping) {
     refuse(target, Errc::haproxy_stopping,
            "this process is stopping (a reload or a stop is under way); wait until it is over");
@@ -75,13 +80,13 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen,
             {},
             {}});
   }
-  if (!limit) {
+  if (!target.limit_now) {
     refuse(target, Errc::no_such_frontend,
            fmt::format("this HAProxy has no frontend '{}'", target.frontend));
     return;
   }
   weigh_release(target, seen.info->version, question.accept_hazard);
-  if (*limit == 0) weigh_zero(target, record);
+  if (*target.limit_now == 0) weigh_zero(target, record);
 }
 
 /// Names of hosts and their processes repeat across containers; all three together do not.
@@ -110,6 +115,14 @@ const Record* find_record(const std::vector<Record>& records, std::string_view e
   return newest;
 }
 
+const Record* record_of(const Seen& seen, std::size_t frontend, std::string_view endpoint,
+                        std::string_view name, const std::vector<Record>& records) {
+  if (frontend < seen.remembered.size() && seen.remembered[frontend].record) {
+    return &*seen.remembered[frontend].record;
+  }
+  return find_record(records, endpoint, name);
+}
+
 std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
                           const std::vector<Record>& records) {
   std::vector<Switch> switches;
@@ -122,8 +135,8 @@ std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& see
       if (seen[i].error) {
         refuse(target, *seen[i].error);
       } else {
-        weigh_switch(target, question, seen[i], seen[i].limits[j],
-                     find_record(records, target.endpoint, target.frontend));
+        weigh_switch(target, question, seen[i], j,
+                     record_of(seen[i], j, target.endpoint, target.frontend, records));
       }
       if (twin) {
         refuse(target, Errc::same_haproxy,
@@ -135,6 +148,7 @@ std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& see
                "nothing would end this hold if its owner died; --no-lease accepts that, and then "
                "'stillgate resume' is yours to run");
       }
+      if (target.limit_now) advise(target, question, seen[i], j);
       switches.push_back(std::move(target));
     }
   }

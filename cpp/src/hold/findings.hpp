@@ -1,7 +1,11 @@
 // What stands against a hold: the survey weighed against the rules.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <stillgate/report.hpp>
@@ -16,12 +20,22 @@ struct Question {
   std::vector<std::string> frontends;
   bool accept_hazard{false};
   bool lease_missing{false};  ///< a hold is wanted, and nothing would end it
+  bool no_lease{false};       ///< and that was accepted
+  std::chrono::milliseconds max_hold{15'000};
+  /// net.core.somaxconn of this machine, which bounds the queues of HAProxies that run on it.
+  std::optional<std::int64_t> somaxconn;
 };
 
 /// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
 /// the error that says it. `records`: holds known to be in effect.
 [[nodiscard]] std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
                                         const std::vector<Record>& records);
+
+/// The record of a hold on this frontend: what the HAProxy itself remembers comes before what
+/// `records` (the journal) know, because it lives and ends with the hold.
+[[nodiscard]] const Record* record_of(const Seen& seen, std::size_t frontend,
+                                      std::string_view endpoint, std::string_view name,
+                                      const std::vector<Record>& records);
 
 /// Any switch carries a refusal.
 [[nodiscard]] bool refused(const std::vector<Switch>& switches);

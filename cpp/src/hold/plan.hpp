@@ -44,6 +44,7 @@ using What = std::variant<observed::Begin, observed::Answers, observed::Journale
 struct Observation {
   What what;
   std::chrono::milliseconds elapsed{0};  ///< since the call began, on the steady clock
+  WallTime now;
   bool cancelled{false};                 ///< the caller wants it to end; stays true once it was
 };
 

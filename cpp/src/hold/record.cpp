@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -74,12 +75,32 @@ std::string_view take_word(std::string_view& text) {
 std::optional<HeldSwitch> read_switch(std::string_view line) {
   const auto endpoint = unescape(take_word(line));
   const auto frontend = take_word(line);
-  const auto limit = parse_number<std::int64_t>(line);
+  const auto limit = parse_number<std::int64_t>(take_word(line));
   if (!endpoint || endpoint->empty() || runtime_api::check_frontend_name(frontend)) {
     return std::nullopt;
   }
   if (!limit || *limit < 1 || *limit > runtime_api::Command::max_limit) return std::nullopt;
-  return HeldSwitch{*endpoint, std::string(frontend), *limit};
+  HeldSwitch held{*endpoint, std::string(frontend), *limit};
+  if (line.empty()) return held;
+  const auto pid = parse_number<std::int64_t>(take_word(line));
+  const auto reached = parse_number<std::int64_t>(take_word(line));
+  const auto begun = parse_number<std::int64_t>(line);
+  if (!pid || !reached || !begun) return std::nullopt;
+  held.counters = Counters{*pid, *reached, *begun};
+  return held;
+}
+
+std::optional<WallTime> read_time(std::string_view text) {
+  // Beyond that, the clock's own unit overflows.
+  static constexpr auto latest =
+      std::chrono::duration_cast<std::chrono::milliseconds>(WallTime::duration::max()).count();
+  const auto ms = parse_number<std::int64_t>(text);
+  if (!ms || *ms < 0 || *ms > latest) return std::nullopt;
+  return WallTime(std::chrono::milliseconds(*ms));
+}
+
+std::int64_t to_ms(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
 /// One `key value` line into the record; a sentence where it does not fit.
@@ -91,13 +112,14 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
     record.switches.push_back(*held);
     return std::nullopt;
   }
-  if (key == "started") {
-    const auto ms = parse_number<std::int64_t>(line);
-    // Beyond that, the clock's own unit overflows.
-    static constexpr auto latest =
-        std::chrono::duration_cast<std::chrono::milliseconds>(WallTime::duration::max()).count();
-    if (!ms || *ms < 0 || *ms > latest) return "not a time in milliseconds";
-    record.started_at = WallTime(std::chrono::milliseconds(*ms));
+  if (key == "started" || key == "deadline") {
+    const auto time = read_time(line);
+    if (!time) return "not a time in milliseconds";
+    if (key == "started") {
+      record.started_at = *time;
+    } else {
+      record.deadline = time;
+    }
     return std::nullopt;
   }
   const auto value = unescape(line);
@@ -111,6 +133,8 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
     record.reason = *value;
   } else if (key == "accept-hazard") {
     record.accept_hazard = *value == "yes";
+  } else if (key == "ramping") {
+    record.ramping = *value == "yes";
   } else {
     return fmt::format("an unknown key '{}'", key.substr(0, 40));
   }
@@ -126,8 +150,22 @@ const HeldSwitch* Record::find(std::string_view endpoint, std::string_view front
   return at == switches.end() ? nullptr : &*at;
 }
 
+HeldSwitch* Record::find(std::string_view endpoint, std::string_view frontend) {
+  return const_cast<HeldSwitch*>(std::as_const(*this).find(endpoint, frontend));
+}
+
+Record Record::only(std::string_view endpoint, std::string_view frontend) const {
+  Record one = *this;
+  one.switches.clear();
+  if (const HeldSwitch* held = find(endpoint, frontend)) one.switches.push_back(*held);
+  return one;
+}
+
 Hold Record::summary() const {
-  Hold hold{id, owner, reason, {}, started_at, {}, {}};
+  Hold hold{id, owner, reason, {}, started_at, deadline, {}};
+  if (deadline) {
+    hold.max_hold_s = std::chrono::duration<double>(*deadline - started_at).count();
+  }
   for (const HeldSwitch& held : switches) {
     if (std::find(hold.frontends.begin(), hold.frontends.end(), held.frontend) ==
         hold.frontends.end()) {
@@ -137,16 +175,25 @@ Hold Record::summary() const {
   return hold;
 }
 
+void add_hold(Report& report, const Record& record) {
+  const bool there = std::any_of(report.holds.begin(), report.holds.end(),
+                                 [&record](const Hold& hold) { return hold.id == record.id; });
+  if (!there) report.holds.push_back(record.summary());
+}
+
 std::string encode(const Record& record) {
-  const auto since_epoch = record.started_at.time_since_epoch();
-  std::string out =
-      fmt::format("{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n", heading,
-                  escape(record.id), escape(record.owner), escape(record.reason),
-                  std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count(),
-                  record.accept_hazard ? "yes" : "no");
+  std::string out = fmt::format("{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n",
+                                heading, escape(record.id), escape(record.owner),
+                                escape(record.reason), to_ms(record.started_at),
+                                record.accept_hazard ? "yes" : "no");
+  if (record.deadline) out += fmt::format("deadline {}\n", to_ms(*record.deadline));
+  if (record.ramping) out += "ramping yes\n";
   for (const HeldSwitch& held : record.switches) {
-    out +=
-        fmt::format("switch {} {} {}\n", escape(held.endpoint), held.frontend, held.limit_before);
+    out += fmt::format("switch {} {} {}", escape(held.endpoint), held.frontend, held.limit_before);
+    if (const auto& counters = held.counters) {
+      out += fmt::format(" {} {} {}", counters->pid, counters->reached, counters->begun);
+    }
+    out += '\n';
   }
   return out + "end\n";
 }

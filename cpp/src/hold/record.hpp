@@ -12,10 +12,20 @@
 
 namespace stillgate::hold {
 
+/// What had reached servers when the hold was read back; leaks are counted from there.
+struct Counters {
+  std::int64_t pid{0};      ///< of the process that counted; another one's numbers say nothing
+  std::int64_t reached{0};  ///< sessions of all backends
+  std::int64_t begun{0};    ///< requests of the frontend; in tcp mode its connections
+
+  bool operator==(const Counters&) const = default;
+};
+
 struct HeldSwitch {
   std::string endpoint;  ///< canonical URL
   std::string frontend;
   std::int64_t limit_before{0};  ///< 1 to 2^31-1
+  std::optional<Counters> counters{};
 
   bool operator==(const HeldSwitch&) const = default;
 };
@@ -24,16 +34,24 @@ struct Record {
   std::string id;
   std::string owner;
   std::string reason;
-  WallTime started_at;        ///< in whole milliseconds
-  bool accept_hazard{false};  ///< the operator overruled the table of hazards
+  WallTime started_at;                ///< in whole milliseconds
+  std::optional<WallTime> deadline{};  ///< in whole milliseconds; empty: nobody ends it
+  bool accept_hazard{false};          ///< the operator overruled the table of hazards
+  bool ramping{false};                ///< a resume has begun to raise the limits step by step
   std::vector<HeldSwitch> switches;
 
   bool operator==(const Record&) const = default;
 
   [[nodiscard]] const HeldSwitch* find(std::string_view endpoint, std::string_view frontend) const;
+  [[nodiscard]] HeldSwitch* find(std::string_view endpoint, std::string_view frontend);
+  /// The same hold with this switch alone, or without switches where it has no such one.
+  [[nodiscard]] Record only(std::string_view endpoint, std::string_view frontend) const;
   /// The hold as reports show it.
   [[nodiscard]] Hold summary() const;
 };
+
+/// Adds the hold to those of the report, once.
+void add_hold(Report& report, const Record& record);
 
 /// Text of lines `key value`, values percent-encoded, closed by a line `end` so that a file cut
 /// short is known as such.

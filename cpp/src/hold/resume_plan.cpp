@@ -1,4 +1,4 @@
-// The course of a resume.
+// The course of a resume; what it makes of each answer stands in resume_verdict.cpp.
 #include "resume_plan.hpp"
 
 #include <algorithm>
@@ -6,49 +6,70 @@
 
 #include <fmt/format.h>
 
-#include "../runtime_api/hazards.hpp"
-
 namespace stillgate::hold {
 
 using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Command;
+using std::chrono::milliseconds;
+
+namespace {
+
+const std::vector<Answer>& answers_of(const Observation& observation) {
+  return std::get<observed::Answers>(observation.what).answers;
+}
+
+}  // namespace
 
 ResumePlan::ResumePlan(Request request)
     : request_(std::move(request)),
       endpoints_(request_.question.endpoints.size()),
       frontends_(request_.question.frontends.size()),
       courses_(endpoints_ * frontends_),
-      first_(endpoints_) {
+      first_(endpoints_),
+      last_(endpoints_),
+      waited_up_(!request_.wait_up),
+      ramped_(request_.ramp <= milliseconds(0)) {
   report_.action = "resume";
   for (const std::string& endpoint : request_.question.endpoints) {
     for (const std::string& frontend : request_.question.frontends) {
       Switch one;
       one.endpoint = endpoint;
       one.frontend = frontend;
-      if (const Record* record = find_record(request_.records, endpoint, frontend)) {
-        one.hold_id = record->id;
-        one.limit_before = record->find(endpoint, frontend)->limit_before;
-      }
       report_.switches.push_back(std::move(one));
     }
   }
 }
 
 Step ResumePlan::next(const Observation& observation) {
-  const auto& what = observation.what;
   switch (stage_) {
     case Stage::start:
     case Stage::pausing:
+    case Stage::waiting_up:
       stage_ = Stage::surveying;
       return ask("checking");
     case Stage::surveying:
     case Stage::verifying:
-      return surveyed(std::get<observed::Answers>(what).answers, observation);
+      return surveyed(observation);
+    case Stage::marking:
+    case Stage::marking_journal:
+      return mark_journal(observation);
+    case Stage::between_steps:
+      return ramp_step(observation);
+    case Stage::ramping:
+      read_refusals(answers_of(observation));
+      stage_ = Stage::between_steps;
+      return step::Wait{
+          observation.cancelled
+              ? milliseconds(0)
+              : std::max(shortest_ramp_step, request_.ramp / ramp_steps)};
     case Stage::releasing:
-      return released(std::get<observed::Answers>(what).answers);
+      return released(answers_of(observation));
+    case Stage::disarming:
+      return close_records();
     case Stage::closing_records:
-      if (const auto& error = std::get<observed::Journaled>(what).error; error && !report_.error) {
+      if (const auto& error = std::get<observed::Journaled>(observation.what).error;
+          error && !report_.error) {
         report_.error = error;
       }
       return close_records();
@@ -65,134 +86,149 @@ bool ResumePlan::pending(std::size_t endpoint) const {
 Step ResumePlan::ask(const char* phase) {
   Batch batch;
   batch.phase = phase;
+  batch.uninterruptible = step_ > 0;
   batch.work.resize(endpoints_);
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (pending(i)) batch.work[i] = survey_commands();
+    if (pending(i)) batch.work[i] = survey_commands(request_.question.frontends, Scope::holds);
   }
   return batch;
 }
 
-Step ResumePlan::surveyed(const std::vector<Answer>& answers, const Observation& observation) {
+Step ResumePlan::surveyed(const Observation& observation) {
+  const auto& answers = answers_of(observation);
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (pending(i)) judge(i, read_survey(answers[i], request_.question.frontends));
+    if (!pending(i)) continue;
+    last_[i] = read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends);
+    judge(i, *last_[i]);
   }
-  if (observation.cancelled) return retry_or_close(observation);
   // After a release nothing is released at once again: without the pause between, and the look at
   // the time there, one that breaks off each time would be asked for ever.
-  bool to_release = false;
-  for (std::size_t i = 0; i < courses_.size(); ++i) to_release = to_release || due(i);
-  return to_release && stage_ == Stage::surveying ? release() : retry_or_close(observation);
+  if (observation.cancelled || stage_ == Stage::verifying || !any_due()) {
+    return retry_or_close(observation);
+  }
+  return wait_up_or_release(observation);
 }
 
-/// Seen at 0 just now, and wanted open.
+Step ResumePlan::wait_up_or_release(const Observation& observation) {
+  if (!waited_up_) {
+    const auto who = down();
+    if (who && observation.elapsed + wait_up_pause < request_.retry_for) {
+      stage_ = Stage::waiting_up;
+      return step::Wait{wait_up_pause};
+    }
+    if (who) {
+      for (std::size_t i = 0; i < courses_.size(); ++i) {
+        if (!due(i)) continue;
+        courses_[i].settled = true;
+        report_.switches[i].error =
+            Error{Errc::application_down,
+                  fmt::format("no server was up in time: {}; 'stillgate resume {}' without "
+                              "--wait-up lets the requests through all the same",
+                              *who, report_.switches[i].frontend),
+                  {},
+                  {},
+                  {}};
+      }
+      return retry_or_close(observation);
+    }
+    waited_up_ = true;
+  }
+  if (!ramped_) return mark_ramp();
+  return release();
+}
+
+/// The first backend without a server that is up, as `name at endpoint`.
+std::optional<std::string> ResumePlan::down() const {
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    if (!pending(i) || !last_[i] || last_[i]->error) continue;
+    for (const BackendSeen& backend : last_[i]->backends) {
+      if (backend.up) continue;
+      return fmt::format("backend '{}' at {}", backend.name, request_.question.endpoints[i]);
+    }
+  }
+  return std::nullopt;
+}
+
+bool ResumePlan::any_due() const {
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    if (due(i)) return true;
+  }
+  return false;
+}
+
+/// Seen at 0 just now (or in the middle of a ramp that nobody finished), and wanted open.
 bool ResumePlan::due(std::size_t course) const {
   const Course& one = courses_[course];
   return !one.settled && !one.written && one.target &&
          report_.switches[course].verdict == Verdict::held;
 }
 
-void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
-  const std::string& url = request_.question.endpoints[endpoint];
-  for (std::size_t j = 0; j < frontends_; ++j) {
-    Switch& one = report_.switches[endpoint * frontends_ + j];
-    Course& course = courses_[endpoint * frontends_ + j];
-    if (course.settled) continue;
-    one.error.reset();
-    if (seen.error) {
-      one.verdict = Verdict::unknown;
-      one.error = seen.error;
-      // A release whose outcome cannot be read is sent again: restoring a limit twice is harmless.
-      course.written = false;
-      course.lost.reset();
-      continue;
-    }
-    one.version = seen.info->version;
-    one.rtt_ms = seen.rtt_ms;
-    one.limit_now = seen.limits[j];
-    const Record* record = find_record(request_.records, url, one.frontend);
-    if (!one.limit_now) {
-      course.settled = true;
-      one.error = Error{Errc::no_such_frontend,
-                        fmt::format("this HAProxy has no frontend '{}'", one.frontend),
-                        {},
-                        {},
-                        {}};
-    } else if (*one.limit_now > 0) {
-      judge_open(one, course, record);
-      if (first_[endpoint] && !seen.same_process(*first_[endpoint])) {
-        one.error = Error{Errc::haproxy_restarted,
-                          "open, but another process answers than before: requests that waited in "
-                          "the old one may be lost",
-                          {},
-                          {},
-                          {}};
-      }
-    } else {
-      judge_zero(one, course, record);
-    }
+/// Says on the records that a ramp is under way: a limit between 0 and the one before is then no
+/// sign that somebody opened the frontend, and whoever comes after a crash finishes the ramp.
+Step ResumePlan::mark_ramp() {
+  Batch batch;
+  batch.phase = "resuming";
+  batch.work.resize(endpoints_);
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    Course& course = courses_[i];
+    if (!due(i)) continue;
+    course.ramped = true;
+    if (!course.remembered || !course.record) continue;
+    course.record->ramping = true;
+    const auto commands = write_variable(report_.switches[i].frontend, *course.record);
+    if (!commands) continue;
+    auto& work = batch.work[i / frontends_];
+    work.insert(work.end(), commands->begin(), commands->end());
   }
-  if (!seen.error && !first_[endpoint]) first_[endpoint] = seen;
+  stage_ = Stage::marking;
+  return batch;
 }
 
-void ResumePlan::judge_open(Switch& one, Course& course, const Record* record) {
-  course.settled = true;
-  one.verdict = course.target || record != nullptr ? Verdict::resumed : Verdict::open;
-  if (course.target && one.limit_now != course.target) {
-    one.error = Error{
-        Errc::limit_mismatch,
-        fmt::format("open, but the limit reads {} in place of {}", *one.limit_now, *course.target),
-        {},
-        {},
-        {}};
-  } else if (!course.target && record != nullptr) {
-    one.findings.push_back({"already_open", Level::info,
-                            "was open already: a reload or somebody's hand ended the hold"});
+/// A mark that cannot be written only leaves the way back from a crash less exact.
+Step ResumePlan::mark_journal(const Observation& observation) {
+  stage_ = Stage::marking_journal;
+  while (next_record_ < request_.records.size()) {
+    Record& record = request_.records[next_record_++];
+    const bool concerned =
+        std::any_of(report_.switches.begin(), report_.switches.end(),
+                    [&record](const Switch& one) { return one.hold_id == record.id; });
+    if (!concerned) continue;
+    record.ramping = true;
+    return step::WriteJournal{record};
   }
+  next_record_ = 0;
+  return ramp_step(observation);
 }
 
-void ResumePlan::judge_zero(Switch& one, Course& course, const Record* record) {
-  one.verdict = Verdict::held;
-  if (course.lost) {
-    one.error = std::exchange(course.lost, std::nullopt);
-    course.written = false;
-    return;
+/// A stop in the middle opens at once: a resume is never left half-way.
+Step ResumePlan::ramp_step(const Observation& observation) {
+  ++step_;
+  const auto steps = std::max<std::int64_t>(
+      1, std::min(ramp_steps, request_.ramp / shortest_ramp_step));
+  if (observation.cancelled || step_ >= steps) {
+    ramped_ = true;
+    return release();
   }
-  if (course.written) {
-    course.settled = true;
-    if (!one.error) {
-      one.error = Error{Errc::limit_mismatch,
-                        "HAProxy took the command, but the limit still reads 0",
-                        {},
-                        {},
-                        {}};
-    }
-    return;
+  Batch batch;
+  batch.phase = "ramping up";
+  batch.uninterruptible = true;
+  batch.work.resize(endpoints_);
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    const Course& course = courses_[i];
+    if (course.settled || !course.ramped) continue;
+    const std::int64_t limit = std::max<std::int64_t>(1, *course.target * step_ / steps);
+    batch.work[i / frontends_].push_back(
+        *Command::set_maxconn(report_.switches[i].frontend, limit));
   }
-  course.target = request_.limit ? request_.limit : one.limit_before;
-  if (!course.target) {
-    course.settled = true;
-    one.error = Error{Errc::limit_is_zero,
-                      fmt::format("the limit is 0, and no record here says what it was before; "
-                                  "'stillgate resume {} --limit N' restores it to N",
-                                  one.frontend),
-                      {},
-                      {},
-                      {}};
-    return;
-  }
-  const auto crash = runtime_api::resume_crash(*one.version);
-  const bool accepted =
-      request_.question.accept_hazard || (record != nullptr && record->accept_hazard);
-  if (crash && !accepted) {
-    course.settled = true;
-    one.error = Error{
-        Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same", {}, {}, {}};
-  }
+  stage_ = Stage::ramping;
+  return batch;
 }
 
 Step ResumePlan::release() {
   Batch batch;
   batch.phase = "resuming";
+  // Where a ramp has begun, it must come to its end.
+  batch.uninterruptible = step_ > 0;
   batch.work.resize(endpoints_);
   for (std::size_t i = 0; i < courses_.size(); ++i) {
     Course& course = courses_[i];
@@ -205,13 +241,14 @@ Step ResumePlan::release() {
   return batch;
 }
 
-Step ResumePlan::released(const std::vector<Answer>& answers) {
+void ResumePlan::read_refusals(const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < endpoints_; ++i) {
     std::size_t reply = 0;
     for (std::size_t j = 0; j < frontends_; ++j) {
       Course& course = courses_[i * frontends_ + j];
-      if (course.settled || !course.written) continue;
-      course.lost = answers[i].error;
+      const bool asked = stage_ == Stage::ramping ? course.ramped : course.written;
+      if (course.settled || !asked) continue;
+      if (stage_ != Stage::ramping) course.lost = answers[i].error;
       if (reply >= answers[i].replies.size()) continue;
       const auto& refusal = answers[i].replies[reply++].refusal;
       if (!refusal) continue;
@@ -219,6 +256,10 @@ Step ResumePlan::released(const std::vector<Answer>& answers) {
       report_.switches[i * frontends_ + j].error = refusal;
     }
   }
+}
+
+Step ResumePlan::released(const std::vector<Answer>& answers) {
+  read_refusals(answers);
   stage_ = Stage::verifying;
   return ask("verifying");
 }
@@ -238,12 +279,37 @@ Step ResumePlan::retry_or_close(const Observation& observation) {
   } else if (failed) {
     report_.ending = Ending::endpoint_failed;
   }
-  for (const Record& record : request_.records) {
-    const bool named = std::any_of(report_.switches.begin(), report_.switches.end(),
-                                   [&](const Switch& one) { return one.hold_id == record.id; });
-    if (named) report_.holds.push_back(record.summary());
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    if (courses_[i].record) {
+      add_hold(report_, *courses_[i].record);
+      continue;
+    }
+    const Switch& one = report_.switches[i];
+    if (const Record* record = find_record(request_.records, one.endpoint, one.frontend)) {
+      add_hold(report_, *record);
+    }
   }
-  return close_records();
+  return disarm();
+}
+
+/// What is open again needs no record any more; one that stays does no harm.
+Step ResumePlan::disarm() {
+  Batch batch;
+  batch.phase = "resuming";
+  batch.uninterruptible = true;
+  batch.work.resize(endpoints_);
+  bool any = false;
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    if (!courses_[i].remembered || report_.switches[i].verdict == Verdict::held) continue;
+    if (report_.switches[i].verdict == Verdict::unknown) continue;
+    any = true;
+    const auto commands = empty_variable(report_.switches[i].frontend);
+    auto& work = batch.work[i / frontends_];
+    work.insert(work.end(), commands.begin(), commands.end());
+  }
+  if (!any) return close_records();
+  stage_ = Stage::disarming;
+  return batch;
 }
 
 /// Takes what is open again off the records, one record after the other.

@@ -16,41 +16,74 @@ class ResumePlan final : public Plan {
  public:
   struct Request {
     Question question;
-    std::vector<Record> records;
+    std::vector<Record> records;  ///< holds that the journal knows
     std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
+    std::chrono::milliseconds ramp{0};  ///< raises the limits over that time; 0: at once
+    bool wait_up{false};                ///< not before each backend has a server that is up
     std::chrono::milliseconds retry_for{0};
   };
 
   static constexpr std::chrono::milliseconds retry_pause{250};
+  static constexpr std::chrono::milliseconds wait_up_pause{100};
+  /// A ramp has so many steps, but none shorter than shortest_ramp_step.
+  static constexpr std::int64_t ramp_steps = 20;
+  static constexpr std::chrono::milliseconds shortest_ramp_step{50};
 
   explicit ResumePlan(Request request);
 
   Step next(const Observation& observation) override;
 
  private:
-  enum class Stage { start, surveying, releasing, verifying, pausing, closing_records };
+  enum class Stage {
+    start,
+    surveying,
+    waiting_up,
+    marking,
+    marking_journal,
+    ramping,
+    between_steps,
+    releasing,
+    verifying,
+    pausing,
+    disarming,
+    closing_records
+  };
 
   /// One frontend at one endpoint on its way to being released.
   struct Course {
     bool settled{false};
     bool written{false};        ///< a release was sent
+    bool ramped{false};         ///< it takes part in the ramp that is under way
+    bool remembers{false};      ///< the HAProxy can keep a record
+    bool remembered{false};     ///< and keeps one of this hold
     std::optional<Error> lost;  ///< no answer came to it: it may never have arrived
     std::optional<std::int64_t> target;
+    std::optional<Record> record;  ///< of the hold, from the HAProxy or the journal
   };
 
   Step ask(const char* phase);
-  Step surveyed(const std::vector<runtime_api::Answer>& answers, const Observation& observation);
+  Step surveyed(const Observation& observation);
+  Step wait_up_or_release(const Observation& observation);
+  Step mark_ramp();
+  Step mark_journal(const Observation& observation);
+  Step ramp_step(const Observation& observation);
   Step release();
   Step released(const std::vector<runtime_api::Answer>& answers);
   Step retry_or_close(const Observation& observation);
+  Step disarm();
   Step close_records();
   Step done();
 
   void judge(std::size_t endpoint, const Seen& seen);
-  void judge_open(Switch& one, Course& course, const Record* record);
-  void judge_zero(Switch& one, Course& course, const Record* record);
+  void recognize(Switch& one, Course& course, const Seen& seen, std::size_t frontend);
+  void judge_open(Switch& one, Course& course);
+  void judge_zero(Switch& one, Course& course);
+  void aim(Switch& one, Course& course);
+  void read_refusals(const std::vector<runtime_api::Answer>& answers);
+  [[nodiscard]] std::optional<std::string> down() const;
   [[nodiscard]] bool pending(std::size_t endpoint) const;
   [[nodiscard]] bool due(std::size_t course) const;
+  [[nodiscard]] bool any_due() const;
 
   Request request_;
   std::size_t endpoints_;
@@ -58,6 +91,10 @@ class ResumePlan final : public Plan {
   Stage stage_{Stage::start};
   std::vector<Course> courses_;
   std::vector<std::optional<Seen>> first_;  ///< what was seen at each endpoint first
+  std::vector<std::optional<Seen>> last_;   ///< what was seen there last, in this attempt
+  bool waited_up_{false};
+  bool ramped_{false};
+  std::int64_t step_{0};  ///< of the ramp
   std::size_t next_record_{0};
   Report report_;
 };

@@ -1,4 +1,4 @@
-// The survey: what each HAProxy says of itself and of the frontends in question.
+// The survey: what each HAProxy says of itself, of its proxies and of the holds it knows of.
 #pragma once
 
 #include <cstdint>
@@ -10,25 +10,63 @@
 #include <stillgate/info.hpp>
 
 #include "../runtime_api/batch.hpp"
+#include "record.hpp"
+#include "variable.hpp"
 
 namespace stillgate::hold {
 
-/// One endpoint. `info` and `limits` are there unless `error` is.
+struct FrontendSeen {
+  std::int64_t limit{0};
+  bool http{true};
+  std::int64_t rate{0};         ///< new connections in the last second
+  std::int64_t connections{0};  ///< so far
+  /// Requests so far, counted when their head was read; connections in tcp mode.
+  std::int64_t begun{0};
+};
+
+struct BackendSeen {
+  std::string name;
+  std::int64_t running{0};  ///< streams that have this backend
+  std::int64_t queued{0};
+  std::int64_t reached{0};                ///< sessions so far
+  bool up{true};                          ///< a server is there, or none is configured
+  std::optional<std::int64_t> slots;      ///< sum of the servers' maxconn, where each has one
+  std::optional<std::int64_t> answer_ms;  ///< a session's average time of late
+};
+
+/// One endpoint. All else is there unless `error` is.
 struct Seen {
   std::optional<Error> error;
   std::optional<Info> info;
-  std::vector<std::optional<std::int64_t>> limits;  ///< per frontend asked; empty: no such one
-  std::optional<std::string> level;  ///< of the socket; empty where HAProxy does not tell
+  std::vector<std::optional<FrontendSeen>> frontends;  ///< per frontend asked; empty: no such one
+  std::vector<std::string> names;                      ///< of all its frontends
+  std::vector<BackendSeen> backends;
+  std::vector<Remembered> remembered;  ///< per frontend asked, where that was asked
+  std::optional<std::string> level;    ///< of the socket; empty where HAProxy does not tell
   std::optional<double> rtt_ms;
 
   /// The process that was there before answers, not one that took its place.
   [[nodiscard]] bool same_process(const Seen& before) const;
+  [[nodiscard]] std::optional<std::int64_t> limit(std::size_t frontend) const;
+  /// Streams that have a backend, and requests queued there, over all backends.
+  [[nodiscard]] std::int64_t in_flight() const;
+  [[nodiscard]] std::optional<Counters> counters(std::size_t frontend) const;
 };
 
-/// The commands of a survey, for one endpoint.
-[[nodiscard]] std::vector<runtime_api::Command> survey_commands();
+/// How much is asked: frontends and backends; the records of holds too; and the servers too.
+enum class Scope { proxies, holds, servers };
 
-[[nodiscard]] Seen read_survey(const runtime_api::Answer& answer,
+/// The commands of a survey, for one endpoint.
+[[nodiscard]] std::vector<runtime_api::Command> survey_commands(
+    const std::vector<std::string>& frontends, Scope scope);
+
+[[nodiscard]] Seen read_survey(const runtime_api::Answer& answer, const std::string& endpoint,
                                const std::vector<std::string>& frontends);
+
+/// At most so many requests reached servers between two looks; nothing where another process
+/// counted. HAProxy does not say which backends are a frontend's: what reached any backend bounds
+/// it, and what the frontend began bounds it too.
+[[nodiscard]] std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
+                                                 const std::optional<Counters>& now);
 
 }  // namespace stillgate::hold

@@ -4,45 +4,69 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
+#include "advice.hpp"
+#include "timing.hpp"
+#include "variable.hpp"
 
 namespace stillgate::hold {
 
 using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Command;
+using std::chrono::milliseconds;
+
+namespace {
+
+const std::vector<Answer>& answers_of(const Observation& observation) {
+  return std::get<observed::Answers>(observation.what).answers;
+}
+
+}  // namespace
 
 SuspendPlan::SuspendPlan(Request request)
     : request_(std::move(request)),
       endpoints_(request_.question.endpoints.size()),
       frontends_(request_.question.frontends.size()),
+      armed_(endpoints_, false),
       sent_(endpoints_, false),
-      lost_(endpoints_, false) {
+      lost_(endpoints_, false),
+      drain_(request_.question),
+      rollback_(request_.question, report_.switches, armed_) {
   report_.action = request_.check_only ? "check" : "suspend";
 }
 
 Step SuspendPlan::next(const Observation& observation) {
-  const auto& what = observation.what;
   switch (stage_) {
     case Stage::start:
       stage_ = Stage::surveying;
-      return survey("checking", false);
+      return survey("checking", Scope::servers, false);
     case Stage::surveying:
-      return surveyed(std::get<observed::Answers>(what).answers, observation.cancelled);
+      return surveyed(observation);
+    case Stage::listing:
+      return listed(answers_of(observation));
     case Stage::recording:
-      return recorded(std::get<observed::Journaled>(what).error, observation.cancelled);
+      return recorded(observation);
+    case Stage::arming:
+      return armed(observation);
     case Stage::committing:
-      return committed(std::get<observed::Answers>(what).answers, observation.cancelled);
+      return committed(observation);
     case Stage::verifying:
-      return verified(std::get<observed::Answers>(what).answers, observation.cancelled);
-    case Stage::reverting:
-      return reverted(std::get<observed::Answers>(what).answers);
-    case Stage::verifying_revert:
-      return revert_verified(std::get<observed::Answers>(what).answers);
-    case Stage::pausing:
-      return revert();
+      return verified(observation);
+    case Stage::sealing:
+      return drain(drain_.begin(held_, observation.elapsed), observation);
+    case Stage::draining:
+      return drain(drain_.read(answers_of(observation)), observation);
+    case Stage::waiting:
+      return look(observation.elapsed);
+    case Stage::recording_counters:
+      // Without its counters the record still ends the hold; only the leaks go uncounted.
+      return done();
+    case Stage::rolling_back:
+      if (auto step = rollback_.next(observation)) return *std::move(step);
+      return close_record();
     case Stage::closing_record:
-      if (const auto& error = std::get<observed::Journaled>(what).error; error && !report_.error) {
+      if (const auto& error = std::get<observed::Journaled>(observation.what).error;
+          error && !report_.error) {
         report_.error = error;
         if (report_.ending == Ending::done) report_.ending = Ending::endpoint_failed;
       }
@@ -51,53 +75,142 @@ Step SuspendPlan::next(const Observation& observation) {
   return done();
 }
 
-Step SuspendPlan::surveyed(const std::vector<Answer>& answers, bool cancelled) {
-  for (const Answer& answer : answers) {
-    before_.push_back(read_survey(answer, request_.question.frontends));
+Step SuspendPlan::surveyed(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    before_.push_back(
+        read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends));
   }
   report_.switches = weigh(request_.question, before_, request_.known);
-  if (cancelled) {
+  if (observation.cancelled) {
     report_.ending = Ending::cancelled;
     return done();
   }
-  if (refused(report_.switches)) {
-    report_.ending = Ending::refused;
-    for (const Switch& one : report_.switches) {
-      if (!one.hold_id) continue;
-      report_.ending = Ending::held_by_other;
-      for (const Record& record : request_.known) {
-        if (record.id == *one.hold_id &&
-            (report_.holds.empty() || report_.holds.back().id != record.id)) {
-          report_.holds.push_back(record.summary());
-        }
-      }
-    }
-    return done();
-  }
-  if (request_.check_only) return done();
-  for (Switch& one : report_.switches) {
-    one.limit_before = one.limit_now;
-    request_.record.switches.push_back({one.endpoint, one.frontend, *one.limit_now});
-  }
-  stage_ = Stage::recording;
-  return step::WriteJournal{request_.record};
+  if (request_.check_only) return list_streams();
+  if (refused(report_.switches)) return refuse();
+  return record(observation);
 }
 
-Step SuspendPlan::recorded(const std::optional<Error>& error, bool cancelled) {
-  if (error) {
+/// Which requests are slow, and who else talks to the stats sockets: for a check alone, because it
+/// costs HAProxy more than anything else that is asked here.
+Step SuspendPlan::list_streams() {
+  stage_ = Stage::listing;
+  Batch batch;
+  batch.phase = "checking";
+  batch.work.resize(endpoints_);
+  bool any = false;
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    if (before_[i].error || connections_now(before_[i]) > most_streams_listed) continue;
+    batch.work[i].push_back(Command::show_streams());
+    any = true;
+  }
+  if (any) return batch;
+  return refused(report_.switches) ? refuse() : done();
+}
+
+Step SuspendPlan::listed(const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    if (answers[i].replies.empty() || answers[i].replies[0].refusal) continue;
+    const auto streams = runtime_api::parse_streams(answers[i].replies[0].text);
+    if (!streams) continue;
+    for (std::size_t j = 0; j < frontends_; ++j) {
+      advise(at(i, j), *streams, request_.drain_timeout);
+    }
+  }
+  return refused(report_.switches) ? refuse() : done();
+}
+
+Step SuspendPlan::refuse() {
+  report_.ending = Ending::refused;
+  for (std::size_t i = 0; i < report_.switches.size(); ++i) {
+    const Switch& one = report_.switches[i];
+    if (!one.hold_id) continue;
+    report_.ending = Ending::held_by_other;
+    const Record* record = record_of(before_[i / frontends_], i % frontends_, one.endpoint,
+                                     one.frontend, request_.known);
+    if (record != nullptr) add_hold(report_, *record);
+  }
+  return done();
+}
+
+Step SuspendPlan::record(const Observation& observation) {
+  Record& record = request_.record;
+  record.started_at = std::chrono::time_point_cast<milliseconds>(observation.now);
+  if (request_.kept) record.deadline = record.started_at + request_.question.max_hold;
+  for (Switch& one : report_.switches) {
+    one.limit_before = one.limit_now;
+    record.switches.push_back({one.endpoint, one.frontend, *one.limit_now, {}});
+  }
+  stage_ = Stage::recording;
+  return step::WriteJournal{record};
+}
+
+Step SuspendPlan::recorded(const Observation& observation) {
+  if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
     report_.ending = Ending::refused;
     report_.error = error;
     return done();
   }
-  if (cancelled) {
+  if (observation.cancelled) {
     report_.ending = Ending::cancelled;
     return close_record();
+  }
+  return arm();
+}
+
+bool SuspendPlan::remembers(std::size_t endpoint) const {
+  const auto& remembered = before_[endpoint].remembered;
+  return !remembered.empty() && remembered[0].supported;
+}
+
+/// Also a short round trip right before the commit, by which its writes are aligned.
+Step SuspendPlan::arm() {
+  Batch batch;
+  batch.phase = "arming";
+  batch.work.resize(endpoints_);
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    if (!remembers(i)) {
+      batch.work[i].push_back(Command::show_cli_level());
+      continue;
+    }
+    for (const std::string& frontend : request_.question.frontends) {
+      auto commands = write_variable(
+          frontend, request_.record.only(request_.question.endpoints[i], frontend));
+      if (!commands) {
+        report_.ending = Ending::refused;
+        report_.error = commands.error();
+        return close_record();
+      }
+      batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
+    }
+  }
+  stage_ = Stage::arming;
+  return batch;
+}
+
+Step SuspendPlan::armed(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  bool failed = false;
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    armed_[i] = remembers(i) && answers[i].sent;
+    std::optional<Error> error = answers[i].error;
+    for (const auto& reply : answers[i].replies) {
+      if (!error && remembers(i)) error = reply.refusal;
+    }
+    if (!error) continue;
+    failed = true;
+    for (std::size_t j = 0; j < frontends_; ++j) at(i, j).error = error;
+  }
+  if (failed || observation.cancelled) {
+    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
+    return roll_back();
   }
   stage_ = Stage::committing;
   return commit();
 }
 
-Step SuspendPlan::committed(const std::vector<Answer>& answers, bool cancelled) {
+Step SuspendPlan::committed(const Observation& observation) {
+  const auto& answers = answers_of(observation);
   bool any_sent = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
     sent_[i] = answers[i].sent;
@@ -108,43 +221,36 @@ Step SuspendPlan::committed(const std::vector<Answer>& answers, bool cancelled) 
     }
   }
   if (!any_sent) {
-    report_.ending = cancelled ? Ending::cancelled : Ending::endpoint_failed;
-    return close_record();
+    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
+    return roll_back();
   }
-  measure(answers);
+  report_.commit_window_ms = commit_window_ms(answers);
+  report_.skew_ms = skew_ms(answers);
   stage_ = Stage::verifying;
-  return survey("verifying", true);
+  return survey("verifying", Scope::proxies, true);
 }
 
-void SuspendPlan::measure(const std::vector<Answer>& answers) {
-  std::optional<double> first;
-  std::optional<double> last;
-  for (const Answer& answer : answers) {
-    if (!answer.timings.sent_ms || !answer.timings.answered_ms) return;
-    first = std::min(first.value_or(*answer.timings.sent_ms), *answer.timings.sent_ms);
-    last = std::max(last.value_or(*answer.timings.answered_ms), *answer.timings.answered_ms);
-  }
-  if (first && last) report_.commit_window_ms = *last - *first;
-}
-
-Step SuspendPlan::verified(const std::vector<Answer>& answers, bool cancelled) {
+Step SuspendPlan::verified(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  held_.clear();
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    judge_held(i, read_survey(answers[i], request_.question.frontends));
+    held_.push_back(
+        read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends));
+    judge(i, held_.back());
   }
   const bool all_held =
       std::all_of(report_.switches.begin(), report_.switches.end(),
                   [](const Switch& one) { return one.verdict == Verdict::held && !one.error; });
-  if (all_held && !cancelled) {
-    report_.holds.push_back(request_.record.summary());
-    return done();
+  if (!all_held || observation.cancelled) {
+    report_.ending = all_held ? Ending::cancelled : Ending::endpoint_failed;
+    return roll_back();
   }
-  report_.ending = cancelled && all_held ? Ending::cancelled : Ending::endpoint_failed;
-  return revert();
+  return seal();
 }
 
 /// What was read back decides, not the answer to the commit: a lost answer with the limit at 0
 /// is a hold.
-void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
+void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
   for (std::size_t j = 0; j < frontends_; ++j) {
     Switch& one = at(endpoint, j);
     if (now.error) {
@@ -152,7 +258,7 @@ void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
       if (!one.error) one.error = now.error;
       continue;
     }
-    one.limit_now = now.limits[j];
+    one.limit_now = now.limit(j);
     if (!now.same_process(before_[endpoint])) {
       one.verdict = one.limit_now == 0 ? Verdict::unknown : Verdict::unchanged;
       one.error = Error{Errc::haproxy_restarted,
@@ -165,7 +271,7 @@ void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
       one.verdict = Verdict::held;
       one.error.reset();
       one.method = "maxconn";
-      one.lease = "none";
+      one.lease = request_.kept ? "holder" : "none";
       one.hold_id = request_.record.id;
     } else {
       // A commit without an answer may still run, late: it is rolled back like one that did.
@@ -181,89 +287,69 @@ void SuspendPlan::judge_held(std::size_t endpoint, const Seen& now) {
   }
 }
 
-Step SuspendPlan::revert() {
+/// Adds to the records from where leaks are counted, so that whoever resumes can count them.
+Step SuspendPlan::seal() {
   Batch batch;
-  batch.phase = "rolling back";
-  batch.uninterruptible = true;
+  batch.phase = "verifying";
   batch.work.resize(endpoints_);
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    for (std::size_t j = 0; j < frontends_; ++j) {
-      const Switch& one = at(i, j);
-      if (one.verdict != Verdict::held && one.verdict != Verdict::unknown) continue;
-      batch.work[i].push_back(*Command::set_maxconn(one.frontend, *one.limit_before));
-    }
+  for (HeldSwitch& one : request_.record.switches) {
+    const auto index = static_cast<std::size_t>(&one - request_.record.switches.data());
+    const std::size_t i = index / frontends_;
+    one.counters = held_[i].counters(index % frontends_);
+    if (!armed_[i]) continue;
+    const auto commands =
+        write_variable(one.frontend, request_.record.only(one.endpoint, one.frontend));
+    if (!commands) continue;
+    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
   }
-  const bool nothing = std::all_of(batch.work.begin(), batch.work.end(),
-                                   [](const auto& commands) { return commands.empty(); });
-  if (nothing) return close_record();
-  ++attempts_;
-  stage_ = Stage::reverting;
+  stage_ = Stage::sealing;
   return batch;
 }
 
-Step SuspendPlan::reverted(const std::vector<Answer>& /*answers*/) {
-  // Whatever was answered, only what is read back counts.
-  stage_ = Stage::verifying_revert;
-  return survey("verifying", true);
+Step SuspendPlan::look(milliseconds elapsed) {
+  stage_ = Stage::draining;
+  return drain_.look(elapsed);
 }
 
-Step SuspendPlan::revert_verified(const std::vector<Answer>& answers) {
-  bool missing = false;
+Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
+  const auto spent = observation.elapsed - drain_.began();
+  const bool over = spent + Drain::pause > request_.drain_timeout;
+  const bool wanted = request_.drain_timeout > milliseconds(0);
+  const bool failed = wanted && (state == Drain::State::failed || (over && state != Drain::State::drained));
+  if (observation.cancelled || failed) {
+    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
+    if (failed) drain_.tell(report_.switches, state == Drain::State::more);
+    if (wanted) report_.drained = false;
+    return roll_back();
+  }
+  if (wanted && state == Drain::State::more) {
+    if (stage_ == Stage::sealing) return look(observation.elapsed);
+    stage_ = Stage::waiting;
+    return step::Wait{Drain::pause};
+  }
+  if (wanted) {
+    report_.drained = true;
+    report_.drain_ms = std::chrono::duration<double, std::milli>(spent).count();
+    drain_.tell(report_.switches, false);
+  }
+  return held();
+}
+
+Step SuspendPlan::held() {
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    judge_reverted(i, read_survey(answers[i], request_.question.frontends));
     for (std::size_t j = 0; j < frontends_; ++j) {
-      const Verdict verdict = at(i, j).verdict;
-      missing = missing || verdict == Verdict::held || verdict == Verdict::unknown;
+      at(i, j).leaked = leaked(held_[i].counters(j), drain_.seen(i).counters(j));
     }
   }
-  if (missing && attempts_ < rollback_attempts) {
-    stage_ = Stage::pausing;
-    return step::Wait{rollback_pause};
-  }
-  return close_record();
+  report_.holds.push_back(request_.record.summary());
+  stage_ = Stage::recording_counters;
+  return step::WriteJournal{request_.record};
 }
 
-void SuspendPlan::judge_reverted(std::size_t endpoint, const Seen& now) {
-  for (std::size_t j = 0; j < frontends_; ++j) {
-    Switch& one = at(endpoint, j);
-    if (one.verdict != Verdict::held && one.verdict != Verdict::unknown) continue;
-    if (now.error) {
-      one.verdict = Verdict::unknown;
-      if (!one.error) one.error = now.error;
-      continue;
-    }
-    one.limit_now = now.limits[j];
-    if (one.limit_now == 0) {
-      // Still held: only a later attempt, or a resume, changes that.
-      one.verdict = Verdict::held;
-      one.error = Error{Errc::limit_mismatch,
-                        "the rollback did not take: the limit still reads 0; run 'stillgate "
-                        "resume'",
-                        {},
-                        {},
-                        {}};
-      continue;
-    }
-    one.verdict = Verdict::reverted;
-    one.hold_id.reset();
-    one.method.reset();
-    one.lease.reset();
-    if (one.limit_now != one.limit_before) {
-      one.error = Error{Errc::limit_mismatch,
-                        fmt::format("open again, with the limit {} in place of {}",
-                                    one.limit_now.value_or(0), *one.limit_before),
-                        {},
-                        {},
-                        {}};
-    } else if (!one.error) {
-      one.error = Error{Errc::rolled_back,
-                        "held, and released again because the call failed "
-                        "elsewhere or was stopped",
-                        {},
-                        {},
-                        {}};
-    }
-  }
+Step SuspendPlan::roll_back() {
+  stage_ = Stage::rolling_back;
+  if (auto step = rollback_.begin()) return *std::move(step);
+  return close_record();
 }
 
 /// What is not surely open again stays on record, for `resume`.
@@ -273,7 +359,7 @@ Step SuspendPlan::close_record() {
     return std::none_of(report_.switches.begin(), report_.switches.end(),
                         [&held](const Switch& one) {
                           return one.endpoint == held.endpoint && one.frontend == held.frontend &&
-                                 (one.verdict == Verdict::held || one.verdict == Verdict::unknown);
+                                 may_be_held(one);
                         });
   });
   if (!switches.empty()) report_.holds.push_back(request_.record.summary());
@@ -283,11 +369,11 @@ Step SuspendPlan::close_record() {
 
 Step SuspendPlan::done() { return step::Done{std::move(report_)}; }
 
-Batch SuspendPlan::survey(const char* phase, bool uninterruptible) const {
+Batch SuspendPlan::survey(const char* phase, Scope scope, bool uninterruptible) const {
   Batch batch;
   batch.phase = phase;
   batch.uninterruptible = uninterruptible;
-  batch.work.assign(endpoints_, survey_commands());
+  batch.work.assign(endpoints_, survey_commands(request_.question.frontends, scope));
   return batch;
 }
 

@@ -1,28 +1,30 @@
-// The plan of `suspend` and `check`: survey, record, commit, verify, and back again if it must.
+// The plan of `suspend` and `check`: check, arm, commit, verify, drain, and back if it must.
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "drain.hpp"
 #include "findings.hpp"
 #include "plan.hpp"
+#include "rollback.hpp"
 
 namespace stillgate::hold {
 
-/// All or nothing. `record` comes with everything but its switches.
+/// All or nothing. `record` comes with everything but its switches and times.
 class SuspendPlan final : public Plan {
  public:
   struct Request {
     Question question;
     Record record;
-    std::vector<Record> known;  ///< holds already recorded
+    std::vector<Record> known;  ///< holds that the journal knows
     bool check_only{false};
+    bool kept{false};  ///< the caller's process ends the hold at its deadline
+    std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait
   };
-
-  static constexpr int rollback_attempts = 3;
-  static constexpr std::chrono::milliseconds rollback_pause{200};
 
   explicit SuspendPlan(Request request);
 
@@ -32,41 +34,56 @@ class SuspendPlan final : public Plan {
   enum class Stage {
     start,
     surveying,
+    listing,
     recording,
+    arming,
     committing,
     verifying,
-    reverting,
-    verifying_revert,
-    pausing,
+    sealing,
+    draining,
+    waiting,
+    recording_counters,
+    rolling_back,
     closing_record,
   };
 
-  Step surveyed(const std::vector<runtime_api::Answer>& answers, bool cancelled);
-  Step recorded(const std::optional<Error>& error, bool cancelled);
-  Step committed(const std::vector<runtime_api::Answer>& answers, bool cancelled);
-  Step verified(const std::vector<runtime_api::Answer>& answers, bool cancelled);
-  Step revert();
-  Step reverted(const std::vector<runtime_api::Answer>& answers);
-  Step revert_verified(const std::vector<runtime_api::Answer>& answers);
+  Step surveyed(const Observation& observation);
+  Step refuse();
+  Step list_streams();
+  Step listed(const std::vector<runtime_api::Answer>& answers);
+  Step record(const Observation& observation);
+  Step recorded(const Observation& observation);
+  Step arm();
+  Step armed(const Observation& observation);
+  Step committed(const Observation& observation);
+  Step verified(const Observation& observation);
+  Step seal();
+  Step look(std::chrono::milliseconds elapsed);
+  Step drain(Drain::State state, const Observation& observation);
+  Step held();
+  Step roll_back();
   Step close_record();
   Step done();
 
-  runtime_api::Batch survey(const char* phase, bool uninterruptible) const;
+  runtime_api::Batch survey(const char* phase, Scope scope, bool uninterruptible) const;
   runtime_api::Batch commit() const;
   void measure(const std::vector<runtime_api::Answer>& answers);
+  void judge(std::size_t endpoint, const Seen& now);
+  [[nodiscard]] bool remembers(std::size_t endpoint) const;
   Switch& at(std::size_t endpoint, std::size_t frontend);
-  void judge_held(std::size_t endpoint, const Seen& now);
-  void judge_reverted(std::size_t endpoint, const Seen& now);
 
   Request request_;
   std::size_t endpoints_;
   std::size_t frontends_;
   Stage stage_{Stage::start};
   std::vector<Seen> before_;
-  std::vector<bool> sent_;  ///< per endpoint: the commit may have reached it
-  std::vector<bool> lost_;  ///< and its answer never came
-  int attempts_{0};
+  std::vector<Seen> held_;    ///< as read back right after the commit
+  std::vector<bool> armed_;   ///< per endpoint: it may keep our record
+  std::vector<bool> sent_;    ///< per endpoint: the commit may have reached it
+  std::vector<bool> lost_;    ///< and its answer never came
   Report report_;
+  Drain drain_;
+  Rollback rollback_;
 };
 
 }  // namespace stillgate::hold

@@ -1,6 +1,7 @@
 // What is asked of a fleet in one go, and what came of it: the words between plan and engine.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -19,10 +20,12 @@ struct Batch {
   std::vector<std::vector<Command>> work;
   Closing closing{Closing::keep};
   /// All connections stand and are greeted before the first byte of any command is written. If
-  /// one cannot get there, or the caller stops, nothing is written anywhere.
+  /// one cannot get there, or the caller stops, nothing is written anywhere. The writes are so
+  /// timed that they arrive at the same instant: far endpoints first.
   bool barrier{false};
   /// Runs to its end even when the caller stops: a rollback must.
   bool uninterruptible{false};
+  std::optional<std::int64_t> in_flight;  ///< for the progress line: requests still being served
 };
 
 struct Answer {

@@ -10,6 +10,7 @@ namespace stillgate::runtime_api {
 namespace {
 
 constexpr std::size_t longest_name = 255;
+constexpr std::size_t max_variable = 1000;
 
 Error bad_command(std::string_view why) {
   return {Errc::bad_command, fmt::format("command: {}", why), {}, {}, "command"};
@@ -17,6 +18,22 @@ Error bad_command(std::string_view why) {
 
 Error bad_payload(std::string_view why) {
   return {Errc::bad_command, fmt::format("payload: {}", why), {}, {}, "payload"};
+}
+
+bool is_letter_or_digit(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+std::optional<Error> check_variable_name(std::string_view name) {
+  const bool fine = !name.empty() && name.size() <= max_variable &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) { return is_letter_or_digit(c) || c == '_'; });
+  if (fine) return std::nullopt;
+  return Error{Errc::bad_name,
+               "variable: a name has letters, digits and '_'",
+               {},
+               {},
+               "variable"};
 }
 
 std::string_view trim(std::string_view text) {
@@ -107,8 +124,31 @@ Result<Command> Command::parse(std::string_view text, const std::optional<std::s
 
 Command Command::show_info() { return Command("show info\n"); }
 
-// -1: every proxy; 1: the rows of frontends; -1: every server id.
-Command Command::show_frontends() { return Command("show stat -1 1 -1\n"); }
+// -1: every proxy; a sum of 1 for frontends, 2 for backends, 4 for servers; -1: every server id.
+Command Command::show_proxies() { return Command("show stat -1 3 -1\n"); }
+
+Command Command::show_servers() { return Command("show stat -1 7 -1\n"); }
+
+Command Command::show_streams() { return Command("show sess\n"); }
+
+Command Command::allow_experiments() { return Command("experimental-mode on\n"); }
+
+Result<Command> Command::get_variable(std::string_view name) {
+  if (auto error = check_variable_name(name)) return *std::move(error);
+  return Command(fmt::format("get var proc.{}\n", name));
+}
+
+Result<Command> Command::set_variable(std::string_view name, std::string_view value) {
+  if (auto error = check_variable_name(name)) return *std::move(error);
+  // A bare comma or parenthesis would end the value inside HAProxy (facts, section 3).
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return is_letter_or_digit(c) || c == '-' || c == '_';
+  });
+  if (!plain) return bad_command("a variable's value must be base64url");
+  std::string wire = fmt::format("set var proc.{} str({})\n", name, value);
+  if (wire.size() > max_bytes) return bad_command("a variable's value is too long for one line");
+  return Command(std::move(wire));
+}
 
 Command Command::show_cli_level() { return Command("show cli level\n"); }
 
@@ -130,8 +170,7 @@ std::string_view Command::text() const noexcept {
 
 std::optional<Error> check_frontend_name(std::string_view name) {
   const auto fine = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_' || c == '.' || c == ':';
+    return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.' || c == ':';
   };
   if (name.empty()) return Error{Errc::bad_name, "frontend: the name is empty", {}, {}, "frontend"};
   if (name.size() > longest_name || !std::all_of(name.begin(), name.end(), fine)) {

@@ -28,8 +28,16 @@ class Command {
                                const std::optional<std::string>& payload = {});
 
   static Command show_info();
-  static Command show_frontends();  ///< `show stat`, the rows of frontends alone
+  static Command show_proxies();  ///< `show stat`, the rows of frontends and backends
+  static Command show_servers();  ///< as show_proxies, and the rows of servers
+  static Command show_streams();  ///< `show sess`: all of HAProxy's CPU for 60 ms per 8,000 streams
   static Command show_cli_level();
+  /// From 2.4 on process variables may be set only after it, on the same connection.
+  static Command allow_experiments();
+  /// Process variables, 2.4 and later. `name` is without `proc.`.
+  /// Errors: bad_name; bad_command for a value that is not base64url or too long for one line.
+  static Result<Command> get_variable(std::string_view name);
+  static Result<Command> set_variable(std::string_view name, std::string_view value);
   /// Errors: bad_name, bad_number (limit outside 0 to max_limit).
   static Result<Command> set_maxconn(std::string_view frontend, std::int64_t limit);
 

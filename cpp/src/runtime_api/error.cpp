@@ -55,6 +55,8 @@ constexpr std::array codes{
     Named{Errc::haproxy_restarted, "haproxy_restarted"},
     Named{Errc::haproxy_stopping, "haproxy_stopping"},
     Named{Errc::journal_failed, "journal_failed"},
+    Named{Errc::drain_timeout, "drain_timeout"},
+    Named{Errc::application_down, "application_down"},
     Named{Errc::rolled_back, "rolled_back"},
 };
 

@@ -1,0 +1,73 @@
+// The loop between a plan and the world.
+#include "drive.hpp"
+
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "../engine/session.hpp"
+
+namespace stillgate::fleet {
+namespace {
+
+using runtime_api::Batch;
+using std::chrono::milliseconds;
+
+/// Sleeps, but not beyond a stop.
+void wait(milliseconds time, const std::stop_token& stop) {
+  std::mutex mutex;
+  std::condition_variable_any nobody;
+  std::unique_lock lock(mutex);
+  nobody.wait_for(lock, stop, time, [] { return false; });
+}
+
+Report too_large(std::size_t endpoints, std::size_t capacity) {
+  Report report;
+  report.ending = Ending::refused;
+  report.error = Error{Errc::fleet_too_large,
+                       fmt::format("a hold needs {} connections at once, and this process may "
+                                   "open {}; raise the hard limit (ulimit -Hn)",
+                                   endpoints, capacity),
+                       {},
+                       {},
+                       {}};
+  return report;
+}
+
+}  // namespace
+
+Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
+             const std::stop_token& stop) {
+  const auto began = std::chrono::steady_clock::now();
+  engine::Session session(means.endpoints, means.options, means.progress);
+  if (session.capacity() < means.endpoints.size()) {
+    return too_large(means.endpoints.size(), session.capacity());
+  }
+  hold::Observation seen{hold::observed::Begin{}, milliseconds(0),
+                         std::chrono::system_clock::now(), false};
+  for (;;) {
+    hold::Step step = plan.next(seen);
+    if (auto* done = std::get_if<hold::step::Done>(&step)) {
+      means.progress.phase = "done";
+      return std::move(done->report);
+    }
+    if (const auto* batch = std::get_if<Batch>(&step)) {
+      means.progress.in_flight = batch->in_flight.value_or(-1);
+      seen.what = hold::observed::Answers{session.run(*batch, stop)};
+    } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
+      seen.what = hold::observed::Journaled{journal.keep(write->record)};
+    } else {
+      wait(std::get<hold::step::Wait>(step).time, stop);
+      seen.what = hold::observed::Tick{};
+    }
+    seen.elapsed =
+        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+    seen.now = std::chrono::system_clock::now();
+    seen.cancelled = stop.stop_requested();
+  }
+}
+
+}  // namespace stillgate::fleet

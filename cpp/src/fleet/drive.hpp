@@ -1,0 +1,26 @@
+// Carrying out a plan: batches over the engine, the journal, the clock.
+#pragma once
+
+#include <stop_token>
+#include <vector>
+
+#include <stillgate/endpoint.hpp>
+#include <stillgate/options.hpp>
+#include <stillgate/report.hpp>
+
+#include "../hold/plan.hpp"
+#include "journal.hpp"
+
+namespace stillgate::fleet {
+
+struct Means {
+  const std::vector<Endpoint>& endpoints;
+  const FleetOptions& options;
+  Progress& progress;
+};
+
+/// Does what the plan wants, one step after the other, until it is done; on the caller's thread.
+[[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
+                           const std::stop_token& stop);
+
+}  // namespace stillgate::fleet

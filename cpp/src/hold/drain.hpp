@@ -1,0 +1,65 @@
+// The drain: looks until nothing that was let in before the hold is being served any more.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <stillgate/report.hpp>
+
+#include "../runtime_api/batch.hpp"
+#include "../runtime_api/streams.hpp"
+#include "findings.hpp"
+#include "survey.hpp"
+
+namespace stillgate::hold {
+
+/// `scur + qcur` of all backends is cheap and tells the quiet HAProxy; where other frontends keep
+/// backends busy, `show sess` tells whose the streams are (facts, section 4, "Drain").
+class Drain {
+ public:
+  static constexpr std::chrono::milliseconds pause{20};
+  /// Between two `show sess` of one HAProxy.
+  static constexpr std::chrono::milliseconds stream_pause{250};
+
+  enum class State { more, drained, failed };
+
+  /// `question` must outlive it.
+  explicit Drain(const Question& question);
+
+  /// Takes what was seen when the hold was read back.
+  State begin(const std::vector<Seen>& held, std::chrono::milliseconds elapsed);
+  /// The next look, for the endpoints that are not drained yet.
+  [[nodiscard]] runtime_api::Batch look(std::chrono::milliseconds elapsed);
+  State read(const std::vector<runtime_api::Answer>& answers);
+  /// What each switch has in flight; where that is all there is to tell, why it did not drain.
+  void tell(std::vector<Switch>& switches, bool timed_out) const;
+
+  /// The last good look at an endpoint.
+  [[nodiscard]] const Seen& seen(std::size_t endpoint) const { return hosts_[endpoint].seen; }
+  [[nodiscard]] std::chrono::milliseconds began() const noexcept { return began_; }
+
+ private:
+  struct HostState {
+    Seen seen;
+    bool drained{false};
+    bool listing{false};  ///< the look that is under way lists the streams
+    std::optional<std::chrono::milliseconds> listed_at;
+    std::optional<std::vector<runtime_api::Stream>> streams;  ///< of the held frontends
+    std::optional<Error> error;
+    int failures{0};
+  };
+
+  State judge();
+  void read_host(HostState& host, std::size_t endpoint, runtime_api::Answer answer);
+  [[nodiscard]] std::int64_t in_flight() const;
+  [[nodiscard]] std::optional<Error> ended(const HostState& host, const Seen& now) const;
+
+  const Question& question_;
+  std::vector<HostState> hosts_;
+  std::chrono::milliseconds began_{0};
+};
+
+}  // namespace stillgate::hold

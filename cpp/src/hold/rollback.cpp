@@ -1,0 +1,146 @@
+// The course of a rollback.
+#include "rollback.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace stillgate::hold {
+
+using runtime_api::Answer;
+using runtime_api::Batch;
+using runtime_api::Command;
+
+namespace {
+
+Batch uninterruptible(const char* phase, std::size_t endpoints) {
+  Batch batch;
+  batch.phase = phase;
+  batch.uninterruptible = true;
+  batch.work.resize(endpoints);
+  return batch;
+}
+
+bool idle(const Batch& batch) {
+  return std::all_of(batch.work.begin(), batch.work.end(),
+                     [](const auto& commands) { return commands.empty(); });
+}
+
+}  // namespace
+
+bool may_be_held(const Switch& one) {
+  return one.verdict == Verdict::held || one.verdict == Verdict::unknown;
+}
+
+Rollback::Rollback(const Question& question, std::vector<Switch>& switches,
+                   const std::vector<bool>& armed)
+    : question_(question), switches_(switches), armed_(armed) {}
+
+std::optional<Step> Rollback::begin() { return revert(); }
+
+std::optional<Step> Rollback::next(const Observation& observation) {
+  switch (stage_) {
+    case Stage::reverting:
+      // Whatever was answered, only what is read back counts.
+      return verify();
+    case Stage::verifying:
+      return verified(std::get<observed::Answers>(observation.what).answers);
+    case Stage::pausing:
+      return revert();
+    case Stage::disarming:
+      return std::nullopt;
+  }
+  return std::nullopt;
+}
+
+std::optional<Step> Rollback::revert() {
+  Batch batch = uninterruptible("rolling back", question_.endpoints.size());
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    const Switch& one = switches_[i];
+    if (!may_be_held(one)) continue;
+    batch.work[i / question_.frontends.size()].push_back(
+        *Command::set_maxconn(one.frontend, *one.limit_before));
+  }
+  if (idle(batch)) return disarm();
+  ++attempt_;
+  stage_ = Stage::reverting;
+  return batch;
+}
+
+Step Rollback::verify() {
+  stage_ = Stage::verifying;
+  Batch batch = uninterruptible("verifying", question_.endpoints.size());
+  batch.work.assign(batch.work.size(), survey_commands(question_.frontends, Scope::proxies));
+  return batch;
+}
+
+std::optional<Step> Rollback::verified(const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < question_.endpoints.size(); ++i) {
+    judge(i, read_survey(answers[i], question_.endpoints[i], question_.frontends));
+  }
+  const bool missing = std::any_of(switches_.begin(), switches_.end(), may_be_held);
+  if (missing && attempt_ < attempts) {
+    stage_ = Stage::pausing;
+    return step::Wait{pause};
+  }
+  return disarm();
+}
+
+/// A record without its hold does no harm, so that this is tried once.
+std::optional<Step> Rollback::disarm() {
+  Batch batch = uninterruptible("rolling back", question_.endpoints.size());
+  for (std::size_t i = 0; i < switches_.size(); ++i) {
+    const std::size_t endpoint = i / question_.frontends.size();
+    if (!armed_[endpoint] || may_be_held(switches_[i])) continue;
+    auto commands = empty_variable(switches_[i].frontend);
+    auto& work = batch.work[endpoint];
+    work.insert(work.end(), commands.begin(), commands.end());
+  }
+  if (idle(batch)) return std::nullopt;
+  stage_ = Stage::disarming;
+  return batch;
+}
+
+void Rollback::judge(std::size_t endpoint, const Seen& now) {
+  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
+    Switch& one = switches_[endpoint * question_.frontends.size() + j];
+    if (!may_be_held(one)) continue;
+    if (now.error) {
+      one.verdict = Verdict::unknown;
+      if (!one.error) one.error = now.error;
+      continue;
+    }
+    one.limit_now = now.limit(j);
+    if (one.limit_now == 0) {
+      // Still held: only a later attempt, or a resume, changes that.
+      one.verdict = Verdict::held;
+      one.error = Error{Errc::limit_mismatch,
+                        "the rollback did not take: the limit still reads 0; run 'stillgate "
+                        "resume'",
+                        {},
+                        {},
+                        {}};
+      continue;
+    }
+    one.verdict = Verdict::reverted;
+    one.hold_id.reset();
+    one.method.reset();
+    one.lease.reset();
+    if (one.limit_now != one.limit_before) {
+      one.error = Error{Errc::limit_mismatch,
+                        fmt::format("open again, with the limit {} in place of {}",
+                                    one.limit_now.value_or(0), *one.limit_before),
+                        {},
+                        {},
+                        {}};
+    } else if (!one.error) {
+      one.error = Error{Errc::rolled_back,
+                        "held, and released again because the call failed elsewhere or was stopped",
+                        {},
+                        {},
+                        {}};
+    }
+  }
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,46 @@
+// The way back of a suspend that failed: set the limits, read them back, again if it must be.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "findings.hpp"
+#include "plan.hpp"
+
+namespace stillgate::hold {
+
+class Rollback {
+ public:
+  static constexpr int attempts = 3;
+  static constexpr std::chrono::milliseconds pause{200};
+
+  /// Opens the switches whose verdict is held or unknown, and empties the records that HAProxies
+  /// with `armed` may keep of switches that are not held. All must outlive it.
+  Rollback(const Question& question, std::vector<Switch>& switches,
+           const std::vector<bool>& armed);
+
+  /// The first step, and after each the next; nothing once it is over.
+  std::optional<Step> begin();
+  std::optional<Step> next(const Observation& observation);
+
+ private:
+  enum class Stage { reverting, verifying, pausing, disarming };
+
+  std::optional<Step> revert();
+  Step verify();
+  std::optional<Step> verified(const std::vector<runtime_api::Answer>& answers);
+  std::optional<Step> disarm();
+  void judge(std::size_t endpoint, const Seen& now);
+
+  const Question& question_;
+  std::vector<Switch>& switches_;
+  const std::vector<bool>& armed_;
+  Stage stage_{Stage::reverting};
+  int attempt_{0};
+};
+
+/// The hold may still be in effect there.
+[[nodiscard]] bool may_be_held(const Switch& one);
+
+}  // namespace stillgate::hold

@@ -1,0 +1,148 @@
+// The course of a status.
+#include "status_plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include "findings.hpp"
+
+namespace stillgate::hold {
+
+using runtime_api::Answer;
+using runtime_api::Batch;
+
+StatusPlan::StatusPlan(Request request)
+    : request_(std::move(request)),
+      names_(request_.endpoints.size(), request_.frontends),
+      failed_(request_.endpoints.size()) {
+  report_.action = "status";
+}
+
+Step StatusPlan::next(const Observation& observation) {
+  switch (stage_) {
+    case Stage::start: {
+      if (!request_.frontends.empty()) return ask();
+      stage_ = Stage::listing;
+      Batch batch;
+      batch.work.assign(request_.endpoints.size(), survey_commands({}, Scope::proxies));
+      return batch;
+    }
+    case Stage::listing:
+      return listed(std::get<observed::Answers>(observation.what).answers);
+    case Stage::asking:
+      return asked(observation);
+  }
+  return step::Done{std::move(report_)};
+}
+
+Step StatusPlan::listed(const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    const Seen seen = read_survey(answers[i], request_.endpoints[i], {});
+    failed_[i] = seen.error;
+    names_[i] = seen.names;
+  }
+  return ask();
+}
+
+Step StatusPlan::ask() {
+  stage_ = Stage::asking;
+  Batch batch;
+  batch.work.resize(request_.endpoints.size());
+  for (std::size_t i = 0; i < request_.endpoints.size(); ++i) {
+    if (failed_[i]) continue;
+    batch.work[i] = survey_commands(names_[i], Scope::holds);
+  }
+  return batch;
+}
+
+Step StatusPlan::asked(const Observation& observation) {
+  const auto& answers = std::get<observed::Answers>(observation.what).answers;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    Seen seen;
+    if (failed_[i]) {
+      seen.error = failed_[i];
+    } else {
+      seen = read_survey(answers[i], request_.endpoints[i], names_[i]);
+    }
+    if (seen.error && names_[i].empty()) {
+      Switch one;
+      one.endpoint = request_.endpoints[i];
+      one.frontend = "*";
+      one.verdict = Verdict::unknown;
+      one.error = seen.error;
+      report_.switches.push_back(std::move(one));
+    }
+    for (std::size_t j = 0; j < names_[i].size(); ++j) {
+      report_.switches.push_back(judge(i, j, seen, observation.now));
+    }
+  }
+  const bool failed = std::any_of(report_.switches.begin(), report_.switches.end(),
+                                  [](const Switch& one) { return one.error.has_value(); });
+  if (failed) report_.ending = Ending::endpoint_failed;
+  if (observation.cancelled) report_.ending = Ending::cancelled;
+  return step::Done{std::move(report_)};
+}
+
+Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen& seen,
+                         WallTime now) {
+  Switch one;
+  one.endpoint = request_.endpoints[endpoint];
+  one.frontend = names_[endpoint][frontend];
+  one.verdict = Verdict::unknown;
+  one.error = seen.error;
+  if (seen.error) return one;
+  one.version = seen.info->version;
+  one.rtt_ms = seen.rtt_ms;
+  one.limit_now = seen.limit(frontend);
+  if (!one.limit_now) {
+    one.error = Error{Errc::no_such_frontend,
+                      fmt::format("this HAProxy has no frontend '{}'", one.frontend),
+                      {},
+                      {},
+                      {}};
+    return one;
+  }
+  one.verdict = one.limit_now == 0 ? Verdict::held : Verdict::open;
+  // Whose the streams are is not asked here: it costs HAProxy too much to be watched.
+  if (seen.in_flight() == 0 || seen.names.size() == 1) one.in_flight = seen.in_flight();
+  const Record* record =
+      record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
+  if (one.verdict == Verdict::open) {
+    if (record != nullptr) {
+      one.findings.push_back({"already_open", Level::info,
+                              fmt::format("a hold by {} is on record, and the frontend is open: a "
+                                          "reload or somebody's hand ended it",
+                                          record->owner)});
+    }
+    return one;
+  }
+  if (record == nullptr) {
+    one.findings.push_back(
+        {std::string(name(Errc::limit_is_zero)), Level::warning,
+         fmt::format("the limit is 0, and no record says who set it and what it was before; "
+                     "'stillgate resume {} --limit N' restores it to N",
+                     one.frontend)});
+    return one;
+  }
+  const HeldSwitch* held = record->find(one.endpoint, one.frontend);
+  one.hold_id = record->id;
+  one.method = "maxconn";
+  one.lease = record->deadline ? "holder" : "none";
+  one.limit_before = held->limit_before;
+  one.leaked = leaked(held->counters, seen.counters(frontend));
+  if (record->deadline && *record->deadline < now) {
+    one.findings.push_back(
+        {"overdue", Level::warning,
+         fmt::format("its deadline passed at {:%H:%M:%S} UTC, and nobody ended it; run 'stillgate "
+                     "resume {}'",
+                     std::chrono::time_point_cast<std::chrono::seconds>(*record->deadline),
+                     one.frontend)});
+  }
+  add_hold(report_, *record);
+  return one;
+}
+
+}  // namespace stillgate::hold

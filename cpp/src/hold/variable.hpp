@@ -1,0 +1,40 @@
+// The record of a hold inside HAProxy: one process variable per held frontend, 2.4 and later.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../runtime_api/command.hpp"
+#include "../runtime_api/reply.hpp"
+#include "record.hpp"
+
+namespace stillgate::hold {
+
+/// `stillgate_maxconn_` and the frontend's name, in which all but letters and digits is `_xx`.
+[[nodiscard]] std::string variable_of(std::string_view frontend);
+
+[[nodiscard]] runtime_api::Command read_variable(std::string_view frontend);
+
+/// Writes the record, which should hold that switch alone. Errors: bad_command, too long.
+[[nodiscard]] Result<std::vector<runtime_api::Command>> write_variable(std::string_view frontend,
+                                                                       const Record& record);
+
+/// There is no unset: an emptied variable stays, and counts as none (facts, section 3).
+[[nodiscard]] std::vector<runtime_api::Command> empty_variable(std::string_view frontend);
+
+/// What the answer to read_variable holds. Where HAProxy has no process variables, `supported` is
+/// false. A value that cannot be read is told in `error`.
+struct Remembered {
+  bool supported{false};
+  std::optional<Record> record;
+  std::optional<Error> error;
+};
+
+/// `endpoint`: how this call names the HAProxy; whoever wrote the record may have named it
+/// otherwise.
+[[nodiscard]] Remembered read_remembered(const runtime_api::Reply& reply,
+                                         std::string_view endpoint, std::string_view frontend);
+
+}  // namespace stillgate::hold

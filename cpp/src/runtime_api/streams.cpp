@@ -1,0 +1,84 @@
+// Parsing `show sess`.
+#include "streams.hpp"
+
+#include <algorithm>
+#include <array>
+
+#include <fmt/format.h>
+
+#include "numbers.hpp"
+
+namespace stillgate::runtime_api {
+namespace {
+
+std::string_view take_word(std::string_view& text) {
+  const std::size_t first = std::min(text.find_first_not_of(' '), text.size());
+  text.remove_prefix(first);
+  const std::string_view word = text.substr(0, text.find(' '));
+  text.remove_prefix(word.size());
+  return word;
+}
+
+/// `7s`, `3m12s`, `2h5m`, `4d3h`: HAProxy prints the two largest units.
+std::optional<std::int64_t> parse_age(std::string_view text) {
+  static constexpr std::array<std::pair<char, std::int64_t>, 4> units{
+      {{'d', 86'400}, {'h', 3600}, {'m', 60}, {'s', 1}}};
+  std::int64_t seconds = 0;
+  while (!text.empty()) {
+    const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+    const auto number = parse_number<std::int32_t>(text.substr(0, digits));
+    if (!number || digits == text.size()) return std::nullopt;
+    const auto* const unit = std::find_if(units.begin(), units.end(), [&](const auto& one) {
+      return one.first == text[digits];
+    });
+    if (unit == units.end()) return std::nullopt;
+    seconds += *number * unit->second;
+    text.remove_prefix(digits + 1);
+  }
+  return seconds;
+}
+
+std::optional<std::string> unless(std::string_view value, std::string_view none) {
+  return value == none ? std::nullopt : std::optional(std::string(value));
+}
+
+std::optional<Stream> parse_stream(std::string_view line) {
+  if (!take_word(line).starts_with("0x")) return std::nullopt;
+  Stream stream;
+  for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
+    const std::size_t equals = word.find('=');
+    if (equals == std::string_view::npos) continue;
+    const auto key = word.substr(0, equals);
+    const auto value = word.substr(equals + 1);
+    if (key == "src") stream.source = value;
+    if (key == "fe") stream.frontend = value;
+    if (key == "be") stream.backend = unless(value, "<NONE>");
+    if (key == "srv") stream.server = unless(value, "<none>");
+    if (key == "age") {
+      stream.age_s = parse_age(value);
+      break;  // what follows is the state of its buffers
+    }
+  }
+  if (stream.frontend.empty()) return std::nullopt;
+  return stream;
+}
+
+}  // namespace
+
+Result<std::vector<Stream>> parse_streams(std::string_view text) {
+  std::vector<Stream> streams;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty()) continue;
+    auto stream = parse_stream(line);
+    if (!stream) {
+      return Error{Errc::malformed_reply, "show sess: a line that is no stream", {}, {}, {}};
+    }
+    streams.push_back(*std::move(stream));
+  }
+  return streams;
+}
+
+}  // namespace stillgate::runtime_api
