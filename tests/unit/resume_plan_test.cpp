@@ -14,9 +14,11 @@ namespace {
 constexpr std::size_t last_batch = 6;
 
 /// Three hosts whose two frontends are held and on record.
-SimulatedFleet held() {
+SimulatedFleet held(bool accept_hazard = false) {
   SimulatedFleet fleet(3, {"a", "b"});
-  SuspendPlan plan(suspend_request(fleet));
+  auto request = suspend_request(fleet);
+  request.record.accept_hazard = accept_hazard;
+  SuspendPlan plan(request);
   EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();
   return fleet;
@@ -117,9 +119,8 @@ TEST(ResumePlan, TheHazardKeepsItHeldUntilAccepted) {
 }
 
 TEST(ResumePlan, AHazardAcceptedWhenItWasHeldStaysAccepted) {
-  SimulatedFleet fleet = held();
+  SimulatedFleet fleet = held(true);
   fleet.hosts[1].version = "2.6.12";
-  fleet.journal.begin()->second.accept_hazard = true;
   EXPECT_EQ(resume(fleet).ending, Ending::done);
 }
 

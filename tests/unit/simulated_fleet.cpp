@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "hold/variable.hpp"
 #include "runtime_api/numbers.hpp"
 
 namespace stillgate::hold {
@@ -46,15 +47,18 @@ void SimulatedFleet::start_over() {
   faults.clear();
   cancel_at.reset();
   journal_failures.clear();
+  limits_set.clear();
   steps = batches = writes = unrecorded_holds = closed_while_held = journal_writes_ = 0;
 }
 
 Report SimulatedFleet::drive(Plan& plan) {
-  Observation seen{observed::Begin{}, {}, false};
+  const WallTime began{milliseconds(1'800'000'000'000)};
+  Observation seen{observed::Begin{}, {}, began, false};
   milliseconds elapsed{0};
   for (steps = 0; steps < most_steps; ++steps) {
     seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
     seen.elapsed = elapsed;
+    seen.now = began + elapsed;
     Step step = plan.next(seen);
     if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
     if (const auto* batch = std::get_if<Batch>(&step)) {
@@ -116,6 +120,8 @@ Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& comman
     ++host.pid;
     host.uptime = 0;
     host.limits = host.configured;
+    host.variables.clear();
+    host.unseen_restart = true;
   }
   Answer answer;
   answer.sent = true;
@@ -132,20 +138,62 @@ Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& comman
 
 Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (command == "show info") {
+    host.unseen_restart = false;
     return {fmt::format("Name: HAProxy\nVersion: {}\nPid: {}\nUptime_sec: {}\nnode: {}\n"
                         "Stopping: {}",
                         host.version, host.pid, host.uptime, host.node, host.stopping ? 1 : 0),
             {}};
   }
   if (command == "show cli level") return {host.level, {}};
-  if (command.starts_with("show stat")) {
-    std::string text = "# pxname,svname,slim,\n";
-    for (const auto& [name, limit] : host.limits) {
-      text += fmt::format("{},FRONTEND,{},\n", name, limit);
-    }
-    return {text, {}};
+  if (command.starts_with("show stat")) return show_stat(host);
+  if (command == "show sess") return {host.streams, {}};
+  if (command.starts_with("get var") || command.starts_with("set var") ||
+      command.starts_with("experimental-mode")) {
+    return variable(host, command, fault);
   }
   return set_limit(host, command, fault);
+}
+
+Reply SimulatedFleet::show_stat(Host& host) {
+  std::string text = "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n";
+  for (const auto& [name, limit] : host.limits) {
+    text += fmt::format("{},FRONTEND,,7,{},10,OPEN,3,http,{},\n", name, limit, host.reached);
+  }
+  const std::int64_t running =
+      host.in_flight.empty() ? 0 : host.in_flight[std::min(host.looks, host.in_flight.size() - 1)];
+  text += fmt::format("servers,BACKEND,0,{},10,{},{},0,http,,\n", running, host.reached,
+                      host.up ? "UP" : "DOWN");
+  ++host.looks;
+  host.reached += host.leaks_per_look;
+  return {text, {}};
+}
+
+Reply SimulatedFleet::variable(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (!host.remembers) {
+    return {"", Error{Errc::unknown_command, "simulated", "Unknown command", {}, {}}};
+  }
+  if (command.starts_with("experimental-mode")) return {};
+  const bool reads = command.starts_with("get");
+  command.remove_prefix(std::string_view("get var proc.").size());
+  const std::string name(command.substr(0, command.find(' ')));
+  if (reads) {
+    const auto at = host.variables.find(name);
+    if (at == host.variables.end()) {
+      return {"", Error{Errc::command_failed, "simulated", "Variable not found.", {}, {}}};
+    }
+    return {fmt::format("proc.{}: type=str value=<{}>", name, at->second), {}};
+  }
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  command.remove_prefix(name.size() + std::string_view(" str(").size());
+  host.variables[name] = command.substr(0, command.size() - 1);
+  for (const auto& [frontend, limit] : host.limits) {
+    const bool emptied = variable_of(frontend) == name && host.variables[name].empty();
+    if (emptied && limit == 0) ++closed_while_held;
+  }
+  return {};
 }
 
 Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optional<Fault> fault) {
@@ -162,9 +210,13 @@ Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optio
       const HeldSwitch* held = entry.second.find(host.url, name);
       return held != nullptr && held->limit_before == host.limits[name];
     });
-    unrecorded_holds += known ? 0U : 1U;
+    // One that restarts has forgotten, and the journal knows.
+    const bool remembered = !host.remembers || fault == Fault::restarts ||
+                            !host.variables[variable_of(name)].empty();
+    unrecorded_holds += known && remembered ? 0U : 1U;
   }
   host.limits[name] = limit;
+  if (&host == hosts.data()) limits_set.push_back(limit);
   ++writes;
   return {};
 }
@@ -205,6 +257,19 @@ bool SimulatedFleet::recorded(const std::string& url, const std::string& fronten
   });
 }
 
+bool SimulatedFleet::restarted_unseen(const std::string& url) const {
+  return std::any_of(hosts.begin(), hosts.end(), [&url](const Host& host) {
+    return host.url == url && host.unseen_restart;
+  });
+}
+
+bool SimulatedFleet::all_forgotten() const {
+  return std::all_of(hosts.begin(), hosts.end(), [](const Host& host) {
+    return std::all_of(host.variables.begin(), host.variables.end(),
+                       [](const auto& one) { return one.second.empty(); });
+  });
+}
+
 std::vector<std::string> SimulatedFleet::urls() const {
   std::vector<std::string> list;
   for (const Host& host : hosts) list.push_back(host.url);
@@ -228,7 +293,7 @@ SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
   request.question.frontends = fleet.frontends;
   request.record.id = "0123456789abcdef";
   request.record.owner = "test@here";
-  request.record.started_at = WallTime(milliseconds(1'800'000'000'000));
+  request.drain_timeout = milliseconds(500);
   request.known = fleet.records();
   return request;
 }
@@ -248,6 +313,8 @@ void expect_truth(const SimulatedFleet& fleet, const Report& report) {
   EXPECT_EQ(fleet.closed_while_held, 0U);
   for (const Switch& one : report.switches) {
     const bool is_held = fleet.limit(one.endpoint, one.frontend) == 0;
+    // What restarts after it was read back, was as it was told when it was read back.
+    if (fleet.restarted_unseen(one.endpoint)) continue;
     if (one.verdict == Verdict::held) {
       EXPECT_TRUE(is_held);
     } else if (one.verdict != Verdict::unknown && report.action == "suspend") {

@@ -45,6 +45,15 @@ struct Host {
   std::int64_t uptime{50};
   bool stopping{false};
   bool alive{true};
+  bool remembers{true};                          ///< has process variables, as from 2.4 on
+  std::map<std::string, std::string> variables;  ///< lost with the process
+  std::vector<std::int64_t> in_flight;           ///< at each `show stat`; the last one stays
+  std::size_t looks{0};                          ///< so many `show stat` were answered
+  std::string streams;                           ///< the answer to `show sess`
+  std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
+  std::int64_t leaks_per_look{0};
+  bool up{true};
+  bool unseen_restart{false};  ///< nobody asked for its Pid since
 };
 
 /// How a stop looks to the batch that it meets.
@@ -66,7 +75,8 @@ class SimulatedFleet {
   std::size_t batches{0};
   std::size_t writes{0};             ///< limits that were really set
   std::size_t unrecorded_holds{0};   ///< limits set to 0 without the number before on record
-  std::size_t closed_while_held{0};  ///< switches taken off the record with their limit at 0
+  std::size_t closed_while_held{0};  ///< records that were ended with the limit at 0
+  std::vector<std::int64_t> limits_set;  ///< at the first host, in order
   bool endless{false};               ///< the plan did not come to its end
 
   /// Carries out the plan until it is done. Each batch takes a virtual millisecond.
@@ -77,6 +87,9 @@ class SimulatedFleet {
 
   [[nodiscard]] std::int64_t limit(const std::string& url, const std::string& frontend) const;
   [[nodiscard]] bool recorded(const std::string& url, const std::string& frontend) const;
+  [[nodiscard]] bool restarted_unseen(const std::string& url) const;
+  /// No HAProxy keeps a record any more.
+  [[nodiscard]] bool all_forgotten() const;
   [[nodiscard]] std::vector<std::string> urls() const;
   [[nodiscard]] std::vector<Record> records() const;
   [[nodiscard]] bool all_open() const;  ///< every limit is the configured one
@@ -85,6 +98,8 @@ class SimulatedFleet {
   std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, bool stopped);
   runtime_api::Answer ask(std::size_t host, const std::vector<runtime_api::Command>& commands);
   runtime_api::Reply answer(Host& host, std::string_view command, std::optional<Fault> fault);
+  runtime_api::Reply show_stat(Host& host);
+  runtime_api::Reply variable(Host& host, std::string_view command, std::optional<Fault> fault);
   runtime_api::Reply set_limit(Host& host, std::string_view command, std::optional<Fault> fault);
   std::optional<Error> keep(const Record& record);
   [[nodiscard]] std::optional<Fault> fault_of(std::size_t host) const;

@@ -11,8 +11,12 @@
 namespace stillgate::hold {
 namespace {
 
-constexpr std::size_t last_batch = 10;  // survey, commit, verify, three times revert and verify
-constexpr std::size_t good_steps = 4;   // survey, journal, commit, verify
+// survey, arm, commit, verify, seal, three times revert and verify, disarm
+constexpr std::size_t last_batch = 12;
+constexpr std::size_t arm = 1;
+constexpr std::size_t commit = 2;
+constexpr std::size_t seal = 4;
+constexpr std::size_t good_steps = 7;  // and two writes of the journal
 
 SimulatedFleet three() { return {3, {"a", "b"}}; }
 
@@ -57,7 +61,7 @@ TEST(SuspendPlan, HoldsAllAndTellsIt) {
 
 TEST(SuspendPlan, ACommitThatMayRunLateIsTakenBack) {
   SimulatedFleet fleet = three();
-  fleet.faults[{1, 2}] = Fault::loses_commands;  // the commit of the last host, and its answer
+  fleet.faults[{commit, 2}] = Fault::loses_commands;  // the commit of the last host, and its answer
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
   // Two hosts held and released; the third never held, and yet told its limits.
@@ -179,7 +183,7 @@ void expect_no_trace(const SimulatedFleet& fleet, const Report& report, std::siz
                           [](const Switch& one) { return one.error.has_value(); }));
   const bool all_alive = std::all_of(fleet.hosts.begin(), fleet.hosts.end(),
                                      [](const Host& one) { return one.alive; });
-  EXPECT_EQ(fleet.journal.empty(), all_alive || batch == 0);
+  EXPECT_EQ(fleet.journal.empty(), all_alive || batch <= arm);
 }
 
 /// One fault anywhere: whoever can be reached is as before, and the verdicts say so. A fleet of
@@ -194,6 +198,8 @@ TEST(SuspendPlan, AFaultAtEachStepOfEachHostLeavesNothingHeld) {
                                         << batch << " at host " << host << " of " << hosts);
         SimulatedFleet fleet(hosts, {"a", "b"});
         fleet.faults[{batch, host}] = fault;
+        // What restarts after it was read back, was held when it was read back.
+        if (fault == Fault::restarts && batch == seal) continue;
         const Report report = suspend(fleet);
         if (report.ending != Ending::done) expect_no_trace(fleet, report, batch);
       }
@@ -204,12 +210,12 @@ TEST(SuspendPlan, AFaultAtEachStepOfEachHostLeavesNothingHeld) {
 /// Two faults: the first makes it fail, the second meets the rollback.
 TEST(SuspendPlan, ASecondFaultInTheRollbackLeavesNothingHeld) {
   for (const Fault fault : all_faults) {
-    for (std::size_t batch = 2; batch < last_batch; ++batch) {
+    for (std::size_t batch = 3; batch < last_batch; ++batch) {
       for (std::size_t host = 0; host < 3; ++host) {
         SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " in batch "
                                         << batch << " at host " << host);
         SimulatedFleet fleet = three();
-        fleet.faults[{1, 1}] = Fault::refuses_writes;
+        fleet.faults[{commit, 1}] = Fault::refuses_writes;
         fleet.faults[{batch, host}] = fault;
         const Report report = suspend(fleet);
         EXPECT_EQ(report.ending, Ending::endpoint_failed);
@@ -221,7 +227,7 @@ TEST(SuspendPlan, ASecondFaultInTheRollbackLeavesNothingHeld) {
 
 TEST(SuspendPlan, ALostAnswerAfterAllHoldsAll) {
   SimulatedFleet fleet = three();
-  fleet.faults[{1, 1}] = Fault::loses_answer;
+  fleet.faults[{commit, 1}] = Fault::loses_answer;
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::done);
   EXPECT_TRUE(every(report, Verdict::held));
@@ -230,7 +236,7 @@ TEST(SuspendPlan, ALostAnswerAfterAllHoldsAll) {
 
 TEST(SuspendPlan, OneMissingAtTheBarrierMeansNothingIsWritten) {
   SimulatedFleet fleet = three();
-  fleet.faults[{1, 2}] = Fault::refuses_connection;
+  fleet.faults[{commit, 2}] = Fault::refuses_connection;
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
   EXPECT_TRUE(every(report, Verdict::unchanged));
@@ -241,8 +247,8 @@ TEST(SuspendPlan, OneMissingAtTheBarrierMeansNothingIsWritten) {
 
 TEST(SuspendPlan, ARollbackThatNeverTakesStaysOnRecord) {
   SimulatedFleet fleet = three();
-  fleet.faults[{1, 0}] = Fault::refuses_writes;
-  for (std::size_t batch = 2; batch < 20; ++batch) fleet.faults[{batch, 1}] = Fault::ignores_writes;
+  fleet.faults[{commit, 0}] = Fault::refuses_writes;
+  for (std::size_t batch = 3; batch < 20; ++batch) fleet.faults[{batch, 1}] = Fault::ignores_writes;
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
   EXPECT_EQ(report.switches[2].verdict, Verdict::held);
@@ -255,7 +261,7 @@ TEST(SuspendPlan, ARollbackThatNeverTakesStaysOnRecord) {
 
 TEST(SuspendPlan, ARecordThatCannotBeRemovedIsTold) {
   SimulatedFleet fleet = three();
-  fleet.faults[{1, 2}] = Fault::refuses_connection;
+  fleet.faults[{commit, 2}] = Fault::refuses_connection;
   fleet.journal_failures = {1};
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::endpoint_failed);

@@ -37,11 +37,12 @@ std::string name_streams(const std::vector<Stream>& streams, const std::string& 
 
 Drain::Drain(const Question& question) : question_(question), hosts_(question.endpoints.size()) {}
 
-Drain::State Drain::begin(const std::vector<Seen>& held, milliseconds elapsed) {
+Drain::State Drain::begin(const std::vector<Seen>& held, const std::vector<Answer>& since,
+                          milliseconds elapsed) {
   began_ = elapsed;
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     hosts_[i].seen = held[i];
-    hosts_[i].drained = held[i].in_flight() == 0;
+    hosts_[i].drained = held[i].in_flight() == 0 && !since[i].error;
   }
   return judge();
 }

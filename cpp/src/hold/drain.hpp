@@ -29,8 +29,10 @@ class Drain {
   /// `question` must outlive it.
   explicit Drain(const Question& question);
 
-  /// Takes what was seen when the hold was read back.
-  State begin(const std::vector<Seen>& held, std::chrono::milliseconds elapsed);
+  /// Takes what was seen when the hold was read back. An endpoint with an error in `since`, the
+  /// answers that came after it, is looked at again in any case.
+  State begin(const std::vector<Seen>& held, const std::vector<runtime_api::Answer>& since,
+              std::chrono::milliseconds elapsed);
   /// The next look, for the endpoints that are not drained yet.
   [[nodiscard]] runtime_api::Batch look(std::chrono::milliseconds elapsed);
   State read(const std::vector<runtime_api::Answer>& answers);

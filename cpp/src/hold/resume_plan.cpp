@@ -57,7 +57,6 @@ Step ResumePlan::next(const Observation& observation) {
     case Stage::between_steps:
       return ramp_step(observation);
     case Stage::ramping:
-      read_refusals(answers_of(observation));
       stage_ = Stage::between_steps;
       return step::Wait{
           observation.cancelled
@@ -160,7 +159,7 @@ bool ResumePlan::any_due() const {
 bool ResumePlan::due(std::size_t course) const {
   const Course& one = courses_[course];
   return !one.settled && !one.written && one.target &&
-         report_.switches[course].verdict == Verdict::held;
+         (one.unfinished || report_.switches[course].verdict == Verdict::held);
 }
 
 /// Says on the records that a ramp is under way: a limit between 0 and the one before is then no
@@ -241,25 +240,18 @@ Step ResumePlan::release() {
   return batch;
 }
 
-void ResumePlan::read_refusals(const std::vector<Answer>& answers) {
+/// What is read back afterwards decides; a refusal only says why it is so.
+Step ResumePlan::released(const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < endpoints_; ++i) {
     std::size_t reply = 0;
     for (std::size_t j = 0; j < frontends_; ++j) {
       Course& course = courses_[i * frontends_ + j];
-      const bool asked = stage_ == Stage::ramping ? course.ramped : course.written;
-      if (course.settled || !asked) continue;
-      if (stage_ != Stage::ramping) course.lost = answers[i].error;
+      if (course.settled || !course.written) continue;
+      course.lost = answers[i].error;
       if (reply >= answers[i].replies.size()) continue;
-      const auto& refusal = answers[i].replies[reply++].refusal;
-      if (!refusal) continue;
-      course.settled = true;
-      report_.switches[i * frontends_ + j].error = refusal;
+      course.refusal = answers[i].replies[reply++].refusal;
     }
   }
-}
-
-Step ResumePlan::released(const std::vector<Answer>& answers) {
-  read_refusals(answers);
   stage_ = Stage::verifying;
   return ask("verifying");
 }
@@ -292,7 +284,13 @@ Step ResumePlan::retry_or_close(const Observation& observation) {
   return disarm();
 }
 
-/// What is open again needs no record any more; one that stays does no harm.
+/// Open, with the limit that was wanted or by somebody else's hand: no record is needed any more.
+bool ResumePlan::over(std::size_t course) const {
+  const Verdict verdict = report_.switches[course].verdict;
+  return (verdict == Verdict::resumed || verdict == Verdict::open) && !courses_[course].unfinished;
+}
+
+/// A record that stays although its hold is over does no harm.
 Step ResumePlan::disarm() {
   Batch batch;
   batch.phase = "resuming";
@@ -300,8 +298,7 @@ Step ResumePlan::disarm() {
   batch.work.resize(endpoints_);
   bool any = false;
   for (std::size_t i = 0; i < courses_.size(); ++i) {
-    if (!courses_[i].remembered || report_.switches[i].verdict == Verdict::held) continue;
-    if (report_.switches[i].verdict == Verdict::unknown) continue;
+    if (!courses_[i].remembered || !over(i)) continue;
     any = true;
     const auto commands = empty_variable(report_.switches[i].frontend);
     auto& work = batch.work[i / frontends_];
@@ -318,11 +315,11 @@ Step ResumePlan::close_records() {
   while (next_record_ < request_.records.size()) {
     Record record = request_.records[next_record_++];
     const auto erased = std::erase_if(record.switches, [this](const HeldSwitch& held) {
-      return std::any_of(report_.switches.begin(), report_.switches.end(),
-                         [&held](const Switch& one) {
-                           return one.endpoint == held.endpoint && one.frontend == held.frontend &&
-                                  (one.verdict == Verdict::resumed || one.verdict == Verdict::open);
-                         });
+      for (std::size_t i = 0; i < courses_.size(); ++i) {
+        const Switch& one = report_.switches[i];
+        if (one.endpoint == held.endpoint && one.frontend == held.frontend) return over(i);
+      }
+      return false;
     });
     if (erased > 0) return step::WriteJournal{std::move(record)};
   }

@@ -54,9 +54,10 @@ class ResumePlan final : public Plan {
     bool settled{false};
     bool written{false};        ///< a release was sent
     bool ramped{false};         ///< it takes part in the ramp that is under way
-    bool remembers{false};      ///< the HAProxy can keep a record
-    bool remembered{false};     ///< and keeps one of this hold
+    bool unfinished{false};     ///< open, but by a ramp that was broken off
+    bool remembered{false};     ///< the HAProxy keeps a record of the hold
     std::optional<Error> lost;  ///< no answer came to it: it may never have arrived
+    std::optional<Error> refusal;  ///< HAProxy's answer to it
     std::optional<std::int64_t> target;
     std::optional<Record> record;  ///< of the hold, from the HAProxy or the journal
   };
@@ -79,11 +80,11 @@ class ResumePlan final : public Plan {
   void judge_open(Switch& one, Course& course);
   void judge_zero(Switch& one, Course& course);
   void aim(Switch& one, Course& course);
-  void read_refusals(const std::vector<runtime_api::Answer>& answers);
   [[nodiscard]] std::optional<std::string> down() const;
   [[nodiscard]] bool pending(std::size_t endpoint) const;
   [[nodiscard]] bool due(std::size_t course) const;
   [[nodiscard]] bool any_due() const;
+  [[nodiscard]] bool over(std::size_t course) const;
 
   Request request_;
   std::size_t endpoints_;

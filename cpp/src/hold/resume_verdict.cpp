@@ -20,6 +20,7 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
       // A release whose outcome cannot be read is sent again: restoring a limit twice is harmless.
       course.written = false;
       course.lost.reset();
+      course.refusal.reset();
       continue;
     }
     one.version = seen.info->version;
@@ -52,13 +53,16 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
 
 /// Which hold it is, and what reached servers in spite of it until now.
 void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::size_t frontend) {
-  course.remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
-  course.remembered = course.remembers && seen.remembered[frontend].record;
+  course.remembered = frontend < seen.remembered.size() && seen.remembered[frontend].record;
   if (course.written) return;
   const Record* record =
       record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (record == nullptr) return;
   course.record = *record;
+  const Record* journal = find_record(request_.records, one.endpoint, one.frontend);
+  if (journal != nullptr && journal->id == record->id && journal->ramping) {
+    course.record->ramping = true;
+  }
   one.hold_id = record->id;
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.limit_before = held->limit_before;
@@ -66,26 +70,38 @@ void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::s
 }
 
 void ResumePlan::judge_open(Switch& one, Course& course) {
-  // The ramp of a resume that died: its limit is not the one that stood before. Where the HAProxy
-  // could remember and does not, it was restarted since, with the limit of its configuration.
-  const bool ramping = course.record && course.record->ramping &&
-                       (course.remembered || !course.remembers);
+  // The ramp of a resume that died: its limit is not the one that stood before. One that was
+  // restarted in between and then ramped on looks the same, so that it is no exception.
+  const bool ramping = course.record && course.record->ramping;
   if (ramping && !course.written && !course.ramped) {
     aim(one, course);
-    if (one.limit_now != course.target) {
-      one.verdict = Verdict::held;
+    course.unfinished = one.limit_now != course.target;
+    if (course.unfinished) {
+      one.verdict = Verdict::open;
+      one.error = Error{Errc::limit_mismatch,
+                        fmt::format("open, but the limit is {}: a ramp was broken off",
+                                    *one.limit_now),
+                        {},
+                        {},
+                        {}};
       return;
     }
   }
-  course.settled = true;
+  course.unfinished = course.ramped && course.target && one.limit_now != course.target;
   one.verdict = course.target || course.record ? Verdict::resumed : Verdict::open;
+  if (course.unfinished && course.lost) {
+    one.error = std::exchange(course.lost, std::nullopt);
+    course.written = false;
+    return;
+  }
+  course.settled = true;
   if (course.target && one.limit_now != course.target) {
-    one.error = Error{
+    one.error = course.refusal.value_or(Error{
         Errc::limit_mismatch,
         fmt::format("open, but the limit reads {} in place of {}", *one.limit_now, *course.target),
         {},
         {},
-        {}};
+        {}});
   } else if (!course.target && course.record) {
     one.findings.push_back({"already_open", Level::info,
                             "was open already: a reload or somebody's hand ended the hold"});
@@ -105,13 +121,9 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
   }
   if (course.written) {
     course.settled = true;
-    if (!one.error) {
-      one.error = Error{Errc::limit_mismatch,
-                        "HAProxy took the command, but the limit still reads 0",
-                        {},
-                        {},
-                        {}};
-    }
+    one.error = course.refusal.value_or(
+        Error{Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0",
+              {}, {}, {}});
     return;
   }
   aim(one, course);

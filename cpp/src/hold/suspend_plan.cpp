@@ -53,14 +53,17 @@ Step SuspendPlan::next(const Observation& observation) {
     case Stage::verifying:
       return verified(observation);
     case Stage::sealing:
-      return drain(drain_.begin(held_, observation.elapsed), observation);
+      return drain(drain_.begin(held_, answers_of(observation), observation.elapsed), observation);
     case Stage::draining:
       return drain(drain_.read(answers_of(observation)), observation);
     case Stage::waiting:
       return look(observation.elapsed);
     case Stage::recording_counters:
       // Without its counters the record still ends the hold; only the leaks go uncounted.
-      return done();
+      if (!observation.cancelled) return done();
+      report_.ending = Ending::cancelled;
+      report_.holds.clear();
+      return roll_back();
     case Stage::rolling_back:
       if (auto step = rollback_.next(observation)) return *std::move(step);
       return close_record();
@@ -182,10 +185,33 @@ Step SuspendPlan::arm() {
         return close_record();
       }
       batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
+      batch.work[i].push_back(read_variable(frontend));
     }
   }
   stage_ = Stage::arming;
   return batch;
+}
+
+/// Why the record does not stand in that HAProxy, by its answers to arm().
+std::optional<Error> SuspendPlan::unarmed(std::size_t endpoint,
+                                          const std::vector<runtime_api::Reply>& replies) const {
+  if (!remembers(endpoint)) return std::nullopt;
+  const std::size_t each = replies.size() / frontends_;
+  for (std::size_t n = 0; n < replies.size(); ++n) {
+    const bool last = n % each == each - 1;
+    if (!last && replies[n].refusal) return replies[n].refusal;
+    if (!last) continue;
+    const auto now = read_remembered(replies[n], request_.question.endpoints[endpoint],
+                                     request_.question.frontends[n / each]);
+    if (now.record && now.record->id == request_.record.id) continue;
+    return Error{Errc::journal_failed,
+                 "HAProxy took the record of the hold, but it does not read back; somebody else may "
+                 "be holding the same frontend just now",
+                 {},
+                 {},
+                 {}};
+  }
+  return std::nullopt;
 }
 
 Step SuspendPlan::armed(const Observation& observation) {
@@ -193,10 +219,7 @@ Step SuspendPlan::armed(const Observation& observation) {
   bool failed = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
     armed_[i] = remembers(i) && answers[i].sent;
-    std::optional<Error> error = answers[i].error;
-    for (const auto& reply : answers[i].replies) {
-      if (!error && remembers(i)) error = reply.refusal;
-    }
+    const auto error = answers[i].error ? answers[i].error : unarmed(i, answers[i].replies);
     if (!error) continue;
     failed = true;
     for (std::size_t j = 0; j < frontends_; ++j) at(i, j).error = error;

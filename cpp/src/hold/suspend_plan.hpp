@@ -69,6 +69,8 @@ class SuspendPlan final : public Plan {
   runtime_api::Batch commit() const;
   void measure(const std::vector<runtime_api::Answer>& answers);
   void judge(std::size_t endpoint, const Seen& now);
+  [[nodiscard]] std::optional<Error> unarmed(
+      std::size_t endpoint, const std::vector<runtime_api::Reply>& replies) const;
   [[nodiscard]] bool remembers(std::size_t endpoint) const;
   Switch& at(std::size_t endpoint, std::size_t frontend);
 
