@@ -22,8 +22,9 @@ class Fleet:
 
     Timeouts are seconds per endpoint and phase, 0.001 to 3600: until a connection stands, until
     HAProxy's first word, from the command to the complete reply. `max_reply_bytes` is the cap of
-    one reply, 1,000 to 1 GiB. `frontends` and `max_hold` are for calls that name none. Wrong input raises InputError, with nothing sent. Ctrl-C raises
-    KeyboardInterrupt within 100 ms. One call at a time per Fleet; progress() from any thread.
+    one reply, 1,000 to 1 GiB. `frontends` and `max_hold` are for calls that name none. Wrong input
+    raises InputError, with nothing sent. Ctrl-C raises KeyboardInterrupt within 100 ms. One call at
+    a time per Fleet; progress() from any thread.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Fleet:
         drain_timeout: float = DRAIN_TIMEOUT,
         accept_hazard: bool = False,
     ) -> Report:
-        """All that would stop or endanger such a hold; changes nothing and raises for no finding."""
+        """All that would stop or endanger such a hold; changes nothing, raises for no finding."""
         core = self._core.check(
             self._named(frontends),
             max_hold=self._max_hold(max_hold),
@@ -196,13 +197,19 @@ class Fleet:
 
         def release() -> Report:
             # Of its own, because the block may be in the middle of a call of this one.
-            return self._twin().resume(*names, accept_hazard=accept_hazard)
+            return self.twin().resume(*names, accept_hazard=accept_hazard)
 
         hold = Suspension(report, seconds, release)
         try:
             yield hold
         finally:
             hold.end()
+
+    def twin(self) -> Fleet:
+        """The same fleet for another thread, or for a call in the middle of one."""
+        return Fleet(
+            self.endpoints, frontends=self.frontends, max_hold=self.max_hold, **self._options
+        )
 
     def _suspend(self, names: List[str], **options: Any) -> Report:
         core = self._core.suspend(names, **options)
@@ -211,17 +218,11 @@ class Fleet:
         except KeyboardInterrupt:
             # A Ctrl-C just behind the call: its caller would never learn of the hold.
             if core.ok:
-                self._twin().resume(*names, accept_hazard=options["accept_hazard"])
+                self.twin().resume(*names, accept_hazard=options["accept_hazard"])
             raise
 
     def _max_hold(self, given: Optional[float]) -> float:
         return self.max_hold if given is None else given
-
-    def _twin(self) -> Fleet:
-        """The same fleet for another thread."""
-        return Fleet(
-            self.endpoints, frontends=self.frontends, max_hold=self.max_hold, **self._options
-        )
 
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
         return list(frontends) or self.frontends

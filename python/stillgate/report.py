@@ -174,7 +174,7 @@ class Switch:
 
 @dataclass(frozen=True)
 class Hold:
-    """A suspension; times are seconds since the epoch. Without a deadline nobody ends it but you."""
+    """A suspension; times are seconds since the epoch. Without a deadline it is yours to end."""
 
     id: str
     owner: str

@@ -123,9 +123,9 @@ void advise(Switch& target, const std::vector<Stream>& streams, milliseconds dra
   }
   if (oldest == nullptr) return;
   add(target, "drain_may_fail", Level::warning,
-      fmt::format("{} requests run for longer than the drain would wait ({:.3g} s), the oldest from "
+      fmt::format("{} request{} for longer than the drain would wait ({:.3g} s), the oldest from "
                   "{}; a WebSocket never ends",
-                  slow, seconds(drain_timeout), where(*oldest)));
+                  slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
 }
 
 std::int64_t connections_now(const Seen& seen) {

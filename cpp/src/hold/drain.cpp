@@ -159,7 +159,7 @@ void Drain::tell(std::vector<Switch>& switches, bool timed_out) const {
         one.error = Error{
             Errc::drain_timeout,
             fmt::format("still being served when the drain's time was over: {}{}",
-                        host.streams ? fmt::format("{} requests", running)
+                        host.streams ? fmt::format("{} request{}", running, running == 1 ? "" : "s")
                                      : std::string("the backends' requests"),
                         names.empty() ? "" : " (" + names + ")"),
             {},

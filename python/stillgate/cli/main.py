@@ -13,8 +13,10 @@ import click
 from stillgate import _version
 from stillgate.cli.completion import completion
 from stillgate.cli.execute import exec_
+from stillgate.cli.hold import hold
 from stillgate.cli.holds import check, resume, suspend
 from stillgate.cli.outlet import json_verb, show_stopped, show_usage
+from stillgate.cli.status import status
 
 STOPPED = 130
 
@@ -30,7 +32,7 @@ def cli() -> None:
     """
 
 
-for command in (exec_, check, suspend, resume, completion):
+for command in (exec_, check, suspend, resume, status, hold, completion):
     cli.add_command(command)
 
 

@@ -69,6 +69,31 @@ _OPTIONS = [
 ]
 
 
+_HOLD_OPTIONS = [
+    click.option(
+        "--max-hold",
+        type=click.FloatRange(0.1, 3600),
+        metavar="SECONDS",
+        help="How long customers may wait at most.  [default: the inventory's, else 15]",
+    ),
+    click.option(
+        "--drain-timeout",
+        type=click.FloatRange(0, 3600),
+        default=5.0,
+        show_default=True,
+        metavar="SECONDS",
+        help="How long what was let in before may take to end, or all is resumed; 0: do not wait.",
+    ),
+]
+
+
+def hold_options(command: F) -> F:
+    """Adds what a hold is to keep to."""
+    for option in reversed(_HOLD_OPTIONS):
+        command = option(command)
+    return command
+
+
 def fleet_options(command: F) -> F:
     """Adds them; the command gets `make_fleet` (which may raise InputError) and `as_json`."""
 

@@ -1,16 +1,47 @@
-"""How a call without a report comes out: a sentence for people, a document for programs."""
+"""How a call comes out: tables and sentences for people, a document for programs."""
 
 from __future__ import annotations
 
 import sys
-from typing import List, Optional
+from typing import Callable, List, Optional
 
 import click
 
-from stillgate.errors import InputError, StillgateError
-from stillgate.serialize import failure_document, to_json
+from stillgate.cli.progress import ProgressLine
+from stillgate.cli.tables import show_report
+from stillgate.errors import InputError, ReportError, StillgateError
+from stillgate.fleet import Fleet
+from stillgate.report import Report
+from stillgate.serialize import failure_document, report_document, to_json
 
-VERBS = ("exec", "check", "suspend", "resume")
+VERBS = ("exec", "check", "suspend", "resume", "status", "hold")
+
+
+def carry_out(
+    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet], Report]
+) -> int:
+    """Calls, shows, and turns whatever came of it into the exit status."""
+    try:
+        fleet = make_fleet()
+        with ProgressLine(fleet):
+            report = call(fleet)
+    except ReportError as error:
+        report = error.report
+    except StillgateError as error:
+        return show_failure(action, error, as_json)
+    if as_json:
+        print(to_json(report_document(report)))
+    else:
+        show_report(report)
+    return report.exit_status
+
+
+def show_refusal(error: StillgateError) -> None:
+    """What went wrong, on standard error, where standard output is somebody else's."""
+    if isinstance(error, ReportError):
+        show_report(error.report, sys.stderr)
+    else:
+        print(f"stillgate: {error.message}", file=sys.stderr)
 
 
 def show_failure(action: str, error: StillgateError, as_json: bool) -> int:

@@ -4,27 +4,41 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from types import TracebackType
-from typing import Optional, Type
+from typing import List, Optional, Type, TypeVar
 
 from stillgate.fleet import Fleet
+from stillgate.suspension import Suspension
+
+L = TypeVar("L", bound="_Line")
 
 PATIENCE = 0.5  # seconds before anything is shown
-STEP = 0.1  # seconds between two looks
+STEP = 0.1  # seconds between two drawings
+LOOK = 0.5  # seconds between two questions to the HAProxies
 CLEAR = "\r\x1b[K"
 
 
-class ProgressLine:
-    """Draws on standard error while its block runs; the call itself runs without the GIL."""
+class _Line:
+    """Draws on standard error while its block runs, if a person looks."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __init__(self) -> None:
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._draw, daemon=True)
 
-    def __enter__(self) -> None:
+    def text(self) -> str:
+        raise NotImplementedError
+
+    def end(self) -> None:
+        """Takes the line away; safe to call again."""
+        self._over.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self: L) -> L:
         if sys.stderr.isatty():
             self._thread.start()
+        return self
 
     def __exit__(
         self,
@@ -32,16 +46,55 @@ class ProgressLine:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._over.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        self.end()
 
     def _draw(self) -> None:
         if self._over.wait(PATIENCE):
             return
-        total = len(self._fleet.endpoints)
         while not self._over.wait(STEP):
-            phase, connected, answered = self._fleet.progress()
-            line = f"{phase}: {connected} of {total} connected, {answered} answered"
-            print(f"{CLEAR}{line}", end="", file=sys.stderr, flush=True)
+            print(f"{CLEAR}{self.text()}", end="", file=sys.stderr, flush=True)
         print(CLEAR, end="", file=sys.stderr, flush=True)
+
+
+class ProgressLine(_Line):
+    """How far a call of the fleet has come."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__()
+        self._fleet = fleet
+
+    def text(self) -> str:
+        phase, connected, answered, in_flight = self._fleet.progress()
+        if in_flight is not None:
+            return f"{phase}: {in_flight} requests in flight"
+        total = len(self._fleet.endpoints)
+        return f"{phase}: {connected} of {total} connected, {answered} answered"
+
+
+class HoldLine(_Line):
+    """What goes on in a hold: the seconds left, and what the HAProxies say of it."""
+
+    def __init__(self, fleet: Fleet, hold: Suspension) -> None:
+        super().__init__()
+        # Of its own, because the hold may be in the middle of a call of that one.
+        self._fleet = fleet.twin()
+        self._hold = hold
+        self._names = sorted({one.frontend for one in hold.report.switches})
+        self._told = "in flight -, leaked -"
+        self._look_at = 0.0
+
+    def text(self) -> str:
+        if time.monotonic() >= self._look_at:
+            self._look_at = time.monotonic() + LOOK
+            switches = self._fleet.status(*self._names).switches
+            in_flight = [one.in_flight for one in switches]
+            leaked = [one.leaked for one in switches]
+            self._told = f"in flight {_sum(in_flight)}, leaked {_sum(leaked)}"
+        # Under maxconn clients wait in the kernel, where nobody counts them.
+        left = f"{self._hold.remaining:.1f} s left"
+        return f"holding {', '.join(self._names)}: {left}, waiting -, {self._told}"
+
+
+def _sum(numbers: List[Optional[int]]) -> str:
+    known = [number for number in numbers if number is not None]
+    return str(sum(known)) if len(known) == len(numbers) else "-"

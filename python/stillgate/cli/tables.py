@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, List, Optional
+import time
+from typing import TYPE_CHECKING, Dict, List, Optional, TextIO, Tuple
 
-from stillgate.report import Error, Outcome, Report, Switch
+from stillgate.report import Error, Hold, Outcome, Report, Switch
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SHOWN_LINES = 3
 PIPED_WIDTH = 160  # columns where there is no terminal to ask
+COLUMNS = (
+    "endpoint",
+    "frontend",
+    "verdict",
+    "limit",
+    "before",
+    "in flight",
+    "leaked",
+    "HAProxy",
+    "rtt ms",
+)
 STYLES = {
     "held": "yellow",
     "resumed": "green",
@@ -21,11 +33,12 @@ STYLES = {
 }
 
 
-def console() -> Console:
+def console(to: Optional[TextIO] = None) -> Console:
     from rich.console import Console
 
-    width = None if sys.stdout.isatty() else PIPED_WIDTH
-    return Console(width=width, highlight=False, markup=False, emoji=False)
+    file = to or sys.stdout
+    width = None if file.isatty() else PIPED_WIDTH
+    return Console(file=file, width=width, highlight=False, markup=False, emoji=False)
 
 
 def show_outcomes(outcomes: List[Outcome]) -> None:
@@ -42,21 +55,47 @@ def show_outcomes(outcomes: List[Outcome]) -> None:
     out.print(f"{len(well)} of {len(outcomes)} answered" + (f", {failed} FAILED" if failed else ""))
 
 
-def show_report(report: Report) -> None:
-    out = console()
+def show_report(report: Report, to: Optional[TextIO] = None) -> None:
+    out = console(to)
     if report.switches:
         out.print(_switch_table(report.switches))
-    for switch in report.switches:
-        for finding in switch.findings:
-            if finding.level != "refusal":
-                place = f"{switch.frontend} at {switch.endpoint}"
-                out.print(f"{finding.level}: {place}: {finding.message}", soft_wrap=True)
+    for hold in report.holds:
+        out.print(_hold_line(hold), soft_wrap=True)
+    # At three in the morning a suspend tells what endangers it; the rest is for the check.
+    levels = ("warning",) if report.action == "suspend" else ("warning", "info")
+    for line in _finding_lines(report.switches, levels):
+        out.print(line, soft_wrap=True)
     _show_failures(
         out, [(f"{one.frontend} at {one.endpoint}", one.error) for one in report.switches]
     )
     if report.error:
         out.print(f"FAILED {report.error}", style="bold red", soft_wrap=True)
     out.print(_summary(report))
+
+
+def _hold_line(hold: Hold) -> str:
+    def clock(seconds: float) -> str:
+        return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+    until = "until somebody resumes" if hold.deadline is None else f"until {clock(hold.deadline)}"
+    why = f": {hold.reason}" if hold.reason else ""
+    return f"hold {hold.id} by {hold.owner} since {clock(hold.started_at)} {until}{why}"
+
+
+def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]:
+    """What is the same at many places is told once."""
+    places: Dict[Tuple[str, str], List[str]] = {}
+    for level in levels:
+        for one in switches:
+            for finding in one.findings:
+                if finding.level == level:
+                    key = (level, finding.message)
+                    places.setdefault(key, []).append(f"{one.frontend} at {one.endpoint}")
+    lines = []
+    for (level, message), where in places.items():
+        place = where[0] if len(where) == 1 else f"{len(where)} switches"
+        lines.append(f"{level}: {place}: {message}")
+    return lines
 
 
 def _show_failures(out: Console, places: List[tuple[str, Optional[Error]]]) -> None:
@@ -94,7 +133,7 @@ def _switch_table(switches: List[Switch]) -> object:
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
-    for name in ("endpoint", "frontend", "verdict", "limit", "before", "HAProxy", "rtt ms"):
+    for name in COLUMNS:
         table.add_column(name, overflow="fold")
     for one in switches:
         table.add_row(
@@ -103,6 +142,8 @@ def _switch_table(switches: List[Switch]) -> object:
             Text(one.verdict, style=STYLES.get(one.verdict, "")),
             _text(one.limit_now),
             _text(one.limit_before),
+            _text(one.in_flight),
+            _text(one.leaked),
             _text(one.version),
             "-" if one.rtt_ms is None else f"{one.rtt_ms:.1f}",
         )
@@ -116,9 +157,17 @@ def _text(value: object) -> str:
 def _summary(report: Report) -> str:
     if report.action == "check":
         return "nothing stands against a hold" if report.ok else "REFUSED, nothing was changed"
+    if report.action == "status":
+        held = sum(one.verdict == "held" for one in report.switches)
+        asked = f"{held} of {len(report.switches)} switches held"
+        return asked if report.ok else f"{asked}, but not all could be asked"
     if report.ok:
-        window = report.commit_window_ms
-        within = "" if window is None else f", commit window {window:.2f} ms"
-        return f"{report.action}: done{within}"
+        timings = {
+            "commit window": report.commit_window_ms,
+            "skew": report.skew_ms,
+            "drained in": report.drain_ms,
+        }
+        told = [f"{name} {ms:.2f} ms" for name, ms in timings.items() if ms is not None]
+        return ", ".join([f"{report.action}: done", *told])
     refused = report.exit_status in (3, 4)
     return f"{report.action}: " + ("REFUSED, nothing was changed" if refused else "FAILED")

@@ -1,0 +1,36 @@
+"""`stillgate status`: what is held, by whom, and what slipped through."""
+
+from __future__ import annotations
+
+import time
+from typing import Callable, Tuple
+
+import click
+
+from stillgate.cli.holds import frontends_argument
+from stillgate.cli.options import fleet_options
+from stillgate.cli.outlet import carry_out
+from stillgate.fleet import Fleet
+
+EVERY = 1.0  # seconds between two looks of --watch
+
+
+@click.command()
+@frontends_argument
+@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl-C.")
+@fleet_options
+def status(
+    frontends: Tuple[str, ...], watch: bool, make_fleet: Callable[[], Fleet], as_json: bool
+) -> int:
+    """Tell what is held at FRONTEND (all, where none is named), by whom and since when."""
+
+    def look() -> int:
+        return carry_out("status", make_fleet, as_json, lambda fleet: fleet.status(*frontends))
+
+    code = look()
+    while watch:
+        time.sleep(EVERY)
+        if not as_json:
+            click.clear()
+        code = look()
+    return code
