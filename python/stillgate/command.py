@@ -1,0 +1,227 @@
+"""Runs a command inside a hold: ended, with all that it started, before the hold's deadline."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import stat
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from types import FrameType, TracebackType
+from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Type, Union
+
+NOT_EXECUTABLE = 126
+NOT_FOUND = 127
+ENDED_BY_DEADLINE = 124
+MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
+REAPING = 0.1  # seconds that a killed command has to be gone; half the margin
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_Handler = Callable[[int, Optional[FrameType]], Any]
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """`status` is the command's own, 128 + N where signal N ended it, 126 where it cannot be
+    executed, 127 where it is not found, and 124 where the deadline ended it.
+    """
+
+    status: int
+    ended_by_deadline: bool
+
+
+def check_runnable(argv: Sequence[str]) -> Optional[int]:
+    """126 or 127 where `argv` can surely not be run, else None: to be asked before anything is
+    held. Looks the command up as execvp does; whether the kernel can load the file shows only when
+    it is run.
+    """
+    name = argv[0] if argv else ""
+    if not name:
+        return NOT_FOUND
+    found = NOT_FOUND
+    searched = "/" not in name
+    for folder in os.get_exec_path() if searched else [""]:
+        path = os.path.join(folder, name)
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as error:
+            vain = (errno.ENOENT, errno.ENOTDIR) if searched else (errno.ENOENT,)
+            found = found if error.errno in vain else NOT_EXECUTABLE
+            continue
+        if stat.S_ISREG(mode) and os.access(path, os.X_OK):
+            return None
+        # As execvp: what may not be run is told only where nothing better follows on the PATH.
+        found = NOT_EXECUTABLE
+    return found
+
+
+def run_until(
+    argv: Sequence[str],
+    seconds: float,
+    *,
+    grace: float = 2.0,
+    stdout: Union[None, int, IO[Any]] = None,
+) -> CommandResult:
+    """Runs `argv` for at most `seconds`, in a session of its own; not at all where none are left.
+
+    `grace` seconds before the time is over its whole process group gets SIGTERM, and shortly
+    before the end SIGKILL. When the command itself has ended, what it left in its group is killed:
+    nothing of it works on after the hold. What moved to a session of its own, or runs as another
+    user, is beyond reach; the call returns in time all the same.
+
+    Standard input and error are ours; so is standard output, unless `stdout` says where it goes
+    instead (as for subprocess.Popen).
+
+    SIGINT, SIGTERM and SIGHUP with a Python handler are handled here, whenever they come: if the
+    handler raises, as that of Ctrl-C does, the group gets SIGINT, at most `grace` seconds to end,
+    then SIGKILL, and what was raised goes on to the caller.
+
+    Errors: OSError where this process may open no more files.
+    """
+    deadline = time.monotonic() + seconds
+    if seconds <= 0:
+        return CommandResult(ENDED_BY_DEADLINE, True)
+    with _Signals() as signals:
+        try:
+            process = subprocess.Popen(list(argv), stdout=stdout, start_new_session=True)
+        except OSError as error:
+            missing = isinstance(error, FileNotFoundError)
+            unknown = NOT_FOUND if missing else NOT_EXECUTABLE
+            return CommandResult(check_runnable(argv) or unknown, False)
+        return _Running(process, signals, deadline, grace).finish()
+
+
+class _Running:
+    """A command that was started, until it has ended."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], signals: _Signals, deadline: float, grace: float
+    ) -> None:
+        self._process = process
+        self._signals = signals
+        self._grace = max(grace, 0.0)
+        self._kill_at = deadline - MARGIN
+        self._term_at = min(deadline - self._grace, self._kill_at)
+        try:
+            self._pidfd = os.pidfd_open(process.pid)
+        except OSError:
+            # Out of descriptors: what cannot be watched must not run.
+            self._send(signal.SIGKILL)
+            process.wait()
+            raise
+
+    def finish(self) -> CommandResult:
+        try:
+            in_time = self._signals.wait(self._pidfd, self._term_at)
+            if not in_time:
+                self._send(signal.SIGTERM)
+                self._signals.wait(self._pidfd, self._kill_at)
+        except BaseException:
+            self._interrupt()
+            raise
+        finally:
+            # Before it is reaped: until then its group's number is nobody else's.
+            self._send(signal.SIGKILL)
+            # Never long: a process that even SIGKILL does not end must not eat the resume.
+            _ended(self._pidfd, time.monotonic() + REAPING)
+            os.close(self._pidfd)
+            status = self._process.poll()
+        if not in_time or status is None:
+            return CommandResult(ENDED_BY_DEADLINE, True)
+        return CommandResult(128 - status if status < 0 else status, False)
+
+    def _interrupt(self) -> None:
+        """As Ctrl-C at a terminal; a second one, and the deadline, cut the patience short."""
+        self._send(signal.SIGINT)
+        try:
+            patience = min(time.monotonic() + self._grace, self._kill_at)
+            self._signals.wait(self._pidfd, patience)
+        except BaseException:
+            # What is being raised already tells the caller enough.
+            return
+
+    def _send(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._process.pid, number)
+        except (ProcessLookupError, PermissionError):
+            # Gone already, or another user's by now.
+            pass
+
+
+class _Signals:
+    """While entered in the main thread, the signals of STOPPING interrupt wait() and nothing else:
+    a KeyboardInterrupt between the start of a process and the note of its id would lose it.
+    Elsewhere Python runs no handlers, and there is nothing to do.
+    """
+
+    def __init__(self) -> None:
+        self._handlers: Dict[int, _Handler] = {}
+        self._came: List[int] = []
+        self._pipe: List[int] = []
+        self._wakeup_before = -1
+
+    def __enter__(self) -> _Signals:
+        if threading.current_thread() is not threading.main_thread():
+            return self
+        # A handler runs only when Python code does; the byte in the pipe ends a poll that had not
+        # quite begun when the signal came.
+        self._pipe = list(os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC))
+        self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
+        for number in STOPPING:
+            handler = signal.getsignal(number)
+            # Ignored or left to the kernel stays so, in the command too.
+            if callable(handler):
+                self._handlers[number] = handler
+                signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        if self._pipe:
+            signal.set_wakeup_fd(self._wakeup_before)
+            for end in self._pipe:
+                os.close(end)
+        if error is None:
+            self._handle()
+
+    def wait(self, pidfd: int, until: float) -> bool:
+        """Whether the process has ended by then. Raises what the handler of a signal raises."""
+        while True:
+            self._handle()
+            if _ended(pidfd, until, *self._pipe[:1]):
+                return True
+            # Else a signal has ended the waiting, and perhaps one that is not for us.
+            if time.monotonic() >= until and not self._came:
+                return False
+
+    def _note(self, number: int, frame: Optional[FrameType]) -> None:
+        self._came.append(number)
+
+    def _handle(self) -> None:
+        while self._came:
+            number = self._came.pop(0)
+            self._handlers[number](number, None)
+
+
+def _ended(pidfd: int, until: float, *wakeup: int) -> bool:
+    """Waits for the end of the process, until then (on time.monotonic), or for a byte in `wakeup`,
+    which it reads away.
+    """
+    poll = select.poll()
+    for descriptor in (pidfd, *wakeup):
+        poll.register(descriptor, select.POLLIN)
+    ready = [found for found, _ in poll.poll(max(until - time.monotonic(), 0.0) * 1000)]
+    for descriptor in wakeup:
+        if descriptor in ready:
+            os.read(descriptor, 4096)
+    return pidfd in ready
