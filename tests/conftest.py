@@ -6,15 +6,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Optional, Union
 
 import pytest
 
 from support.app import App
+from support.fab import Fab
+from support.faults import FaultyPeer
 from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
 from support.haproxy import HAProxy
 from support.load import Load
@@ -134,3 +138,23 @@ def load() -> Iterator[Callable[..., Load]]:
     yield start
     for generator in started:
         generator.kill()
+
+
+@pytest.fixture
+def fab(tmp_path: Path) -> Iterator[Fab]:
+    """Where Fabric is missing, an error in CI and a skip elsewhere. Nothing is held in the end."""
+    if importlib.util.find_spec("fabric") is None:
+        reason = "Fabric is not installed (Debian: fabric)"
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    made = Fab(tmp_path)
+    yield made
+    assert made.records() == []
+
+
+@pytest.fixture
+def nobody() -> Iterator[FaultyPeer]:
+    """An endpoint to which nothing may be sent."""
+    with FaultyPeer() as peer:
+        yield peer
+        assert (peer.connections, peer.lines) == (0, [])

@@ -1,0 +1,242 @@
+"""One call of a Fabric task: from settings and flags to a report, a table and an exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import ExitStack, contextmanager
+from types import FrameType
+from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence
+
+from fabric import Connection
+from invoke.exceptions import Exit
+
+from stillgate.cli.progress import ProgressLine
+from stillgate.cli.tables import show_report
+from stillgate.command import CommandResult, run_until
+from stillgate.errors import InputError, ReportError, StillgateError, error_of
+from stillgate.fabric_fleet import EXPIRED, ask, suspended, verb_of
+from stillgate.fabric_settings import TIMEOUTS, Settings, read_settings
+from stillgate.fleet import Fleet
+from stillgate.report import Report
+from stillgate.serialize import failure_document, report_document, to_json
+
+STOPPED = 130
+HOLD_FAILED = 125  # of `hold`, where Stillgate failed: the statuses below are its command's
+STANDARD_ERROR = 2
+
+
+class TaskCall:
+    """`flags` stand under the names of the settings that they come before."""
+
+    def __init__(self, action: str, context: Any, flags: Mapping[str, Any], as_json: bool) -> None:
+        self._action = action
+        self._context = context
+        self._flags = flags
+        self._as_json = as_json
+
+    def report(self, *options: str) -> Optional[Report]:
+        """check, suspend, resume, status, with those of these options that somebody told. None in
+        a dry run. Errors: Exit, with everything told.
+        """
+        with self._ending():
+            settings, fleet, names = self._prepared()
+            if self._dry():
+                self._show_dry(fleet, names, settings)
+                return None
+            with ProgressLine(fleet):
+                report = ask(verb_of(fleet, self._action), names, settings.told(*options))
+            if report.exit_status:
+                raise error_of(report)
+            try:
+                self._show(report)
+            except KeyboardInterrupt:
+                # The status says that nothing is held, so nothing may be.
+                if self._action == "suspend":
+                    fleet.resume(*names)
+                raise
+        return report
+
+    def hold(self, command: Any) -> Optional[CommandResult]:
+        """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: Exit."""
+        with self._ending():
+            if not isinstance(command, str) or not command.strip():
+                raise InputError("bad_option", "--run: tell the command to run", "run")
+            settings, fleet, names = self._prepared()
+            if self._dry():
+                self._show_dry(fleet, names, settings, command)
+                return None
+            report, result = self._held(fleet, names, settings, command)
+            if self._as_json:
+                print(to_json(_hold_document(report, result)), flush=True)
+        if result.status:
+            raise Exit(_ended_words(result), result.status)
+        return result
+
+    def _held(
+        self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str
+    ) -> tuple[Report, CommandResult]:
+        told = settings.told("max_hold", "drain_timeout", "accept_hazard", "reason")
+        result: Optional[CommandResult] = None
+        try:
+            with ExitStack() as stack:
+                with ProgressLine(fleet):
+                    held = stack.enter_context(suspended(fleet, names, told))
+                # What we printed comes before what the command prints.
+                sys.stdout.flush()
+                left = held.remaining
+                # The document has standard output for itself.
+                result = run_until(
+                    ["/bin/sh", "-c", command],
+                    left,
+                    grace=settings.grace_within(left),
+                    stdout=STANDARD_ERROR if self._as_json else None,
+                )
+        except EXPIRED:
+            # That the hold is over surprises nobody where its end has ended the command.
+            if result is None or not result.ended_by_deadline:
+                raise
+        assert result is not None
+        return held.report, result
+
+    # --- before -----------------------------------------------------------------------
+
+    def _prepared(self) -> tuple[Settings, Fleet, Sequence[str]]:
+        """All that can be wrong in the input is, before anything is sent."""
+        if isinstance(self._context, Connection):
+            raise InputError(
+                "bad_option",
+                "hosts: one call reaches all endpoints, so these tasks take no hosts (-H); "
+                "name a fleet or endpoints in the settings under stillgate:",
+                "hosts",
+            )
+        settings = read_settings(self._context.config.get("stillgate"), self._flags)
+        timeouts = settings.told(*TIMEOUTS)
+        if settings.fleet is None:
+            fleet = Fleet(settings.endpoints, **timeouts)
+        else:
+            fleet = Fleet.load(settings.fleet, settings.inventory, **timeouts)
+        names = settings.frontends or tuple(fleet.frontends)
+        if not names and self._action != "status":
+            raise InputError(
+                "bad_name", "frontends: none is named, by settings or --frontend", "frontends"
+            )
+        return settings, fleet, names
+
+    def _dry(self) -> bool:
+        """`fab --dry`: Fabric runs the bodies of tasks all the same."""
+        return bool(self._context.config.run.dry)
+
+    # --- after ------------------------------------------------------------------------
+
+    def _show(self, report: Report) -> None:
+        if self._as_json:
+            print(to_json(report_document(report)), flush=True)
+        else:
+            show_report(report)
+
+    def _show_dry(
+        self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str = ""
+    ) -> None:
+        """Not a result, so it leaves standard output to a document that does not come."""
+        out = sys.stderr if self._as_json else sys.stdout
+        for line in _dry_lines(self._action, fleet.endpoints, names, settings, command):
+            print(line, file=out)
+        print("dry run: nothing was sent", file=out, flush=True)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Tells what went wrong, and ends the task with the status that the command line has."""
+        failed = HOLD_FAILED if self._action == "hold" else None
+        try:
+            with _stoppable():
+                yield
+        except ReportError as error:
+            self._show(error.report)
+            self._exit(str(error), failed or error.report.exit_status, error)
+        except InputError as error:
+            self._show_failure(error)
+            self._exit(error.message, error.exit_status, error)
+        except StillgateError as error:
+            self._show_failure(error)
+            self._exit(str(error), failed or error.exit_status, error)
+        except KeyboardInterrupt as error:
+            self._show_failure(StillgateError("cancelled", "stopped by a signal"))
+            self._exit("stopped", STOPPED, error)
+
+    def _show_failure(self, error: StillgateError) -> None:
+        if self._as_json:
+            print(to_json(failure_document(self._action, error)), flush=True)
+
+    def _exit(self, message: str, status: int, cause: BaseException) -> NoReturn:
+        # Fabric prints the message to standard error.
+        raise Exit(f"stillgate: {self._action}: {message}", status) from cause
+
+
+# --- words ----------------------------------------------------------------------------
+
+
+def _dry_lines(
+    action: str,
+    endpoints: Sequence[str],
+    names: Sequence[str],
+    settings: Settings,
+    command: str,
+) -> List[str]:
+    """What would be sent where, and what would be run."""
+    limit = "<the limit on record>" if settings.limit is None else str(settings.limit)
+    closing = [f"set maxconn frontend {name} 0" for name in names]
+    opening = [f"set maxconn frontend {name} {limit}" for name in names]
+
+    def each(commands: Sequence[str]) -> List[str]:
+        return [f"{endpoint}: {one}" for endpoint in endpoints for one in commands]
+
+    if action == "suspend":
+        return each(closing)
+    if action == "resume":
+        return each(opening)
+    if action == "hold":
+        back = [f"set maxconn frontend {name} <the limit on record>" for name in names]
+        return [*each(closing), f"run: {command}", *each(back)]
+    return each([" ".join([action, *names]) + " (reads only)"])
+
+
+def _ended_words(result: CommandResult) -> str:
+    if result.ended_by_deadline:
+        return "stillgate: hold: the command was ended, because the hold was about to end"
+    return f"stillgate: hold: the command ended with status {result.status}"
+
+
+def _hold_document(report: Report, result: CommandResult) -> Dict[str, Any]:
+    """The suspend's, with what became of the command."""
+    return {
+        **report_document(report),
+        "ok": result.status == 0,
+        "command": {"status": result.status, "ended_by_deadline": result.ended_by_deadline},
+    }
+
+
+# --- signals --------------------------------------------------------------------------
+
+
+def _raise_interrupt(number: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and SIGHUP as Ctrl-C, where nobody has other plans for them: Fabric would be ended on
+    the spot, and leave everything held.
+    """
+    changed = []
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    changed.append(number)
+                    signal.signal(number, _raise_interrupt)
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,96 @@
+"""A real `fab` in a folder of the test's own, with a fabfile and settings for Stillgate's tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+
+from support.haproxy import HAProxy
+
+SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
+F = "balanced"
+FABFILE = "from stillgate.fabric import check, hold, resume, status, suspend\n"
+
+
+@dataclass
+class Fab:
+    """A folder with a fabfile and a fabric.yaml, in which `fab` is run."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        self.write_fabfile(FABFILE)
+        self.write()
+
+    def write_fabfile(self, text: str) -> None:
+        (self.folder / "fabfile.py").write_text(text)
+
+    def write(self, **settings: Any) -> None:
+        """The settings under stillgate:."""
+        # JSON is YAML too.
+        (self.folder / "fabric.yaml").write_text(json.dumps({"stillgate": settings}))
+
+    @contextmanager
+    def start(self, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+        """One that a failed test has left is ended as by Ctrl-C: it has a command to end."""
+        with subprocess.Popen(
+            [sys.executable, "-m", "fabric", *arguments],
+            cwd=self.folder,
+            # A home of its own: ~/.fabric.yaml is none of the test's.
+            env={**os.environ, "STILLGATE_STATE_DIR": str(self.journal), "HOME": str(self.folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                if process.poll() is None:
+                    process.send_signal(signal.SIGINT)
+                    stuck = threading.Timer(10, process.kill)
+                    stuck.start()
+                    process.communicate()
+                    stuck.cancel()
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        with self.start(*arguments) as process:
+            out, talk = process.communicate(timeout=60)
+        assert "Traceback" not in talk, talk
+        return subprocess.CompletedProcess(arguments, process.returncode, out, talk)
+
+    def run_json(self, *arguments: str) -> tuple[int, dict[str, Any]]:
+        done = self.run(*arguments, "--json")
+        document = json.loads(done.stdout)
+        jsonschema.validate(document, SCHEMA)
+        assert document["ok"] == (done.returncode == 0)
+        return done.returncode, document
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "state"
+
+    def records(self) -> list[str]:
+        return sorted(path.name for path in self.journal.glob("holds/*"))
+
+
+def limits(*proxies: HAProxy) -> list[int]:
+    """By HAProxy's own word."""
+    return [proxy.limit(F) for proxy in proxies]
+
+
+def one(document: dict[str, Any]) -> dict[str, Any]:
+    (switch,) = document["switches"]
+    assert isinstance(switch, dict)
+    return switch
