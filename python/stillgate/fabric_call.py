@@ -5,26 +5,24 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from types import FrameType
-from typing import Any, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence
+from typing import Any, Callable, Iterator, List, Mapping, NoReturn, Optional, Sequence
 
 from fabric import Connection
 from invoke.exceptions import Exit
 
+from stillgate.cli.held_command import FAILED, HeldCommand
 from stillgate.cli.progress import ProgressLine
 from stillgate.cli.tables import show_report
-from stillgate.command import CommandResult, run_until
+from stillgate.command import CommandResult
 from stillgate.errors import InputError, ReportError, StillgateError, error_of
-from stillgate.fabric_fleet import EXPIRED, ask, suspended, verb_of
 from stillgate.fabric_settings import TIMEOUTS, Settings, read_settings
 from stillgate.fleet import Fleet
 from stillgate.report import Report
 from stillgate.serialize import failure_document, report_document, to_json
 
 STOPPED = 130
-HOLD_FAILED = 125  # of `hold`, where Stillgate failed: the statuses below are its command's
-STANDARD_ERROR = 2
 
 
 class TaskCall:
@@ -46,7 +44,8 @@ class TaskCall:
                 self._show_dry(fleet, names, settings)
                 return None
             with ProgressLine(fleet):
-                report = ask(verb_of(fleet, self._action), names, settings.told(*options))
+                verb: Callable[..., Report] = getattr(fleet, self._action)
+                report = verb(*names, **settings.told(*options))
             if report.exit_status:
                 raise error_of(report)
             try:
@@ -67,38 +66,24 @@ class TaskCall:
             if self._dry():
                 self._show_dry(fleet, names, settings, command)
                 return None
-            report, result = self._held(fleet, names, settings, command)
-            if self._as_json:
-                print(to_json(_hold_document(report, result)), flush=True)
-        if result.status:
-            raise Exit(_ended_words(result), result.status)
-        return result
+            told = settings.told("max_hold", "drain_timeout", "accept_hazard", "reason")
+            course = HeldCommand(
+                fleet,
+                ["/bin/sh", "-c", command],
+                grace=settings.grace,
+                quiet_stdout=self._as_json,
+            )
+            course.run(names, told)
+            self._show_course(course)
+        if course.status:
+            raise Exit(_ended_words(course), course.status) from course.error
+        return course.result
 
-    def _held(
-        self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str
-    ) -> tuple[Report, CommandResult]:
-        told = settings.told("max_hold", "drain_timeout", "accept_hazard", "reason")
-        result: Optional[CommandResult] = None
-        try:
-            with ExitStack() as stack:
-                with ProgressLine(fleet):
-                    held = stack.enter_context(suspended(fleet, names, told))
-                # What we printed comes before what the command prints.
-                sys.stdout.flush()
-                left = held.remaining
-                # The document has standard output for itself.
-                result = run_until(
-                    ["/bin/sh", "-c", command],
-                    left,
-                    grace=settings.grace_within(left),
-                    stdout=STANDARD_ERROR if self._as_json else None,
-                )
-        except EXPIRED:
-            # That the hold is over surprises nobody where its end has ended the command.
-            if result is None or not result.ended_by_deadline:
-                raise
-        assert result is not None
-        return held.report, result
+    def _show_course(self, course: HeldCommand) -> None:
+        if self._as_json:
+            print(to_json(course.document()), flush=True)
+        elif isinstance(course.error, ReportError):
+            show_report(course.error.report)
 
     # --- before -----------------------------------------------------------------------
 
@@ -148,7 +133,7 @@ class TaskCall:
     @contextmanager
     def _ending(self) -> Iterator[None]:
         """Tells what went wrong, and ends the task with the status that the command line has."""
-        failed = HOLD_FAILED if self._action == "hold" else None
+        failed = FAILED if self._action == "hold" else None
         try:
             with _stoppable():
                 yield
@@ -202,19 +187,13 @@ def _dry_lines(
     return each([" ".join([action, *names]) + " (reads only)"])
 
 
-def _ended_words(result: CommandResult) -> str:
-    if result.ended_by_deadline:
+def _ended_words(course: HeldCommand) -> str:
+    if course.error is not None:
+        return f"stillgate: hold: {course.error}"
+    assert course.result is not None
+    if course.result.ended_by_deadline:
         return "stillgate: hold: the command was ended, because the hold was about to end"
-    return f"stillgate: hold: the command ended with status {result.status}"
-
-
-def _hold_document(report: Report, result: CommandResult) -> Dict[str, Any]:
-    """The suspend's, with what became of the command."""
-    return {
-        **report_document(report),
-        "ok": result.status == 0,
-        "command": {"status": result.status, "ended_by_deadline": result.ended_by_deadline},
-    }
+    return f"stillgate: hold: the command ended with status {course.result.status}"
 
 
 # --- signals --------------------------------------------------------------------------

@@ -12,7 +12,6 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from stillgate.errors import InputError
 
-GRACE = 2.0  # seconds, unless told otherwise or the hold is shorter than twice that
 LARGEST_LIMIT = 2**31 - 1
 LONGEST = 3600.0  # seconds
 TIMEOUTS = ("connect_timeout", "greeting_timeout", "reply_timeout")
@@ -47,10 +46,6 @@ class Settings:
         """Those of these options that somebody told: the others are left to the function called."""
         pairs = ((name, getattr(self, name)) for name in names)
         return {name: value for name, value in pairs if value is not None}
-
-    def grace_within(self, seconds: float) -> float:
-        """The grace of a command that has so long: a default must not leave it no time at all."""
-        return min(GRACE, max(seconds, 0.0) / 2) if self.grace is None else self.grace
 
 
 def read_settings(given: Any, flags: Optional[Mapping[str, Any]] = None) -> Settings:
@@ -166,7 +161,7 @@ _READERS: Dict[str, Callable[[_Place, Any], Any]] = {
     "endpoints": _texts,
     "inventory": _text,
     "frontends": _text_or_texts,
-    "max_hold": _seconds(0.001),
+    "max_hold": _seconds(0.1),
     "drain_timeout": _seconds(0),
     "no_lease": _switch,
     "accept_hazard": _switch,

@@ -6,6 +6,7 @@ import json
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
+from stillgate.command import CommandResult
 from stillgate.errors import StillgateError
 from stillgate.report import Error, Hold, Outcome, Report, Switch
 
@@ -34,17 +35,25 @@ def report_document(report: Report) -> Dict[str, Any]:
 
 
 def hold_document(
-    status: int, suspend: Report, resume: Optional[Report], error: Optional[StillgateError]
+    status: int,
+    command: Optional[CommandResult],
+    suspend: Optional[Report],
+    resume: Optional[Report],
+    error: Optional[StillgateError],
 ) -> Dict[str, Any]:
-    """hold: `status` is the command line's exit status, `resume` null where nothing was held."""
+    """hold: `status` is the exit status; `command` is null where it was not run, `resume` where
+    nothing was held.
+    """
+    ended = command is not None and command.ended_by_deadline
     return {
         "schema": SCHEMA,
         "action": "hold",
         "ok": status == 0,
         "status": status,
-        "suspend": report_document(suspend),
-        "resume": None if resume is None else report_document(resume),
-        "error": None if error is None else _failure(error),
+        "command": command and {"status": command.status, "ended_by_deadline": ended},
+        "suspend": suspend and report_document(suspend),
+        "resume": resume and report_document(resume),
+        "error": error and _failure(error),
     }
 
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import Fleet
 from support.fab import F, Fab, limits, one
 from support.faults import FaultyPeer
 
@@ -62,7 +61,6 @@ def test_a_fleet_of_the_inventory_and_flags_before_settings(fab: Fab, haproxy: S
     assert (fab.run("resume", *arguments).returncode, held()) == (0, [])
 
 
-@pytest.mark.skipif(not hasattr(Fleet, "status"), reason="this release has no status yet")
 def test_status_tells_whose_it_is_and_changes_nothing(fab: Fab, haproxy: Start) -> None:
     proxy = haproxy("3.0")
     fab.write(endpoints=proxy.endpoints, frontends=F, no_lease=True, reason="migration 42")

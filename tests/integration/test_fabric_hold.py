@@ -62,7 +62,8 @@ def test_hold_as_json_keeps_standard_output_for_the_document(
     proxy = haproxy("3.0")
     fab.write(endpoints=proxy.endpoints, frontends=F)
     code, document = fab.run_json("hold", "--run", f"echo word; exit {status}")
-    assert (code, one(document)["verdict"], limits(proxy)) == (status, "held", [100])
+    assert (code, one(document["suspend"])["verdict"], limits(proxy)) == (status, "held", [100])
+    assert one(document["resume"])["verdict"] == "resumed"
     assert document["command"] == {"status": status, "ended_by_deadline": False}
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from conftest import Start
 
 SAFE = ["2.2", "3.0", "sid"]
+VARIABLE = "stillgate_maxconn_balanced"
 
 
 @pytest.fixture(autouse=True)
@@ -66,17 +67,23 @@ def test_under_load_nobody_fails_and_nobody_passes(
     running = [load(proxy.ports["balanced"], rate=100) for proxy in proxies]
     for one in running:
         one.wait_for(30)
-    with fleet.suspended("balanced", no_lease=True, reason="a test") as report:
+    with fleet.suspended("balanced", reason="a test") as hold:
+        report = hold.report
         assert verdicts(report) == ["held", "held"]
+        assert (report.drained, [one.leaked for one in report.switches]) == (True, [0, 0])
+        assert report.commit_window_ms is not None and report.skew_ms is not None
+        assert 0 <= report.skew_ms <= report.commit_window_ms
+        assert all(one.lease == "holder" for one in report.switches)
         assert [one.limit_before for one in report.switches] == [300, 400]
-        assert report.commit_window_ms is not None and report.commit_window_ms > 0
-        wait_until(lambda: all(quiet(proxy) for proxy in proxies), 5, "drain")
+        assert all(quiet(proxy) for proxy in proxies)
         began = time.monotonic()
         already = [len(one.records()) for one in running]
         wait_until(lambda: time.monotonic() > began + 0.5, 2, "half a second of load")
         ended = time.monotonic()
         assert [proxy.limit("balanced") for proxy in proxies] == [0, 0]
         assert len(records(state)) == 1
+    assert hold.resumed is not None
+    assert [one.leaked for one in hold.resumed.switches] == [0, 0]
     assert [proxy.limit("balanced") for proxy in proxies] == [300, 400]
     for one, count in zip(running, already):
         one.wait_for(count + 50)
@@ -110,7 +117,7 @@ def test_the_hazard_can_be_overruled(haproxy: Start) -> None:
     proxy = haproxy("2.6")
     fleet = Fleet(proxy.endpoints)
     report = fleet.suspend("balanced", no_lease=True, accept_hazard=True)
-    assert [(f.code, f.level) for f in report.switches[0].findings] == [("crash_hazard", "warning")]
+    assert ("crash_hazard", "warning") in [(f.code, f.level) for f in report.switches[0].findings]
     # The operator's word is on record: resume does not ask again.
     assert verdicts(fleet.resume("balanced")) == ["resumed"]
     assert proxy.limit("balanced") == 100
@@ -216,12 +223,14 @@ def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
     proxy = haproxy("3.0")
     answers = {
         "show info": "Version: 3.0.11\nPid: 1\nUptime_sec: 5\n",
-        "show stat -1 1 -1": "# pxname,svname,slim,\nbalanced,FRONTEND,70,\n",
+        "show stat -1 3 -1": "# pxname,svname,slim,\nbalanced,FRONTEND,70,\n",
+        "show stat -1 7 -1": "# pxname,svname,slim,\nbalanced,FRONTEND,70,\n",
+        f"get var proc.{VARIABLE}": "[6]: Unknown command. Please enter one of the following\n",
         "show cli level": "[6]: admin\n",
         "set maxconn frontend balanced 70": "",
     }
-    # The greeting's two lines and the check's three are answered, the commit is not.
-    with FaultyPeer([serve(5), silence()], [serve()], answers=answers) as peer:
+    # The greeting's two lines, the check's four and the arming are answered, the commit is not.
+    with FaultyPeer([serve(7), silence()], [serve()], answers=answers) as peer:
         fleet = Fleet([*proxy.endpoints, peer.endpoint], reply_timeout=0.5)
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend("balanced", no_lease=True)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired
 from stillgate.errors import ReportError
-from stillgate.report import Error, Info, Report, StatRow
+from stillgate.report import Error, Hold, Info, Report, StatRow
 from support.faults import FaultyPeer, serve
+from support.haproxy import wait_until
 
 NOBODY = "unix:///nowhere/a.sock"
 INFO = "Name: HAProxy\nVersion: 3.0.11\nPid: 7\nUptime_sec: 60\nnode: lb1\n"
@@ -29,7 +33,8 @@ class Core:
             self.calls.append((verb, list(frontends)))
             status = self.statuses.get(verb, 0)
             error = None if status == 0 else Error("permission_denied", f"{verb} failed")
-            return Report(verb, status == 0, status, [], [], None, None, error)
+            holds = [Hold("7d", "me@here", "", list(frontends), time.time(), None, None)]
+            return Report(verb, status == 0, status, holds, [], None, None, None, None, error)
 
         return call
 
@@ -37,6 +42,7 @@ class Core:
 def fleet_over(core: Core, frontends: tuple[str, ...] = ()) -> Fleet:
     fleet = Fleet([NOBODY], frontends=frontends)
     fleet._core = core  # type: ignore[assignment]
+    setattr(fleet, "twin", lambda: fleet)
     return fleet
 
 
@@ -76,29 +82,73 @@ def test_frontends_come_from_the_file(tmp_path: Path) -> None:
 def test_the_block_is_resumed_whatever_leaves_it(kind: type[BaseException]) -> None:
     core = Core()
     with pytest.raises(kind):
-        with fleet_over(core).suspended("balanced", no_lease=True):
+        with fleet_over(core).suspended("balanced"):
             raise kind
     assert core.calls == [("suspend", ["balanced"]), ("resume", ["balanced"])]
 
 
 def test_a_block_that_ends_well_is_resumed() -> None:
     core = Core()
-    with fleet_over(core).suspended("balanced", no_lease=True) as report:
-        assert report.action == "suspend"
+    with fleet_over(core).suspended("balanced", max_hold=60) as hold:
+        assert hold.report.action == "suspend"
+        assert 50 < hold.remaining <= 60 and not hold.expired
+        assert hold.resumed is None
+    assert hold.resumed is not None and hold.resumed.action == "resume"
+    assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
+
+
+def test_the_deadline_resumes_while_the_block_still_runs() -> None:
+    core = Core()
+    with pytest.raises(HoldExpired) as caught:
+        with fleet_over(core).suspended("balanced", max_hold=0.1) as hold:
+            wait_until(lambda: len(core.calls) == 2, 5, "the resume")
+            assert hold.expired and hold.remaining == 0
+    assert caught.value.code == "hold_expired"
+    assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
+
+
+def test_a_resume_that_fails_at_the_deadline_is_told_before_the_deadline() -> None:
+    with pytest.raises(EndpointFailed) as caught:
+        with fleet_over(Core(resume=1)).suspended("balanced", max_hold=0.1) as hold:
+            wait_until(lambda: hold.expired, 5, "the deadline")
+    assert isinstance(caught.value.__cause__, HoldExpired)
+
+
+def test_ctrl_c_while_it_resumes_waits_for_the_resume() -> None:
+    core = Core()
+    resuming, go_on = threading.Event(), threading.Event()
+
+    def slow(names: list[str], **options: Any) -> Report:
+        resuming.set()
+        go_on.wait(10)
+        core.calls.append(("resume", names))
+        return Report("resume", True, 0, [], [], None, None, None, None, None)
+
+    core.resume = slow  # type: ignore[attr-defined]
+
+    def interrupt() -> None:
+        resuming.wait(10)
+        signal.raise_signal(signal.SIGINT)
+        go_on.set()
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        with fleet_over(core).suspended("balanced"):
+            pass
     assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
 
 
 def test_nothing_is_resumed_where_nothing_was_held() -> None:
     core = Core(suspend=3)
     with pytest.raises(CheckRefused):
-        with fleet_over(core).suspended("balanced", no_lease=True):
+        with fleet_over(core).suspended("balanced"):
             raise AssertionError("the block must not run")
     assert [verb for verb, _ in core.calls] == ["suspend"]
 
 
 def test_a_failed_resume_keeps_the_blocks_exception() -> None:
     with pytest.raises(EndpointFailed) as caught:
-        with fleet_over(Core(resume=1)).suspended("balanced", no_lease=True):
+        with fleet_over(Core(resume=1)).suspended("balanced"):
             raise RuntimeError("the migration")
     assert isinstance(caught.value.__context__, RuntimeError)
 

@@ -32,7 +32,7 @@ def test_reads_a_fleet(tmp_path: Path) -> None:
     entry = load_fleet("production", path)
     assert entry.endpoints == ["unix:///run/a.sock", "tcp://lb2:9999"]
     assert entry.frontends == ["balanced"]
-    assert entry.timeouts == {"reply_timeout": 2.5}
+    assert entry.seconds == {"reply_timeout": 2.5, "max_hold": 15.0}
     assert fleet_names(path) == ["production", "staging"]
     fleet = Fleet.load("staging", path)
     assert fleet.endpoints == ["unix:///run/b.sock"]
