@@ -127,8 +127,8 @@ Report check(Fleet& fleet, const std::vector<std::string>& frontends, bool accep
 }
 
 Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease, bool kept,
-               bool accept_hazard, double max_hold, double drain_timeout,
-               const std::string& owner, const std::string& reason) {
+               bool accept_hazard, double max_hold, double drain_timeout, const std::string& owner,
+               const std::string& reason) {
   auto options = suspend_options(no_lease, accept_hazard, max_hold, drain_timeout);
   options.kept = kept;
   options.owner = owner;
@@ -182,8 +182,8 @@ void export_fleet(py::module_& module) {
       .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("accept_hazard"),
            py::arg("max_hold"), py::arg("drain_timeout"))
       .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("no_lease"),
-           py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"),
-           py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"))
+           py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"),
+           py::arg("owner"), py::arg("reason"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
            py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"))
       .def("status", &status, py::arg("frontends"))

@@ -42,8 +42,12 @@ bool say(int fd, const std::string& text) {
 
 }  // namespace
 
-FakeHaproxy::FakeHaproxy(const std::filesystem::path& path, Manner manner)
-    : manner_(manner), listener_(listen_on(path)), poller_(::epoll_create1(EPOLL_CLOEXEC)) {
+FakeHaproxy::FakeHaproxy(const std::filesystem::path& path, Manner manner,
+                         std::chrono::milliseconds lag)
+    : manner_(manner),
+      lag_(lag),
+      listener_(listen_on(path)),
+      poller_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (::pipe(static_cast<int*>(orders_)) != 0) throw std::runtime_error("no pipe");
   watch(poller_, listener_);
   watch(poller_, orders_[0]);
@@ -64,6 +68,23 @@ void FakeHaproxy::tell(char what) {
 void FakeHaproxy::delay_greeting_of(std::size_t number) {
   const std::scoped_lock lock(mutex_);
   delayed_ = number;
+}
+
+void FakeHaproxy::break_off_next() {
+  const std::scoped_lock lock(mutex_);
+  manner_ = Manner::breaks_off;
+  lag_ = std::chrono::milliseconds(0);
+}
+
+void FakeHaproxy::wait_for_the_lag() {
+  std::chrono::milliseconds lag{0};
+  {
+    const std::scoped_lock lock(mutex_);
+    lag = lag_;
+    ++state_.taken;
+  }
+  changed_.notify_all();
+  std::this_thread::sleep_for(lag);
 }
 
 void FakeHaproxy::greet_all() {
@@ -95,6 +116,10 @@ void FakeHaproxy::serve() {
   std::array<epoll_event, 64> events{};
   while (running_) {
     const int count = ::epoll_wait(poller_, events.data(), events.size(), -1);
+    const bool spoken =
+        std::any_of(events.begin(), events.begin() + std::max(count, 0),
+                    [this](const auto& event) { return connections_.contains(event.data.fd); });
+    if (spoken) wait_for_the_lag();
     const std::scoped_lock lock(mutex_);
     for (int i = 0; i < count; ++i) {
       const int fd = events[static_cast<std::size_t>(i)].data.fd;

@@ -32,11 +32,14 @@ class FakeHaproxy {
     std::size_t open{0};
     std::size_t most_open{0};
     std::size_t greeted{0};               ///< connections
+    std::size_t taken{0};                 ///< times that something had come, with a lag
     std::vector<std::string> commands;    ///< without greeting and quit
     std::vector<std::size_t> greeted_at;  ///< per command: how many were greeted by then
   };
 
-  FakeHaproxy(const std::filesystem::path& path, Manner manner);
+  /// With a lag all that it reads is answered so much later, as over a long path.
+  FakeHaproxy(const std::filesystem::path& path, Manner manner,
+              std::chrono::milliseconds lag = std::chrono::milliseconds(0));
   FakeHaproxy(const FakeHaproxy&) = delete;
   FakeHaproxy& operator=(const FakeHaproxy&) = delete;
   ~FakeHaproxy();
@@ -44,6 +47,8 @@ class FakeHaproxy {
   /// The connection with this number (from 1) is not greeted until `greet_all`.
   void delay_greeting_of(std::size_t number);
   void greet_all();
+  /// From now on without lag, and each command is answered by half.
+  void break_off_next();
   /// Closes every connection; returns when that is done.
   void close_all();
 
@@ -70,7 +75,10 @@ class FakeHaproxy {
   void obey();
   void tell(char what);
 
+  void wait_for_the_lag();
+
   Manner manner_;
+  std::chrono::milliseconds lag_;
   int listener_;
   int poller_;
   int orders_[2]{};  ///< a pipe into the thread

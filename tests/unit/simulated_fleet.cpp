@@ -48,37 +48,43 @@ void SimulatedFleet::start_over() {
   cancel_at.reset();
   journal_failures.clear();
   limits_set.clear();
+  first_write_batch.reset();
   steps = batches = writes = unrecorded_holds = closed_while_held = journal_writes_ = 0;
 }
 
 Report SimulatedFleet::drive(Plan& plan) {
-  const WallTime began{milliseconds(1'800'000'000'000)};
-  Observation seen{observed::Begin{}, {}, began, false};
-  milliseconds elapsed{0};
+  Observation seen{observed::Begin{}, {}, {}, false};
   for (steps = 0; steps < most_steps; ++steps) {
-    seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
-    seen.elapsed = elapsed;
-    seen.now = began + elapsed;
-    Step step = plan.next(seen);
-    if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
-    if (const auto* batch = std::get_if<Batch>(&step)) {
-      const bool stopped = cancel_at && steps + 1 >= *cancel_at;
-      seen.what = observed::Answers{run(*batch, stopped)};
-      elapsed += milliseconds(1);
-    } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
-      seen.what = observed::Journaled{keep(write->record)};
-    } else {
-      elapsed += std::get<step::Wait>(step).time;
-      seen.what = observed::Tick{};
-    }
+    if (auto report = carry_out(plan, seen)) return *std::move(report);
   }
   endless = true;
   return {};
 }
 
+std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
+  seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
+  seen.now = WallTime(milliseconds(1'800'000'000'000)) + clock + seen.elapsed;
+  Step step = plan.next(seen);
+  if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
+  if (const auto* batch = std::get_if<Batch>(&step)) {
+    const bool stopped = cancel_at && steps + 1 >= *cancel_at;
+    seen.what = observed::Answers{run(*batch, stopped)};
+    seen.elapsed += milliseconds(1);
+  } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
+    seen.what = observed::Journaled{keep(write->record)};
+  } else {
+    seen.elapsed += std::get<step::Wait>(step).time;
+    seen.what = observed::Tick{};
+  }
+  return std::nullopt;
+}
+
 std::vector<Answer> SimulatedFleet::run(const Batch& batch, bool stopped) {
   const bool cut = stopped && !batch.uninterruptible && stop != Stop::after_the_batch;
   bool missing = cut && stop == Stop::before_it_is_sent;
+  if (up_at && batches >= *up_at) {
+    for (Host& host : hosts) host.up = true;
+  }
   std::vector<Answer> answers(hosts.size());
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     missing = missing || (batch.barrier && !batch.work[i].empty() && !reachable(i));
@@ -211,13 +217,14 @@ Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optio
       return held != nullptr && held->limit_before == host.limits[name];
     });
     // One that restarts has forgotten, and the journal knows.
-    const bool remembered = !host.remembers || fault == Fault::restarts ||
-                            !host.variables[variable_of(name)].empty();
+    const bool remembered =
+        !host.remembers || fault == Fault::restarts || !host.variables[variable_of(name)].empty();
     unrecorded_holds += known && remembered ? 0U : 1U;
   }
   host.limits[name] = limit;
   if (&host == hosts.data()) limits_set.push_back(limit);
   ++writes;
+  if (!first_write_batch) first_write_batch = batches;
   return {};
 }
 
@@ -258,9 +265,8 @@ bool SimulatedFleet::recorded(const std::string& url, const std::string& fronten
 }
 
 bool SimulatedFleet::restarted_unseen(const std::string& url) const {
-  return std::any_of(hosts.begin(), hosts.end(), [&url](const Host& host) {
-    return host.url == url && host.unseen_restart;
-  });
+  return std::any_of(hosts.begin(), hosts.end(),
+                     [&url](const Host& host) { return host.url == url && host.unseen_restart; });
 }
 
 bool SimulatedFleet::all_forgotten() const {

@@ -73,14 +73,21 @@ class SimulatedFleet {
   std::map<std::string, Record> journal;  ///< what is kept, by id
   std::size_t steps{0};
   std::size_t batches{0};
-  std::size_t writes{0};             ///< limits that were really set
-  std::size_t unrecorded_holds{0};   ///< limits set to 0 without the number before on record
-  std::size_t closed_while_held{0};  ///< records that were ended with the limit at 0
+  std::size_t writes{0};                 ///< limits that were really set
+  std::size_t unrecorded_holds{0};       ///< limits set to 0 without the number before on record
+  std::size_t closed_while_held{0};      ///< records that were ended with the limit at 0
   std::vector<std::int64_t> limits_set;  ///< at the first host, in order
-  bool endless{false};               ///< the plan did not come to its end
+  bool endless{false};                   ///< the plan did not come to its end
+
+  std::optional<std::size_t> first_write_batch;  ///< the batch in which a limit was first set
+  std::optional<std::size_t> up_at;              ///< from that batch on every backend is up
+  std::chrono::milliseconds clock{0};            ///< when the next course begins
 
   /// Carries out the plan until it is done. Each batch takes a virtual millisecond.
   Report drive(Plan& plan);
+
+  /// One step alone, with its observation; the report where that was the last one.
+  std::optional<Report> carry_out(Plan& plan, Observation& seen);
 
   /// A second course over the same hosts: counts from nothing, without faults.
   void start_over();

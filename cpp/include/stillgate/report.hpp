@@ -80,7 +80,7 @@ struct Report {
   std::optional<double> skew_ms;  ///< estimated spread of the instants of switching
   std::optional<bool> drained;    ///< suspend: nothing was being served any more; empty: not asked
   std::optional<double> drain_ms;
-  std::optional<Error> error;     ///< of the call as a whole
+  std::optional<Error> error;  ///< of the call as a whole
 
   [[nodiscard]] bool ok() const noexcept { return ending == Ending::done; }
 };

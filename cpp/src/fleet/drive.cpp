@@ -46,8 +46,8 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
   if (session.capacity() < means.endpoints.size()) {
     return too_large(means.endpoints.size(), session.capacity());
   }
-  hold::Observation seen{hold::observed::Begin{}, milliseconds(0),
-                         std::chrono::system_clock::now(), false};
+  hold::Observation seen{hold::observed::Begin{}, milliseconds(0), std::chrono::system_clock::now(),
+                         false};
   for (;;) {
     hold::Step step = plan.next(seen);
     if (auto* done = std::get_if<hold::step::Done>(&step)) {

@@ -45,11 +45,11 @@ void advise_queue(Switch& target, const Question& question, const FrontendSeen& 
   if (frontend.limit == 0 || arrivals <= static_cast<double>(depth + 1)) return;
   const bool bounded = here && question.somaxconn && depth < frontend.limit;
   add(target, "queue_too_short", Level::warning,
-      fmt::format("at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
-                  "{}; the others have their SYN dropped and come back after 1, 3, 7 s",
-                  frontend.rate, arrivals, seconds(question.max_hold), depth + 1,
-                  bounded ? "at most (net.core.somaxconn)"
-                          : "unless the frontend's 'backlog' says more"));
+      fmt::format(
+          "at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
+          "{}; the others have their SYN dropped and come back after 1, 3, 7 s",
+          frontend.rate, arrivals, seconds(question.max_hold), depth + 1,
+          bounded ? "at most (net.core.somaxconn)" : "unless the frontend's 'backlog' says more"));
 }
 
 void advise_herd(Switch& target, const Seen& seen, double arrivals) {
@@ -84,7 +84,8 @@ void advise(Switch& target, const Question& question, const Seen& seen, std::siz
   const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
   if (!remembers) {
     add(target, "journal_only", Level::warning,
-        "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, as "
+        "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, "
+        "as "
         "this user, or give the limit by --limit");
   } else if (const auto& error = seen.remembered[frontend].error) {
     add(target, "record_unreadable", Level::warning, error->message);
@@ -104,14 +105,14 @@ void advise(Switch& target, const Question& question, const Seen& seen, std::siz
 }
 
 void advise(Switch& target, const std::vector<Stream>& streams, milliseconds drain_timeout) {
-  const auto talking = std::count_if(streams.begin(), streams.end(), [](const Stream& one) {
-    return one.frontend == "GLOBAL";
-  });
+  const auto talking = std::count_if(streams.begin(), streams.end(),
+                                     [](const Stream& one) { return one.frontend == "GLOBAL"; });
   if (talking > stats_maxconn - stats_in_reserve) {
     add(target, "stats_connections", Level::warning,
-        fmt::format("{} connections to its stats sockets are open, ours included; 'stats maxconn' is "
-                    "{} unless set, and one more than that hangs without a word",
-                    talking, stats_maxconn));
+        fmt::format(
+            "{} connections to its stats sockets are open, ours included; 'stats maxconn' is "
+            "{} unless set, and one more than that hangs without a word",
+            talking, stats_maxconn));
   }
   const Stream* oldest = nullptr;
   std::size_t slow = 0;

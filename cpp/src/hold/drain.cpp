@@ -122,8 +122,8 @@ std::optional<Error> Drain::ended(const HostState& host, const Seen& now) const 
 Drain::State Drain::judge() {
   const auto failed = [](const HostState& host) { return host.failures >= most_failures; };
   if (std::any_of(hosts_.begin(), hosts_.end(), failed)) return State::failed;
-  const bool all = std::all_of(hosts_.begin(), hosts_.end(),
-                               [](const HostState& host) { return host.drained; });
+  const bool all =
+      std::all_of(hosts_.begin(), hosts_.end(), [](const HostState& host) { return host.drained; });
   return all ? State::drained : State::more;
 }
 

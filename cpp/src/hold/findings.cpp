@@ -47,8 +47,8 @@ std::string clock(WallTime time) {
 void weigh_zero(Switch& target, const Record* record) {
   if (record != nullptr) {
     target.hold_id = record->id;
-    const std::string until =
-        record->deadline ? " until " + clock(*record->deadline) : std::string(", without a deadline");
+    const std::string until = record->deadline ? " until " + clock(*record->deadline)
+                                               : std::string(", without a deadline");
     refuse(target, Errc::already_held,
            fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
                        record->owner, clock(record->started_at), until,

@@ -45,7 +45,7 @@ struct Observation {
   What what;
   std::chrono::milliseconds elapsed{0};  ///< since the call began, on the steady clock
   WallTime now;
-  bool cancelled{false};                 ///< the caller wants it to end; stays true once it was
+  bool cancelled{false};  ///< the caller wants it to end; stays true once it was
 };
 
 /// Each step is carried out and answered before the next is asked for; after Done nothing is.

@@ -182,10 +182,10 @@ void add_hold(Report& report, const Record& record) {
 }
 
 std::string encode(const Record& record) {
-  std::string out = fmt::format("{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n",
-                                heading, escape(record.id), escape(record.owner),
-                                escape(record.reason), to_ms(record.started_at),
-                                record.accept_hazard ? "yes" : "no");
+  std::string out =
+      fmt::format("{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n", heading,
+                  escape(record.id), escape(record.owner), escape(record.reason),
+                  to_ms(record.started_at), record.accept_hazard ? "yes" : "no");
   if (record.deadline) out += fmt::format("deadline {}\n", to_ms(*record.deadline));
   if (record.ramping) out += "ramping yes\n";
   for (const HeldSwitch& held : record.switches) {

@@ -34,10 +34,10 @@ struct Record {
   std::string id;
   std::string owner;
   std::string reason;
-  WallTime started_at;                ///< in whole milliseconds
+  WallTime started_at;                 ///< in whole milliseconds
   std::optional<WallTime> deadline{};  ///< in whole milliseconds; empty: nobody ends it
-  bool accept_hazard{false};          ///< the operator overruled the table of hazards
-  bool ramping{false};                ///< a resume has begun to raise the limits step by step
+  bool accept_hazard{false};           ///< the operator overruled the table of hazards
+  bool ramping{false};                 ///< a resume has begun to raise the limits step by step
   std::vector<HeldSwitch> switches;
 
   bool operator==(const Record&) const = default;

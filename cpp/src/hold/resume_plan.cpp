@@ -58,10 +58,9 @@ Step ResumePlan::next(const Observation& observation) {
       return ramp_step(observation);
     case Stage::ramping:
       stage_ = Stage::between_steps;
-      return step::Wait{
-          observation.cancelled
-              ? milliseconds(0)
-              : std::max(shortest_ramp_step, request_.ramp / ramp_steps)};
+      return step::Wait{observation.cancelled
+                            ? milliseconds(0)
+                            : std::max(shortest_ramp_step, request_.ramp / ramp_steps)};
     case Stage::releasing:
       return released(answers_of(observation));
     case Stage::disarming:
@@ -202,8 +201,8 @@ Step ResumePlan::mark_journal(const Observation& observation) {
 /// A stop in the middle opens at once: a resume is never left half-way.
 Step ResumePlan::ramp_step(const Observation& observation) {
   ++step_;
-  const auto steps = std::max<std::int64_t>(
-      1, std::min(ramp_steps, request_.ramp / shortest_ramp_step));
+  const auto steps =
+      std::max<std::int64_t>(1, std::min(ramp_steps, request_.ramp / shortest_ramp_step));
   if (observation.cancelled || step_ >= steps) {
     ramped_ = true;
     return release();

@@ -16,7 +16,7 @@ class ResumePlan final : public Plan {
  public:
   struct Request {
     Question question;
-    std::vector<Record> records;  ///< holds that the journal knows
+    std::vector<Record> records;        ///< holds that the journal knows
     std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
     std::chrono::milliseconds ramp{0};  ///< raises the limits over that time; 0: at once
     bool wait_up{false};                ///< not before each backend has a server that is up
@@ -52,11 +52,11 @@ class ResumePlan final : public Plan {
   /// One frontend at one endpoint on its way to being released.
   struct Course {
     bool settled{false};
-    bool written{false};        ///< a release was sent
-    bool ramped{false};         ///< it takes part in the ramp that is under way
-    bool unfinished{false};     ///< open, but by a ramp that was broken off
-    bool remembered{false};     ///< the HAProxy keeps a record of the hold
-    std::optional<Error> lost;  ///< no answer came to it: it may never have arrived
+    bool written{false};           ///< a release was sent
+    bool ramped{false};            ///< it takes part in the ramp that is under way
+    bool unfinished{false};        ///< open, but by a ramp that was broken off
+    bool remembered{false};        ///< the HAProxy keeps a record of the hold
+    std::optional<Error> lost;     ///< no answer came to it: it may never have arrived
     std::optional<Error> refusal;  ///< HAProxy's answer to it
     std::optional<std::int64_t> target;
     std::optional<Record> record;  ///< of the hold, from the HAProxy or the journal

@@ -55,8 +55,7 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
 void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::size_t frontend) {
   course.remembered = frontend < seen.remembered.size() && seen.remembered[frontend].record;
   if (course.written) return;
-  const Record* record =
-      record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
+  const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (record == nullptr) return;
   course.record = *record;
   const Record* journal = find_record(request_.records, one.endpoint, one.frontend);
@@ -78,12 +77,12 @@ void ResumePlan::judge_open(Switch& one, Course& course) {
     course.unfinished = one.limit_now != course.target;
     if (course.unfinished) {
       one.verdict = Verdict::open;
-      one.error = Error{Errc::limit_mismatch,
-                        fmt::format("open, but the limit is {}: a ramp was broken off",
-                                    *one.limit_now),
-                        {},
-                        {},
-                        {}};
+      one.error =
+          Error{Errc::limit_mismatch,
+                fmt::format("open, but the limit is {}: a ramp was broken off", *one.limit_now),
+                {},
+                {},
+                {}};
       return;
     }
   }
@@ -121,9 +120,8 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
   }
   if (course.written) {
     course.settled = true;
-    one.error = course.refusal.value_or(
-        Error{Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0",
-              {}, {}, {}});
+    one.error = course.refusal.value_or(Error{
+        Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0", {}, {}, {}});
     return;
   }
   aim(one, course);
@@ -139,8 +137,8 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
     return;
   }
   const auto crash = runtime_api::resume_crash(*one.version);
-  const bool accepted = request_.question.accept_hazard ||
-                        (course.record && course.record->accept_hazard);
+  const bool accepted =
+      request_.question.accept_hazard || (course.record && course.record->accept_hazard);
   if (crash && !accepted) {
     course.settled = true;
     one.error = Error{

@@ -17,8 +17,7 @@ class Rollback {
 
   /// Opens the switches whose verdict is held or unknown, and empties the records that HAProxies
   /// with `armed` may keep of switches that are not held. All must outlive it.
-  Rollback(const Question& question, std::vector<Switch>& switches,
-           const std::vector<bool>& armed);
+  Rollback(const Question& question, std::vector<Switch>& switches, const std::vector<bool>& armed);
 
   /// The first step, and after each the next; nothing once it is over.
   std::optional<Step> begin();

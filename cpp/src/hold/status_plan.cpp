@@ -108,8 +108,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.verdict = one.limit_now == 0 ? Verdict::held : Verdict::open;
   // Whose the streams are is not asked here: it costs HAProxy too much to be watched.
   if (seen.in_flight() == 0 || seen.names.size() == 1) one.in_flight = seen.in_flight();
-  const Record* record =
-      record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
+  const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (one.verdict == Verdict::open) {
     if (record != nullptr) {
       one.findings.push_back({"already_open", Level::info,

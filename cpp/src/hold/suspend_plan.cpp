@@ -177,8 +177,8 @@ Step SuspendPlan::arm() {
       continue;
     }
     for (const std::string& frontend : request_.question.frontends) {
-      auto commands = write_variable(
-          frontend, request_.record.only(request_.question.endpoints[i], frontend));
+      auto commands =
+          write_variable(frontend, request_.record.only(request_.question.endpoints[i], frontend));
       if (!commands) {
         report_.ending = Ending::refused;
         report_.error = commands.error();
@@ -204,12 +204,13 @@ std::optional<Error> SuspendPlan::unarmed(std::size_t endpoint,
     const auto now = read_remembered(replies[n], request_.question.endpoints[endpoint],
                                      request_.question.frontends[n / each]);
     if (now.record && now.record->id == request_.record.id) continue;
-    return Error{Errc::journal_failed,
-                 "HAProxy took the record of the hold, but it does not read back; somebody else may "
-                 "be holding the same frontend just now",
-                 {},
-                 {},
-                 {}};
+    return Error{
+        Errc::journal_failed,
+        "HAProxy took the record of the hold, but it does not read back; somebody else may "
+        "be holding the same frontend just now",
+        {},
+        {},
+        {}};
   }
   return std::nullopt;
 }
@@ -338,7 +339,8 @@ Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
   const auto spent = observation.elapsed - drain_.began();
   const bool over = spent + Drain::pause > request_.drain_timeout;
   const bool wanted = request_.drain_timeout > milliseconds(0);
-  const bool failed = wanted && (state == Drain::State::failed || (over && state != Drain::State::drained));
+  const bool failed =
+      wanted && (state == Drain::State::failed || (over && state != Drain::State::drained));
   if (observation.cancelled || failed) {
     report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
     if (failed) drain_.tell(report_.switches, state == Drain::State::more);
@@ -379,11 +381,10 @@ Step SuspendPlan::roll_back() {
 Step SuspendPlan::close_record() {
   auto& switches = request_.record.switches;
   std::erase_if(switches, [this](const HeldSwitch& held) {
-    return std::none_of(report_.switches.begin(), report_.switches.end(),
-                        [&held](const Switch& one) {
-                          return one.endpoint == held.endpoint && one.frontend == held.frontend &&
-                                 may_be_held(one);
-                        });
+    return std::none_of(
+        report_.switches.begin(), report_.switches.end(), [&held](const Switch& one) {
+          return one.endpoint == held.endpoint && one.frontend == held.frontend && may_be_held(one);
+        });
   });
   if (!switches.empty()) report_.holds.push_back(request_.record.summary());
   stage_ = Stage::closing_record;

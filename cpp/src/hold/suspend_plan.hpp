@@ -69,8 +69,8 @@ class SuspendPlan final : public Plan {
   runtime_api::Batch commit() const;
   void measure(const std::vector<runtime_api::Answer>& answers);
   void judge(std::size_t endpoint, const Seen& now);
-  [[nodiscard]] std::optional<Error> unarmed(
-      std::size_t endpoint, const std::vector<runtime_api::Reply>& replies) const;
+  [[nodiscard]] std::optional<Error> unarmed(std::size_t endpoint,
+                                             const std::vector<runtime_api::Reply>& replies) const;
   [[nodiscard]] bool remembers(std::size_t endpoint) const;
   Switch& at(std::size_t endpoint, std::size_t frontend);
 
@@ -79,10 +79,10 @@ class SuspendPlan final : public Plan {
   std::size_t frontends_;
   Stage stage_{Stage::start};
   std::vector<Seen> before_;
-  std::vector<Seen> held_;    ///< as read back right after the commit
-  std::vector<bool> armed_;   ///< per endpoint: it may keep our record
-  std::vector<bool> sent_;    ///< per endpoint: the commit may have reached it
-  std::vector<bool> lost_;    ///< and its answer never came
+  std::vector<Seen> held_;   ///< as read back right after the commit
+  std::vector<bool> armed_;  ///< per endpoint: it may keep our record
+  std::vector<bool> sent_;   ///< per endpoint: the commit may have reached it
+  std::vector<bool> lost_;   ///< and its answer never came
   Report report_;
   Drain drain_;
   Rollback rollback_;

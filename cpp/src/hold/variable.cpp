@@ -62,8 +62,7 @@ Error unreadable(std::string_view frontend) {
 std::string variable_of(std::string_view frontend) {
   std::string name = "stillgate_maxconn_";
   for (const char c : frontend) {
-    const bool plain =
-        (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     if (plain) {
       name += c;
     } else {

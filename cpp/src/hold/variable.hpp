@@ -34,7 +34,7 @@ struct Remembered {
 
 /// `endpoint`: how this call names the HAProxy; whoever wrote the record may have named it
 /// otherwise.
-[[nodiscard]] Remembered read_remembered(const runtime_api::Reply& reply,
-                                         std::string_view endpoint, std::string_view frontend);
+[[nodiscard]] Remembered read_remembered(const runtime_api::Reply& reply, std::string_view endpoint,
+                                         std::string_view frontend);
 
 }  // namespace stillgate::hold

@@ -29,11 +29,7 @@ std::optional<Error> check_variable_name(std::string_view name) {
                     std::all_of(name.begin(), name.end(),
                                 [](char c) { return is_letter_or_digit(c) || c == '_'; });
   if (fine) return std::nullopt;
-  return Error{Errc::bad_name,
-               "variable: a name has letters, digits and '_'",
-               {},
-               {},
-               "variable"};
+  return Error{Errc::bad_name, "variable: a name has letters, digits and '_'", {}, {}, "variable"};
 }
 
 std::string_view trim(std::string_view text) {

@@ -28,9 +28,8 @@ std::optional<std::int64_t> parse_age(std::string_view text) {
     const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
     const auto number = parse_number<std::int32_t>(text.substr(0, digits));
     if (!number || digits == text.size()) return std::nullopt;
-    const auto* const unit = std::find_if(units.begin(), units.end(), [&](const auto& one) {
-      return one.first == text[digits];
-    });
+    const auto* const unit = std::find_if(
+        units.begin(), units.end(), [&](const auto& one) { return one.first == text[digits]; });
     if (unit == units.end()) return std::nullopt;
     seconds += *number * unit->second;
     text.remove_prefix(digits + 1);

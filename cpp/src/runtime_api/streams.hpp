@@ -12,8 +12,8 @@
 namespace stillgate::runtime_api {
 
 struct Stream {
-  std::string source;                 ///< `127.0.0.1:4444`, or a path
-  std::string frontend;               ///< `GLOBAL` for a connection to a stats socket
+  std::string source;                  ///< `127.0.0.1:4444`, or a path
+  std::string frontend;                ///< `GLOBAL` for a connection to a stats socket
   std::optional<std::string> backend;  ///< empty while it has none
   std::optional<std::string> server;   ///< empty while it has none, as in a queue
   std::optional<std::int64_t> age_s;   ///< whole seconds

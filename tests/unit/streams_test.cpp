@@ -1,0 +1,57 @@
+// `show sess` as HAProxy 2.6.12 and 3.0.11 print it, and texts that are none.
+#include "runtime_api/streams.hpp"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace stillgate::runtime_api {
+namespace {
+
+const std::string served =
+    "0x7f893c281000: proto=tcpv4 src=127.0.0.1:60496 fe=balanced be=app srv=s1 ts=00 epoch=0 "
+    "age=1m5s calls=2 rate=0 cpu=0 lat=0 rq[f=1840000h,i=0,an=8000h,ax=] scf=[8,482h,fd=9]\n";
+const std::string cli =
+    "0x5638dc064980: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 age=0s "
+    "calls=1 exp= rc=0 c_exp=\n";
+
+TEST(Streams, ReadsWhoseTheyAreAndHowOld) {
+  const auto streams = parse_streams(served + cli);
+  ASSERT_TRUE(streams);
+  ASSERT_EQ(streams->size(), 2U);
+  EXPECT_EQ((*streams)[0].source, "127.0.0.1:60496");
+  EXPECT_EQ((*streams)[0].frontend, "balanced");
+  EXPECT_EQ((*streams)[0].backend, "app");
+  EXPECT_EQ((*streams)[0].server, "s1");
+  EXPECT_EQ((*streams)[0].age_s, 65);
+  EXPECT_EQ((*streams)[1].frontend, "GLOBAL");
+  EXPECT_FALSE((*streams)[1].backend || (*streams)[1].server);
+  EXPECT_EQ((*streams)[1].age_s, 0);
+}
+
+TEST(Streams, Ages) {
+  const auto age = [](const std::string& text) {
+    return (*parse_streams("0x1: fe=f be=b srv=s age=" + text + " calls=1\n"))[0].age_s;
+  };
+  EXPECT_EQ(age("2d3h"), 183'600);
+  EXPECT_EQ(age("1h2m"), 3720);
+  EXPECT_FALSE(age("?"));
+  EXPECT_FALSE(age("12"));
+  EXPECT_FALSE(age("3w"));
+}
+
+TEST(Streams, NoneIsNoError) {
+  EXPECT_TRUE(parse_streams("")->empty());
+  EXPECT_TRUE(parse_streams("\n")->empty());
+}
+
+TEST(Streams, AnythingElseIsMalformed) {
+  for (const char* text : {"x", "0x1: src=a be=b\n", "Unknown command.\n"}) {
+    const auto streams = parse_streams(text);
+    ASSERT_FALSE(streams) << text;
+    EXPECT_EQ(streams.error().code, Errc::malformed_reply);
+  }
+}
+
+}  // namespace
+}  // namespace stillgate::runtime_api
