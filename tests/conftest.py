@@ -119,6 +119,14 @@ def haproxy(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary])
 
 
 @pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a journal of the test's own."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("STILLGATE_STATE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture
 def app() -> Iterator[App]:
     with App() as application:
         yield application

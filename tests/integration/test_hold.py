@@ -2,49 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, Report
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
 from support.app import App
 from support.faults import FaultyPeer, serve, silence
-from support.haproxy import Frontend, HAProxy, wait_until
+from support.haproxy import Frontend, wait_until
+from support.holds import SAFE, VARIABLE, codes, connected, quiet, records, verdicts
 from support.load import Load
 
 if TYPE_CHECKING:
     from conftest import Start
 
-SAFE = ["2.2", "3.0", "sid"]
-VARIABLE = "stillgate_maxconn_balanced"
 
-
-@pytest.fixture(autouse=True)
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A journal of the test's own, which it leaves empty."""
-    folder = tmp_path / "state"
-    monkeypatch.setenv("STILLGATE_STATE_DIR", str(folder))
-    yield folder
-
-
-def records(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.glob("holds/*"))
-
-
-def codes(report: Report) -> list[Optional[str]]:
-    return [one.error.code if one.error else None for one in report.switches]
-
-
-def verdicts(report: Report) -> list[str]:
-    return [one.verdict for one in report.switches]
+pytestmark = pytest.mark.usefixtures("state")
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
@@ -92,11 +72,6 @@ def test_under_load_nobody_fails_and_nobody_passes(
     assert app.arrived_between(began, ended) == []
     assert sum(began < record.sent_at < ended for record in everything) > 20
     assert records(state) == []
-
-
-def quiet(proxy: HAProxy) -> bool:
-    """Nothing that came before the hold is being served; held clients wait in the kernel."""
-    return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in proxy.stat())
 
 
 def test_a_release_that_crashes_is_refused_and_stays_alive(haproxy: Start, app: App) -> None:
@@ -264,17 +239,6 @@ def test_a_signal_during_suspend_leaves_nothing_held(
     assert records(state) == []
 
 
-def connected(pid: int) -> int:
-    """The unix stream sockets of a process that stand."""
-    links = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():
-        try:
-            links.append(os.readlink(entry))
-        except FileNotFoundError:
-            continue
-    return sum(link.startswith("socket:") for link in links)
-
-
 def test_a_journal_that_cannot_be_written_holds_nothing(
     haproxy: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,28 +249,3 @@ def test_a_journal_that_cannot_be_written_holds_nothing(
         Fleet(proxy.endpoints).suspend("balanced", no_lease=True)
     assert caught.value.code == "journal_failed"
     assert proxy.limit("balanced") == 100
-
-
-def test_the_journal_survives_a_killed_holder(haproxy: Start) -> None:
-    proxy = haproxy("3.0", maxconn=123)
-    code = "import os, signal, stillgate, sys; f = stillgate.Fleet([sys.argv[1]])\n"
-    code += "f.suspend('balanced', no_lease=True); os.kill(os.getpid(), signal.SIGKILL)"
-    subprocess.run([sys.executable, "-c", code, proxy.endpoints[0]], check=False)
-    assert proxy.limit("balanced") == 0
-    command = [sys.executable, "-m", "stillgate", "resume", "balanced", "--json"]
-    done = subprocess.run(
-        [*command, "-e", proxy.endpoints[0]], stdout=subprocess.PIPE, check=True, text=True
-    )
-    (switch,) = json.loads(done.stdout)["switches"]
-    assert (switch["verdict"], switch["limit_before"]) == ("resumed", 123)
-    assert proxy.limit("balanced") == 123
-
-
-def test_a_reload_that_ended_the_hold_is_told(haproxy: Start) -> None:
-    proxy = haproxy("3.0", master_worker=True)
-    fleet = Fleet(proxy.endpoints)
-    fleet.suspend("balanced", no_lease=True)
-    proxy.reload()
-    (switch,) = fleet.resume("balanced").switches
-    assert switch.verdict == "resumed"
-    assert [finding.code for finding in switch.findings] == ["already_open"]

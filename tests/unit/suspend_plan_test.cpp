@@ -116,6 +116,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"level", [](auto& f) { f.hosts[2].level = "user"; }, Errc::permission_denied},
         Refusal{"stopping", [](auto& f) { f.hosts[0].stopping = true; }, Errc::haproxy_stopping},
         Refusal{"frontend", [](auto& f) { f.hosts[1].limits.erase("b"); }, Errc::no_such_frontend},
+        Refusal{"shut", [](auto& f) { f.hosts[1].shut = true; }, Errc::frontend_stopped},
         Refusal{"unreachable", [](auto& f) { f.hosts[1].alive = false; }, Errc::connection_refused},
         Refusal{"twice", [](auto& f) { f.hosts[2].node = f.hosts[0].node; }, Errc::same_haproxy}),
     [](const auto& one) { return std::string(one.param.name); });

@@ -85,6 +85,7 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen, st
            fmt::format("this HAProxy has no frontend '{}'", target.frontend));
     return;
   }
+  if (seen.frontends[frontend]->stopped) refuse(target, stopped(target.frontend));
   weigh_release(target, seen.info->version, question.accept_hazard);
   if (*target.limit_now == 0) weigh_zero(target, record);
 }
@@ -104,6 +105,16 @@ std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size
 }
 
 }  // namespace
+
+Error stopped(std::string_view frontend) {
+  return {Errc::frontend_stopped,
+          fmt::format("frontend '{}' takes no connections: it was disabled or shut down, and its "
+                      "clients are refused",
+                      frontend),
+          {},
+          {},
+          {}};
+}
 
 const Record* find_record(const std::vector<Record>& records, std::string_view endpoint,
                           std::string_view frontend) {

@@ -37,6 +37,9 @@ struct Question {
                                       std::string_view endpoint, std::string_view name,
                                       const std::vector<Record>& records);
 
+/// A frontend that refuses its clients is no held one.
+[[nodiscard]] Error stopped(std::string_view frontend);
+
 /// Any switch carries a refusal.
 [[nodiscard]] bool refused(const std::vector<Switch>& switches);
 

@@ -27,6 +27,8 @@ std::optional<FrontendSeen> read_frontend(const Stat& stat, const Stat::Row& row
   // 1.8 and older have no such column.
   const auto mode = stat.text(row, "mode");
   seen.http = mode.empty() || mode == "http";
+  const auto status = stat.text(row, "status");
+  seen.stopped = status == "STOP" || status == "PAUSED";
   seen.rate = number(stat, row, "rate");
   seen.connections = number(stat, row, "stot");
   seen.begun = seen.http ? number(stat, row, "req_tot") : seen.connections;

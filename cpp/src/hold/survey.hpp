@@ -18,6 +18,7 @@ namespace stillgate::hold {
 struct FrontendSeen {
   std::int64_t limit{0};
   bool http{true};
+  bool stopped{false};          ///< takes no connections: disabled, or shut down
   std::int64_t rate{0};         ///< new connections in the last second
   std::int64_t connections{0};  ///< so far
   /// Requests so far, counted when their head was read; connections in tcp mode.

@@ -291,6 +291,9 @@ void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
                         {},
                         {},
                         {}};
+    } else if (now.frontends[j] && now.frontends[j]->stopped) {
+      one.verdict = Verdict::unknown;
+      one.error = stopped(one.frontend);
     } else if (one.limit_now == 0) {
       one.verdict = Verdict::held;
       one.error.reset();
