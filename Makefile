@@ -9,7 +9,7 @@ APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libgtest-dev
   pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
-  fabric haproxy patchelf gpgv debian-archive-keyring socat man-db
+  fabric haproxy patchelf gpgv debian-archive-keyring socat man-db postgresql python3-psycopg2
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests
@@ -22,12 +22,15 @@ setup:
 	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT); }
 	test -x $(VENV) || $(PYTHON) -m venv --system-site-packages .venv
 
+# Debian's own fab does not see what is installed in .venv.
 build: setup
 	$(CMAKE) -B $(BUILD) -DSTILLGATE_PYTHON=ON -DSTILLGATE_TESTS=ON -DSTILLGATE_BENCH=ON \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 	cmake --build $(BUILD)
 	test -x .venv/bin/stillgate || $(VENV) -m pip install -q --no-index --no-build-isolation --no-deps -e .
 	$(VENV) setup.py -q build_ext --inplace
+	printf '#!%s\nfrom fabric.main import program\n\nprogram.run()\n' $(CURDIR)/$(VENV) >.venv/bin/fab
+	chmod +x .venv/bin/fab
 
 demo: build
 	$(VENV) tests/support/fetch_haproxy.py 3.0

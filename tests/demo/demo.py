@@ -1,86 +1,107 @@
-"""The demo: three real HAProxies under load are held for two seconds, and nobody sees an error.
+"""The demo: a migration that the old code cannot live with, under load, and nobody sees an error.
 
-Prints the verdict and ends with 1 if it is not clean: a request failed, was lost, or reached the
-application while held.
+Three real HAProxies before a real application and a real PostgreSQL; `fab suspend`, the migration,
+the new code, `fab resume`. Prints the verdict and ends with 1 if it is not clean: a request failed,
+or reached the application while held.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support.app import App  # noqa: E402
+from demo.picture import Point, Scene, svg, terminal  # noqa: E402
+from demo.stage import HAPROXIES, RATE, Stage  # noqa: E402
+
 from support.fetch_haproxy import ensure  # noqa: E402
-from support.haproxy import HAProxy, wait_until  # noqa: E402
-from support.load import Load, Record  # noqa: E402
+from support.load import Record  # noqa: E402
 
-FRONTEND = "balanced"
-RATE = 120  # requests per second at each HAProxy, every one on a new connection
-WORK = 2.0  # seconds: what the migration takes
-WARM_UP = 100  # answered requests at each HAProxy before the hold, and again after it
-
-
-def stillgate(verb: str, fleet: list[HAProxy], *options: str) -> dict[str, Any]:
-    """What an operator types; its JSON."""
-    command = [str(Path(sys.executable).with_name("stillgate")), verb, FRONTEND, "--json"]
-    command += options
-    for proxy in fleet:
-        command += ["-e", proxy.endpoints[0]]
-    print("$ stillgate", " ".join(command[1:3]), *options, f"-e ... ({len(fleet)} endpoints)")
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    report: dict[str, Any] = json.loads(done.stdout)
-    if done.returncode != 0 or not report["ok"]:
-        print(json.dumps(report, indent=2))
-        raise SystemExit(f"stillgate {verb} ended with {done.returncode}")
-    return report
+ROOT = Path(__file__).resolve().parents[2]
+PICTURE = ROOT / "build" / "demo.svg"
+BEFORE = 200  # answered requests at each HAProxy before the hold
+AFTER = 450  # and after it: what waited, and enough to see that all is as before
+OLD_CODE_FAILS = 500
 
 
-def drained(proxy: HAProxy) -> bool:
-    """Nothing that was let in before the hold is being served any more. Held clients do not count:
-    they wait in the kernel.
-    """
-    return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in proxy.stat())
+@dataclass
+class Course:
+    """Moments on time.monotonic, and what was told."""
+
+    begun: float = 0.0  # the hold, by its own record
+    held: float = 0.0  # drained, and fab is back
+    migrated: float = 0.0
+    switched: float = 0.0
+    resume_typed: float = 0.0
+    resumed: float = 0.0
+    suspend: dict[str, Any] = field(default_factory=dict)
+    resume: dict[str, Any] = field(default_factory=dict)
 
 
-def hold_and_release(
-    fleet: list[HAProxy], loads: list[Load]
-) -> tuple[dict[str, Any], float, float]:
-    for load in loads:
-        load.wait_for(WARM_UP)
-    report = stillgate("suspend", fleet, "--no-lease", "--reason", "the demo's migration")
-    for proxy in fleet:
-        wait_until(lambda proxy=proxy: drained(proxy), 5.0, "drain")  # type: ignore[misc]
+def say(began: float, words: str) -> None:
+    print(f"{time.monotonic() - began:6.2f} s  {words}", flush=True)
+
+
+def age(moment: str) -> float:
+    """Seconds since an RFC 3339 time."""
+    begun = datetime.fromisoformat(moment.replace("Z", "+00:00"))
+    return (datetime.now(timezone.utc) - begun).total_seconds()
+
+
+def play(stage: Stage) -> Course:
+    course = Course()
     began = time.monotonic()
-    time.sleep(WORK)  # stands for the migration
-    ended = time.monotonic()
-    stillgate("resume", fleet)
-    before = [len(load.records()) for load in loads]
-    for load, count in zip(loads, before):
-        load.wait_for(count + WARM_UP)
-    return report, began, ended
+    for load in stage.loads:
+        load.wait_for(BEFORE)
+    say(began, "$ fab suspend")
+    course.suspend = stage.fab("suspend", "--reason", "amounts in cents")
+    course.held = time.monotonic()
+    course.begun = course.held - age(course.suspend["holds"][0]["started_at"])
+    say(began, f"held, drained in {course.suspend['drain_ms']:.0f} ms; $ psql -f migrate.sql")
+    stage.psql("migrate.sql")
+    course.migrated = time.monotonic()
+    say(began, "migrated; the application is restarted with the new code")
+    assert stage.application is not None
+    stage.application.restart("2")
+    course.switched = time.monotonic()
+    say(began, "$ fab resume")
+    course.resume_typed = time.monotonic()
+    course.resume = stage.fab("resume")
+    course.resumed = time.monotonic()
+    say(began, "resumed")
+    already = [len(load.records()) for load in stage.loads]
+    for load, count in zip(stage.loads, already):
+        load.wait_for(count + AFTER)
+    return course
 
 
-def verdict(
-    records: list[Record], leaked: int, report: dict[str, Any], began: float, ended: float
-) -> bool:
+def judge(course: Course, records: list[Record], arrivals: list[tuple[str, float]]) -> bool:
     failed = [record for record in records if not record.ok]
-    waited = [record for record in records if began <= record.sent_at < ended]
-    longest = max((r.finished_at - r.sent_at for r in records if r.finished_at), default=0.0)
+    reached = [at for _, at in arrivals if course.held <= at <= course.resume_typed]
+    waited = [one for one in records if course.held <= one.sent_at <= course.resume_typed]
+    counted = [one["leaked"] for one in course.resume["switches"]]
+    longest = max(record.finished_at - record.sent_at for record in records)
+    skew = course.suspend["skew_ms"]
     lines = [
         ("requests sent, each on a new connection", f"{len(records)}"),
         ("  of them while held", f"{len(waited)}"),
         ("failed", f"{len(failed)}"),
-        ("reached the application while held", f"{leaked}"),
-        ("longest wait", f"{longest:.2f} s, the work took {ended - began:.2f} s"),
-        ("commit window over the fleet", f"{report['commit_window_ms']:.3f} ms"),
+        ("reached the application while held", f"{len(reached)}"),
+        ("  as the HAProxies counted it", f"{counted}"),
+        ("longest wait", f"{longest:.2f} s"),
+        ("  the hold itself", f"{course.resumed - course.begun:.2f} s"),
+        (
+            f"commit window over {HAPROXIES} HAProxies",
+            f"{course.suspend['commit_window_ms']:.3f} ms",
+        ),
+        ("skew, estimated", f"{skew:.3f} ms"),
     ]
     print()
     for name, value in lines:
@@ -88,33 +109,57 @@ def verdict(
     for record in failed[:5]:
         print(f"  failed: {record}")
     # Without requests that waited, the demo would have shown nothing.
-    clean = not failed and leaked == 0 and len(waited) > 0
-    print(f"\n{'CLEAN' if clean else 'NOT CLEAN'}")
-    print("By maxconn, clients with an open keep-alive connection would have passed the hold.")
-    return clean
+    return not failed and not reached and counted == [0] * HAPROXIES and len(waited) > 0
+
+
+def draw(course: Course, records: list[Record]) -> Scene:
+    began = min(record.sent_at for record in records)
+    points = [
+        Point(one.sent_at - began, one.finished_at - one.sent_at, not one.ok) for one in records
+    ]
+    marks = [
+        (course.held - began, "held: the migration runs"),
+        (course.migrated - began, "migrated: the new code starts"),
+        (course.resume_typed - began, "fab resume"),
+    ]
+    return Scene(
+        points,
+        (course.begun - began, course.resumed - began),
+        marks,
+        "A migration under load: slow answers, and no errors",
+        (
+            f"{HAPROXIES} HAProxies, {RATE} requests per second at each, all on new connections",
+            f"{len(records)} requests, {sum(not one.ok for one in records)} failed",
+        ),
+    )
 
 
 def main() -> int:
     binary = ensure(["3.0"])["3.0"]
-    print(f"three HAProxies {binary['version']}, {RATE} requests per second at each")
-    with tempfile.TemporaryDirectory(prefix="stillgate-demo-") as state, App() as app:
-        os.environ["STILLGATE_STATE_DIR"] = state
-        fleet: list[HAProxy] = []
-        loads: list[Load] = []
-        try:
-            for _ in range(3):
-                fleet.append(HAProxy(binary["path"], maxconn=1000, servers=[app.port]))
-            loads += [Load(proxy.ports[FRONTEND], rate=RATE).start() for proxy in fleet]
-            report, began, ended = hold_and_release(fleet, loads)
-            records = [record for load in loads for record in load.stop()]
-            leaked = len(app.arrived_between(began, ended))
-        finally:
-            for load in loads:
-                load.kill()
-            for proxy in fleet:
-                proxy.stop()
-                proxy.close()
-    return 0 if verdict(records, leaked, report, began, ended) else 1
+    print(f"{HAPROXIES} HAProxies {binary['version']}, {RATE} requests per second at each,")
+    print("before an application whose database PostgreSQL keeps")
+    with tempfile.TemporaryDirectory(prefix="stillgate-demo-") as folder:
+        os.environ["STILLGATE_STATE_DIR"] = f"{folder}/state"
+        with Stage(binary["path"], Path(folder)) as stage:
+            stage.begin_load()
+            course = play(stage)
+            records = [record for load in stage.loads for record in load.stop()]
+            assert stage.application is not None
+            clean = judge(course, records, stage.application.arrivals())
+            old_code = stage.application.try_code("1")
+    scene = draw(course, records)
+    PICTURE.parent.mkdir(exist_ok=True)
+    PICTURE.write_text(svg(scene), "utf-8")
+    print(f"\ntime until the answer, by when it was asked ({PICTURE.relative_to(ROOT)})\n")
+    print(terminal(scene))
+    print(f"\nThe old code answers {old_code} to the new schema: it could not have stayed.")
+    clean = clean and old_code == OLD_CODE_FAILS
+    print(f"{'CLEAN' if clean else 'NOT CLEAN'}")
+    print(
+        "By maxconn, clients with an open keep-alive connection would have passed the hold; a gate"
+    )
+    print("inside HAProxy, which holds those too, comes with a later release.")
+    return 0 if clean else 1
 
 
 if __name__ == "__main__":
