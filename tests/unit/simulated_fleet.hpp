@@ -53,7 +53,7 @@ struct Host {
   std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
   std::int64_t leaks_per_look{0};
   bool up{true};
-  bool shut{false};  ///< its frontends take no connections
+  bool shut{false};            ///< its frontends take no connections
   bool unseen_restart{false};  ///< nobody asked for its Pid since
 };
 

@@ -29,6 +29,7 @@ def cli() -> None:
     \b
     Exit status: 0 done; 1 an endpoint failed (suspend: all rolled back); 2 wrong usage;
     3 refused by the check, nothing changed; 4 held already; 130 stopped.
+    hold: COMMAND's own, or 124 to 127, see its help.
     """
 
 
