@@ -1,0 +1,1 @@
+"""The demo: a migration under load, and a playground."""

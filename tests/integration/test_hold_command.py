@@ -67,7 +67,7 @@ def test_under_load_nobody_fails_and_the_command_sees_it_held(
     done = run("hold", F, "--max-hold", "10", "-e", proxy.endpoints[0], "--", str(work))
     assert (done.returncode, done.stdout) == (0, "")
     held, resumed = done.stderr.splitlines()
-    assert held.startswith("held: 1 switches, commit window ")
+    assert held.startswith("held: 1 switch, commit window ")
     assert resumed == "stillgate: resumed; leaked 0"
     row = (tmp_path / "seen").read_text().splitlines()[1].split(",")
     assert row[6] == "0"  # slim

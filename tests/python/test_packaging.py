@@ -111,7 +111,9 @@ def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "refused with status 4: held already" in done.stdout
+    assert "the migration runs\n" in done.stdout
+    assert "nothing stands against a hold" in done.stdout
+    assert ": migration 42\n1 of 1 switches held\n" in done.stdout
     assert "resume: done" in done.stdout
 
 

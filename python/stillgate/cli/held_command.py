@@ -130,4 +130,5 @@ def _held_words(report: Report) -> str:
     window = report.commit_window_ms
     within = "" if window is None else f", commit window {window:.2f} ms"
     drained = "" if report.drain_ms is None else f", drained in {report.drain_ms:.0f} ms"
-    return f"held: {len(report.switches)} switches{within}{drained}"
+    count = len(report.switches)
+    return f"held: {count} switch{'' if count == 1 else 'es'}{within}{drained}"
