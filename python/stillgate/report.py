@@ -152,7 +152,7 @@ class Switch:
 
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `lease` is holder (the process
     that holds ends it), none (nobody does) or None (not held). `in_flight` counts requests that
-    were let in and are still being served, `leaked` bounds those that reached a server while held;
+    were let in and are still being served, `leaked` bounds those that reached a server after that;
     both are None where it cannot be known.
     """
 

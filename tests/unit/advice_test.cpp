@@ -16,7 +16,7 @@ using std::chrono::milliseconds;
 Seen quiet() {
   Seen seen;
   seen.info = Info{};
-  seen.frontends.push_back(FrontendSeen{100, true, false, 5, 1000, 1000});
+  seen.frontends.push_back(FrontendSeen{100, true, false, 0, 5, 1000, 1000});
   seen.backends.push_back(BackendSeen{"app", 0, 0, 900, true, 500, 40});
   seen.remembered.push_back(Remembered{true, {}, {}});
   return seen;

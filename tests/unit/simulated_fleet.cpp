@@ -163,7 +163,7 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
 Reply SimulatedFleet::show_stat(Host& host) {
   std::string text = "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n";
   for (const auto& [name, limit] : host.limits) {
-    text += fmt::format("{},FRONTEND,,7,{},10,{},3,http,{},\n", name, limit,
+    text += fmt::format("{},FRONTEND,,{},{},10,{},3,http,{},\n", name, host.sessions, limit,
                         host.shut ? "STOP" : "OPEN", host.reached);
   }
   const std::int64_t running =

@@ -52,6 +52,7 @@ struct Host {
   std::string streams;                           ///< the answer to `show sess`
   std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
   std::int64_t leaks_per_look{0};
+  std::int64_t sessions{0};  ///< connections of clients, idle ones too
   bool up{true};
   bool shut{false};            ///< its frontends take no connections
   bool unseen_restart{false};  ///< nobody asked for its Pid since

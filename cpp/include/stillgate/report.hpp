@@ -44,7 +44,7 @@ struct Switch {
   std::optional<std::int64_t> limit_before;
   std::optional<std::int64_t> limit_now;
   std::optional<std::int64_t> in_flight;  ///< requests that have a backend; empty: not known
-  std::optional<std::int64_t> leaked;     ///< at most so many reached servers while held
+  std::optional<std::int64_t> leaked;     ///< at most so many reached servers since it was drained
   std::optional<std::string> version;     ///< HAProxy's, as it says itself
   std::optional<double> rtt_ms;
   std::vector<Finding> findings;

@@ -33,18 +33,39 @@ std::string name_streams(const std::vector<Stream>& streams, const std::string& 
   return names;
 }
 
+std::int64_t count_of(const std::vector<Stream>& streams, const std::string& frontend) {
+  return std::count_if(streams.begin(), streams.end(),
+                       [&frontend](const Stream& one) { return one.frontend == frontend; });
+}
+
 }  // namespace
 
 Drain::Drain(const Question& question) : question_(question), hosts_(question.endpoints.size()) {}
 
-Drain::State Drain::begin(const std::vector<Seen>& held, const std::vector<Answer>& since,
-                          milliseconds elapsed) {
+Drain::State Drain::begin(const std::vector<Seen>& held, milliseconds elapsed) {
   began_ = elapsed;
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     hosts_[i].seen = held[i];
-    hosts_[i].drained = held[i].in_flight() == 0 && !since[i].error;
+    weigh(hosts_[i], false);
   }
   return judge();
+}
+
+void Drain::doubt(std::size_t endpoint) {
+  hosts_[endpoint].drained = false;
+  hosts_[endpoint].quiet_begun.reset();
+}
+
+void Drain::weigh(HostState& host, bool listed_empty) {
+  const std::int64_t begun = host.seen.begun();
+  if (host.quiet_begun == begun) {
+    host.drained = true;
+    return;
+  }
+  host.quiet_begun.reset();
+  if (host.seen.in_flight() > 0 && !listed_empty) return;
+  host.drained = host.seen.sessions() == 0;
+  host.quiet_begun = begun;
 }
 
 Batch Drain::look(milliseconds elapsed) {
@@ -90,16 +111,20 @@ void Drain::read_host(HostState& host, std::size_t endpoint, Answer answer) {
     host.failures = most_failures;
     return;
   }
-  host.drained = host.seen.in_flight() == 0;
+  read_streams(host, listed);
+  weigh(host, listed && host.streams && host.streams->empty());
+}
+
+/// Where the list cannot be read, the counters alone decide.
+void Drain::read_streams(HostState& host, const std::optional<runtime_api::Reply>& listed) const {
   if (!listed || listed->refusal) return;
   auto streams = runtime_api::parse_streams(listed->text);
-  if (!streams) return;  // the counters alone decide then
+  if (!streams) return;
   std::erase_if(*streams, [this](const Stream& one) {
     return !one.backend || std::find(question_.frontends.begin(), question_.frontends.end(),
                                      one.frontend) == question_.frontends.end();
   });
   host.streams = *std::move(streams);
-  host.drained = host.drained || host.streams->empty();
 }
 
 /// The hold itself may be over: a reload, a restart, somebody's hand.
@@ -136,36 +161,41 @@ std::int64_t Drain::in_flight() const {
   return sum;
 }
 
+/// Nothing where it is another frontend of that HAProxy that did not drain.
+std::optional<Error> Drain::unfinished(const HostState& host, const std::string& frontend) {
+  const auto error = [](std::string message) {
+    return Error{Errc::drain_timeout, std::move(message), {}, {}, {}};
+  };
+  if (host.seen.in_flight() == 0 || (host.streams && host.streams->empty())) {
+    return error(
+        "requests kept coming on connections that were open before (keep-alive or HTTP/2), which a "
+        "hold by maxconn does not hold");
+  }
+  if (!host.streams) {
+    return error(fmt::format("{} requests were still being served when the drain's time was over",
+                             host.seen.in_flight()));
+  }
+  const auto running = count_of(*host.streams, frontend);
+  if (running == 0) return std::nullopt;
+  return error(fmt::format("still being served when the drain's time was over: {} request{} ({})",
+                           running, running == 1 ? "" : "s",
+                           name_streams(*host.streams, frontend)));
+}
+
 void Drain::tell(std::vector<Switch>& switches, bool timed_out) const {
   const std::size_t frontends = question_.frontends.size();
-  for (std::size_t i = 0; i < hosts_.size(); ++i) {
-    const HostState& host = hosts_[i];
-    for (std::size_t j = 0; j < frontends; ++j) {
-      Switch& one = switches[i * frontends + j];
-      if (host.drained) {
-        one.in_flight = 0;
-        continue;
-      }
-      std::int64_t running = 0;
-      if (host.streams) {
-        running = std::count_if(host.streams->begin(), host.streams->end(),
-                                [&](const Stream& s) { return s.frontend == one.frontend; });
-        one.in_flight = running;
-      }
-      if (host.error) {
-        one.error = host.error;
-      } else if (timed_out && (running > 0 || !host.streams)) {
-        const std::string names = host.streams ? name_streams(*host.streams, one.frontend) : "";
-        one.error = Error{
-            Errc::drain_timeout,
-            fmt::format("still being served when the drain's time was over: {}{}",
-                        host.streams ? fmt::format("{} request{}", running, running == 1 ? "" : "s")
-                                     : std::string("the backends' requests"),
-                        names.empty() ? "" : " (" + names + ")"),
-            {},
-            {},
-            {}};
-      }
+  for (std::size_t i = 0; i < switches.size(); ++i) {
+    const HostState& host = hosts_[i / frontends];
+    Switch& one = switches[i];
+    if (host.drained) {
+      one.in_flight = 0;
+      continue;
+    }
+    if (host.streams) one.in_flight = count_of(*host.streams, one.frontend);
+    if (host.error) {
+      one.error = host.error;
+    } else if (timed_out) {
+      one.error = unfinished(host, one.frontend);
     }
   }
 }

@@ -17,7 +17,9 @@
 namespace stillgate::hold {
 
 /// `scur + qcur` of all backends is cheap and tells the quiet HAProxy; where other frontends keep
-/// backends busy, `show sess` tells whose the streams are (facts, section 4, "Drain").
+/// backends busy, `show sess` tells whose the streams are (facts, section 4, "Drain"). A connection
+/// that was accepted just before the hold may have its request read just behind a quiet look: where
+/// clients are connected, a second look must find that no request was begun since.
 class Drain {
  public:
   static constexpr std::chrono::milliseconds pause{20};
@@ -29,10 +31,10 @@ class Drain {
   /// `question` must outlive it.
   explicit Drain(const Question& question);
 
-  /// Takes what was seen when the hold was read back. An endpoint with an error in `since`, the
-  /// answers that came after it, is looked at again in any case.
-  State begin(const std::vector<Seen>& held, const std::vector<runtime_api::Answer>& since,
-              std::chrono::milliseconds elapsed);
+  /// Takes what was seen when the hold was read back.
+  State begin(const std::vector<Seen>& held, std::chrono::milliseconds elapsed);
+  /// Has an endpoint looked at again.
+  void doubt(std::size_t endpoint);
   /// The next look, for the endpoints that are not drained yet.
   [[nodiscard]] runtime_api::Batch look(std::chrono::milliseconds elapsed);
   State read(const std::vector<runtime_api::Answer>& answers);
@@ -47,7 +49,8 @@ class Drain {
   struct HostState {
     Seen seen;
     bool drained{false};
-    bool listing{false};  ///< the look that is under way lists the streams
+    std::optional<std::int64_t> quiet_begun;  ///< requests so far, when it was quiet
+    bool listing{false};                      ///< the look that is under way lists the streams
     std::optional<std::chrono::milliseconds> listed_at;
     std::optional<std::vector<runtime_api::Stream>> streams;  ///< of the held frontends
     std::optional<Error> error;
@@ -55,7 +58,11 @@ class Drain {
   };
 
   State judge();
+  [[nodiscard]] static std::optional<Error> unfinished(const HostState& host,
+                                                       const std::string& frontend);
+  static void weigh(HostState& host, bool listed_empty);
   void read_host(HostState& host, std::size_t endpoint, runtime_api::Answer answer);
+  void read_streams(HostState& host, const std::optional<runtime_api::Reply>& listed) const;
   [[nodiscard]] std::int64_t in_flight() const;
   [[nodiscard]] std::optional<Error> ended(const HostState& host, const Seen& now) const;
 

@@ -12,7 +12,7 @@
 
 namespace stillgate::hold {
 
-/// What had reached servers when the hold was read back; leaks are counted from there.
+/// What had reached servers when the hold was found drained; leaks are counted from there.
 struct Counters {
   std::int64_t pid{0};      ///< of the process that counted; another one's numbers say nothing
   std::int64_t reached{0};  ///< sessions of all backends

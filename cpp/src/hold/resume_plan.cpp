@@ -52,7 +52,13 @@ Step ResumePlan::next(const Observation& observation) {
     case Stage::verifying:
       return surveyed(observation);
     case Stage::marking:
+      return marked(observation);
     case Stage::marking_journal:
+      if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
+        report_.error = error;
+        ramped_ = true;
+        return release();
+      }
       return mark_journal(observation);
     case Stage::between_steps:
       return ramp_step(observation);
@@ -182,7 +188,19 @@ Step ResumePlan::mark_ramp() {
   return batch;
 }
 
-/// A mark that cannot be written only leaves the way back from a crash less exact.
+/// What could not be marked does not take part: a ramp that broke off there would leave a limit
+/// that nobody knows for a wrong one. It is released at once, with the ramp's last step.
+Step ResumePlan::marked(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    const Answer& answer = answers[i / frontends_];
+    const bool refused = std::any_of(answer.replies.begin(), answer.replies.end(),
+                                     [](const auto& reply) { return reply.refusal.has_value(); });
+    if (answer.error || refused) courses_[i].ramped = false;
+  }
+  return mark_journal(observation);
+}
+
 Step ResumePlan::mark_journal(const Observation& observation) {
   stage_ = Stage::marking_journal;
   while (next_record_ < request_.records.size()) {

@@ -66,6 +66,7 @@ class ResumePlan final : public Plan {
   Step surveyed(const Observation& observation);
   Step wait_up_or_release(const Observation& observation);
   Step mark_ramp();
+  Step marked(const Observation& observation);
   Step mark_journal(const Observation& observation);
   Step ramp_step(const Observation& observation);
   Step release();

@@ -29,6 +29,7 @@ std::optional<FrontendSeen> read_frontend(const Stat& stat, const Stat::Row& row
   seen.http = mode.empty() || mode == "http";
   const auto status = stat.text(row, "status");
   seen.stopped = status == "STOP" || status == "PAUSED";
+  seen.sessions = number(stat, row, "scur");
   seen.rate = number(stat, row, "rate");
   seen.connections = number(stat, row, "stot");
   seen.begun = seen.http ? number(stat, row, "req_tot") : seen.connections;
@@ -94,6 +95,18 @@ std::optional<std::int64_t> Seen::limit(std::size_t frontend) const {
 std::int64_t Seen::in_flight() const {
   std::int64_t sum = 0;
   for (const BackendSeen& backend : backends) sum += backend.running + backend.queued;
+  return sum;
+}
+
+std::int64_t Seen::sessions() const {
+  std::int64_t sum = 0;
+  for (const auto& frontend : frontends) sum += frontend ? frontend->sessions : 0;
+  return sum;
+}
+
+std::int64_t Seen::begun() const {
+  std::int64_t sum = 0;
+  for (const auto& frontend : frontends) sum += frontend ? frontend->begun : 0;
   return sum;
 }
 

@@ -19,6 +19,7 @@ struct FrontendSeen {
   std::int64_t limit{0};
   bool http{true};
   bool stopped{false};          ///< takes no connections: disabled, or shut down
+  std::int64_t sessions{0};     ///< connections now, idle ones too
   std::int64_t rate{0};         ///< new connections in the last second
   std::int64_t connections{0};  ///< so far
   /// Requests so far, counted when their head was read; connections in tcp mode.
@@ -51,6 +52,9 @@ struct Seen {
   [[nodiscard]] std::optional<std::int64_t> limit(std::size_t frontend) const;
   /// Streams that have a backend, and requests queued there, over all backends.
   [[nodiscard]] std::int64_t in_flight() const;
+  /// Of all frontends asked: connections now, and requests so far.
+  [[nodiscard]] std::int64_t sessions() const;
+  [[nodiscard]] std::int64_t begun() const;
   [[nodiscard]] std::optional<Counters> counters(std::size_t frontend) const;
 };
 

@@ -53,7 +53,7 @@ Step SuspendPlan::next(const Observation& observation) {
     case Stage::verifying:
       return verified(observation);
     case Stage::sealing:
-      return drain(drain_.begin(held_, answers_of(observation), observation.elapsed), observation);
+      return sealed(observation);
     case Stage::draining:
       return drain(drain_.read(answers_of(observation)), observation);
     case Stage::waiting:
@@ -269,7 +269,7 @@ Step SuspendPlan::verified(const Observation& observation) {
     report_.ending = all_held ? Ending::cancelled : Ending::endpoint_failed;
     return roll_back();
   }
-  return seal();
+  return drain(drain_.begin(held_, observation.elapsed), observation);
 }
 
 /// What was read back decides, not the answer to the commit: a lost answer with the limit at 0
@@ -314,25 +314,6 @@ void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
   }
 }
 
-/// Adds to the records from where leaks are counted, so that whoever resumes can count them.
-Step SuspendPlan::seal() {
-  Batch batch;
-  batch.phase = "verifying";
-  batch.work.resize(endpoints_);
-  for (HeldSwitch& one : request_.record.switches) {
-    const auto index = static_cast<std::size_t>(&one - request_.record.switches.data());
-    const std::size_t i = index / frontends_;
-    one.counters = held_[i].counters(index % frontends_);
-    if (!armed_[i]) continue;
-    const auto commands =
-        write_variable(one.frontend, request_.record.only(one.endpoint, one.frontend));
-    if (!commands) continue;
-    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
-  }
-  stage_ = Stage::sealing;
-  return batch;
-}
-
 Step SuspendPlan::look(milliseconds elapsed) {
   stage_ = Stage::draining;
   return drain_.look(elapsed);
@@ -343,7 +324,7 @@ Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
   const bool over = spent + Drain::pause > request_.drain_timeout;
   const bool wanted = request_.drain_timeout > milliseconds(0);
   const bool failed =
-      wanted && (state == Drain::State::failed || (over && state != Drain::State::drained));
+      state == Drain::State::failed || (wanted && over && state != Drain::State::drained);
   if (observation.cancelled || failed) {
     report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
     if (failed) drain_.tell(report_.switches, state == Drain::State::more);
@@ -351,7 +332,6 @@ Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
     return roll_back();
   }
   if (wanted && state == Drain::State::more) {
-    if (stage_ == Stage::sealing) return look(observation.elapsed);
     stage_ = Stage::waiting;
     return step::Wait{Drain::pause};
   }
@@ -360,15 +340,43 @@ Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
     report_.drain_ms = std::chrono::duration<double, std::milli>(spent).count();
     drain_.tell(report_.switches, false);
   }
-  return held();
+  return seal();
 }
 
-Step SuspendPlan::held() {
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    for (std::size_t j = 0; j < frontends_; ++j) {
-      at(i, j).leaked = leaked(held_[i].counters(j), drain_.seen(i).counters(j));
-    }
+/// Adds to the records from where leaks are counted, so that whoever resumes can count them.
+Step SuspendPlan::seal() {
+  Batch batch;
+  batch.phase = "recording";
+  batch.work.resize(endpoints_);
+  for (HeldSwitch& one : request_.record.switches) {
+    const auto index = static_cast<std::size_t>(&one - request_.record.switches.data());
+    const std::size_t i = index / frontends_;
+    one.counters = drain_.seen(i).counters(index % frontends_);
+    if (!armed_[i]) continue;
+    const auto commands =
+        write_variable(one.frontend, request_.record.only(one.endpoint, one.frontend));
+    if (!commands) continue;
+    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
   }
+  stage_ = Stage::sealing;
+  return batch;
+}
+
+Step SuspendPlan::sealed(const Observation& observation) {
+  if (observation.cancelled) {
+    report_.ending = Ending::cancelled;
+    return roll_back();
+  }
+  const auto& answers = answers_of(observation);
+  bool doubtful = false;
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    if (!answers[i].error) continue;
+    drain_.doubt(i);
+    doubtful = true;
+  }
+  // Whoever did not answer may be gone, and the hold there with it: one more look tells.
+  if (doubtful && !std::exchange(doubted_, true)) return look(observation.elapsed);
+  for (Switch& one : report_.switches) one.leaked = 0;
   report_.holds.push_back(request_.record.summary());
   stage_ = Stage::recording_counters;
   return step::WriteJournal{request_.record};

@@ -60,7 +60,7 @@ class SuspendPlan final : public Plan {
   Step seal();
   Step look(std::chrono::milliseconds elapsed);
   Step drain(Drain::State state, const Observation& observation);
-  Step held();
+  Step sealed(const Observation& observation);
   Step roll_back();
   Step close_record();
   Step done();
@@ -83,6 +83,7 @@ class SuspendPlan final : public Plan {
   std::vector<bool> armed_;  ///< per endpoint: it may keep our record
   std::vector<bool> sent_;   ///< per endpoint: the commit may have reached it
   std::vector<bool> lost_;   ///< and its answer never came
+  bool doubted_{false};      ///< the drain was asked again once
   Report report_;
   Drain drain_;
   Rollback rollback_;
