@@ -1,120 +1,117 @@
-"""The demo: three real HAProxies under load are held for two seconds, and nobody sees an error.
+"""The demo: a migration that the old code cannot live with, under load, and nobody sees an error.
 
-Prints the verdict and ends with 1 if it is not clean: a request failed, was lost, or reached the
-application while held.
+Three real HAProxies in front of a real application with a real PostgreSQL; what an operator types;
+then the verdict, and a picture of latency over time. Ends with 1 if the verdict is not clean.
 """
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import argparse
+import signal
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
 
-from support.app import App  # noqa: E402
-from support.fetch_haproxy import ensure  # noqa: E402
-from support.haproxy import HAProxy, wait_until  # noqa: E402
-from support.load import Load, Record  # noqa: E402
+from demo.picture import svg, terminal  # noqa: E402
+from demo.stage import APPLICATIONS, HAPROXIES, HISTORY, RATE, DemoFailed, Stage  # noqa: E402
+from demo.verdict import Course, Times, Verdict  # noqa: E402
+from support.fetch_haproxy import CannotFetch, ensure  # noqa: E402
+from support.haproxy import HAProxyFailed  # noqa: E402
+from support.postgres import PostgresFailed, PostgresMissing  # noqa: E402
 
-FRONTEND = "balanced"
-RATE = 120  # requests per second at each HAProxy, every one on a new connection
-WORK = 2.0  # seconds: what the migration takes
-WARM_UP = 100  # answered requests at each HAProxy before the hold, and again after it
-
-
-def stillgate(verb: str, fleet: list[HAProxy], *options: str) -> dict[str, Any]:
-    """What an operator types; its JSON."""
-    command = [str(Path(sys.executable).with_name("stillgate")), verb, FRONTEND, "--json"]
-    command += options
-    for proxy in fleet:
-        command += ["-e", proxy.endpoints[0]]
-    print("$ stillgate", " ".join(command[1:3]), *options, f"-e ... ({len(fleet)} endpoints)")
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
-    report: dict[str, Any] = json.loads(done.stdout)
-    if done.returncode != 0 or not report["ok"]:
-        print(json.dumps(report, indent=2))
-        raise SystemExit(f"stillgate {verb} ended with {done.returncode}")
-    return report
+BEFORE, AFTER = 3.0, 3.0  # seconds of load on both sides of the hold
+STOPPED = 130
+KEEP_ALIVE = (
+    "By maxconn, clients with an open keep-alive or HTTP/2 connection would have passed the hold.\n"
+    "The gate, which a later release brings, holds their requests too."
+)
+EXPECTED = (
+    CannotFetch,
+    DemoFailed,
+    HAProxyFailed,
+    PostgresFailed,
+    PostgresMissing,
+    TimeoutError,
+)
 
 
-def drained(proxy: HAProxy) -> bool:
-    """Nothing that was let in before the hold is being served any more. Held clients do not count:
-    they wait in the kernel.
-    """
-    return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in proxy.stat())
+def operate(stage: Stage) -> tuple[Times, dict[str, Any], dict[str, Any]]:
+    """What an operator does."""
+    suspend = stage.fab("suspend", "--reason", "payments in units")
+    held = time.monotonic()
+    print(f"  held: {len(suspend['switches'])} HAProxies, drained: {suspend['drained']}")
+    stage.migrate()
+    migrated = time.monotonic()
+    print(f"  {HISTORY} payments rewritten in {migrated - held:.2f} s")
+    stage.switch_to(2)
+    switched = time.monotonic()
+    print(f"  {APPLICATIONS} processes restarted in {switched - migrated:.2f} s")
+    resuming = time.monotonic()
+    resume = stage.fab("resume", "--wait-up")
+    return Times(held, migrated, switched, resuming), suspend, resume
 
 
-def hold_and_release(
-    fleet: list[HAProxy], loads: list[Load]
-) -> tuple[dict[str, Any], float, float]:
-    for load in loads:
-        load.wait_for(WARM_UP)
-    report = stillgate("suspend", fleet, "--no-lease", "--reason", "the demo's migration")
-    for proxy in fleet:
-        wait_until(lambda proxy=proxy: drained(proxy), 5.0, "drain")  # type: ignore[misc]
-    began = time.monotonic()
-    time.sleep(WORK)  # stands for the migration
-    ended = time.monotonic()
-    stillgate("resume", fleet)
-    before = [len(load.records()) for load in loads]
-    for load, count in zip(loads, before):
-        load.wait_for(count + WARM_UP)
-    return report, began, ended
+def run(haproxy: str) -> Course:
+    print("starting PostgreSQL, the application and the HAProxies", flush=True)
+    with Stage(haproxy) as stage:
+        print(f"load: {HAPROXIES} x {RATE} requests per second, each on a new connection")
+        stage.start_load()
+        stage.wait_for_answers(time.monotonic() + BEFORE)
+        times, suspend, resume = operate(stage)
+        stage.wait_for_answers(time.monotonic() + AFTER)
+        records = [record for load in stage.loads for record in load.stop()]
+        for application in stage.applications:
+            application.stop()
+        written = stage.written()
+        old_code, words = stage.ask(1)
+        print(f"the old code, asked once more: {old_code} {words}")
+        arrivals = [at for one in stage.applications for at in one.arrivals()]
+    return Course(times, records, arrivals, written, old_code, suspend, resume)
 
 
-def verdict(
-    records: list[Record], leaked: int, report: dict[str, Any], began: float, ended: float
-) -> bool:
-    failed = [record for record in records if not record.ok]
-    waited = [record for record in records if began <= record.sent_at < ended]
-    longest = max((r.finished_at - r.sent_at for r in records if r.finished_at), default=0.0)
-    lines = [
-        ("requests sent, each on a new connection", f"{len(records)}"),
-        ("  of them while held", f"{len(waited)}"),
-        ("failed", f"{len(failed)}"),
-        ("reached the application while held", f"{leaked}"),
-        ("longest wait", f"{longest:.2f} s, the work took {ended - began:.2f} s"),
-        ("commit window over the fleet", f"{report['commit_window_ms']:.3f} ms"),
-    ]
-    print()
-    for name, value in lines:
+def show(verdict: Verdict, target: Path) -> bool:
+    """Whether it is clean."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(svg(verdict.picture()), "utf-8")
+    print(f"\n{terminal(verdict.picture())}\n")
+    for name, value in verdict.rows():
         print(f"  {name:42} {value}")
-    for record in failed[:5]:
+    for record in verdict.failed[:5]:
         print(f"  failed: {record}")
-    # Without requests that waited, the demo would have shown nothing.
-    clean = not failed and leaked == 0 and len(waited) > 0
-    print(f"\n{'CLEAN' if clean else 'NOT CLEAN'}")
-    print("By maxconn, clients with an open keep-alive connection would have passed the hold.")
-    return clean
+    wrong = verdict.wrong()
+    print(f"\n{'NOT CLEAN: ' + '; '.join(wrong) if wrong else 'CLEAN'}")
+    print(f"{KEEP_ALIVE}\nThe picture: {target}")
+    return not wrong
+
+
+def stop(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> int:
-    binary = ensure(["3.0"])["3.0"]
-    print(f"three HAProxies {binary['version']}, {RATE} requests per second at each")
-    with tempfile.TemporaryDirectory(prefix="stillgate-demo-") as state, App() as app:
-        os.environ["STILLGATE_STATE_DIR"] = state
-        fleet: list[HAProxy] = []
-        loads: list[Load] = []
-        try:
-            for _ in range(3):
-                fleet.append(HAProxy(binary["path"], maxconn=1000, servers=[app.port]))
-            loads += [Load(proxy.ports[FRONTEND], rate=RATE).start() for proxy in fleet]
-            report, began, ended = hold_and_release(fleet, loads)
-            records = [record for load in loads for record in load.stop()]
-            leaked = len(app.arrived_between(began, ended))
-        finally:
-            for load in loads:
-                load.kill()
-            for proxy in fleet:
-                proxy.stop()
-                proxy.close()
-    return 0 if verdict(records, leaked, report, began, ended) else 1
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--svg", type=Path, default=ROOT / "build" / "demo.svg")
+    options = parser.parse_args()
+    # Whoever starts the demo in the background may have it ignore Ctrl-C.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    started = time.monotonic()
+    try:
+        binary = ensure(["3.0"])["3.0"]
+        print(f"HAProxy {binary['version']}")
+        clean = show(Verdict(run(binary["path"])), options.svg)
+    except KeyboardInterrupt:
+        print("stopped; nothing is left behind", file=sys.stderr)
+        return STOPPED
+    except EXPECTED as error:
+        print(f"the demo failed: {error}", file=sys.stderr)
+        return 1
+    print(f"{time.monotonic() - started:.0f} s in all")
+    return 0 if clean else 1
 
 
 if __name__ == "__main__":

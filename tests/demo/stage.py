@@ -1,0 +1,154 @@
+"""The demo's stage: PostgreSQL, the application, three HAProxies, load, and what an operator types.
+
+All of it is gone when the stage is left, on whatever way.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Optional
+
+from demo.payments import Payments
+from support.fab import Fab
+from support.haproxy import HAProxy, wait_until
+from support.load import Load
+from support.ports import Reserved
+from support.postgres import Postgres
+
+HERE = Path(__file__).resolve().parent
+FRONTEND = "balanced"
+HAPROXIES = 3
+APPLICATIONS = 2  # processes, each a server of every HAProxy
+HISTORY = 400_000  # payments that the migration has to rewrite
+RATE = 100  # requests per second at each HAProxy
+# As in production: HAProxy looks every so often whether a server is there.
+CHECKED = "default-server check inter 250ms fall 2 rise 1"
+
+
+class DemoFailed(Exception):
+    """A step did not do what it is there for; the text says which and how."""
+
+
+class Stage:
+    """Stands once it is entered."""
+
+    def __init__(self, haproxy: str) -> None:
+        self._haproxy = haproxy
+        self._stack = ExitStack()
+        self.fleet: list[HAProxy] = []
+        self.applications: list[Payments] = []
+        self.loads: list[Load] = []
+
+    def __enter__(self) -> Stage:
+        try:
+            self._build()
+        except BaseException:
+            self._leave()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            self._show_logs()
+        self._leave()
+
+    # --- what is done on it -----------------------------------------------------------
+
+    def fab(self, task: str, *options: str) -> dict[str, Any]:
+        """A real `fab`, and its JSON."""
+        print("$ fab", task, *options, flush=True)
+        done = self._fab.run(task, *options, "--json")
+        if done.returncode != 0:
+            raise DemoFailed(f"fab {task} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def start_load(self) -> None:
+        for number, proxy in enumerate(self.fleet):
+            load = Load(
+                proxy.ports[FRONTEND], rate=RATE, method="POST", path="/pay", prefix=f"{number}-"
+            )
+            self.loads.append(self._stack.enter_context(load))
+
+    def wait_for_answers(self, moment: float) -> None:
+        """Returns when each load has had an answer to a request that it sent after this moment."""
+
+        def all_answered() -> bool:
+            lasts = [load.records()[-1:] for load in self.loads]
+            return all(last and last[0].ok and last[0].sent_at > moment for last in lasts)
+
+        wait_until(all_answered, 30.0, "answers under load")
+
+    def migrate(self) -> None:
+        print("$ psql -f migrate.sql", flush=True)
+        self.postgres.psql(file=HERE / "migrate.sql")
+
+    def switch_to(self, version: int) -> None:
+        print("$ systemctl restart payments    # the new code", flush=True)
+        for application in self.applications:
+            application.restart(version)
+
+    def ask(self, version: int) -> tuple[int, str]:
+        """What this version of the code answers on the schema as it is now."""
+        port = self._stack.enter_context(closing(Reserved())).port
+        with Payments(port, self.postgres.dsn, version):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("POST", "/pay", headers={"X-Request-Id": f"by-{version}"})
+            answer = connection.getresponse()
+            text = answer.read().decode().strip()
+            connection.close()
+        return answer.status, text
+
+    def written(self) -> list[str]:
+        """The requests that have a payment."""
+        query = "SELECT request FROM payments WHERE request NOT LIKE 'history-%'"
+        return self.postgres.psql(sql=query).split()
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self.postgres = self._stack.enter_context(Postgres())
+        self.postgres.psql(file=HERE / "before.sql", variables={"history": str(HISTORY)})
+        for _ in range(APPLICATIONS):
+            # Ours while the application restarts, too.
+            port = self._stack.enter_context(closing(Reserved())).port
+            application = Payments(port, self.postgres.dsn, version=1)
+            self.applications.append(self._stack.enter_context(application))
+        for _ in range(HAPROXIES):
+            proxy = HAProxy(
+                self._haproxy,
+                maxconn=1000,
+                backlog=4096,
+                servers=[application.port for application in self.applications],
+                extra_defaults=[CHECKED],
+            )
+            self.fleet.append(self._stack.enter_context(proxy))
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sg-demo-"))
+        self._fab = Fab(Path(folder))
+        self._fab.write(
+            endpoints=[proxy.endpoints[0] for proxy in self.fleet],
+            frontends=[FRONTEND],
+            no_lease=True,
+        )
+
+    def _show_logs(self) -> None:
+        print(f"\n--- PostgreSQL\n{self.postgres.log()}")
+        for proxy in self.fleet:
+            print(f"--- HAProxy, {'alive' if proxy.alive() else 'ended'}\n{proxy.log()}")
+
+    def _leave(self) -> None:
+        # Who presses Ctrl-C again does not want half of this left behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._stack.close()
