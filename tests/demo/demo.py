@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from demo.payments import ApplicationFailed  # noqa: E402
 from demo.picture import svg, terminal  # noqa: E402
 from demo.stage import APPLICATIONS, HAPROXIES, HISTORY, RATE, DemoFailed, Stage  # noqa: E402
 from demo.verdict import Course, Times, Verdict  # noqa: E402
@@ -30,6 +31,7 @@ KEEP_ALIVE = (
     "The gate, which a later release brings, holds their requests too."
 )
 EXPECTED = (
+    ApplicationFailed,
     CannotFetch,
     DemoFailed,
     HAProxyFailed,
@@ -60,9 +62,9 @@ def run(haproxy: str) -> Course:
     with Stage(haproxy) as stage:
         print(f"load: {HAPROXIES} x {RATE} requests per second, each on a new connection")
         stage.start_load()
-        stage.wait_for_answers(time.monotonic() + BEFORE)
+        stage.wait_for_load(time.monotonic() + BEFORE)
         times, suspend, resume = operate(stage)
-        stage.wait_for_answers(time.monotonic() + AFTER)
+        stage.wait_for_load(time.monotonic() + AFTER)
         records = [record for load in stage.loads for record in load.stop()]
         for application in stage.applications:
             application.stop()

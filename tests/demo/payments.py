@@ -112,6 +112,10 @@ def _main() -> None:
 # --- what the demo holds --------------------------------------------------------------
 
 
+class ApplicationFailed(Exception):
+    """The application did not start, or ended badly; what it said stands on standard error."""
+
+
 class Payments:
     """The application on one port of 127.0.0.1, in one version at a time: `restart` is what
     `systemctl restart` is, with other code on the disk.
@@ -142,7 +146,7 @@ class Payments:
             self.kill()
             raise
         if self._process.returncode != 0:
-            raise RuntimeError(f"the application ended with status {self._process.returncode}")
+            raise ApplicationFailed(f"the application ended with status {self._process.returncode}")
         self._arrivals += json.loads(last)
 
     def kill(self) -> None:
@@ -163,7 +167,7 @@ class Payments:
         assert process.stdout is not None
         try:
             if process.stdout.readline() != "ready\n":
-                raise RuntimeError(f"version {version} of the application did not start")
+                raise ApplicationFailed(f"version {version} of the application did not start")
         except BaseException:
             process.kill()
             process.communicate()

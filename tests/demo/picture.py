@@ -225,9 +225,11 @@ def _svg_band(picture: Picture, frame: Frame) -> list[str]:
     left, right = map(frame.x, picture.held)
     place = f'x="{left:g}" y="{frame.top:g}" width="{right - left:g}" height="{HEIGHT}"'
     text = f"held for {picture.held[1] - picture.held[0]:.2f} s"
-    fits = len(text) * LETTER < right - left
-    middle = _text((left + right) / 2, frame.bottom - 10, text, "small", "middle")
-    return [f'<rect class="band" {place}/>'] + ([middle] if fits else [])
+    # Before the first marker's line, where held requests leave the band empty.
+    lines = [frame.x(marker.at) for marker in picture.markers if frame.x(marker.at) > left]
+    fits = 16 + len(text) * LETTER < min([right, *lines]) - left
+    words = _text(left + 8, frame.bottom - 10, text, "small")
+    return [f'<rect class="band" {place}/>'] + ([words] if fits else [])
 
 
 def _svg_axes(frame: Frame) -> list[str]:

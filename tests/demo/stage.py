@@ -27,6 +27,7 @@ HAPROXIES = 3
 APPLICATIONS = 2  # processes, each a server of every HAProxy
 HISTORY = 400_000  # payments that the migration has to rewrite
 RATE = 100  # requests per second at each HAProxy
+LINES = 15  # of each server's log, where the demo fails
 # As in production: HAProxy looks every so often whether a server is there.
 CHECKED = "default-server check inter 250ms fall 2 rise 1"
 
@@ -41,6 +42,7 @@ class Stage:
     def __init__(self, haproxy: str) -> None:
         self._haproxy = haproxy
         self._stack = ExitStack()
+        self._postgres: Optional[Postgres] = None
         self.fleet: list[HAProxy] = []
         self.applications: list[Payments] = []
         self.loads: list[Load] = []
@@ -48,8 +50,8 @@ class Stage:
     def __enter__(self) -> Stage:
         try:
             self._build()
-        except BaseException:
-            self._leave()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
             raise
         return self
 
@@ -63,6 +65,11 @@ class Stage:
             self._show_logs()
         self._leave()
 
+    @property
+    def postgres(self) -> Postgres:
+        assert self._postgres is not None, "not entered"
+        return self._postgres
+
     # --- what is done on it -----------------------------------------------------------
 
     def fab(self, task: str, *options: str) -> dict[str, Any]:
@@ -70,7 +77,7 @@ class Stage:
         print("$ fab", task, *options, flush=True)
         done = self._fab.run(task, *options, "--json")
         if done.returncode != 0:
-            raise DemoFailed(f"fab {task} ended with {done.returncode}\n{done.stdout}{done.stderr}")
+            raise DemoFailed(f"fab {task} ended with {done.returncode}\n{done.stderr.strip()}")
         document: dict[str, Any] = json.loads(done.stdout)
         return document
 
@@ -81,14 +88,16 @@ class Stage:
             )
             self.loads.append(self._stack.enter_context(load))
 
-    def wait_for_answers(self, moment: float) -> None:
-        """Returns when each load has had an answer to a request that it sent after this moment."""
+    def wait_for_load(self, moment: float) -> None:
+        """Returns when each load is done, well or badly, with a request that it sent after this
+        moment.
+        """
 
-        def all_answered() -> bool:
+        def all_done() -> bool:
             lasts = [load.records()[-1:] for load in self.loads]
-            return all(last and last[0].ok and last[0].sent_at > moment for last in lasts)
+            return all(last and last[0].sent_at > moment for last in lasts)
 
-        wait_until(all_answered, 30.0, "answers under load")
+        wait_until(all_done, 40.0, "the load")
 
     def migrate(self) -> None:
         print("$ psql -f migrate.sql", flush=True)
@@ -118,7 +127,7 @@ class Stage:
     # --- inside -----------------------------------------------------------------------
 
     def _build(self) -> None:
-        self.postgres = self._stack.enter_context(Postgres())
+        self._postgres = self._stack.enter_context(Postgres())
         self.postgres.psql(file=HERE / "before.sql", variables={"history": str(HISTORY)})
         for _ in range(APPLICATIONS):
             # Ours while the application restarts, too.
@@ -143,9 +152,12 @@ class Stage:
         )
 
     def _show_logs(self) -> None:
-        print(f"\n--- PostgreSQL\n{self.postgres.log()}")
-        for proxy in self.fleet:
-            print(f"--- HAProxy, {'alive' if proxy.alive() else 'ended'}\n{proxy.log()}")
+        logs = [("HAProxy", proxy.log()) for proxy in self.fleet]
+        if self._postgres is not None:
+            logs.insert(0, ("PostgreSQL", self._postgres.log()))
+        for name, log in logs:
+            last = log.splitlines()[-LINES:] or ["(printed nothing)"]
+            print("\n".join([f"--- {name}, its last words", *last]), flush=True)
 
     def _leave(self) -> None:
         # Who presses Ctrl-C again does not want half of this left behind.

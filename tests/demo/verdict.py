@@ -61,9 +61,11 @@ class Verdict:
         self.longest = max(waits.values(), default=0.0)
         usual = [waits[r.id] for r in course.records if r.finished_at < self.committed]
         self.usual = median(usual) if usual else 0.0
-        counted = [switch.get("leaked") for switch in course.resume["switches"]]
-        known = [number for number in counted if number is not None]
-        self.leaked: Optional[int] = sum(known) if known else None
+        switches = course.resume["switches"]
+        counted = [switch["leaked"] for switch in switches]
+        self.leaked: Optional[int] = None if None in counted else sum(counted)
+        findings = [finding["code"] for switch in switches for finding in switch["findings"]]
+        self.ended_early = "already_open" in findings
         # Not only as many: a request written twice must not make up for one that is lost.
         self.astray = set(course.written) ^ {r.id for r in course.records if r.ok}
 
@@ -73,6 +75,7 @@ class Verdict:
             "requests failed": bool(self.failed),
             "requests reached a server while held": bool(self.reached),
             "HAProxy counts requests that reached a server while held": bool(self.leaked),
+            "a hold was over before its end": self.ended_early,
             "nobody waited, so nothing was shown": not self.held,
             "payments and answers do not match": bool(self.astray)
             or len(self.course.written) != len(set(self.course.written)),
