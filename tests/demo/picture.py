@@ -227,7 +227,7 @@ def _svg_band(picture: Picture, frame: Frame) -> list[str]:
     text = f"held for {picture.held[1] - picture.held[0]:.2f} s"
     # Before the first marker's line, where held requests leave the band empty.
     lines = [frame.x(marker.at) for marker in picture.markers if frame.x(marker.at) > left]
-    fits = 16 + len(text) * LETTER < min([right, *lines]) - left
+    fits = 16 + len(text) * LETTER * 12 / 13 < min([right, *lines]) - left
     words = _text(left + 8, frame.bottom - 10, text, "small")
     return [f'<rect class="band" {place}/>'] + ([words] if fits else [])
 
