@@ -1,1 +1,1 @@
-"""The demo: a migration under load, and a playground."""
+"""The demo: the main job on real HAProxies, a real application and a real PostgreSQL."""

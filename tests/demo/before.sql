@@ -1,4 +1,9 @@
--- What the old code lives with: amounts in euros.
-CREATE TABLE payments (id bigserial PRIMARY KEY, account int NOT NULL, amount numeric(12, 2) NOT NULL);
-INSERT INTO payments (account, amount) SELECT n % 1000, 12.34 FROM generate_series(1, 50000) n;
-CREATE INDEX ON payments (account);
+-- The schema of code version 1, with a history long enough that the migration takes a while.
+CREATE TABLE payments (
+    id           bigint  GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    request      text    NOT NULL UNIQUE,
+    amount_cents integer NOT NULL
+);
+INSERT INTO payments (request, amount_cents)
+SELECT 'history-' || n, n % 100000 FROM generate_series(1, :history) AS n;
+ANALYZE payments;

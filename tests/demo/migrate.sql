@@ -1,6 +1,8 @@
--- What the old code cannot live with: amounts in cents, with a currency.
+-- The schema of code version 2. Every row is written anew while nobody else may read or write the
+-- table, and from the commit on version 1 names a column that is not there.
 BEGIN;
-ALTER TABLE payments ADD amount_cents bigint, ADD currency char(3);
-UPDATE payments SET amount_cents = amount * 100, currency = 'EUR';
-ALTER TABLE payments ALTER amount_cents SET NOT NULL, ALTER currency SET NOT NULL, DROP amount;
+ALTER TABLE payments
+    ADD COLUMN currency char(3) NOT NULL DEFAULT 'EUR',
+    ALTER COLUMN amount_cents TYPE numeric(12, 2) USING amount_cents / 100.0;
+ALTER TABLE payments RENAME COLUMN amount_cents TO amount;
 COMMIT;

@@ -1,106 +1,190 @@
-"""The demo's application: payments over HTTP, in PostgreSQL, by old code or by new code.
+"""The demo's application: takes payments over HTTP and writes each to PostgreSQL.
 
-    python payments.py PORT VERSION DSN
-
-Each request books a payment and reads the account's balance. Version 1 knows the amount in euros,
-version 2 in cents with a currency; neither can live with the other's schema, and then answers 500.
-It ends on SIGTERM, when what it was asked has been answered. `/_arrivals` gives the ids and the
-moments (time.monotonic) of all requests so far.
+A process of its own, in two versions of the code that differ in their SQL alone. Each request
+inserts a row and reads it back, in one transaction; what the database refuses is answered with 500
+and its words. The process remembers when each request reached it, on CLOCK_MONOTONIC, which all
+processes of one machine share.
 """
 
 from __future__ import annotations
 
+import argparse
+import asyncio
 import json
-import queue
+import re
 import signal
+import subprocess
 import sys
-import threading
 import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Optional
 
-import psycopg2
+# --- the process ----------------------------------------------------------------------
 
-POOL = 8  # connections to PostgreSQL
-ACCOUNTS = 1000
-
+CENTS = 1250
 CODE = {
-    "1": (
-        "INSERT INTO payments (account, amount) VALUES (%s, 12.34)",
-        "SELECT sum(amount) FROM payments WHERE account = %s",
+    1: (
+        f"INSERT INTO payments (request, amount_cents) VALUES (%s, {CENTS}) RETURNING id",
+        "SELECT amount_cents || ' cents' FROM payments WHERE id = %s",
     ),
-    "2": (
-        "INSERT INTO payments (account, amount_cents, currency) VALUES (%s, 1234, 'EUR')",
-        "SELECT sum(amount_cents) FROM payments WHERE account = %s AND currency = 'EUR'",
+    2: (
+        "INSERT INTO payments (request, amount, currency)"
+        f" VALUES (%s, {CENTS / 100:.2f}, 'EUR') RETURNING id",
+        "SELECT amount || ' ' || currency FROM payments WHERE id = %s",
     ),
 }
+SESSIONS = 4  # with the database, one for each thread
+
+
+class Application:
+    """One version of the code, with its sessions."""
+
+    def __init__(self, version: int, dsn: str) -> None:
+        # Here, because whoever only holds this process needs no driver.
+        import psycopg2.pool
+
+        self._insert, self._select = CODE[version]
+        self._sessions = psycopg2.pool.ThreadedConnectionPool(SESSIONS, SESSIONS, dsn)
+        self._refused = psycopg2.Error
+        self._threads = ThreadPoolExecutor(SESSIONS)
+        self.arrivals: list[float] = []
+
+    async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, one request."""
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            self.arrivals.append(time.monotonic())
+            named = re.search(r"(?im)^x-request-id: *(\S+)", head)
+            loop = asyncio.get_running_loop()
+            status, text = await loop.run_in_executor(
+                self._threads, self._pay, named.group(1) if named else None
+            )
+            body = text.encode() + b"\n"
+            answer = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n"
+            writer.write(f"{answer}Connection: close\r\n\r\n".encode() + body)
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass  # HAProxy's health checks connect, and that is all
+        finally:
+            writer.close()
+
+    def _pay(self, request: Optional[str]) -> tuple[str, str]:
+        session = self._sessions.getconn()
+        try:
+            # One transaction: committed where the block is left, rolled back where it fails.
+            with session, session.cursor() as cursor:
+                cursor.execute(self._insert, (request,))
+                cursor.execute(self._select, cursor.fetchone())
+                return "200 OK", str(cursor.fetchone()[0])
+        except self._refused as error:
+            return "500 Internal Server Error", str(error).splitlines()[0]
+        finally:
+            self._sessions.putconn(session)
+
+
+async def _serve(options: argparse.Namespace) -> None:
+    application = Application(options.version, options.dsn)
+    server = await asyncio.start_server(
+        application.converse, "127.0.0.1", options.port, backlog=4096
+    )
+    print("ready", flush=True)
+    # Whoever started us holds our stdin: when it is gone, so are we.
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    server.close()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    if others:
+        await asyncio.wait(others, timeout=5)
+    print(json.dumps(application.arrivals), flush=True)
+
+
+def _main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("version", type=int, choices=CODE)
+    parser.add_argument("port", type=int)
+    parser.add_argument("dsn")
+    # Ctrl-C is for whoever holds our stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(_serve(parser.parse_args()))
+
+
+# --- what the demo holds --------------------------------------------------------------
+
+
+class ApplicationFailed(Exception):
+    """The application did not start, or ended badly; what it said stands on standard error."""
 
 
 class Payments:
-    """The code of one version over a pool of connections."""
+    """The application on one port of 127.0.0.1, in one version at a time: `restart` is what
+    `systemctl restart` is, with other code on the disk.
+    """
 
-    def __init__(self, version: str, dsn: str) -> None:
-        self._insert, self._select = CODE[version]
-        self._pool: queue.Queue[Any] = queue.Queue()
-        for _ in range(POOL):
-            connection = psycopg2.connect(dsn)
-            connection.autocommit = True
-            self._pool.put(connection)
+    def __init__(self, port: int, dsn: str, version: int) -> None:
+        self.port = port
+        self._dsn = dsn
+        self._arrivals: list[float] = []
+        self._process = self._start(version)
 
-    def book(self, account: int) -> str:
-        """Errors: psycopg2.Error."""
-        connection = self._pool.get()
-        try:
-            with connection.cursor() as cursor:
-                cursor.execute(self._insert, (account,))
-                cursor.execute(self._select, (account,))
-                return str(cursor.fetchone()[0])
-        finally:
-            self._pool.put(connection)
+    def restart(self, version: int) -> None:
+        """Returns when the other version listens on the same port."""
+        self.stop()
+        self._process = self._start(version)
 
+    def arrivals(self) -> Sequence[float]:
+        """When each request reached it, whatever version; complete once it is stopped."""
+        return self._arrivals
 
-class Handler(BaseHTTPRequestHandler):
-    payments: Payments
-    arrivals: list[tuple[str, float]] = []
-
-    def do_GET(self) -> None:
-        arrived = time.monotonic()
-        if self.path == "/_arrivals":
-            self._answer(200, json.dumps(self.arrivals))
+    def stop(self) -> None:
+        """Lets it answer what it has begun; safe to call again."""
+        if self._process.returncode is not None:
             return
-        name = self.headers.get("X-Request-Id", "")
-        self.arrivals.append((name, arrived))
         try:
-            self._answer(200, self.payments.book(hash(name) % ACCOUNTS))
-        except psycopg2.Error as error:
-            self._answer(500, str(error))
+            last, _ = self._process.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+        if self._process.returncode != 0:
+            raise ApplicationFailed(f"the application ended with status {self._process.returncode}")
+        self._arrivals += json.loads(last)
 
-    def _answer(self, status: int, text: str) -> None:
-        body = text.encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+    def kill(self) -> None:
+        """Ends it, whatever it does; safe to call again."""
+        self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            pipe.close()
 
-    def log_message(self, *arguments: Any) -> None:
-        """Silence: the demo prints its own verdict."""
+    def _start(self, version: int) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, __file__, str(version), str(self.port), self._dsn],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        try:
+            if process.stdout.readline() != "ready\n":
+                raise ApplicationFailed(f"version {version} of the application did not start")
+        except BaseException:
+            process.kill()
+            process.communicate()
+            raise
+        return process
 
+    def __enter__(self) -> Payments:
+        return self
 
-class Server(ThreadingHTTPServer):
-    request_queue_size = 1024
-    daemon_threads = False
-    block_on_close = True
-
-
-def main() -> None:
-    port, version, dsn = sys.argv[1:]
-    Handler.payments = Payments(version, dsn)
-    with Server(("127.0.0.1", int(port)), Handler) as server:
-        # shutdown() waits for serve_forever(), which this thread is in.
-        signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
-        print("ready", flush=True)
-        server.serve_forever(poll_interval=0.05)
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.kill()
 
 
 if __name__ == "__main__":
-    main()
+    _main()

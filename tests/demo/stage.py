@@ -1,18 +1,22 @@
-"""What the demo is played with: database, application of two versions, HAProxies, load, fab."""
+"""The demo's stage: PostgreSQL, the application, three HAProxies, load, and what an operator types.
+
+All of it is gone when the stage is left, on whatever way.
+"""
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
 import signal
-import subprocess
-import sys
+import tempfile
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
 
-from support.haproxy import HAProxy
+from demo.payments import Payments
+from support.fab import Fab
+from support.haproxy import HAProxy, wait_until
 from support.load import Load
 from support.ports import Reserved
 from support.postgres import Postgres
@@ -20,134 +24,35 @@ from support.postgres import Postgres
 HERE = Path(__file__).resolve().parent
 FRONTEND = "balanced"
 HAPROXIES = 3
-RATE = 80  # requests per second at each HAProxy, every one on a new connection
-FABFILE = "from stillgate.fabric import check, hold, resume, status, suspend\n"
+APPLICATIONS = 2  # processes, each a server of every HAProxy
+HISTORY = 400_000  # payments that the migration has to rewrite
+RATE = 100  # requests per second at each HAProxy
+LINES = 15  # of each server's log, where the demo fails
+# As in production: HAProxy looks every so often whether a server is there.
+CHECKED = "default-server check inter 250ms fall 2 rise 1"
 
 
-class Application:
-    """The payments' application; `restart` is what `systemctl restart` does after a deployment."""
-
-    def __init__(self, database: Postgres) -> None:
-        self._database = database
-        self._reserved = Reserved()
-        self.port = self._reserved.port
-        self._arrivals: list[tuple[str, float]] = []
-        self._process = self._start("1", self.port)
-
-    def restart(self, version: str) -> None:
-        self._arrivals += json.loads(self.ask("/_arrivals"))
-        self._stop()
-        self._process = self._start(version, self.port)
-
-    def arrivals(self) -> list[tuple[str, float]]:
-        """Ids and moments of all requests that reached it, of both versions."""
-        now: list[tuple[str, float]] = json.loads(self.ask("/_arrivals"))
-        return self._arrivals + now
-
-    def try_code(self, version: str) -> int:
-        """The HTTP status that a version gives against the schema as it is now."""
-        reserved = Reserved()
-        process = self._start(version, reserved.port)
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", reserved.port, timeout=10)
-            connection.request("GET", "/")
-            status = connection.getresponse().status
-            connection.close()
-        finally:
-            process.kill()
-            process.communicate()
-            reserved.close()
-        return status
-
-    def ask(self, path: str, name: str = "") -> str:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
-        try:
-            connection.request("GET", path, headers={"X-Request-Id": name})
-            return connection.getresponse().read().decode()
-        finally:
-            connection.close()
-
-    def close(self) -> None:
-        self._stop()
-        self._reserved.close()
-
-    def _start(self, version: str, port: int) -> subprocess.Popen[str]:
-        command = [sys.executable, str(HERE / "payments.py"), str(port), version]
-        process = subprocess.Popen(
-            [*command, self._database.dsn], stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        if process.stdout.readline() != "ready\n":
-            process.kill()
-            raise RuntimeError(f"version {version} ended with status {process.wait()}")
-        return process
-
-    def _stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        try:
-            self._process.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.communicate()
+class DemoFailed(Exception):
+    """A step did not do what it is there for; the text says which and how."""
 
 
 class Stage:
-    """All of it, from construction to close()."""
+    """Stands once it is entered."""
 
-    def __init__(self, binary: str, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, haproxy: str) -> None:
+        self._haproxy = haproxy
+        self._stack = ExitStack()
+        self._postgres: Optional[Postgres] = None
         self.fleet: list[HAProxy] = []
+        self.applications: list[Payments] = []
         self.loads: list[Load] = []
-        self.application: Optional[Application] = None
-        self.database = Postgres()
-        try:
-            self.psql("before.sql")
-            self.application = Application(self.database)
-            for _ in range(HAPROXIES):
-                self.fleet.append(
-                    HAProxy(binary, maxconn=2000, servers=[self.application.port], backlog=4096)
-                )
-            self._write_fabric()
-        except BaseException:
-            self.close()
-            raise
-
-    def psql(self, name: str) -> None:
-        done = self.database.psql("-f", str(HERE / name))
-        if done.returncode != 0:
-            raise RuntimeError(f"{name}: {done.stderr}\n{self.database.log()}")
-
-    def begin_load(self) -> None:
-        for number, proxy in enumerate(self.fleet):
-            load = Load(proxy.ports[FRONTEND], rate=RATE, prefix=f"{number}-")
-            self.loads.append(load.start())
-
-    def fab(self, *arguments: str) -> dict[str, Any]:
-        """What an operator types, and the JSON that comes back. Errors: RuntimeError."""
-        done = subprocess.run(
-            [str(Path(sys.executable).with_name("fab")), *arguments, "--json"],
-            cwd=self._folder,
-            env={**os.environ, "HOME": str(self._folder)},
-            stdout=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            raise RuntimeError(f"fab {arguments[0]} ended with {done.returncode}\n{done.stdout}")
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
-
-    def close(self) -> None:
-        for load in self.loads:
-            load.kill()
-        for proxy in self.fleet:
-            proxy.stop()
-            proxy.close()
-        if self.application is not None:
-            self.application.close()
-        self.database.close()
 
     def __enter__(self) -> Stage:
+        try:
+            self._build()
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(
@@ -156,14 +61,106 @@ class Stage:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self.close()
+        if error is not None and not isinstance(error, KeyboardInterrupt):
+            self._show_logs()
+        self._leave()
 
-    def _write_fabric(self) -> None:
-        settings = {
-            "endpoints": [proxy.endpoints[0] for proxy in self.fleet],
-            "frontends": FRONTEND,
-            "no_lease": True,
-        }
-        (self._folder / "fabfile.py").write_text(FABFILE)
-        # JSON is YAML too.
-        (self._folder / "fabric.yaml").write_text(json.dumps({"stillgate": settings}))
+    @property
+    def postgres(self) -> Postgres:
+        assert self._postgres is not None, "not entered"
+        return self._postgres
+
+    # --- what is done on it -----------------------------------------------------------
+
+    def fab(self, task: str, *options: str) -> dict[str, Any]:
+        """A real `fab`, and its JSON."""
+        print("$ fab", task, *options, flush=True)
+        done = self._fab.run(task, *options, "--json")
+        if done.returncode != 0:
+            raise DemoFailed(f"fab {task} ended with {done.returncode}\n{done.stderr.strip()}")
+        document: dict[str, Any] = json.loads(done.stdout)
+        return document
+
+    def start_load(self) -> None:
+        for number, proxy in enumerate(self.fleet):
+            load = Load(
+                proxy.ports[FRONTEND], rate=RATE, method="POST", path="/pay", prefix=f"{number}-"
+            )
+            self.loads.append(self._stack.enter_context(load))
+
+    def wait_for_load(self, moment: float) -> None:
+        """Returns when each load is done, well or badly, with a request that it sent after this
+        moment.
+        """
+
+        def all_done() -> bool:
+            lasts = [load.records()[-1:] for load in self.loads]
+            return all(last and last[0].sent_at > moment for last in lasts)
+
+        wait_until(all_done, 40.0, "the load")
+
+    def migrate(self) -> None:
+        print("$ psql -f migrate.sql", flush=True)
+        self.postgres.psql(file=HERE / "migrate.sql")
+
+    def switch_to(self, version: int) -> None:
+        print("$ systemctl restart payments    # the new code", flush=True)
+        for application in self.applications:
+            application.restart(version)
+
+    def ask(self, version: int) -> tuple[int, str]:
+        """What this version of the code answers on the schema as it is now."""
+        port = self._stack.enter_context(closing(Reserved())).port
+        with Payments(port, self.postgres.dsn, version):
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("POST", "/pay", headers={"X-Request-Id": f"by-{version}"})
+            answer = connection.getresponse()
+            text = answer.read().decode().strip()
+            connection.close()
+        return answer.status, text
+
+    def written(self) -> list[str]:
+        """The requests that have a payment."""
+        query = "SELECT request FROM payments WHERE request NOT LIKE 'history-%'"
+        return self.postgres.psql(sql=query).split()
+
+    # --- inside -----------------------------------------------------------------------
+
+    def _build(self) -> None:
+        self._postgres = self._stack.enter_context(Postgres())
+        self.postgres.psql(file=HERE / "before.sql", variables={"history": str(HISTORY)})
+        for _ in range(APPLICATIONS):
+            # Ours while the application restarts, too.
+            port = self._stack.enter_context(closing(Reserved())).port
+            application = Payments(port, self.postgres.dsn, version=1)
+            self.applications.append(self._stack.enter_context(application))
+        for _ in range(HAPROXIES):
+            proxy = HAProxy(
+                self._haproxy,
+                maxconn=1000,
+                backlog=4096,
+                servers=[application.port for application in self.applications],
+                extra_defaults=[CHECKED],
+            )
+            self.fleet.append(self._stack.enter_context(proxy))
+        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sg-demo-"))
+        self._fab = Fab(Path(folder))
+        self._fab.write(
+            endpoints=[proxy.endpoints[0] for proxy in self.fleet],
+            frontends=[FRONTEND],
+            no_lease=True,
+        )
+
+    def _show_logs(self) -> None:
+        logs = [("HAProxy", proxy.log()) for proxy in self.fleet]
+        if self._postgres is not None:
+            logs.insert(0, ("PostgreSQL", self._postgres.log()))
+        for name, log in logs:
+            last = log.splitlines()[-LINES:] or ["(printed nothing)"]
+            print("\n".join([f"--- {name}, its last words", *last]), flush=True)
+
+    def _leave(self) -> None:
+        # Who presses Ctrl-C again does not want half of this left behind.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
+        self._stack.close()

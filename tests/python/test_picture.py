@@ -1,80 +1,200 @@
-"""The demo's picture: what is drawn where, and texts that are well formed whatever happened."""
+"""The demo's picture: everything lies in the frame, no label crosses another, and nothing breaks
+where there is little to draw.
+"""
 
 from __future__ import annotations
 
 import re
-from xml.etree import ElementTree
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
 
 import pytest
-from demo.picture import Point, Scene, svg, terminal
+
+from demo.picture import (
+    COLUMNS,
+    GUTTER,
+    HEIGHT,
+    LEFT,
+    RIGHT,
+    WIDTH,
+    Marker,
+    Picture,
+    Point,
+    Scales,
+    decade,
+    lanes,
+    scales,
+    svg,
+    terminal,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
-MARKS = [(2.0, "held"), (3.0, "migrated <&>"), (3.1, "resume")]
+QUICK = [Point(number / 100, 0.002, True) for number in range(300)]
+SLOW = [Point(3 + number / 100, 3.0 - number / 100, True) for number in range(250)]
+MARKERS = [
+    Marker(3.0, "suspend (commit window 0.4 ms)"),
+    Marker(4.9, "migrated"),
+    Marker(5.0, "new code"),
+    Marker(5.5, "resume"),
+]
+WHOLE = Picture("title", "subtitle", [*QUICK, *SLOW], MARKERS, (3.0, 5.5))
 
 
-def scene(*points: Point) -> Scene:
-    return Scene(points, (2.0, 3.5), MARKS, 'a "title" <&>', ("one note",))
+def picture(*points: Point, markers: tuple[Marker, ...] = ()) -> Picture:
+    return Picture("title", "subtitle", points, markers, None)
 
 
-WELL = scene(Point(0.5, 0.002), Point(2.5, 1.2), Point(4.5, 0.02))
-SCENES = {
-    "well": WELL,
-    "empty": scene(),
-    "all failed": scene(Point(1.0, 30.0, True), Point(2.0, 30.0, True)),
-    "no time at all": scene(Point(1.0, 0.0)),
-    "one value": scene(Point(1.0, 0.1), Point(2.0, 0.1)),
-    "many": scene(*(Point(i / 500, 0.001 * (1 + i % 90)) for i in range(3000))),
-}
+def dots(text: str) -> int:
+    """How many dots the terminal shows; the legend's do not count."""
+    return sum(
+        bin(ord(letter) - 0x2800).count("1")
+        for line in text.splitlines()
+        if "answered" not in line
+        for letter in line
+        if 0x2800 < ord(letter) <= 0x28FF
+    )
 
 
-@pytest.mark.parametrize("name", SCENES)
-def test_every_picture_is_well_formed_and_inside_its_frame(name: str) -> None:
-    tree = ElementTree.fromstring(svg(SCENES[name]))
-    width, height = [float(one) for one in tree.attrib["viewBox"].split()[2:]]
-    dots = tree.findall(f"{SVG}circle")
-    assert bool(dots) == bool(SCENES[name].points)
-    for dot in dots:
-        assert 0 < float(dot.attrib["cx"]) < width and 0 < float(dot.attrib["cy"]) < height
-    for line in tree.findall(f"{SVG}line"):
-        assert 0 <= float(line.attrib["x1"]) <= width
-    lines = terminal(SCENES[name], 80).splitlines()
-    assert len(lines) == 14 + 2 + len(MARKS)
-    assert max(map(len, lines)) <= 90
+def drawn(text: str, kind: str) -> list[tuple[float, float]]:
+    """Where the SVG has its points of this kind, the legend left out."""
+    first = next(path for path in paths(text) if path.get("class") == kind)
+    found = re.findall(r"M([\d.-]+) ([\d.-]+)", first.get("d", ""))
+    return [(float(x), float(y)) for x, y in found]
 
 
-def test_later_is_further_right_and_slower_is_higher() -> None:
-    tree = ElementTree.fromstring(svg(WELL))
-    places = [
-        (float(dot.attrib["cx"]), float(dot.attrib["cy"])) for dot in tree.findall(f"{SVG}circle")
+def paths(text: str) -> Iterator[ElementTree.Element]:
+    return ElementTree.fromstring(text).iter(f"{SVG}path")
+
+
+# --- scales ---------------------------------------------------------------------------
+
+
+def test_the_scales_reach_from_corner_to_corner() -> None:
+    scale = scales(picture(Point(0, 0.001, True), Point(8, 10.0, True)), 100, [])
+    assert (scale.lowest, scale.highest, scale.end) == (-3, 1, 8)
+    assert (scale.x(0), scale.y(0.001)) == (0, 0)
+    assert (scale.x(8), scale.y(10.0)) == (1, 1)
+    assert (scale.x(4), scale.y(0.1)) == (0.5, 0.5)
+
+
+def test_the_latency_is_on_a_log_scale_of_whole_decades() -> None:
+    scale = scales(picture(Point(0, 0.004, True), Point(1, 2.5, True)), 100, [])
+    assert (scale.lowest, scale.highest) == (-3, 1)
+    assert scale.y(0.01) - scale.y(0.001) == pytest.approx(scale.y(10) - scale.y(1))
+    assert [decade(power) for power in range(-4, 3)] == [
+        *["0.1 ms", "1 ms", "10 ms", "100 ms", "1 s", "10 s", "100 s"]
     ]
-    (fast_x, fast_y), (slow_x, slow_y), (last_x, last_y) = sorted(places)
-    assert fast_x < slow_x < last_x
-    assert slow_y < last_y < fast_y
-    (held,) = tree.findall(f"{SVG}rect")
-    left = float(held.attrib["x"])
-    assert left < slow_x < left + float(held.attrib["width"])
 
 
-def test_failed_requests_are_drawn_apart() -> None:
-    failed = scene(Point(1.0, 0.1), Point(1.0, 0.1, True), Point(2.0, 0.5))
-    classes = [
-        dot.attrib["class"] for dot in ElementTree.fromstring(svg(failed)).iter(f"{SVG}circle")
-    ]
-    assert sorted(classes) == ["failed", "ok"]
-    assert terminal(failed).count("x") == 1
-    assert "x" not in terminal(WELL).split("└")[0]
+def test_what_took_no_time_at_all_is_in_the_frame() -> None:
+    scale = scales(picture(Point(0, 0.0, True)), 100, [])
+    assert 0 <= scale.y(0.0) <= 1
 
 
-def test_no_name_of_a_mark_covers_another() -> None:
-    tree = ElementTree.fromstring(svg(WELL))
-    names = [one for one in tree.findall(f"{SVG}text") if one.attrib.get("class") == "marked"]
-    assert [one.text for one in names] == [name for _, name in MARKS]
-    heights = [float(one.attrib["y"]) for one in names]
-    assert all(b - a >= 14 for a, b in zip(heights, heights[1:]))
+@pytest.mark.parametrize("end", [0.001, 0.7, 1.0, 9.3, 60.0, 4000.0])
+def test_ticks_are_round_few_and_within(end: float) -> None:
+    ticks = Scales(end, -3, 0).ticks()
+    assert 2 <= len(ticks) <= 13 and ticks[0] == 0 and ticks[-1] <= end * 1.000001
+    assert len({f"{tick:g}" for tick in ticks}) == len(ticks)
 
 
-def test_the_axes_are_named_with_their_units() -> None:
-    text = terminal(WELL)
-    assert re.search(r"^ *1 ms │", text, re.MULTILINE) and "1 s │" in text
-    assert "0 s" in text and "held at 2.00 s" in text
-    assert "seconds since the load began" in svg(WELL)
+def test_time_goes_on_where_a_label_needs_the_room() -> None:
+    late = picture(Point(10, 1.0, True), markers=(Marker(10.0, "late"),))
+    scale = scales(late, 100, [20])
+    assert scale.x(10) * 100 + 20 <= 100.001
+
+
+def test_labels_stand_in_lanes() -> None:
+    assert lanes([], []) == []
+    assert lanes([0, 50], [10, 10]) == [0, 0]
+    # The first reaches over both others, so it stands above them.
+    assert lanes([0, 5, 8], [20, 10, 10]) == [2, 1, 0]
+    # And above the one whose line it would cross, though their labels do not touch.
+    assert lanes([0, 5, 8, 30], [6, 10, 10, 5]) == [2, 1, 0, 0]
+
+
+# --- the terminal ---------------------------------------------------------------------
+
+
+def test_the_terminal_shows_everything_in_a_hundred_columns() -> None:
+    text = terminal(WHOLE)
+    assert max(len(line) for line in text.splitlines()) <= 100
+    assert all(marker.label in text for marker in MARKERS)
+    assert {"1 ms", "10 ms", "100 ms", "1 s", "10 s"} <= set(re.findall(r"\d+ m?s", text))
+    assert dots(text) > 100 and "title" in text and "━" * 10 in text
+    assert "×" not in text.replace("× failed", "")
+
+
+def test_the_terminal_marks_the_moments_where_they_are() -> None:
+    lines = terminal(WHOLE).splitlines()
+    for marker in MARKERS:
+        (line,) = [line for line in lines if f"┌ {marker.label}" in line]
+        column = line.index(f"┌ {marker.label}")
+        # Its line goes down to the frame, unless a point lies on it.
+        below = lines[lines.index(line) + 1][column]
+        assert below == "│" or 0x2800 < ord(below) <= 0x28FF
+        assert GUTTER <= column <= GUTTER + COLUMNS
+
+
+def test_a_failed_request_is_a_cross_in_the_terminal() -> None:
+    text = terminal(picture(Point(0, 0.01, True), Point(1, 0.1, False)))
+    assert text.replace("× failed", "").count("×") == 1
+    assert dots(text) == 1
+
+
+# --- SVG ------------------------------------------------------------------------------
+
+
+def test_the_svg_has_every_point_in_its_frame() -> None:
+    text = svg(WHOLE)
+    points = drawn(text, "answered")
+    assert len(points) == len(WHOLE.points) and drawn(text, "failed") == []
+    top = min(y for _, y in points)
+    assert all(LEFT <= x <= WIDTH - RIGHT and y - top <= HEIGHT for x, y in points)
+
+
+def test_the_svg_has_its_labels_apart_and_in_the_frame() -> None:
+    root = ElementTree.fromstring(svg(WHOLE))
+    labels = {marker.label for marker in MARKERS}
+    texts = {one.text: one for one in root.iter(f"{SVG}text") if one.text in labels}
+    assert set(texts) == labels
+    at = [(float(one.get("x", "")), float(one.get("y", "")), text) for text, one in texts.items()]
+    for x, y, text in at:
+        assert LEFT <= x and x + 6.5 * len(text or "") <= WIDTH and y > 54
+        assert [other for other in at if other[1] == y and x < other[0] < x + 6 * len(text)] == []
+
+
+def test_the_svg_needs_nothing_from_elsewhere_and_knows_the_dark() -> None:
+    text = svg(WHOLE)
+    assert "prefers-color-scheme: dark" in text
+    assert re.findall(r"(?:href|src|url|@import)", text) == []
+    assert "held for 2.50 s" in text
+
+
+def test_words_are_escaped() -> None:
+    text = svg(Picture("a < b & c", "<s>", [], [Marker(1, "<m>")], None))
+    assert ElementTree.fromstring(text).findtext(f"{SVG}title") == "a < b & c"
+
+
+# --- little to draw -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        picture(),
+        picture(Point(0, 0, True)),
+        picture(markers=(Marker(0, "a"), Marker(0, "b"))),
+        picture(*[Point(n / 10, 30.0, False) for n in range(50)]),
+        picture(Point(5, 1.0, True), markers=(Marker(5, "x" * 200),)),
+    ],
+    ids=["empty", "one", "markers alone", "all failed", "a label wider than the frame"],
+)
+def test_odd_input_is_drawn_all_the_same(odd: Picture) -> None:
+    text = svg(odd)
+    failed = [point for point in odd.points if not point.ok]
+    assert len(drawn(text, "failed")) == len(failed)
+    assert len(drawn(text, "answered")) == len(odd.points) - len(failed)
+    shown = terminal(odd)
+    assert max(len(line) for line in shown.splitlines()) <= 100
+    assert ("×" in shown.replace("× failed", "")) == bool(failed)

@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import json
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -23,15 +24,17 @@ from typing import Optional
 # --- the process ----------------------------------------------------------------------
 
 
-async def _exchange(port: int, path: str, name: str) -> int:
+async def _exchange(port: int, line: str, name: str) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         request = [
-            f"GET {path} HTTP/1.1",
+            f"{line} HTTP/1.1",
             "Host: test",
             f"X-Request-Id: {name}",
             "Connection: close",
         ]
+        if not line.startswith("GET"):
+            request.append("Content-Length: 0")
         writer.write("\r\n".join([*request, "", ""]).encode())
         answer = await reader.read(-1)
     finally:
@@ -44,10 +47,10 @@ async def _exchange(port: int, path: str, name: str) -> int:
     return int(status.group(1))
 
 
-async def _request(port: int, path: str, name: str, timeout: float) -> None:
+async def _request(port: int, line: str, name: str, timeout: float) -> None:
     status, error, sent_at = None, None, time.monotonic()
     try:
-        status = await asyncio.wait_for(_exchange(port, path, name), timeout)
+        status = await asyncio.wait_for(_exchange(port, line, name), timeout)
     except asyncio.TimeoutError:
         error = f"no answer within {timeout} s"
     except OSError as failure:
@@ -62,12 +65,13 @@ async def _generate(options: argparse.Namespace) -> None:
     threading.Thread(
         target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stopped.set)), daemon=True
     ).start()
+    line = f"{options.method} {options.path}"
     start, number, open_requests = time.monotonic(), 0, set()
     while not stopped.is_set() and (
         options.seconds is None or number < options.seconds * options.rate
     ):
         name = f"{options.prefix}{number}"
-        task = loop.create_task(_request(options.port, options.path, name, options.timeout))
+        task = loop.create_task(_request(options.port, line, name, options.timeout))
         open_requests.add(task)
         task.add_done_callback(open_requests.discard)
         number += 1
@@ -86,8 +90,11 @@ def _main() -> None:
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--timeout", type=float, default=30.0)
+    parser.add_argument("--method", default="GET")
     parser.add_argument("--path", default="/")
     parser.add_argument("--prefix", default="")
+    # Ctrl-C is for the test, which then ends us: no tracebacks of ours among its words.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_generate(parser.parse_args()))
 
 
@@ -121,6 +128,7 @@ class Load:
         rate: float = 200.0,
         seconds: Optional[float] = None,
         timeout: float = 30.0,
+        method: str = "GET",
         path: str = "/",
         prefix: str = "",
     ) -> None:
@@ -134,7 +142,7 @@ class Load:
             "--timeout",
             str(timeout),
         ]
-        self._command += ["--path", path, "--prefix", prefix]
+        self._command += ["--method", method, "--path", path, "--prefix", prefix]
         self._command += [] if seconds is None else ["--seconds", str(seconds)]
         self._process: Optional[subprocess.Popen[str]] = None
         self._records: list[Record] = []

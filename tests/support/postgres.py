@@ -1,4 +1,8 @@
-"""A real PostgreSQL of the test's own: a cluster in a temporary folder, on a unix socket alone."""
+"""A real PostgreSQL of a test's own: in a temporary folder, on a unix socket in it, no TCP port.
+
+initdb refuses root, so root runs it as Debian's user `postgres`. Nothing of it is meant to outlive
+the test, so nothing waits for the disk.
+"""
 
 from __future__ import annotations
 
@@ -8,95 +12,126 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
 from support.haproxy import wait_until
 
-USER = "stillgate"
-UNPRIVILEGED = "postgres"  # whom Debian's package makes; PostgreSQL itself refuses root
+INSTALLED = Path("/usr/lib/postgresql")  # Debian: one folder per major version
+ACCOUNT = "postgres"
+ROLE = "demo"
 SETTINGS = {
     "listen_addresses": "",
-    "max_connections": "60",
-    # The cluster does not outlive its test.
     "fsync": "off",
-    "synchronous_commit": "off",
     "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "max_wal_size": "4GB",
 }
 
 
 class PostgresMissing(Exception):
-    """No PostgreSQL on this machine; the text says what to install."""
+    """PostgreSQL cannot be run here; the text says why."""
 
 
 class PostgresFailed(Exception):
-    """It did not start; the text has its log."""
+    """PostgreSQL did not start, or refused a statement; the text has its words."""
 
 
-def binaries() -> Path:
-    """Errors: PostgresMissing."""
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), reverse=True)
+def programs() -> Path:
+    """The folder of the newest PostgreSQL that is installed; raises PostgresMissing."""
+    found = [path.parent for path in INSTALLED.glob("*/bin/initdb")]
     if not found:
-        raise PostgresMissing("PostgreSQL's server is not installed (Debian: postgresql)")
-    return found[0].parent
+        raise PostgresMissing("PostgreSQL is not installed (Debian: postgresql)")
+    if os.geteuid() == 0 and ACCOUNT not in {entry.pw_name for entry in pwd.getpwall()}:
+        raise PostgresMissing(f"root cannot run PostgreSQL, and there is no user {ACCOUNT}")
+    return max(found, key=lambda path: float(path.parent.name))
+
+
+def working_in(folder: Path) -> list[int]:
+    """The processes with this working directory or one below it: PostgreSQL's, each of which is in
+    a session of its own, have nothing else in common.
+    """
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            place = os.readlink(entry / "cwd")
+        except OSError:
+            continue
+        if place.startswith(str(folder)):
+            found.append(int(entry.name))
+    return found
 
 
 class Postgres:
-    """Runs from construction to close(); `dsn` is libpq's."""
+    """Runs from construction to stop(); `dsn` is for libpq's clients, as a superuser."""
 
-    def __init__(self) -> None:
-        self._bin = binaries()
-        self.folder = Path(tempfile.mkdtemp(prefix="sg-pg-", dir="/tmp"))
-        self._as = _unprivileged()
-        self.dsn = f"host={self.folder} user={USER} dbname=postgres"
+    def __init__(self, timeout: float = 30.0) -> None:
+        self._programs = programs()
+        # Short enough for a unix socket's address, and open to a user that is not ours.
+        parent = tempfile.gettempdir()
+        ours = os.geteuid() != 0 and len(parent) < 60
+        self.folder = Path(tempfile.mkdtemp(prefix="sg-pg-", dir=parent if ours else "/tmp"))
+        self.dsn = f"host={self.folder} user={ROLE} dbname=postgres"
         self._log_file = self.folder / "log"
         self._process: Optional[subprocess.Popen[bytes]] = None
         try:
-            self._log_file.touch()
-            if self._as:
-                entry = pwd.getpwnam(UNPRIVILEGED)
-                for path in (self.folder, self._log_file):
-                    os.chown(path, entry.pw_uid, entry.pw_gid)
-            self._start()
-        except BaseException:
-            self.close()
+            self._prepare()
+            self._process = self._start()
+            self._wait_ready(self._process, timeout)
+        except BaseException as error:
+            log = self.log()
+            self.stop()
+            if isinstance(error, (OSError, subprocess.SubprocessError, TimeoutError)):
+                raise PostgresFailed(f"{error}\n{log}") from error
             raise
 
-    def running(self) -> list[int]:
-        """Its processes. Each is its own group's leader, but all work in the cluster's folder."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            try:
-                if entry.name.isdigit() and self.folder in Path(os.readlink(entry / "cwd")).parents:
-                    found.append(int(entry.name))
-            except OSError:  # it ended meanwhile, or is a kernel's
-                continue
-        return found
-
     def log(self) -> str:
-        return self._log_file.read_text("utf-8", "replace")
+        """What the server has said so far."""
+        return self._log_file.read_text("utf-8", "replace") if self._log_file.exists() else ""
 
-    def psql(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """As an operator types it; stops at the first error."""
-        command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", self.dsn, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def psql(
+        self,
+        *,
+        sql: Optional[str] = None,
+        file: Optional[Path] = None,
+        variables: Optional[Mapping[str, str]] = None,
+    ) -> str:
+        """What psql prints for a statement or a file: rows alone. Raises PostgresFailed at the
+        first error.
+        """
+        command = [str(self._programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", self.dsn]
+        for name, value in (variables or {}).items():
+            command += ["-v", f"{name}={value}"]
+        command += ["-c", sql] if sql is not None else ["-f", str(file)]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise PostgresFailed(done.stderr.strip())
+        return done.stdout.strip()
 
-    def alive(self) -> bool:
-        return self._process is not None and self._process.poll() is None
+    def left_running(self) -> list[int]:
+        """Every process of this server."""
+        return working_in(self.folder)
 
-    def close(self) -> None:
-        """Ends it with all its processes and removes its folder; safe to call again."""
-        if self._process is not None:
-            if self.alive():
-                self._process.send_signal(signal.SIGINT)  # its "fast shutdown"
-            try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait(10)
-            wait_until(lambda: self.running() == [], 10, "the end of PostgreSQL")
-        shutil.rmtree(self.folder, ignore_errors=True)
+    def stop(self, timeout: float = 10.0) -> None:
+        """Ends the server, its clients' sessions too, and its folder; safe to call again."""
+        process, self._process = self._process, None
+        # Fast, then immediate; killed it would leave its shared memory behind.
+        for how in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
+            if process is not None and process.poll() is None:
+                process.send_signal(how)
+                try:
+                    process.wait(timeout)
+                except subprocess.TimeoutExpired:
+                    continue
+        try:
+            # An initdb that was interrupted leaves a child that ends by itself, too.
+            wait_until(lambda: not self.left_running(), timeout, "the end of PostgreSQL")
+        finally:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def __enter__(self) -> Postgres:
         return self
@@ -107,43 +142,59 @@ class Postgres:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self.close()
+        self.stop()
 
-    def _start(self) -> None:
-        data = self.folder / "data"
+    # --- inside ---
+
+    @property
+    def _data(self) -> Path:
+        return self.folder / "data"
+
+    def _as_its_user(self, *options: str) -> list[str]:
+        if os.geteuid() != 0:
+            return ["setpriv", *options]
+        return ["setpriv", "--reuid", ACCOUNT, "--regid", ACCOUNT, "--init-groups", *options]
+
+    def _prepare(self) -> None:
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, ACCOUNT, ACCOUNT)
+        command = self._as_its_user(str(self._programs / "initdb"), "-D", str(self._data))
+        command += ["-U", ROLE, "-A", "trust", "-E", "UTF8", "--no-locale"]
+        command += ["--no-sync", "--no-instructions"]
         with open(self._log_file, "ab") as log:
-            made = subprocess.run(
-                [*self._as, self._bin / "initdb", "-A", "trust", "-U", USER, "-N", "-D", data],
+            subprocess.run(
+                command,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",
-                check=False,
+                start_new_session=True,
+                timeout=60,
+                check=True,
             )
-            if made.returncode != 0:
-                raise PostgresFailed(self.log())
-            options = [f"-c{name}={value}" for name, value in SETTINGS.items()]
-            self._process = subprocess.Popen(
-                [*self._as, self._bin / "postgres", "-D", data, "-k", self.folder, *options],
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        # Should we be killed outright, the server hears it and ends.
+        command = self._as_its_user("--pdeathsig", "QUIT", str(self._programs / "postgres"))
+        command += ["-D", str(self._data), "-k", str(self.folder)]
+        for name, value in SETTINGS.items():
+            command += ["-c", f"{name}={value}"]
+        with open(self._log_file, "ab") as log:
+            return subprocess.Popen(
+                command,
+                cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                cwd="/",
                 start_new_session=True,
             )
-        try:
-            wait_until(lambda: not self.alive() or self._answers(), 30, "PostgreSQL")
-        except TimeoutError as error:
-            raise PostgresFailed(f"{error}\n{self.log()}") from error
-        if not self.alive():
-            raise PostgresFailed(self.log())
 
-    def _answers(self) -> bool:
-        asked = [str(self._bin / "pg_isready"), "-q", "-h", str(self.folder)]
-        return subprocess.run(asked, check=False).returncode == 0
+    def _wait_ready(self, process: subprocess.Popen[bytes], timeout: float) -> None:
+        ready = [str(self._programs / "pg_isready"), "-q", "-d", self.dsn]
 
+        def ready_or_dead() -> bool:
+            return process.poll() is not None or subprocess.run(ready, check=False).returncode == 0
 
-def _unprivileged() -> list[str]:
-    if os.geteuid() != 0:
-        return []
-    return ["setpriv", f"--reuid={UNPRIVILEGED}", f"--regid={UNPRIVILEGED}", "--init-groups", "--"]
+        wait_until(ready_or_dead, timeout, "PostgreSQL's first answer")
+        if process.poll() is not None:
+            raise subprocess.SubprocessError(f"ended with status {process.returncode}")
