@@ -10,8 +10,6 @@ import argparse
 import signal
 import sys
 import time
-from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
