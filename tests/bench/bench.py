@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from bench.figures import ASYNCIO, ENGINE, LIBRARY, YARDSTICK, Case, Figures  # noqa: E402
 from bench.rounds import raise_file_limit  # noqa: E402
+from bench.skew import measure_skew  # noqa: E402
 from bench.stage import HAPROXY, Stage  # noqa: E402
 from rich.console import Console  # noqa: E402
 
@@ -120,6 +121,8 @@ def main() -> int:
             print(f"{transport}, {size:,} endpoints ...", file=sys.stderr, flush=True)
             run_case(stage, figures, transport, size, arguments.quick)
         measure_memory(stage, figures, max(sizes))
+    print("unequal paths ...", file=sys.stderr, flush=True)
+    figures.skew = measure_skew(arguments.programs / "relay", 5 if arguments.quick else 15)
     figures.import_ms = measure_import(5 if arguments.quick else 21)
 
     # A pipe has no width: what the table needs, then.

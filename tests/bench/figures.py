@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Optional
 
+from bench.skew import Skew
 from bench.stage import Measured
 from rich.table import Table
 
@@ -53,12 +54,13 @@ class Row:
 
 
 class Figures:
-    """All rounds of a run, and the two figures that are no rounds."""
+    """All rounds of a run, and the figures that are no rounds."""
 
     def __init__(self) -> None:
         self._rounds: dict[Case, list[Measured]] = defaultdict(list)
         self.import_ms: Optional[float] = None
         self.memory_bytes: dict[str, float] = {}
+        self.skew: Optional[Skew] = None
         self.short: list[str] = []  # rounds in which an endpoint did not answer
 
     def add(self, case: Case, measured: Measured) -> None:
@@ -99,7 +101,8 @@ class Figures:
             assert medians is not None
             cases.append({**asdict(case), **asdict(medians), "ratios_to_epoll": ratios})
         rows = [{**asdict(row), "met": row.met} for row in self.budget()]
-        return {"cases": cases, "budget": rows, "short": self.short}
+        skew = None if self.skew is None else asdict(self.skew)
+        return {"cases": cases, "skew": skew, "budget": rows, "short": self.short}
 
     def budget(self) -> list[Row]:
         """The rows of the design's budget that can be measured so far."""
@@ -157,6 +160,11 @@ class Figures:
             (f"memory per endpoint, {transport}", bytes_each / 1000, 8, "kB")
             for transport, bytes_each in self.memory_bytes.items()
         ]
+        if self.skew is not None:
+            wanted += [
+                ("paths of 1, 20 and 75 ms one way: skew", self.skew.spread_ms, 0.5, "ms"),
+                ("  the window against the longest round trip", self.skew.window_ratio, 1.1, "x"),
+            ]
         # Both cold. asyncio as it is used everywhere: each coroutine connects, asks and reads, so
         # commands leave while others still connect. Ours all leave behind the barrier.
         faster = [

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +10,7 @@ import pytest
 
 from stillgate import Fleet
 from support.holds import COMMIT, F, verdicts
+from support.paths import paths
 from support.tap import Tap
 
 if TYPE_CHECKING:
@@ -23,29 +21,14 @@ ROOT = Path(__file__).resolve().parents[2]
 ONE_WAY_MS = (1, 20, 75)
 
 
-@contextmanager
-def paths(targets: list[str], folder: Path) -> Iterator[list[str]]:
-    """Endpoints that lead to the targets over paths of these delays."""
-    (relay,) = ROOT.glob("build/python-*/tests/bench/relay")
-    lines, endpoints = [], []
-    for number, (target, delay) in enumerate(zip(targets, ONE_WAY_MS)):
-        endpoints.append(f"unix://{folder}/{number}.sock")
-        lines.append(f"{endpoints[-1]} {target} {delay} {delay}")
-    (folder / "paths").write_text("\n".join(lines) + "\n")
-    with subprocess.Popen([relay, folder / "paths"], stdout=subprocess.PIPE) as running:
-        try:
-            assert running.stdout is not None and running.stdout.readline() == b"ready\n"
-            yield endpoints
-        finally:
-            running.kill()
-
-
 def test_far_ones_are_written_to_first(haproxy: Start, tmp_path: Path) -> None:
     proxies = [haproxy("3.0") for _ in ONE_WAY_MS]
     switched: list[float] = []
     taps = [Tap(one, {COMMIT: lambda: switched.append(time.monotonic())}) for one in proxies]
+    (relay,) = ROOT.glob("build/python-*/tests/bench/relay")
     try:
-        with paths([tap.endpoint for tap in taps], tmp_path) as endpoints:
+        targets = [tap.endpoint for tap in taps]
+        with paths(relay, targets, ONE_WAY_MS, tmp_path) as endpoints:
             fleet = Fleet(endpoints)
             report = fleet.suspend(F, no_lease=True)
             assert verdicts(report) == ["held"] * 3
