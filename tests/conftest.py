@@ -23,9 +23,11 @@ from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, rea
 from support.haproxy import HAProxy
 from support.load import Load
 
-# Whoever starts the tests in the background may have them ignore Ctrl-C, and every process that a
-# test starts would inherit that. What has a handler here has the default there.
+# Whoever starts the tests in the background may have them ignore Ctrl-C, or with nohup the end of
+# the terminal, and every process that a test starts would inherit that. What has a handler here, or
+# the default, has the default there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 STARTED = pytest.StashKey[list[HAProxy]]()
 

@@ -204,8 +204,8 @@ def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
         "show cli level": "[6]: admin\n",
         "set maxconn frontend balanced 70": "",
     }
-    # The greeting's two lines, the check's four and the arming are answered, the commit is not.
-    with FaultyPeer([serve(7), silence()], [serve()], answers=answers) as peer:
+    # The greeting's two lines, the check's five and the arming are answered, the commit is not.
+    with FaultyPeer([serve(8), silence()], [serve()], answers=answers) as peer:
         fleet = Fleet([*proxy.endpoints, peer.endpoint], reply_timeout=0.5)
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend("balanced", no_lease=True)

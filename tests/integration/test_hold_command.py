@@ -175,6 +175,20 @@ def test_a_signal_ends_the_command_and_the_hold(
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5, "the end of the command")
 
 
+def test_under_nohup_a_hold_outlives_its_terminal(haproxy: Start, tmp_path: Path) -> None:
+    proxy = haproxy("3.0")
+    begun, over = tmp_path / "begun", tmp_path / "over"
+    script = f"touch {begun}; while [ ! -e {over} ]; do sleep 0.02; done"
+    command = [*COMMAND, "hold", F, "-e", proxy.endpoints[0], "--", "sh", "-c", script]
+    with subprocess.Popen(["nohup", *command], stdout=subprocess.PIPE) as holding:
+        wait_until(begun.exists, 20, "the command")
+        holding.send_signal(signal.SIGHUP)
+        assert proxy.limit(F) == 0
+        over.touch()
+        holding.communicate(timeout=20)
+    assert (holding.returncode, proxy.limit(F)) == (0, 100)
+
+
 def test_a_hold_whose_haproxy_dies_is_told(haproxy: Start, tmp_path: Path) -> None:
     proxies = [haproxy("3.0"), haproxy("3.0")]
     proxies[1].may_end = True

@@ -82,6 +82,30 @@ def test_a_queue_that_is_too_short_is_told_and_nobody_is_lost(
 
 
 @pytest.mark.parametrize("label", SAFE)
+def test_the_backlog_counts_and_not_the_limit(
+    label: str, haproxy: Start, app: App, load: Callable[..., Load]
+) -> None:
+    """The same arrivals, a limit that says otherwise than the backlog: the kernel is asked."""
+    wide = haproxy(label, servers=[app.port], maxconn=20, backlog=2000)
+    narrow = haproxy(label, servers=[app.port], maxconn=2000, backlog=20)
+    clients = [load(proxy.ports[F], rate=40) for proxy in (wide, narrow)]
+    for one in clients:
+        one.wait_for(60)
+    wait_until(
+        lambda: "queue_too_short" in findings(Fleet(narrow.endpoints).check(F)), 5, "the warning"
+    )
+    assert "queue_too_short" not in findings(Fleet(wide.endpoints).check(F))
+    (message,) = {
+        finding.message
+        for finding in Fleet(narrow.endpoints).check(F).switches[0].findings
+        if finding.code == "queue_too_short"
+    }
+    assert " 21 can wait in the kernel's queue (the least of" in message
+    for one in clients:
+        one.stop()
+
+
+@pytest.mark.parametrize("label", SAFE)
 def test_a_ramp_raises_the_limit_over_its_time(label: str, haproxy: Start, app: App) -> None:
     proxy = haproxy(label, servers=[app.port], maxconn=400)
     fleet = Fleet(proxy.endpoints)

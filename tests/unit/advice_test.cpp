@@ -9,7 +9,6 @@
 namespace stillgate::hold {
 namespace {
 
-using runtime_api::Stream;
 using std::chrono::milliseconds;
 
 /// One frontend with room for 100 and one backend, on a HAProxy that remembers.
@@ -28,10 +27,8 @@ Question question() {
   return question;
 }
 
-Switch advised(const Seen& seen, const Question& asked = question(),
-               const std::string& endpoint = "unix:///run/a.sock") {
+Switch advised(const Seen& seen, const Question& asked = question()) {
   Switch one;
-  one.endpoint = endpoint;
   one.frontend = "balanced";
   advise(one, asked, seen, 0);
   return one;
@@ -63,18 +60,61 @@ TEST(Advice, KeepAliveIsAWarningWhereItWasSeen) {
   EXPECT_EQ(find(advised(seen), "keep_alive_passes"), nullptr);
 }
 
-TEST(Advice, TheQueueIsWeighedAgainstTheArrivals) {
+/// What the closer look says of `quiet()` with this rate; the answers are those to its commands.
+Switch looked(const Question& asked, std::int64_t rate, const std::vector<std::string>& answers,
+              std::optional<milliseconds> drain_timeout = {}) {
   Seen seen = quiet();
-  seen.frontends[0]->rate = 10;  // 100 in 10 s, and 101 fit
-  EXPECT_EQ(find(advised(seen), "queue_too_short"), nullptr);
-  seen.frontends[0]->rate = 11;
-  EXPECT_TRUE(has(find(advised(seen), "queue_too_short"), Level::warning, "101 can wait"));
+  seen.frontends[0]->rate = rate;
+  std::vector<Switch> switches(1);
+  switches[0].frontend = "balanced";
+  switches[0].limit_now = 100;
+  runtime_api::Answer answer;
+  for (const std::string& text : answers) answer.replies.push_back({text, {}});
+  advise_closer(switches, asked, 0, seen, answer, drain_timeout);
+  return switches[0];
+}
+
+Question question_here() {
   Question asked = question();
-  asked.somaxconn = 64;
-  EXPECT_TRUE(has(find(advised(seen, asked), "queue_too_short"), Level::warning, "somaxconn"));
-  // Of another machine nobody knows it here.
-  EXPECT_TRUE(has(find(advised(seen, asked, "tcp://lb:9"), "queue_too_short"), Level::warning,
-                  "101 can wait"));
+  asked.endpoints = {"unix:///run/a.sock"};
+  asked.frontends = {"balanced"};
+  asked.listen_depths = {{80, 4097}, {81, 65}, {9999, 11}};
+  return asked;
+}
+
+TEST(Advice, WithoutTheKernelTheLimitStandsForTheQueue) {
+  Question asked = question_here();
+  asked.listen_depths.clear();
+  EXPECT_TRUE(closer_look(asked, 0, quiet(), false).empty());
+  // 100 come in 10 s, and 101 fit.
+  EXPECT_EQ(find(looked(asked, 10, {}), "queue_too_short"), nullptr);
+  EXPECT_TRUE(has(find(looked(asked, 11, {}), "queue_too_short"), Level::warning,
+                  "101 can wait in the kernel's queue, unless"));
+}
+
+TEST(Advice, TheKernelOfThisMachineKnowsTheBacklog) {
+  const Question asked = question_here();
+  const std::string wide = "  4 : st=0x1 l.st=RDY fe=balanced fam=ipv4 lport=80\n";
+  const std::string narrow = "  5 : st=0x1 l.st=RDY fe=balanced fam=ipv6 lport=81\n";
+  const std::string other =
+      "  6 : st=0x1 l.st=RDY fe=GLOBAL fam=ipv4 lport=9999\n"
+      "  7 : st=0x1 back=0 fam=ipv4 lport=81 fe=balanced mux=H1\n";
+  EXPECT_EQ(closer_look(asked, 0, quiet(), false).size(), 1U);
+  EXPECT_EQ(find(looked(asked, 400, {wide + other}), "queue_too_short"), nullptr);
+  EXPECT_TRUE(has(find(looked(asked, 410, {wide + other}), "queue_too_short"), Level::warning,
+                  "4097 can wait"));
+  EXPECT_TRUE(has(find(looked(asked, 7, {wide + narrow}), "queue_too_short"), Level::warning,
+                  "65 can wait"));
+}
+
+TEST(Advice, WhatRunsElsewhereIsNotLookedUpHere) {
+  Question asked = question_here();
+  asked.endpoints = {"tcp://lb:9999"};
+  EXPECT_TRUE(closer_look(asked, 0, quiet(), false).empty());
+  EXPECT_EQ(closer_look(asked, 0, quiet(), true).size(), 1U);
+  Seen busy = quiet();
+  busy.info->fields = {{"CurrConns", "2001"}};
+  EXPECT_TRUE(closer_look(asked, 0, busy, true).empty());
 }
 
 TEST(Advice, TheHerdIsWeighedAgainstTheServers) {
@@ -100,17 +140,17 @@ TEST(Advice, AHoldThatNobodyEnds) {
 }
 
 TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {
-  Switch one;
-  one.frontend = "balanced";
-  std::vector<Stream> streams(7, Stream{"unix:1", "GLOBAL", {}, {}, 0});
-  streams.push_back({"10.0.0.1:5", "balanced", "app", "s1", 4});
-  streams.push_back({"10.0.0.2:5", "other", "app", "s1", 400});
-  streams.push_back({"10.0.0.3:5", "balanced", {}, {}, 400});
-  advise(one, streams, milliseconds(5000));
-  EXPECT_TRUE(one.findings.empty());
-  streams.push_back({"unix:1", "GLOBAL", {}, {}, 0});
-  streams.push_back({"10.0.0.4:5", "balanced", "app", {}, 60});
-  advise(one, streams, milliseconds(5000));
+  const auto line = [](const std::string& what) { return "0x1: " + what + " calls=1\n"; };
+  const std::string cli = line("src=unix:1 fe=GLOBAL be=<NONE> srv=<none> age=0s");
+  std::string text;
+  for (int i = 0; i < 7; ++i) text += cli;
+  text += line("src=10.0.0.1:5 fe=balanced be=app srv=s1 age=4s");
+  text += line("src=10.0.0.2:5 fe=other be=app srv=s1 age=4m");
+  text += line("src=10.0.0.3:5 fe=balanced be=<NONE> srv=<none> age=4m");
+  const Question asked = question_here();
+  EXPECT_TRUE(looked(asked, 0, {"", text}, milliseconds(5000)).findings.empty());
+  text += cli + line("src=10.0.0.4:5 fe=balanced be=app srv=<none> age=60s");
+  const Switch one = looked(asked, 0, {"", text}, milliseconds(5000));
   EXPECT_TRUE(has(find(one, "stats_connections"), Level::warning, "8 connections"));
   EXPECT_TRUE(
       has(find(one, "drain_may_fail"), Level::warning, "10.0.0.4:5 to app/(queued) for 60 s"));

@@ -153,6 +153,7 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
   if (command == "show cli level") return {host.level, {}};
   if (command.starts_with("show stat")) return show_stat(host);
   if (command == "show sess") return {host.streams, {}};
+  if (command == "show fd") return {host.descriptors, {}};
   if (command.starts_with("get var") || command.starts_with("set var") ||
       command.starts_with("experimental-mode")) {
     return variable(host, command, fault);

@@ -50,6 +50,7 @@ struct Host {
   std::vector<std::int64_t> in_flight;           ///< at each `show stat`; the last one stays
   std::size_t looks{0};                          ///< so many `show stat` were answered
   std::string streams;                           ///< the answer to `show sess`
+  std::string descriptors;                       ///< the answer to `show fd`
   std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
   std::int64_t leaks_per_look{0};
   std::int64_t sessions{0};  ///< connections of clients, idle ones too

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "hold/check_plan.hpp"
 #include "simulated_fleet.hpp"
 
 namespace stillgate::hold {
@@ -70,16 +71,42 @@ TEST(SuspendPlan, ACommitThatMayRunLateIsTakenBack) {
   EXPECT_TRUE(fleet.journal.empty());
 }
 
-TEST(SuspendPlan, CheckChangesNothing) {
-  SimulatedFleet fleet = three();
-  auto request = suspend_request(fleet);
-  request.check_only = true;
-  SuspendPlan plan(request);
-  const Report report = fleet.drive(plan);
+Report check(SimulatedFleet& fleet) {
+  const auto request = suspend_request(fleet);
+  CheckPlan plan({request.question, request.known, std::chrono::milliseconds(5000)});
+  Report report = fleet.drive(plan);
   EXPECT_EQ(report.action, "check");
-  EXPECT_EQ(report.ending, Ending::done);
   EXPECT_EQ(fleet.writes, 0U);
   EXPECT_TRUE(fleet.journal.empty());
+  EXPECT_TRUE(fleet.all_forgotten());
+  return report;
+}
+
+TEST(CheckPlan, ChangesNothing) {
+  SimulatedFleet fleet = three();
+  fleet.hosts[2].streams = "0x1: src=10.0.0.1:7 fe=b be=servers srv=s1 age=60s calls=1\n";
+  const Report report = check(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  // The last switch is of the host and the frontend with the slow request.
+  EXPECT_EQ(report.switches[5].findings.back().code, "drain_may_fail");
+  EXPECT_NE(report.switches[4].findings.back().code, "drain_may_fail");
+}
+
+TEST(CheckPlan, TellsAllThatIsWrongAndEndsAsASuspendWould) {
+  SimulatedFleet fleet = three();
+  fleet.hosts[0].version = "2.6.12";
+  fleet.hosts[1].alive = false;
+  const Report report = check(fleet);
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(report.switches[0].error->code, Errc::crash_hazard);
+  EXPECT_EQ(report.switches[2].error->code, Errc::connection_refused);
+  EXPECT_FALSE(report.switches[4].error);
+}
+
+TEST(CheckPlan, AStopEndsIt) {
+  SimulatedFleet fleet = three();
+  fleet.cancel_at = 1;
+  EXPECT_EQ(check(fleet).ending, Ending::cancelled);
 }
 
 struct Refusal {

@@ -8,12 +8,14 @@
 #include <fmt/format.h>
 
 #include "../engine/session.hpp"
+#include "../hold/check_plan.hpp"
 #include "../hold/resume_plan.hpp"
 #include "../hold/status_plan.hpp"
 #include "../hold/suspend_plan.hpp"
 #include "../runtime_api/command.hpp"
 #include "drive.hpp"
 #include "journal.hpp"
+#include "listen_queues.hpp"
 #include "surroundings.hpp"
 
 namespace stillgate {
@@ -118,20 +120,42 @@ struct Fleet::State {
     question.frontends = frontends;
     return question;
   }
+  [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends,
+                                        const SuspendOptions& wanted) const {
+    hold::Question question = this->question(frontends);
+    question.accept_hazard = wanted.accept_hazard;
+    question.no_lease = wanted.no_lease;
+    question.max_hold = wanted.max_hold;
+    question.listen_depths = fleet::listen_depths();
+    return question;
+  }
 
   Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
     return fleet::drive(plan, journal, {endpoints, options, progress}, stop);
   }
-  Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& options,
-                 bool check_only, const std::stop_token& stop);
+  Report check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
+               const std::stop_token& stop);
+  Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
+                 const std::stop_token& stop);
 };
 
-Report Fleet::State::suspend(const std::vector<std::string>& frontends,
-                             const SuspendOptions& wanted, bool check_only,
-                             const std::stop_token& stop) {
+Report Fleet::State::check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
+                           const std::stop_token& stop) {
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  if (loaded.error && !check_only) {
+  hold::CheckPlan plan({question(frontends, wanted), std::move(loaded.records),
+                        std::min(wanted.drain_timeout, wanted.max_hold)});
+  Report report = drive(plan, journal, stop);
+  report.action = "check";
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
+
+Report Fleet::State::suspend(const std::vector<std::string>& frontends,
+                             const SuspendOptions& wanted, const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  if (loaded.error) {
     Report report;
     report.action = "suspend";
     report.ending = Ending::refused;
@@ -139,24 +163,18 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
     return report;
   }
   hold::SuspendPlan::Request request;
-  request.question = question(frontends);
-  request.question.accept_hazard = wanted.accept_hazard;
-  request.question.lease_missing = !check_only && !wanted.no_lease && !wanted.kept;
-  request.question.no_lease = wanted.no_lease;
-  request.question.max_hold = wanted.max_hold;
-  request.question.somaxconn = fleet::somaxconn();
+  request.question = question(frontends, wanted);
+  request.question.lease_missing = !wanted.no_lease && !wanted.kept;
   request.record.id = fleet::new_id();
   request.record.owner = wanted.owner.empty() ? fleet::default_owner() : wanted.owner;
   request.record.reason = wanted.reason;
   request.record.accept_hazard = wanted.accept_hazard;
   request.known = std::move(loaded.records);
-  request.check_only = check_only;
   request.kept = wanted.kept;
   request.drain_timeout = std::min(wanted.drain_timeout, wanted.max_hold);
   hold::SuspendPlan plan(std::move(request));
   Report report = drive(plan, journal, stop);
-  report.action = check_only ? "check" : "suspend";
-  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  report.action = "suspend";
   return report;
 }
 
@@ -205,14 +223,14 @@ Result<Report> Fleet::check(const std::vector<std::string>& frontends,
                             const SuspendOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
   if (auto error = check_suspend(options)) return *std::move(error);
-  return state_->suspend(frontends, options, true, stop);
+  return state_->check(frontends, options, stop);
 }
 
 Result<Report> Fleet::suspend(const std::vector<std::string>& frontends,
                               const SuspendOptions& options, const std::stop_token& stop) {
   if (auto error = check_frontends(frontends)) return *std::move(error);
   if (auto error = check_suspend(options)) return *std::move(error);
-  return state_->suspend(frontends, options, false, stop);
+  return state_->suspend(frontends, options, stop);
 }
 
 Result<Report> Fleet::resume(const std::vector<std::string>& frontends,

@@ -3,7 +3,6 @@
 
 #include <array>
 #include <cstdlib>
-#include <fstream>
 #include <random>
 
 #include <pwd.h>
@@ -52,13 +51,6 @@ std::string default_owner() {
 std::string new_id() {
   std::random_device source;
   return fmt::format("{:08x}{:08x}", source(), source());
-}
-
-std::optional<std::int64_t> somaxconn() {
-  std::ifstream file("/proc/sys/net/core/somaxconn");
-  std::int64_t value = 0;
-  if (!(file >> value)) return std::nullopt;
-  return value;
 }
 
 }  // namespace fleet

@@ -1,8 +1,6 @@
 // What a hold takes from its surroundings: who holds, an id nobody else has, where state lies.
 #pragma once
 
-#include <cstdint>
-#include <optional>
 #include <string>
 
 namespace stillgate::fleet {
@@ -12,8 +10,5 @@ namespace stillgate::fleet {
 
 /// 16 hexadecimal digits from the system's random source.
 [[nodiscard]] std::string new_id();
-
-/// net.core.somaxconn of this machine; empty where it cannot be read.
-[[nodiscard]] std::optional<std::int64_t> somaxconn();
 
 }  // namespace stillgate::fleet

@@ -6,11 +6,16 @@
 
 #include <fmt/format.h>
 
+#include "../runtime_api/listeners.hpp"
 #include "../runtime_api/numbers.hpp"
+#include "../runtime_api/streams.hpp"
 
 namespace stillgate::hold {
 namespace {
 
+using runtime_api::Answer;
+using runtime_api::Command;
+using runtime_api::Listener;
 using runtime_api::Stream;
 using std::chrono::milliseconds;
 
@@ -24,6 +29,10 @@ void add(Switch& target, const char* code, Level level, std::string message) {
 
 double seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
 
+double arrivals_of(const Question& question, const FrontendSeen& frontend) {
+  return static_cast<double>(frontend.rate) * seconds(question.max_hold);
+}
+
 void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
   if (!frontend.http) return;
   const bool seen = frontend.connections > 0 && frontend.begun > frontend.connections;
@@ -35,21 +44,33 @@ void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
                        : ""));
 }
 
-/// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep. The
-/// runtime API does not tell the backlog.
+/// How many connections can wait; empty: not known. Of several ports the smallest queue counts.
+std::optional<std::int64_t> depth_of(const Question& question, const std::string& frontend,
+                                     const std::vector<Listener>& listeners) {
+  std::optional<std::int64_t> depth;
+  for (const Listener& one : listeners) {
+    const auto found = question.listen_depths.find(one.port);
+    if (one.frontend != frontend || found == question.listen_depths.end()) continue;
+    depth = std::min(depth.value_or(found->second), found->second);
+  }
+  return depth;
+}
+
+/// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep (facts,
+/// section 2). The runtime API does not tell the backlog, the kernel of the same machine does.
 void advise_queue(Switch& target, const Question& question, const FrontendSeen& frontend,
-                  double arrivals) {
-  std::int64_t depth = frontend.limit;
-  const bool here = target.endpoint.starts_with("unix://");
-  if (here && question.somaxconn) depth = std::min(depth, *question.somaxconn);
-  if (frontend.limit == 0 || arrivals <= static_cast<double>(depth + 1)) return;
-  const bool bounded = here && question.somaxconn && depth < frontend.limit;
+                  const std::vector<Listener>& listeners) {
+  const double arrivals = arrivals_of(question, frontend);
+  const auto known = depth_of(question, target.frontend, listeners);
+  const std::int64_t depth = known.value_or(frontend.limit + 1);
+  if (frontend.limit == 0 || arrivals <= static_cast<double>(depth)) return;
   add(target, "queue_too_short", Level::warning,
-      fmt::format(
-          "at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
-          "{}; the others have their SYN dropped and come back after 1, 3, 7 s",
-          frontend.rate, arrivals, seconds(question.max_hold), depth + 1,
-          bounded ? "at most (net.core.somaxconn)" : "unless the frontend's 'backlog' says more"));
+      fmt::format("at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
+                  "in the kernel's queue{}; the others have their SYN dropped and come back after "
+                  "1, 3, 7 s",
+                  frontend.rate, arrivals, seconds(question.max_hold), depth,
+                  known ? " (the least of 'backlog', or maxconn, and net.core.somaxconn)"
+                        : ", unless the frontend's 'backlog' says otherwise"));
 }
 
 void advise_herd(Switch& target, const Seen& seen, double arrivals) {
@@ -73,38 +94,8 @@ std::string where(const Stream& stream) {
                      stream.server.value_or("(queued)"), stream.age_s.value_or(0));
 }
 
-}  // namespace
-
-void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
-  const FrontendSeen& now = *seen.frontends[frontend];
-  const double arrivals = static_cast<double>(now.rate) * seconds(question.max_hold);
-  advise_keep_alive(target, now);
-  advise_queue(target, question, now, arrivals);
-  advise_herd(target, seen, arrivals);
-  const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
-  if (!remembers) {
-    add(target, "journal_only", Level::warning,
-        "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, "
-        "as "
-        "this user, or give the limit by --limit");
-  } else if (const auto& error = seen.remembered[frontend].error) {
-    add(target, "record_unreadable", Level::warning, error->message);
-  }
-  if (question.no_lease) {
-    add(target, "no_lease", Level::warning,
-        fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
-                    target.frontend));
-  }
-  add(target, "reload_ends_hold", Level::info,
-      "a reload of HAProxy ends a hold by maxconn at once; keep configuration management away");
-  add(target, "clients_give_up", Level::info,
-      fmt::format("clients that give up before {:.3g} s fail, and those who waited in the kernel's "
-                  "queue still reach a server after the release; health checks that a balancer in "
-                  "front sends through this frontend wait too",
-                  seconds(question.max_hold)));
-}
-
-void advise(Switch& target, const std::vector<Stream>& streams, milliseconds drain_timeout) {
+void advise_streams(Switch& target, const std::vector<Stream>& streams,
+                    milliseconds drain_timeout) {
   const auto talking = std::count_if(streams.begin(), streams.end(),
                                      [](const Stream& one) { return one.frontend == "GLOBAL"; });
   if (talking > stats_maxconn - stats_in_reserve) {
@@ -129,9 +120,77 @@ void advise(Switch& target, const std::vector<Stream>& streams, milliseconds dra
                   slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
 }
 
+/// How many connections this HAProxy has; 0 where it does not tell.
 std::int64_t connections_now(const Seen& seen) {
   const auto text = seen.info ? seen.info->find("CurrConns") : std::nullopt;
   return text ? runtime_api::parse_number<std::int64_t>(*text).value_or(0) : 0;
+}
+
+/// Its kernel is ours, as far as can be told.
+bool is_here(const Question& question, std::size_t endpoint) {
+  return question.endpoints[endpoint].starts_with("unix://") && !question.listen_depths.empty();
+}
+
+}  // namespace
+
+void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
+  const FrontendSeen& now = *seen.frontends[frontend];
+  advise_keep_alive(target, now);
+  advise_herd(target, seen, arrivals_of(question, now));
+  const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
+  if (!remembers) {
+    add(target, "journal_only", Level::warning,
+        "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, "
+        "as "
+        "this user, or give the limit by --limit");
+  } else if (const auto& error = seen.remembered[frontend].error) {
+    add(target, "record_unreadable", Level::warning, error->message);
+  }
+  if (question.no_lease) {
+    add(target, "no_lease", Level::warning,
+        fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
+                    target.frontend));
+  }
+  add(target, "reload_ends_hold", Level::info,
+      "a reload of HAProxy ends a hold by maxconn at once; keep configuration management away");
+  add(target, "clients_give_up", Level::info,
+      fmt::format("clients that give up before {:.3g} s fail, and those who waited in the kernel's "
+                  "queue still reach a server after the release; health checks that a balancer in "
+                  "front sends through this frontend wait too",
+                  seconds(question.max_hold)));
+}
+
+std::vector<Command> closer_look(const Question& question, std::size_t endpoint, const Seen& seen,
+                                 bool streams) {
+  if (seen.error || connections_now(seen) > most_listed) return {};
+  std::vector<Command> commands;
+  if (is_here(question, endpoint)) commands.push_back(Command::show_descriptors());
+  if (streams) commands.push_back(Command::show_streams());
+  return commands;
+}
+
+void advise_closer(std::vector<Switch>& switches, const Question& question, std::size_t endpoint,
+                   const Seen& seen, const Answer& answer,
+                   std::optional<milliseconds> drain_timeout) {
+  if (seen.error) return;
+  std::vector<Listener> listeners;
+  std::size_t next = 0;
+  const bool answered = !answer.error && !answer.replies.empty();
+  if (answered && is_here(question, endpoint)) {
+    listeners = runtime_api::parse_listeners(answer.replies[next++].text);
+  }
+  std::optional<std::vector<Stream>> streams;
+  if (answered && drain_timeout && next < answer.replies.size()) {
+    if (auto parsed = runtime_api::parse_streams(answer.replies[next].text)) {
+      streams = *std::move(parsed);
+    }
+  }
+  for (std::size_t j = 0; j < question.frontends.size(); ++j) {
+    Switch& target = switches[endpoint * question.frontends.size() + j];
+    if (!target.limit_now) continue;
+    advise_queue(target, question, *seen.frontends[j], listeners);
+    if (streams) advise_streams(target, *streams, *drain_timeout);
+  }
 }
 
 }  // namespace stillgate::hold

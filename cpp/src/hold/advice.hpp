@@ -6,7 +6,7 @@
 
 #include <stillgate/report.hpp>
 
-#include "../runtime_api/streams.hpp"
+#include "../runtime_api/batch.hpp"
 #include "findings.hpp"
 #include "survey.hpp"
 
@@ -15,14 +15,19 @@ namespace stillgate::hold {
 /// Adds findings from the survey. `seen` is without error, and has that frontend.
 void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend);
 
-/// Adds findings from the streams that HAProxy works on.
-void advise(Switch& target, const std::vector<runtime_api::Stream>& streams,
-            std::chrono::milliseconds drain_timeout);
+/// Above so many connections nobody should ask for all of them: 8,000 take 60 ms of HAProxy's CPU.
+inline constexpr std::int64_t most_listed = 2000;
 
-/// Above so many connections nobody should ask for all streams: 8,000 take 60 ms of HAProxy's CPU.
-inline constexpr std::int64_t most_streams_listed = 2000;
+/// What a closer look at one endpoint asks, where that is not too dear: its listeners, if it runs
+/// on this machine, and if wanted its streams, in this order.
+[[nodiscard]] std::vector<runtime_api::Command> closer_look(const Question& question,
+                                                            std::size_t endpoint, const Seen& seen,
+                                                            bool streams);
 
-/// How many connections this HAProxy has; 0 where it does not tell.
-[[nodiscard]] std::int64_t connections_now(const Seen& seen);
+/// Adds findings from the answer to it, to the switches of that endpoint. Without an answer the
+/// limit stands for the queue, which the runtime API does not tell.
+void advise_closer(std::vector<Switch>& switches, const Question& question, std::size_t endpoint,
+                   const Seen& seen, const runtime_api::Answer& answer,
+                   std::optional<std::chrono::milliseconds> drain_timeout);
 
 }  // namespace stillgate::hold

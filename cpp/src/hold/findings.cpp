@@ -166,9 +166,19 @@ std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& see
   return switches;
 }
 
-bool refused(const std::vector<Switch>& switches) {
-  return std::any_of(switches.begin(), switches.end(),
-                     [](const Switch& one) { return one.error.has_value(); });
+void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
+              const std::vector<Record>& records) {
+  report.switches = weigh(question, seen, records);
+  const std::size_t frontends = question.frontends.size();
+  for (std::size_t i = 0; i < report.switches.size(); ++i) {
+    const Switch& one = report.switches[i];
+    if (one.error && report.ending == Ending::done) report.ending = Ending::refused;
+    if (!one.hold_id) continue;
+    report.ending = Ending::held_by_other;
+    const Record* record =
+        record_of(seen[i / frontends], i % frontends, one.endpoint, one.frontend, records);
+    if (record != nullptr) add_hold(report, *record);
+  }
 }
 
 }  // namespace stillgate::hold

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -22,8 +23,8 @@ struct Question {
   bool lease_missing{false};  ///< a hold is wanted, and nothing would end it
   bool no_lease{false};       ///< and that was accepted
   std::chrono::milliseconds max_hold{15'000};
-  /// net.core.somaxconn of this machine, which bounds the queues of HAProxies that run on it.
-  std::optional<std::int64_t> somaxconn;
+  /// How many connections may wait at the listening TCP ports of this machine.
+  std::map<std::uint16_t, std::int64_t> listen_depths;
 };
 
 /// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
@@ -40,8 +41,9 @@ struct Question {
 /// A frontend that refuses its clients is no held one.
 [[nodiscard]] Error stopped(std::string_view frontend);
 
-/// Any switch carries a refusal.
-[[nodiscard]] bool refused(const std::vector<Switch>& switches);
+/// Weighs, and says in the report how the check ended and whose holds are in the way.
+void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
+              const std::vector<Record>& records);
 
 /// The newest record that holds this frontend at this endpoint, or nullptr.
 [[nodiscard]] const Record* find_record(const std::vector<Record>& records,

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "advice.hpp"
+#include "arming.hpp"
 #include "timing.hpp"
 #include "variable.hpp"
 
@@ -32,7 +33,7 @@ SuspendPlan::SuspendPlan(Request request)
       lost_(endpoints_, false),
       drain_(request_.question),
       rollback_(request_.question, report_.switches, armed_) {
-  report_.action = request_.check_only ? "check" : "suspend";
+  report_.action = "suspend";
 }
 
 Step SuspendPlan::next(const Observation& observation) {
@@ -42,8 +43,8 @@ Step SuspendPlan::next(const Observation& observation) {
       return survey("checking", Scope::servers, false);
     case Stage::surveying:
       return surveyed(observation);
-    case Stage::listing:
-      return listed(answers_of(observation));
+    case Stage::looking:
+      return looked(answers_of(observation), observation);
     case Stage::recording:
       return recorded(observation);
     case Stage::arming:
@@ -84,56 +85,34 @@ Step SuspendPlan::surveyed(const Observation& observation) {
     before_.push_back(
         read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends));
   }
-  report_.switches = weigh(request_.question, before_, request_.known);
-  if (observation.cancelled) {
-    report_.ending = Ending::cancelled;
-    return done();
-  }
-  if (request_.check_only) return list_streams();
-  if (refused(report_.switches)) return refuse();
-  return record(observation);
+  conclude(report_, request_.question, before_, request_.known);
+  if (observation.cancelled) return cancel();
+  return report_.ok() ? look_closer(observation) : done();
 }
 
-/// Which requests are slow, and who else talks to the stats sockets: for a check alone, because it
-/// costs HAProxy more than anything else that is asked here.
-Step SuspendPlan::list_streams() {
-  stage_ = Stage::listing;
+/// Before anything was changed.
+Step SuspendPlan::cancel() {
+  report_.ending = Ending::cancelled;
+  return done();
+}
+
+Step SuspendPlan::look_closer(const Observation& observation) {
+  stage_ = Stage::looking;
   Batch batch;
   batch.phase = "checking";
-  batch.work.resize(endpoints_);
-  bool any = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (before_[i].error || connections_now(before_[i]) > most_streams_listed) continue;
-    batch.work[i].push_back(Command::show_streams());
-    any = true;
+    batch.work.push_back(closer_look(request_.question, i, before_[i], false));
   }
-  if (any) return batch;
-  return refused(report_.switches) ? refuse() : done();
+  const bool nothing = std::all_of(batch.work.begin(), batch.work.end(),
+                                   [](const auto& commands) { return commands.empty(); });
+  return nothing ? looked(std::vector<Answer>(endpoints_), observation) : Step(std::move(batch));
 }
 
-Step SuspendPlan::listed(const std::vector<Answer>& answers) {
+Step SuspendPlan::looked(const std::vector<Answer>& answers, const Observation& observation) {
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (answers[i].replies.empty() || answers[i].replies[0].refusal) continue;
-    const auto streams = runtime_api::parse_streams(answers[i].replies[0].text);
-    if (!streams) continue;
-    for (std::size_t j = 0; j < frontends_; ++j) {
-      advise(at(i, j), *streams, request_.drain_timeout);
-    }
+    advise_closer(report_.switches, request_.question, i, before_[i], answers[i], std::nullopt);
   }
-  return refused(report_.switches) ? refuse() : done();
-}
-
-Step SuspendPlan::refuse() {
-  report_.ending = Ending::refused;
-  for (std::size_t i = 0; i < report_.switches.size(); ++i) {
-    const Switch& one = report_.switches[i];
-    if (!one.hold_id) continue;
-    report_.ending = Ending::held_by_other;
-    const Record* record = record_of(before_[i / frontends_], i % frontends_, one.endpoint,
-                                     one.frontend, request_.known);
-    if (record != nullptr) add_hold(report_, *record);
-  }
-  return done();
+  return observation.cancelled ? cancel() : record(observation);
 }
 
 Step SuspendPlan::record(const Observation& observation) {
@@ -161,66 +140,23 @@ Step SuspendPlan::recorded(const Observation& observation) {
   return arm();
 }
 
-bool SuspendPlan::remembers(std::size_t endpoint) const {
-  const auto& remembered = before_[endpoint].remembered;
-  return !remembered.empty() && remembered[0].supported;
-}
-
-/// Also a short round trip right before the commit, by which its writes are aligned.
 Step SuspendPlan::arm() {
-  Batch batch;
-  batch.phase = "arming";
-  batch.work.resize(endpoints_);
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (!remembers(i)) {
-      batch.work[i].push_back(Command::show_cli_level());
-      continue;
-    }
-    for (const std::string& frontend : request_.question.frontends) {
-      auto commands =
-          write_variable(frontend, request_.record.only(request_.question.endpoints[i], frontend));
-      if (!commands) {
-        report_.ending = Ending::refused;
-        report_.error = commands.error();
-        return close_record();
-      }
-      batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
-      batch.work[i].push_back(read_variable(frontend));
-    }
+  auto batch = arming(request_.question, before_, request_.record);
+  if (!batch) {
+    report_.ending = Ending::refused;
+    report_.error = batch.error();
+    return close_record();
   }
   stage_ = Stage::arming;
-  return batch;
-}
-
-/// Why the record does not stand in that HAProxy, by its answers to arm().
-std::optional<Error> SuspendPlan::unarmed(std::size_t endpoint,
-                                          const std::vector<runtime_api::Reply>& replies) const {
-  if (!remembers(endpoint)) return std::nullopt;
-  const std::size_t each = replies.size() / frontends_;
-  for (std::size_t n = 0; n < replies.size(); ++n) {
-    const bool last = n % each == each - 1;
-    if (!last && replies[n].refusal) return replies[n].refusal;
-    if (!last) continue;
-    const auto now = read_remembered(replies[n], request_.question.endpoints[endpoint],
-                                     request_.question.frontends[n / each]);
-    if (now.record && now.record->id == request_.record.id) continue;
-    return Error{
-        Errc::journal_failed,
-        "HAProxy took the record of the hold, but it does not read back; somebody else may "
-        "be holding the same frontend just now",
-        {},
-        {},
-        {}};
-  }
-  return std::nullopt;
+  return *std::move(batch);
 }
 
 Step SuspendPlan::armed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   bool failed = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    armed_[i] = remembers(i) && answers[i].sent;
-    const auto error = answers[i].error ? answers[i].error : unarmed(i, answers[i].replies);
+    armed_[i] = remembers(before_[i]) && answers[i].sent;
+    const auto error = unarmed(request_.question, before_[i], i, answers[i], request_.record.id);
     if (!error) continue;
     failed = true;
     for (std::size_t j = 0; j < frontends_; ++j) at(i, j).error = error;

@@ -1,4 +1,4 @@
-// The plan of `suspend` and `check`: check, arm, commit, verify, drain, and back if it must.
+// The plan of `suspend`: check, arm, commit, verify, drain, and back if it must.
 #pragma once
 
 #include <chrono>
@@ -21,8 +21,7 @@ class SuspendPlan final : public Plan {
     Question question;
     Record record;
     std::vector<Record> known;  ///< holds that the journal knows
-    bool check_only{false};
-    bool kept{false};  ///< the caller's process ends the hold at its deadline
+    bool kept{false};           ///< the caller's process ends the hold at its deadline
     std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait
   };
 
@@ -34,7 +33,7 @@ class SuspendPlan final : public Plan {
   enum class Stage {
     start,
     surveying,
-    listing,
+    looking,
     recording,
     arming,
     committing,
@@ -48,9 +47,9 @@ class SuspendPlan final : public Plan {
   };
 
   Step surveyed(const Observation& observation);
-  Step refuse();
-  Step list_streams();
-  Step listed(const std::vector<runtime_api::Answer>& answers);
+  Step cancel();
+  Step look_closer(const Observation& observation);
+  Step looked(const std::vector<runtime_api::Answer>& answers, const Observation& observation);
   Step record(const Observation& observation);
   Step recorded(const Observation& observation);
   Step arm();
@@ -69,9 +68,6 @@ class SuspendPlan final : public Plan {
   runtime_api::Batch commit() const;
   void measure(const std::vector<runtime_api::Answer>& answers);
   void judge(std::size_t endpoint, const Seen& now);
-  [[nodiscard]] std::optional<Error> unarmed(std::size_t endpoint,
-                                             const std::vector<runtime_api::Reply>& replies) const;
-  [[nodiscard]] bool remembers(std::size_t endpoint) const;
   Switch& at(std::size_t endpoint, std::size_t frontend);
 
   Request request_;

@@ -127,6 +127,8 @@ Command Command::show_servers() { return Command("show stat -1 7 -1\n"); }
 
 Command Command::show_streams() { return Command("show sess\n"); }
 
+Command Command::show_descriptors() { return Command("show fd\n"); }
+
 Command Command::allow_experiments() { return Command("experimental-mode on\n"); }
 
 Result<Command> Command::get_variable(std::string_view name) {

@@ -31,6 +31,7 @@ class Command {
   static Command show_proxies();  ///< `show stat`, the rows of frontends and backends
   static Command show_servers();  ///< as show_proxies, and the rows of servers
   static Command show_streams();  ///< `show sess`: all of HAProxy's CPU for 60 ms per 8,000 streams
+  static Command show_descriptors();  ///< `show fd`: as dear as show_streams
   static Command show_cli_level();
   /// From 2.4 on process variables may be set only after it, on the same connection.
   static Command allow_experiments();

@@ -45,7 +45,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     """Returns the exit status."""
     # As Ctrl-C: a suspend that is told to end, or whose terminal is closed, rolls back first.
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+        # What was started under nohup is to outlive its terminal.
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _stop)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A reply may hold what the terminal's character set cannot say.
         sys.stdout.reconfigure(errors="backslashreplace")

@@ -1,0 +1,13 @@
+// The kernel's queues of listening TCP sockets on this machine.
+#pragma once
+
+#include <cstdint>
+#include <map>
+
+namespace stillgate::fleet {
+
+/// By port: how many connections may wait there to be accepted, summed over the sockets that share
+/// the port. Empty where the kernel does not tell (netlink, sock_diag(7)).
+[[nodiscard]] std::map<std::uint16_t, std::int64_t> listen_depths();
+
+}  // namespace stillgate::fleet
