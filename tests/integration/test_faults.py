@@ -101,6 +101,30 @@ def test_a_commit_that_is_lost_on_the_way_is_rolled_back(haproxy: Start, state: 
 
 
 @pytest.mark.parametrize(
+    "moment, instead, code",
+    [
+        (ARM, "experimental-mode off", "command_failed"),
+        (COMMIT, "set maxconn frontend nosuch 0", "no_such_frontend"),
+    ],
+    ids=["before the commit", "in the commit"],
+)
+def test_one_that_refuses(
+    moment: str, instead: str, code: str, haproxy: Start, state: Path
+) -> None:
+    """In HAProxy's own words, which it is made to say by another line on the way."""
+    proxies = [haproxy("3.0") for _ in range(3)]
+    with Tap(proxies[1], {moment: lambda: instead}) as tap:
+        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint, proxies[2].endpoints[0]])
+        with pytest.raises(EndpointFailed) as caught:
+            fleet.suspend(F, no_lease=True)
+    assert caught.value.code == code and caught.value.haproxy
+    assert set(verdicts(caught.value.report)) <= {"unchanged", "reverted"}
+    assert [proxy.limit(F) for proxy in proxies] == [100, 100, 100]
+    assert not any(remembered(proxy) for proxy in proxies)
+    assert records(state) == []
+
+
+@pytest.mark.parametrize(
     "change", ["set maxconn frontend balanced 55", "shutdown frontend balanced"]
 )
 def test_somebody_else_changes_it_in_the_middle(change: str, haproxy: Start, state: Path) -> None:

@@ -13,19 +13,21 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Optional
+from typing import Optional, Union
 
 from support.haproxy import HAProxy
 
 PIECE = 65536
+Hook = Callable[[], Union[None, bool, str]]
 
 
 class Tap:
     """Listens from construction to close(). `hooks` are called once each, with the line not yet
-    passed on; a hook that returns False has the line swallowed.
+    passed on; a hook that returns False has the line swallowed, and one that returns a text has
+    that passed on in its place.
     """
 
-    def __init__(self, proxy: HAProxy, hooks: Mapping[str, Callable[[], Optional[bool]]]) -> None:
+    def __init__(self, proxy: HAProxy, hooks: Mapping[str, Hook]) -> None:
         self._target = str(proxy.sockets[0])
         self._hooks = dict(hooks)
         self._after: dict[str, Callable[[], None]] = {}
@@ -98,7 +100,10 @@ class Tap:
                     self._after.pop(before)()
                 before = text
                 hook = self._hooks.pop(text, None)
-                if hook is None or hook() is not False:
+                instead = None if hook is None else hook()
+                if isinstance(instead, str):
+                    server.sendall(instead.encode() + b"\n")
+                elif instead is not False:
                     server.sendall(line)
         except OSError:
             pass

@@ -68,7 +68,6 @@ def hold(
         message = f"command: {argv[0]} {why}; nothing was held"
         show_failure("hold", InputError("bad_option", message, "command"), as_json)
         return unfit
-    course: Optional[HeldCommand] = None
     try:
         course = HeldCommand(make_fleet(), argv, grace=grace, quiet_stdout=as_json, talk=True)
         course.run(frontends, options)
