@@ -12,6 +12,7 @@
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 namespace stillgate::fleet {
@@ -20,6 +21,7 @@ namespace {
 using Depths = std::map<std::uint16_t, std::int64_t>;
 
 constexpr unsigned listening = 10;  // TCP_LISTEN, which <netinet/tcp.h> has for C alone
+constexpr timeval patience{0, 200'000};
 constexpr std::size_t buffer_bytes = 32'768;
 
 struct Request {
@@ -70,6 +72,8 @@ Depths listen_depths() {
   for (const int family : {AF_INET, AF_INET6}) {
     const int fd = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (fd < 0) return {};
+    // A kernel, or what stands for one in a sandbox, that does not answer must not hold up a call.
+    ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (ask(fd, family)) {
       while (read_some(fd, depths)) {
       }
