@@ -25,7 +25,8 @@ class Suspension:
         self._expired = False
         self._failure: Optional[StillgateError] = None
         self._over = threading.Event()
-        self._keeper = threading.Thread(target=self._keep, name="stillgate-keeper", daemon=True)
+        # No daemon: an interpreter that ends without leaving the block waits for the deadline.
+        self._keeper = threading.Thread(target=self._keep, name="stillgate-keeper")
         self._keeper.start()
 
     @property

@@ -191,6 +191,27 @@ def test_resume_retries_until_it_is_back(haproxy: Start) -> None:
     assert proxy.limit("balanced") == 100
 
 
+@pytest.mark.parametrize(
+    "ending",
+    ["pass", "sys.exit(3)", "raise RuntimeError", "time.sleep(60)", "os.kill(os.getpid(), 2)"],
+)
+def test_a_block_never_outlives_its_deadline(ending: str, haproxy: Start, state: Path) -> None:
+    """Left in any way, or not at all."""
+    proxy = haproxy("3.0")
+    code = "import os, stillgate, sys, time\n"
+    code += "hold = stillgate.suspended('balanced', fleet=[sys.argv[1]], max_hold=1.0)\n"
+    code += f"hold.__enter__()\n{ending}\n"
+    began = time.monotonic()
+    with subprocess.Popen(
+        [sys.executable, "-c", code, proxy.endpoints[0]], stderr=subprocess.DEVNULL
+    ) as holder:
+        wait_until(lambda: proxy.limit("balanced") == 0, 10, "the hold")
+        wait_until(lambda: proxy.limit("balanced") == 100, 10, "its end")
+        assert time.monotonic() - began < 8
+        wait_until(lambda: records(state) == [], 5, "the end of the record")
+        holder.kill()
+
+
 def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
     haproxy: Start, state: Path
 ) -> None:
