@@ -132,6 +132,32 @@ TEST(Drain, AReloadMeanwhileEndsTheHoldEverywhere) {
   }
 }
 
+TEST(Drain, ALimitThatSomebodyElseSetsMeanwhileEndsIt) {
+  SimulatedFleet fleet = busy({3, 3, 3, 0});
+  fleet.hosts[1].meddling[looks_before + 1] = [](Host& host) { host.limits["a"] = 7; };
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_EQ(report.switches[1].error->code, Errc::limit_mismatch);
+  EXPECT_TRUE(fleet.all_open());
+}
+
+TEST(Drain, WithoutAListTheCountersAloneSayWhy) {
+  SimulatedFleet fleet = busy({4});
+  fleet.hosts[1].streams = "nonsense";
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_NE(report.switches[1].error->message.find("4 requests"), std::string::npos);
+}
+
+TEST(Drain, OfTwoFrontendsTheOneThatDidNotDrainIsNamed) {
+  SimulatedFleet fleet(1, {"a", "b"});
+  fleet.hosts[0].in_flight = {2};
+  fleet.hosts[0].streams = ours;
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.switches[0].error->code, Errc::drain_timeout);
+  EXPECT_EQ(report.switches[1].error->code, Errc::rolled_back);
+}
+
 TEST(Drain, AStopWhileItDrainsLeavesNothingHeld) {
   SimulatedFleet fleet = busy({5});
   fleet.cancel_at = 10;

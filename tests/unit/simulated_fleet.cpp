@@ -162,6 +162,9 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
 }
 
 Reply SimulatedFleet::show_stat(Host& host) {
+  if (const auto hand = host.meddling.find(host.looks); hand != host.meddling.end()) {
+    hand->second(host);
+  }
   std::string text = "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n";
   for (const auto& [name, limit] : host.limits) {
     text += fmt::format("{},FRONTEND,,{},{},10,{},3,http,{},\n", name, host.sessions, limit,

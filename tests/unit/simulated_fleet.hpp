@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -55,7 +56,9 @@ struct Host {
   std::int64_t leaks_per_look{0};
   std::int64_t sessions{0};  ///< connections of clients, idle ones too
   bool up{true};
-  bool shut{false};            ///< its frontends take no connections
+  bool shut{false};  ///< its frontends take no connections
+  /// At that look (from 0), before it: somebody's hand.
+  std::map<std::size_t, std::function<void(Host&)>> meddling{};
   bool unseen_restart{false};  ///< nobody asked for its Pid since
 };
 

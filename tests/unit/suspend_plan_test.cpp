@@ -195,6 +195,58 @@ TEST(SuspendPlan, AnAcceptedHazardIsAWarning) {
   EXPECT_EQ(report.switches[2].findings[0].level, Level::warning);
 }
 
+TEST(SuspendPlan, ARecordThatIsTooLongForHaproxyIsRefused) {
+  SimulatedFleet fleet = three();
+  auto request = suspend_request(fleet);
+  request.record.reason = std::string(13'000, 'x');
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::refused);
+  ASSERT_TRUE(report.error);
+  EXPECT_EQ(report.error->code, Errc::bad_command);
+  EXPECT_EQ(fleet.writes, 0U);
+  EXPECT_TRUE(fleet.journal.empty());
+}
+
+TEST(SuspendPlan, TheKernelsQueuesAreWeighedOnce) {
+  SimulatedFleet fleet = three();
+  fleet.hosts[1].descriptors = "  4 : st=0x1 l.st=RDY fe=a fam=ipv4 lport=80\n";
+  auto request = suspend_request(fleet);
+  request.question.listen_depths = {{80, 2}};
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::done);
+  const auto warned = [&report](std::size_t i) {
+    const auto& findings = report.switches[i].findings;
+    return std::count_if(findings.begin(), findings.end(),
+                         [](const Finding& one) { return one.code == "queue_too_short"; });
+  };
+  EXPECT_EQ(warned(2), 1);
+  EXPECT_EQ(warned(0), 0);
+}
+
+TEST(SuspendPlan, AFrontendThatIsShutInTheMiddleIsNoHeldOne) {
+  SimulatedFleet fleet = three();
+  fleet.hosts[1].meddling[1] = [](Host& host) { host.shut = true; };
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  ASSERT_TRUE(report.switches[2].error);
+  EXPECT_EQ(report.switches[2].error->code, Errc::frontend_stopped);
+  EXPECT_EQ(report.switches[0].verdict, Verdict::reverted);
+  EXPECT_TRUE(fleet.all_open());
+}
+
+TEST(SuspendPlan, AnotherLimitAfterTheRollbackIsTold) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{commit, 0}] = Fault::refuses_writes;
+  fleet.hosts[1].meddling[2] = [](Host& host) { host.limits["a"] = 55; };
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.switches[2].verdict, Verdict::reverted);
+  ASSERT_TRUE(report.switches[2].error);
+  EXPECT_EQ(report.switches[2].error->code, Errc::limit_mismatch);
+  EXPECT_NE(report.switches[2].error->message.find("55 in place of 110"), std::string::npos);
+}
+
 TEST(SuspendPlan, NothingIsHeldThatCannotBeRecorded) {
   SimulatedFleet fleet = three();
   fleet.journal_failures = {0};

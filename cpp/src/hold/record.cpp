@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <utility>
 
 #include <fmt/format.h>
 
@@ -148,10 +147,6 @@ const HeldSwitch* Record::find(std::string_view endpoint, std::string_view front
     return held.endpoint == endpoint && held.frontend == frontend;
   });
   return at == switches.end() ? nullptr : &*at;
-}
-
-HeldSwitch* Record::find(std::string_view endpoint, std::string_view frontend) {
-  return const_cast<HeldSwitch*>(std::as_const(*this).find(endpoint, frontend));
 }
 
 Record Record::only(std::string_view endpoint, std::string_view frontend) const {

@@ -43,7 +43,6 @@ struct Record {
   bool operator==(const Record&) const = default;
 
   [[nodiscard]] const HeldSwitch* find(std::string_view endpoint, std::string_view frontend) const;
-  [[nodiscard]] HeldSwitch* find(std::string_view endpoint, std::string_view frontend);
   /// The same hold with this switch alone, or without switches where it has no such one.
   [[nodiscard]] Record only(std::string_view endpoint, std::string_view frontend) const;
   /// The hold as reports show it.
