@@ -109,9 +109,29 @@ std::vector<Outcome> execute(Fleet& fleet, const std::string& command,
       [&](const std::stop_token& stop) { return fleet.execute(command, payload, stop); }));
 }
 
-SuspendOptions suspend_options(bool no_lease, bool accept_hazard, double max_hold,
+Method to_method(const std::string& text) {
+  if (text == "auto") return Method::automatic;
+  if (text == "gate") return Method::gate;
+  if (text == "maxconn") return Method::maxconn;
+  bad_option("method", "must be auto, gate or maxconn");
+}
+
+Expiry to_expiry(const std::string& text) {
+  if (text == "release") return Expiry::release;
+  if (text == "reject") return Expiry::reject;
+  bad_option("on_expiry", "must be release or reject");
+}
+
+/// What check and suspend are asked alike.
+SuspendOptions suspend_options(const std::string& method, bool accept_unproven,
+                               const std::string& on_expiry, std::int64_t max_waiting,
+                               bool no_lease, bool accept_hazard, double max_hold,
                                double drain_timeout) {
   SuspendOptions options;
+  options.method = to_method(method);
+  options.accept_unproven = accept_unproven;
+  options.on_expiry = to_expiry(on_expiry);
+  options.max_waiting = max_waiting;
   options.no_lease = no_lease;
   options.accept_hazard = accept_hazard;
   options.max_hold = to_milliseconds(max_hold, "max_hold");
@@ -119,17 +139,21 @@ SuspendOptions suspend_options(bool no_lease, bool accept_hazard, double max_hol
   return options;
 }
 
-Report check(Fleet& fleet, const std::vector<std::string>& frontends, bool accept_hazard,
-             double max_hold, double drain_timeout) {
-  const auto options = suspend_options(false, accept_hazard, max_hold, drain_timeout);
+Report check(Fleet& fleet, const std::vector<std::string>& frontends, const std::string& method,
+             bool accept_unproven, const std::string& on_expiry, std::int64_t max_waiting,
+             bool accept_hazard, double max_hold, double drain_timeout) {
+  const auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, false,
+                                       accept_hazard, max_hold, drain_timeout);
   return take(run_interruptibly(
       [&](const std::stop_token& stop) { return fleet.check(frontends, options, stop); }));
 }
 
-Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, bool no_lease, bool kept,
-               bool accept_hazard, double max_hold, double drain_timeout, const std::string& owner,
-               const std::string& reason) {
-  auto options = suspend_options(no_lease, accept_hazard, max_hold, drain_timeout);
+Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, const std::string& method,
+               bool accept_unproven, const std::string& on_expiry, std::int64_t max_waiting,
+               bool no_lease, bool kept, bool accept_hazard, double max_hold, double drain_timeout,
+               const std::string& owner, const std::string& reason) {
+  auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, no_lease,
+                                 accept_hazard, max_hold, drain_timeout);
   options.kept = kept;
   options.owner = owner;
   options.reason = reason;
@@ -179,11 +203,13 @@ void export_fleet(py::module_& module) {
                                return urls;
                              })
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
-      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("accept_hazard"),
-           py::arg("max_hold"), py::arg("drain_timeout"))
-      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("no_lease"),
-           py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"),
-           py::arg("owner"), py::arg("reason"))
+      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("method"),
+           py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
+           py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"))
+      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("method"),
+           py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
+           py::arg("no_lease"), py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"),
+           py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
            py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"))
       .def("status", &status, py::arg("frontends"))

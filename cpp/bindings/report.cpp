@@ -23,6 +23,13 @@ void export_report(py::module_& module) {
       .def_readonly("code", &Finding::code)
       .def_property_readonly("level", [](const Finding& f) { return std::string(name(f.level)); })
       .def_property_readonly("message", [](const Finding& f) { return to_text(f.message); });
+  py::class_<GateCounters>(module, "GateCounters")
+      .def_readonly("most_waiting", &GateCounters::most_waiting)
+      .def_readonly("held", &GateCounters::held)
+      .def_readonly("released", &GateCounters::released)
+      .def_readonly("given_up", &GateCounters::given_up)
+      .def_readonly("rejected", &GateCounters::rejected)
+      .def_readonly("longest_wait_ms", &GateCounters::longest_wait_ms);
   py::class_<Switch>(module, "Switch")
       .def_readonly("endpoint", &Switch::endpoint)
       .def_readonly("frontend", &Switch::frontend)
@@ -33,6 +40,8 @@ void export_report(py::module_& module) {
       .def_readonly("lease", &Switch::lease)
       .def_readonly("limit_before", &Switch::limit_before)
       .def_readonly("limit_now", &Switch::limit_now)
+      .def_readonly("waiting", &Switch::waiting)
+      .def_readonly("gate", &Switch::gate)
       .def_readonly("in_flight", &Switch::in_flight)
       .def_readonly("leaked", &Switch::leaked)
       .def_readonly("version", &Switch::version)

@@ -40,6 +40,20 @@ class Finding:
     @property
     def message(self) -> str: ...
 
+class GateCounters:
+    @property
+    def most_waiting(self) -> int: ...
+    @property
+    def held(self) -> int: ...
+    @property
+    def released(self) -> int: ...
+    @property
+    def given_up(self) -> int: ...
+    @property
+    def rejected(self) -> int: ...
+    @property
+    def longest_wait_ms(self) -> float: ...
+
 class Switch:
     @property
     def endpoint(self) -> str: ...
@@ -57,6 +71,10 @@ class Switch:
     def limit_before(self) -> Optional[int]: ...
     @property
     def limit_now(self) -> Optional[int]: ...
+    @property
+    def waiting(self) -> Optional[int]: ...
+    @property
+    def gate(self) -> Optional[GateCounters]: ...
     @property
     def in_flight(self) -> Optional[int]: ...
     @property
@@ -127,6 +145,10 @@ class Fleet:
         self,
         frontends: Sequence[str],
         *,
+        method: str,
+        accept_unproven: bool,
+        on_expiry: str,
+        max_waiting: int,
         accept_hazard: bool,
         max_hold: float,
         drain_timeout: float,
@@ -135,6 +157,10 @@ class Fleet:
         self,
         frontends: Sequence[str],
         *,
+        method: str,
+        accept_unproven: bool,
+        on_expiry: str,
+        max_waiting: int,
         no_lease: bool,
         kept: bool,
         accept_hazard: bool,

@@ -15,13 +15,17 @@ from typing import Any, Callable, Optional, TypeVar, cast
 from invoke import task
 
 from stillgate.command import CommandResult
-from stillgate.fabric_call import TaskCall
+from stillgate.fabric_call import GATE_OPTIONS, TaskCall
 from stillgate.report import Report
 
 F = TypeVar("F", bound=Callable[..., Any])
 _HELP = {
     "frontend": "A frontend, in place of the settings' frontends; again and again.",
     "reason": "Told to whoever finds the hold.",
+    "method": "auto, gate or maxconn.",
+    "accept-unproven": "Take a gate that is loaded for a proven one.",
+    "on-expiry": "What a gate does at the deadline: release, or reject.",
+    "max-waiting": "Above so many requests per frontend a gate answers 503.",
     "max-hold": "Seconds after which the hold ends by itself.",
     "drain-timeout": "Seconds to wait for what was let in before.",
     "no-lease": "Accept that nothing ends the hold if its owner dies.",
@@ -35,6 +39,8 @@ _HELP = {
     "grace": "Seconds before the end of the hold at which the command is told to end.",
 }
 
+_GATE = ("method", "accept-unproven", "on-expiry", "max-waiting")
+
 
 def _task(*flags: str) -> Callable[[F], F]:
     """Invoke's task with these flags' help, in types that Invoke itself does not tell."""
@@ -45,23 +51,39 @@ def _task(*flags: str) -> Callable[[F], F]:
 # --- the tasks ------------------------------------------------------------------------
 
 
-@_task("max-hold", "accept-hazard")
+@_task(*_GATE, "max-hold", "accept-hazard")
 def check(
     c: Any,
     frontend: Any = None,
+    method: Any = None,
+    accept_unproven: bool = False,
+    on_expiry: Any = None,
+    max_waiting: Any = None,
     max_hold: Any = None,
     accept_hazard: bool = False,
     json: bool = False,
 ) -> Optional[Report]:
     """Tell all that would stop or endanger a hold; change nothing."""
-    flags = {"frontends": frontend, "max_hold": max_hold, "accept_hazard": accept_hazard}
-    return TaskCall("check", c, flags, json).report("accept_hazard", "max_hold")
+    flags = {
+        "frontends": frontend,
+        "method": method,
+        "accept_unproven": accept_unproven,
+        "on_expiry": on_expiry,
+        "max_waiting": max_waiting,
+        "max_hold": max_hold,
+        "accept_hazard": accept_hazard,
+    }
+    return TaskCall("check", c, flags, json).report(*GATE_OPTIONS, "accept_hazard", "max_hold")
 
 
-@_task("reason", "max-hold", "drain-timeout", "no-lease", "accept-hazard")
+@_task(*_GATE, "reason", "max-hold", "drain-timeout", "no-lease", "accept-hazard")
 def suspend(
     c: Any,
     frontend: Any = None,
+    method: Any = None,
+    accept_unproven: bool = False,
+    on_expiry: Any = None,
+    max_waiting: Any = None,
     reason: Any = None,
     max_hold: Any = None,
     drain_timeout: Any = None,
@@ -72,6 +94,10 @@ def suspend(
     """Hold the frontends at every endpoint, or at none."""
     flags = {
         "frontends": frontend,
+        "method": method,
+        "accept_unproven": accept_unproven,
+        "on_expiry": on_expiry,
+        "max_waiting": max_waiting,
         "reason": reason,
         "max_hold": max_hold,
         "drain_timeout": drain_timeout,
@@ -79,7 +105,7 @@ def suspend(
         "accept_hazard": accept_hazard,
     }
     return TaskCall("suspend", c, flags, json).report(
-        "no_lease", "max_hold", "drain_timeout", "accept_hazard", "reason"
+        *GATE_OPTIONS, "no_lease", "max_hold", "drain_timeout", "accept_hazard", "reason"
     )
 
 
@@ -114,12 +140,16 @@ def status(c: Any, frontend: Any = None, json: bool = False) -> Optional[Report]
     return TaskCall("status", c, {"frontends": frontend}, json).report()
 
 
-@_task("run", "grace", "reason", "max-hold", "drain-timeout", "accept-hazard")
+@_task(*_GATE, "run", "grace", "reason", "max-hold", "drain-timeout", "accept-hazard")
 def hold(
     c: Any,
     run: Any = None,
     frontend: Any = None,
     grace: Any = None,
+    method: Any = None,
+    accept_unproven: bool = False,
+    on_expiry: Any = None,
+    max_waiting: Any = None,
     reason: Any = None,
     max_hold: Any = None,
     drain_timeout: Any = None,
@@ -130,6 +160,10 @@ def hold(
     flags = {
         "frontends": frontend,
         "grace": grace,
+        "method": method,
+        "accept_unproven": accept_unproven,
+        "on_expiry": on_expiry,
+        "max_waiting": max_waiting,
         "reason": reason,
         "max_hold": max_hold,
         "drain_timeout": drain_timeout,

@@ -23,6 +23,7 @@ from stillgate.report import Report
 from stillgate.serialize import failure_document, report_document, to_json
 
 STOPPED = 130
+GATE_OPTIONS = ("method", "accept_unproven", "on_expiry", "max_waiting")
 
 
 class TaskCall:
@@ -66,7 +67,9 @@ class TaskCall:
             if self._dry():
                 self._show_dry(fleet, names, settings, command)
                 return None
-            told = settings.told("max_hold", "drain_timeout", "accept_hazard", "reason")
+            told = settings.told(
+                *GATE_OPTIONS, "max_hold", "drain_timeout", "accept_hazard", "reason"
+            )
             course = HeldCommand(
                 fleet,
                 ["/bin/sh", "-c", command],

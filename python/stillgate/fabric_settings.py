@@ -13,6 +13,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 from stillgate.errors import InputError
 
 LARGEST_LIMIT = 2**31 - 1
+MOST_WAITING = 10**9
 LONGEST = 3600.0  # seconds
 TIMEOUTS = ("connect_timeout", "greeting_timeout", "reply_timeout")
 
@@ -28,6 +29,10 @@ class Settings:
     endpoints: Tuple[str, ...] = ()
     inventory: Optional[str] = None
     frontends: Tuple[str, ...] = ()
+    method: Optional[str] = None
+    accept_unproven: Optional[bool] = None
+    on_expiry: Optional[str] = None
+    max_waiting: Optional[int] = None
     max_hold: Optional[float] = None
     drain_timeout: Optional[float] = None
     no_lease: Optional[bool] = None
@@ -148,12 +153,24 @@ def _seconds(least: float) -> Callable[[_Place, Any], float]:
     return read
 
 
-def _limit(place: _Place, value: Any) -> int:
-    what = f"a whole number from 1 to {LARGEST_LIMIT}"
-    found = _number(place, value, what)
-    if found != int(found) or not 1 <= found <= LARGEST_LIMIT:
-        raise _wrong(place.words, f"must be {what}", value, place.key)
-    return int(found)
+def _whole(least: int, most: int) -> Callable[[_Place, Any], int]:
+    def read(place: _Place, value: Any) -> int:
+        what = f"a whole number from {least} to {most}"
+        found = _number(place, value, what)
+        if found != int(found) or not least <= found <= most:
+            raise _wrong(place.words, f"must be {what}", value, place.key)
+        return int(found)
+
+    return read
+
+
+def _choice(*words: str) -> Callable[[_Place, Any], str]:
+    def read(place: _Place, value: Any) -> str:
+        if value not in words:
+            raise _wrong(place.words, f"must be one of {', '.join(words)}", value, place.key)
+        return str(value)
+
+    return read
 
 
 _READERS: Dict[str, Callable[[_Place, Any], Any]] = {
@@ -161,13 +178,17 @@ _READERS: Dict[str, Callable[[_Place, Any], Any]] = {
     "endpoints": _texts,
     "inventory": _text,
     "frontends": _text_or_texts,
+    "method": _choice("auto", "gate", "maxconn"),
+    "accept_unproven": _switch,
+    "on_expiry": _choice("release", "reject"),
+    "max_waiting": _whole(0, MOST_WAITING),
     "max_hold": _seconds(0.1),
     "drain_timeout": _seconds(0),
     "no_lease": _switch,
     "accept_hazard": _switch,
     "reason": _text_or_nothing,
     "ramp": _seconds(0),
-    "limit": _limit,
+    "limit": _whole(1, LARGEST_LIMIT),
     "wait_up": _switch,
     "retry_for": _seconds(0),
     "grace": _seconds(0),

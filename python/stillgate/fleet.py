@@ -94,6 +94,10 @@ class Fleet:
     def check(
         self,
         *frontends: str,
+        method: str = "auto",
+        accept_unproven: bool = False,
+        on_expiry: str = "release",
+        max_waiting: int = 0,
         max_hold: Optional[float] = None,
         drain_timeout: float = DRAIN_TIMEOUT,
         accept_hazard: bool = False,
@@ -101,6 +105,10 @@ class Fleet:
         """All that would stop or endanger such a hold; changes nothing, raises for no finding."""
         core = self._core.check(
             self._named(frontends),
+            method=method,
+            accept_unproven=accept_unproven,
+            on_expiry=on_expiry,
+            max_waiting=max_waiting,
             max_hold=self._max_hold(max_hold),
             drain_timeout=drain_timeout,
             accept_hazard=accept_hazard,
@@ -110,6 +118,10 @@ class Fleet:
     def suspend(
         self,
         *frontends: str,
+        method: str = "auto",
+        accept_unproven: bool = False,
+        on_expiry: str = "release",
+        max_waiting: int = 0,
         no_lease: bool = False,
         max_hold: Optional[float] = None,
         drain_timeout: float = DRAIN_TIMEOUT,
@@ -118,14 +130,22 @@ class Fleet:
         reason: str = "",
     ) -> Report:
         """Holds the frontends at all endpoints, or at none, and returns when what was let in before
-        has been served. `no_lease` accepts that nothing ends the hold if you do not; suspended()
-        needs none. `max_hold` is what the check reckons with, 0.1 to 3600 s; `drain_timeout` 0 to
-        3600 s, 0 does not wait. `owner` is user@host by default.
+        has been served. `method` is gate, maxconn, or auto: the gate where it is proven, else
+        maxconn where that is safe; `accept_unproven` takes a gate that is loaded for a proven one.
+        `max_hold`, 0.1 to 3600 s, is when a gate ends the hold by itself: it releases, or with
+        `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests per
+        frontend it answers 503 too; 0 is no bound. Nothing ends a hold by maxconn if you do not,
+        which `no_lease` accepts; suspended() needs none. `drain_timeout` is 0 to 3600 s, 0 does not
+        wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
         """
         return self._suspend(
             self._named(frontends),
+            method=method,
+            accept_unproven=accept_unproven,
+            on_expiry=on_expiry,
+            max_waiting=max_waiting,
             no_lease=no_lease,
             kept=False,
             max_hold=self._max_hold(max_hold),
@@ -171,6 +191,10 @@ class Fleet:
     def suspended(
         self,
         *frontends: str,
+        method: str = "auto",
+        accept_unproven: bool = False,
+        on_expiry: str = "release",
+        max_waiting: int = 0,
         max_hold: Optional[float] = None,
         drain_timeout: float = DRAIN_TIMEOUT,
         accept_hazard: bool = False,
@@ -180,12 +204,17 @@ class Fleet:
         """Suspends, and resumes on every way out of the block. `max_hold` seconds after the hold
         began, this process resumes even while the block still runs; the block then ends with
         HoldExpired. If the block and the resume both fail, the resume's exception is raised with
-        the block's as its context. Nothing ends the hold if this process is killed.
+        the block's as its context. If this process is killed, a gate ends the hold at its deadline,
+        and nothing ends one by maxconn.
         """
         names = self._named(frontends)
         seconds = self._max_hold(max_hold)
         report = self._suspend(
             names,
+            method=method,
+            accept_unproven=accept_unproven,
+            on_expiry=on_expiry,
+            max_waiting=max_waiting,
             no_lease=False,
             kept=True,
             max_hold=seconds,

@@ -147,11 +147,28 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class GateCounters:
+    """What a gate counted of the hold that is in effect, or of the last one: requests that had to
+    wait, and of those the ones let through and the ones whose clients left (where HAProxy noticed);
+    requests answered 503, for the bound or past the deadline.
+    """
+
+    most_waiting: int
+    held: int
+    released: int
+    given_up: int
+    rejected: int
+    longest_wait_ms: float
+
+
+@dataclass(frozen=True)
 class Switch:
     """One frontend at one endpoint, and what is true of it after the call.
 
-    `verdict` is unchanged, held, reverted, resumed, open or unknown; `lease` is holder (the process
-    that holds ends it), none (nobody does) or None (not held). `in_flight` counts requests that
+    `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
+    how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
+    holder (the process that holds does), none (nobody does) or None (not held). `waiting` and `gate`
+    are None under maxconn, where clients wait in the kernel. `in_flight` counts requests that
     were let in and are still being served, `leaked` bounds those that reached a server after that;
     both are None where it cannot be known.
     """
@@ -164,6 +181,8 @@ class Switch:
     lease: Optional[str]
     limit_before: Optional[int]
     limit_now: Optional[int]
+    waiting: Optional[int]
+    gate: Optional[GateCounters]
     in_flight: Optional[int]
     leaked: Optional[int]
     version: Optional[str]
@@ -238,6 +257,17 @@ def to_outcome(core: _core.Outcome) -> Outcome:
     )
 
 
+def _to_counters(core: _core.GateCounters) -> GateCounters:
+    return GateCounters(
+        most_waiting=core.most_waiting,
+        held=core.held,
+        released=core.released,
+        given_up=core.given_up,
+        rejected=core.rejected,
+        longest_wait_ms=core.longest_wait_ms,
+    )
+
+
 def _to_switch(core: _core.Switch) -> Switch:
     return Switch(
         endpoint=core.endpoint,
@@ -248,6 +278,8 @@ def _to_switch(core: _core.Switch) -> Switch:
         lease=core.lease,
         limit_before=core.limit_before,
         limit_now=core.limit_now,
+        waiting=core.waiting,
+        gate=core.gate and _to_counters(core.gate),
         in_flight=core.in_flight,
         leaked=core.leaked,
         version=core.version,

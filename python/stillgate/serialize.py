@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
@@ -141,8 +142,8 @@ def _switch(switch: Switch) -> Dict[str, Any]:
         "lease": switch.lease,
         "limit_before": switch.limit_before,
         "limit_now": switch.limit_now,
-        # Under maxconn clients wait in the kernel, where nobody counts them.
-        "waiting": None,
+        "waiting": switch.waiting,
+        "gate": switch.gate and asdict(switch.gate),
         "in_flight": switch.in_flight,
         "leaked": switch.leaked,
         "version": switch.version,

@@ -14,7 +14,7 @@ SRC = "cpp/src/"
 # folder -> the folders whose headers it may include, and the libraries. std is free for all.
 CPP: dict[str, tuple[set[str], set[str]]] = {
     "cpp/include": ({"cpp/include"}, set()),
-    SRC + "runtime_api": ({"cpp/include"}, {"fmt"}),
+    SRC + "runtime_api": ({"cpp/include"}, {"fmt", "boost.json"}),
     SRC + "hold": ({"cpp/include", SRC + "runtime_api"}, {"fmt"}),
     SRC + "transport": ({"cpp/include"}, {"fmt", "boost", "posix"}),
     SRC
@@ -63,6 +63,8 @@ def library_of(header: str) -> str:
         return "cpp/include"
     if POSIX.fullmatch(header):
         return "posix"
+    if header.startswith("boost/json"):
+        return "boost.json"  # a parser alone: no socket, no clock
     return header.split("/")[0] if "/" in header else "std"
 
 

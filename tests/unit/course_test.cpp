@@ -33,6 +33,14 @@ SimulatedFleet random_fleet(Dice& dice) {
   if (dice.one_in(20)) fleet.hosts.back().level = "operator";
   for (Host& host : fleet.hosts) {
     host.remembers = !dice.one_in(4);
+    if (dice.one_in(3)) {
+      for (const std::string& name : fleet.frontends) {
+        host.gates[name].proven = !dice.one_in(5);
+        host.gates[name].waiting = static_cast<std::int64_t>(dice.below(4));
+      }
+      host.has_table = !dice.one_in(5);
+      host.gate_sticks = dice.one_in(20);
+    }
     for (std::size_t n = dice.below(4); n > 0; --n) host.in_flight.push_back(2);
     if (!dice.one_in(10)) host.in_flight.push_back(0);
     host.up = !dice.one_in(10);
@@ -74,7 +82,9 @@ void expect_a_way_back(SimulatedFleet& fleet) {
     if (!host.alive) {  // it was started again
       host.limits = host.configured;
       host.variables.clear();
+      host.table.clear();
     }
+    host.gate_sticks = false;
     host.alive = true;
     host.up = true;
     host.version = "3.0.11";
@@ -91,13 +101,13 @@ void expect_all_or_nothing(const SimulatedFleet& fleet, const Report& report) {
     for (const Switch& one : report.switches) {
       EXPECT_EQ(one.verdict, Verdict::held);
       if (fleet.restarted_unseen(one.endpoint)) continue;
-      EXPECT_EQ(fleet.limit(one.endpoint, one.frontend), 0);
+      EXPECT_TRUE(fleet.held(one.endpoint, one.frontend));
     }
     return;
   }
   // What is held although it failed, was told to the caller as such.
   for (const Switch& one : report.switches) {
-    if (fleet.limit(one.endpoint, one.frontend) != 0) continue;
+    if (!fleet.held(one.endpoint, one.frontend)) continue;
     EXPECT_TRUE(one.verdict == Verdict::held || one.verdict == Verdict::unknown);
     EXPECT_TRUE(one.error);
   }

@@ -127,6 +127,7 @@ Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& comman
     host.uptime = 0;
     host.limits = host.configured;
     host.variables.clear();
+    host.table.clear();
     host.unseen_restart = true;
   }
   Answer answer;
@@ -154,6 +155,8 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
   if (command.starts_with("show stat")) return show_stat(host);
   if (command == "show sess") return {host.streams, {}};
   if (command == "show fd") return {host.descriptors, {}};
+  if (command.starts_with("stillgate")) return gate(host, command, fault);
+  if (command.starts_with("set table")) return set_table(host, command, fault);
   if (command.starts_with("get var") || command.starts_with("set var") ||
       command.starts_with("experimental-mode")) {
     return variable(host, command, fault);
@@ -207,6 +210,85 @@ Reply SimulatedFleet::variable(Host& host, std::string_view command, std::option
   return {};
 }
 
+Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (host.gates.empty()) {
+    return {"", Error{Errc::unknown_command, "simulated", "Unknown command", {}, {}}};
+  }
+  if (command.starts_with("stillgate prove")) {
+    std::string list;
+    for (const auto& [name, one] : host.gates) {
+      list += fmt::format("{}\"{}\":{{\"proven\":{}}}", list.empty() ? "" : ",", name, one.proven);
+    }
+    return {fmt::format("{{\"format\":1,\"frontends\":{{{}}}}}", list), {}};
+  }
+  if (command.starts_with("stillgate sync") && fault != Fault::ignores_writes &&
+      !host.gate_sticks) {
+    sync_gate(host, std::string(command.substr(std::string_view("stillgate sync ").size())));
+  }
+  return gate_status(host);
+}
+
+Reply SimulatedFleet::gate_status(Host& host) {
+  std::string list;
+  for (auto& [name, one] : host.gates) {
+    const std::string id = one.token.empty() ? "" : one.token.substr(2, one.token.find('.', 2) - 2);
+    list +=
+        fmt::format("{}\"{}\":{{\"mode\":\"{}\",\"id\":\"{}\",\"token\":\"{}\",\"waiting\":{}}}",
+                    list.empty() ? "" : ",", name,
+                    one.token.empty() ? "open" : (one.rejecting ? "rejecting" : "held"), id,
+                    one.token, one.waiting);
+    if (one.token.empty() && one.waiting > 0) --one.waiting;
+  }
+  return {fmt::format("{{\"format\":1,\"table\":{},\"frontends\":{{{}}}}}", host.has_table, list),
+          {}};
+}
+
+Reply SimulatedFleet::set_table(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  command.remove_prefix(std::string_view("set table stillgate key ").size());
+  const std::size_t space = command.find(' ');
+  host.table[std::string(command.substr(0, space))] =
+      *runtime_api::parse_number<std::int64_t>(command.substr(command.rfind(' ') + 1));
+  return {};
+}
+
+/// As the Lua file does it: what was said before does not count again.
+void SimulatedFleet::sync_gate(Host& host, const std::string& frontend) {
+  SimulatedGate& one = host.gates[frontend];
+  std::string said;
+  if (const auto at = host.variables.find("stillgate_gate_" + encode_name(frontend));
+      at != host.variables.end()) {
+    said = at->second;
+  }
+  for (const auto& [key, number] : host.table) {
+    if (!key.starts_with(frontend + "/")) continue;
+    const std::string token = key.substr(frontend.size() + 1);
+    if (number == 1) said = token;
+    if (number != 1 && token == one.token) said = "open";
+  }
+  if (said.empty()) return;
+  one.rejecting = false;
+  if (said.starts_with("open")) {
+    one.token.clear();
+    return;
+  }
+  count_hold(host, frontend, true);
+  one.token = said;
+  ++writes;
+  if (!first_write_batch) first_write_batch = batches;
+}
+
+void SimulatedFleet::count_hold(const Host& host, const std::string& frontend, bool remembered) {
+  const bool known = std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
+    const HeldSwitch* held = entry.second.find(host.url, frontend);
+    return held != nullptr && held->limit_before == host.limits.at(frontend);
+  });
+  unrecorded_holds += known && remembered ? 0U : 1U;
+}
+
 Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (fault == Fault::refuses_writes) {
     return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
@@ -217,14 +299,10 @@ Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optio
   const std::string name(command.substr(0, space));
   const auto limit = *runtime_api::parse_number<std::int64_t>(command.substr(space + 1));
   if (limit == 0) {
-    const bool known = std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
-      const HeldSwitch* held = entry.second.find(host.url, name);
-      return held != nullptr && held->limit_before == host.limits[name];
-    });
     // One that restarts has forgotten, and the journal knows.
     const bool remembered =
         !host.remembers || fault == Fault::restarts || !host.variables[variable_of(name)].empty();
-    unrecorded_holds += known && remembered ? 0U : 1U;
+    count_hold(host, name, remembered);
   }
   host.limits[name] = limit;
   if (&host == hosts.data()) limits_set.push_back(limit);
@@ -243,7 +321,7 @@ std::optional<Error> SimulatedFleet::keep(const Record& record) {
       // Of a host that is gone nobody can say that it holds anything.
       const auto host = std::find_if(hosts.begin(), hosts.end(),
                                      [&held](const Host& one) { return one.url == held.endpoint; });
-      if (host->alive && host->limits[held.frontend] == 0) ++closed_while_held;
+      if (host->alive && this->held(host->url, held.frontend)) ++closed_while_held;
     }
   }
   if (record.switches.empty()) {
@@ -263,6 +341,14 @@ std::int64_t SimulatedFleet::limit(const std::string& url, const std::string& fr
   return -1;
 }
 
+bool SimulatedFleet::held(const std::string& url, const std::string& frontend) const {
+  if (limit(url, frontend) == 0) return true;
+  return std::any_of(hosts.begin(), hosts.end(), [&](const Host& host) {
+    const auto gate = host.gates.find(frontend);
+    return host.url == url && gate != host.gates.end() && !gate->second.token.empty();
+  });
+}
+
 bool SimulatedFleet::recorded(const std::string& url, const std::string& frontend) const {
   return std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
     return entry.second.find(url, frontend) != nullptr;
@@ -276,8 +362,10 @@ bool SimulatedFleet::restarted_unseen(const std::string& url) const {
 
 bool SimulatedFleet::all_forgotten() const {
   return std::all_of(hosts.begin(), hosts.end(), [](const Host& host) {
-    return std::all_of(host.variables.begin(), host.variables.end(),
-                       [](const auto& one) { return one.second.empty(); });
+    return std::all_of(host.variables.begin(), host.variables.end(), [](const auto& one) {
+      // What a gate was last switched to stays, and does nothing.
+      return one.second.empty() || one.first.starts_with("stillgate_gate_");
+    });
   });
 }
 
@@ -294,8 +382,11 @@ std::vector<Record> SimulatedFleet::records() const {
 }
 
 bool SimulatedFleet::all_open() const {
-  return std::all_of(hosts.begin(), hosts.end(),
-                     [](const Host& host) { return host.limits == host.configured; });
+  return std::all_of(hosts.begin(), hosts.end(), [](const Host& host) {
+    return host.limits == host.configured &&
+           std::all_of(host.gates.begin(), host.gates.end(),
+                       [](const auto& one) { return one.second.token.empty(); });
+  });
 }
 
 SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
@@ -323,7 +414,7 @@ void expect_truth(const SimulatedFleet& fleet, const Report& report) {
   EXPECT_EQ(fleet.unrecorded_holds, 0U);
   EXPECT_EQ(fleet.closed_while_held, 0U);
   for (const Switch& one : report.switches) {
-    const bool is_held = fleet.limit(one.endpoint, one.frontend) == 0;
+    const bool is_held = fleet.held(one.endpoint, one.frontend);
     // What restarts after it was read back, was as it was told when it was read back.
     if (fleet.restarted_unseen(one.endpoint)) continue;
     if (one.verdict == Verdict::held) {

@@ -35,6 +35,14 @@ inline constexpr Fault all_faults[] = {
     Fault::runs_half,          Fault::loses_answer,   Fault::refuses_writes,
     Fault::ignores_writes,     Fault::dies,           Fault::restarts};
 
+/// A frontend's gate. It outlives its process, by its state file.
+struct SimulatedGate {
+  std::string token;  ///< of the hold in effect; empty: open
+  bool rejecting{false};
+  bool proven{true};
+  std::int64_t waiting{0};  ///< while it is held; one goes at each look after its release
+};
+
 struct Host {
   std::string url;
   std::map<std::string, std::int64_t> configured;
@@ -54,6 +62,10 @@ struct Host {
   std::string descriptors;                       ///< the answer to `show fd`
   std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
   std::int64_t leaks_per_look{0};
+  std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
+  std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
+  bool has_table{true};
+  bool gate_sticks{false};   ///< the gate takes no switch
   std::int64_t sessions{0};  ///< connections of clients, idle ones too
   bool up{true};
   bool shut{false};  ///< its frontends take no connections
@@ -99,6 +111,8 @@ class SimulatedFleet {
   void start_over();
 
   [[nodiscard]] std::int64_t limit(const std::string& url, const std::string& frontend) const;
+  /// By maxconn, or by the gate.
+  [[nodiscard]] bool held(const std::string& url, const std::string& frontend) const;
   [[nodiscard]] bool recorded(const std::string& url, const std::string& frontend) const;
   [[nodiscard]] bool restarted_unseen(const std::string& url) const;
   /// No HAProxy keeps a record any more.
@@ -113,6 +127,12 @@ class SimulatedFleet {
   runtime_api::Reply answer(Host& host, std::string_view command, std::optional<Fault> fault);
   runtime_api::Reply show_stat(Host& host);
   runtime_api::Reply variable(Host& host, std::string_view command, std::optional<Fault> fault);
+  runtime_api::Reply gate(Host& host, std::string_view command, std::optional<Fault> fault);
+  static runtime_api::Reply gate_status(Host& host);
+  static runtime_api::Reply set_table(Host& host, std::string_view command,
+                                      std::optional<Fault> fault);
+  void sync_gate(Host& host, const std::string& frontend);
+  void count_hold(const Host& host, const std::string& frontend, bool remembered);
   runtime_api::Reply set_limit(Host& host, std::string_view command, std::optional<Fault> fault);
   std::optional<Error> keep(const Record& record);
   [[nodiscard]] std::optional<Fault> fault_of(std::size_t host) const;

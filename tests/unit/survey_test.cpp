@@ -21,7 +21,7 @@ const char* const stat =
 const std::string endpoint = "unix:///run/x.sock";
 
 Seen read(const Answer& answer, const std::vector<std::string>& frontends) {
-  return read_survey(answer, endpoint, frontends);
+  return read_survey(answer, endpoint, frontends, Scope::proxies);
 }
 
 Answer answers(const std::string& first, const std::string& second, const std::string& third) {
@@ -38,10 +38,16 @@ TEST(Survey, AsksNoMoreThanItsScope) {
   EXPECT_EQ(proxies[1].text(), "show stat -1 3 -1");
   EXPECT_EQ(proxies[2].text(), "show cli level");
   const auto servers = survey_commands({"a", "b-c"}, Scope::servers);
-  ASSERT_EQ(servers.size(), 5U);
+  ASSERT_EQ(servers.size(), 7U);
   EXPECT_EQ(servers[1].text(), "show stat -1 7 -1");
-  EXPECT_EQ(servers[4].text(), "get var proc.stillgate_maxconn_b_2dc");
-  EXPECT_EQ(survey_commands({"a"}, Scope::holds)[1].text(), "show stat -1 3 -1");
+  EXPECT_EQ(servers[3].text(), "stillgate status a b-c");
+  EXPECT_EQ(servers[4].text(), "stillgate prove a b-c");
+  EXPECT_EQ(servers[6].text(), "get var proc.stillgate_maxconn_b_2dc");
+  const auto holds = survey_commands({"a"}, Scope::holds);
+  ASSERT_EQ(holds.size(), 5U);
+  EXPECT_EQ(holds[1].text(), "show stat -1 3 -1");
+  EXPECT_EQ(holds[3].text(), "stillgate status a");
+  EXPECT_EQ(survey_commands({"a"}, Scope::gates).size(), 4U);
 }
 
 TEST(Survey, ReadsBackendsAndCounters) {

@@ -54,6 +54,9 @@ enum class Errc {
   command_failed,     ///< any other refusal, in HAProxy's own words
 
   // Holding.
+  gate_missing,       ///< no gate is loaded there, and one was asked for
+  gate_unproven,      ///< nothing shows that the frontend's requests come through the gate
+  gate_failed,        ///< the gate did not do what it was switched to
   crash_hazard,       ///< this release crashes when a held frontend is resumed
   same_haproxy,       ///< two endpoints lead to one HAProxy
   already_held,       ///< a hold of Stillgate's is in effect on that frontend

@@ -19,12 +19,17 @@
 namespace stillgate {
 
 struct SuspendOptions {
+  Method method{Method::automatic};
+  bool accept_unproven{false};        ///< a gate that is loaded counts as one, proof or not
+  Expiry on_expiry{Expiry::release};  ///< `reject` needs the gate
+  /// Above so many waiting requests per frontend a gate answers 503; 0: no bound; up to 10^9.
+  std::int64_t max_waiting{0};
   bool no_lease{false};       ///< accept that nothing ends the hold if its owner dies
   bool kept{false};           ///< the calling process itself ends the hold at its deadline
   bool accept_hazard{false};  ///< overrule the table of hazards
   std::string owner;          ///< default: user@host; up to 200 bytes
   std::string reason;         ///< up to 1,000 bytes
-  /// 0.1 s to 1 h. Without `kept` nobody ends the hold then; the check reckons with it.
+  /// 0.1 s to 1 h. A gate ends the hold then; one by maxconn ends only where it is `kept`.
   std::chrono::milliseconds max_hold{15'000};
   /// 0 to 1 h, and no longer than max_hold; 0: what was let in before is not waited for.
   std::chrono::milliseconds drain_timeout{5'000};

@@ -13,6 +13,15 @@ namespace stillgate {
 
 using WallTime = std::chrono::system_clock::time_point;
 
+/// How a frontend is held. `automatic`: by the gate where it is proven, else by maxconn.
+enum class Method { automatic, gate, maxconn };
+
+/// What a gate does with requests at the deadline, if nobody has resumed by then.
+enum class Expiry {
+  release,
+  reject,  ///< 503 with Retry-After, until somebody resumes
+};
+
 /// What is true of one frontend at one endpoint after the call.
 enum class Verdict {
   unchanged,  ///< nothing was changed there
@@ -34,15 +43,29 @@ struct Finding {
   std::string message;
 };
 
+/// What the gate counted of the hold that is in effect, or of the last one.
+struct GateCounters {
+  std::int64_t most_waiting{0};
+  std::int64_t held{0};      ///< requests that had to wait
+  std::int64_t released{0};  ///< of those, let through
+  std::int64_t given_up{0};  ///< of those, whose clients left, as far as HAProxy noticed
+  std::int64_t rejected{0};  ///< answered 503: the bound, or past the deadline
+  double longest_wait_ms{0};
+};
+
 struct Switch {
   std::string endpoint;
   std::string frontend;
   std::optional<std::string> hold_id;
   Verdict verdict{Verdict::unchanged};
-  std::optional<std::string> method;  ///< "maxconn"; empty where nothing is held
-  std::optional<std::string> lease;   ///< "holder": its process ends it; "none": nobody does
+  /// "gate" or "maxconn": how it is held, or in a check how it would be; else empty.
+  std::optional<std::string> method;
+  /// "haproxy": HAProxy itself ends it; "holder": the process that holds; "none": nobody does.
+  std::optional<std::string> lease;
   std::optional<std::int64_t> limit_before;
   std::optional<std::int64_t> limit_now;
+  std::optional<std::int64_t> waiting;    ///< requests now; empty under maxconn: not known
+  std::optional<GateCounters> gate;       ///< empty under maxconn
   std::optional<std::int64_t> in_flight;  ///< requests that have a backend; empty: not known
   std::optional<std::int64_t> leaked;     ///< at most so many reached servers since it was drained
   std::optional<std::string> version;     ///< HAProxy's, as it says itself

@@ -30,6 +30,7 @@ constexpr milliseconds longest{3'600'000};
 constexpr milliseconds shortest_hold{100};
 constexpr std::size_t longest_owner = 200;
 constexpr std::size_t longest_reason = 1000;
+constexpr std::int64_t most_waiting = 1'000'000'000;
 constexpr std::size_t smallest_cap = 1000;
 constexpr std::size_t largest_cap = std::size_t{1} << 30U;
 
@@ -89,6 +90,16 @@ std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (auto error = check_seconds("drain_timeout", options.drain_timeout, milliseconds(0))) {
     return error;
   }
+  if (options.max_waiting < 0 || options.max_waiting > most_waiting) {
+    return input(Errc::bad_number, "max_waiting",
+                 fmt::format("{} is outside 0 to {}", options.max_waiting, most_waiting));
+  }
+  if (options.method == Method::maxconn && options.on_expiry != Expiry::release) {
+    return input(Errc::bad_option, "on_expiry", "only the gate can reject, and not maxconn");
+  }
+  if (options.method == Method::maxconn && options.max_waiting > 0) {
+    return input(Errc::bad_option, "max_waiting", "only the gate knows who waits, and not maxconn");
+  }
   if (options.owner.size() > longest_owner) {
     return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
   }
@@ -123,6 +134,10 @@ struct Fleet::State {
   [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends,
                                         const SuspendOptions& wanted) const {
     hold::Question question = this->question(frontends);
+    question.method = wanted.method;
+    question.accept_unproven = wanted.accept_unproven;
+    question.on_expiry = wanted.on_expiry;
+    question.max_waiting = wanted.max_waiting;
     question.accept_hazard = wanted.accept_hazard;
     question.no_lease = wanted.no_lease;
     question.max_hold = wanted.max_hold;

@@ -8,7 +8,9 @@
 
 #include "../runtime_api/listeners.hpp"
 #include "../runtime_api/numbers.hpp"
+#include "../runtime_api/release.hpp"
 #include "../runtime_api/streams.hpp"
+#include "method.hpp"
 
 namespace stillgate::hold {
 namespace {
@@ -24,7 +26,10 @@ constexpr std::int64_t stats_maxconn = 10;
 constexpr std::int64_t stats_in_reserve = 3;
 
 void add(Switch& target, const char* code, Level level, std::string message) {
-  target.findings.push_back({code, level, std::move(message)});
+  // Whoever looks again finds the same again.
+  const bool told = std::any_of(target.findings.begin(), target.findings.end(),
+                                [&](const Finding& one) { return one.message == message; });
+  if (!told) target.findings.push_back({code, level, std::move(message)});
 }
 
 double seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
@@ -131,18 +136,14 @@ bool is_here(const Question& question, std::size_t endpoint) {
   return question.endpoints[endpoint].starts_with("unix://") && !question.listen_depths.empty();
 }
 
-}  // namespace
-
-void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
-  const FrontendSeen& now = *seen.frontends[frontend];
-  advise_keep_alive(target, now);
-  advise_herd(target, seen, arrivals_of(question, now));
+void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
+                    std::size_t frontend) {
+  advise_keep_alive(target, *seen.frontends[frontend]);
   const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
   if (!remembers) {
     add(target, "journal_only", Level::warning,
         "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, "
-        "as "
-        "this user, or give the limit by --limit");
+        "as this user, or give the limit by --limit");
   } else if (const auto& error = seen.remembered[frontend].error) {
     add(target, "record_unreadable", Level::warning, error->message);
   }
@@ -158,6 +159,73 @@ void advise(Switch& target, const Question& question, const Seen& seen, std::siz
                   "queue still reach a server after the release; health checks that a balancer in "
                   "front sends through this frontend wait too",
                   seconds(question.max_hold)));
+}
+
+/// Held connections stay open, and so take up the frontend's limit; who comes later waits in the
+/// kernel's queue, where a client that gives up is not noticed.
+void advise_slots(Switch& target, const Question& question, const FrontendSeen& frontend) {
+  const double wanted = arrivals_of(question, frontend) + static_cast<double>(frontend.sessions);
+  if (wanted <= static_cast<double>(frontend.limit)) return;
+  add(target, "slots_run_out", Level::warning,
+      fmt::format(
+          "{} connections are open and about {:.0f} come in {:.3g} s, but the frontend takes "
+          "{}: the rest waits in the kernel's queue, and is served even if it gives up",
+          frontend.sessions, arrivals_of(question, frontend), seconds(question.max_hold),
+          frontend.limit));
+}
+
+void advise_gate(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
+  const FrontendSeen& now = *seen.frontends[frontend];
+  advise_slots(target, question, now);
+  tell_gate(target, seen, frontend);
+  if (seen.gate->doubts[frontend]) {
+    add(target, "gate_unproven", Level::warning,
+        fmt::format("taken on your word (--accept-unproven): {}", *seen.gate->doubts[frontend]));
+  }
+  if (!now.http) {
+    add(target, "tcp_gate", Level::info,
+        "in tcp mode the gate holds new connections alone, and no longer than 'tcp-request "
+        "inspect-delay'");
+    return;
+  }
+  const auto release = runtime_api::Release::parse(seen.info->version);
+  if (release && release->major == 3 && release->minor == 0) {
+    add(target, "given_up_unnoticed", Level::info,
+        "HAProxy 3.0 does not notice when an HTTP/1 client gives up while its request is held: "
+        "that "
+        "request still reaches a server after the release");
+  }
+}
+
+}  // namespace
+
+void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
+  const auto* now = seen.gate_switch(frontend);
+  if (now == nullptr) return;
+  target.waiting = now->waiting;
+  target.gate = now->counters;
+  if (const auto& why = seen.gate->state_error) {
+    add(target, "gate_state_unsaved", Level::warning,
+        fmt::format("the gate cannot write its state file, so that a reload would end the hold: {}",
+                    *why));
+  }
+  if (const auto& why = seen.gate->error) {
+    add(target, "gate_error", Level::warning,
+        fmt::format("an error inside the gate, which refused the request that met it: {}", *why));
+  }
+  if (now->malformed) {
+    add(target, "gate_malformed", Level::warning,
+        "the gate found a switch or a state file that it did not understand, and left it alone");
+  }
+}
+
+void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
+  advise_herd(target, seen, arrivals_of(question, *seen.frontends[frontend]));
+  if (target.method == by_gate) {
+    advise_gate(target, question, seen, frontend);
+  } else {
+    advise_maxconn(target, question, seen, frontend);
+  }
 }
 
 std::vector<Command> closer_look(const Question& question, std::size_t endpoint, const Seen& seen,
@@ -188,7 +256,9 @@ void advise_closer(std::vector<Switch>& switches, const Question& question, std:
   for (std::size_t j = 0; j < question.frontends.size(); ++j) {
     Switch& target = switches[endpoint * question.frontends.size() + j];
     if (!target.limit_now) continue;
-    advise_queue(target, question, *seen.frontends[j], listeners);
+    if (target.method != by_gate) {
+      advise_queue(target, question, *seen.frontends[j], listeners);
+    }
     if (streams) advise_streams(target, *streams, *drain_timeout);
   }
 }

@@ -15,6 +15,9 @@ namespace stillgate::hold {
 /// Adds findings from the survey. `seen` is without error, and has that frontend.
 void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend);
 
+/// What the gate counted of that frontend, and what is wrong with it; nothing where there is none.
+void tell_gate(Switch& target, const Seen& seen, std::size_t frontend);
+
 /// Above so many connections nobody should ask for all of them: 8,000 take 60 ms of HAProxy's CPU.
 inline constexpr std::int64_t most_listed = 2000;
 

@@ -34,8 +34,8 @@ Step CheckPlan::next(const Observation& observation) {
 Step CheckPlan::surveyed(const Observation& observation) {
   const auto& answers = std::get<observed::Answers>(observation.what).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    seen_.push_back(
-        read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends));
+    seen_.push_back(read_survey(answers[i], request_.question.endpoints[i],
+                                request_.question.frontends, Scope::servers));
   }
   conclude(report_, request_.question, seen_, request_.known);
   if (!observation.cancelled) return look_closer();

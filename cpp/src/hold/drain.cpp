@@ -40,7 +40,13 @@ std::int64_t count_of(const std::vector<Stream>& streams, const std::string& fro
 
 }  // namespace
 
-Drain::Drain(const Question& question) : question_(question), hosts_(question.endpoints.size()) {}
+Drain::Drain(const Question& question, const std::vector<GateHandle>& gates)
+    : question_(question), gates_(gates), hosts_(question.endpoints.size()) {}
+
+const GateHandle& Drain::gate(const HostState& host, std::size_t frontend) const {
+  const auto index = static_cast<std::size_t>(&host - hosts_.data());
+  return gates_[index * question_.frontends.size() + frontend];
+}
 
 Drain::State Drain::begin(const std::vector<Seen>& held, milliseconds elapsed) {
   began_ = elapsed;
@@ -56,15 +62,22 @@ void Drain::doubt(std::size_t endpoint) {
   hosts_[endpoint].quiet_begun.reset();
 }
 
-void Drain::weigh(HostState& host, bool listed_empty) {
-  const std::int64_t begun = host.seen.begun();
+void Drain::weigh(HostState& host, bool listed_empty) const {
+  std::int64_t begun = 0;
+  std::int64_t sessions = 0;
+  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
+    const auto& frontend = host.seen.frontends[j];
+    if (!frontend || gate(host, j).used) continue;
+    begun += frontend->begun;
+    sessions += frontend->sessions;
+  }
   if (host.quiet_begun == begun) {
     host.drained = true;
     return;
   }
   host.quiet_begun.reset();
   if (host.seen.in_flight() > 0 && !listed_empty) return;
-  host.drained = host.seen.sessions() == 0;
+  host.drained = sessions == 0;
   host.quiet_begun = begun;
 }
 
@@ -76,7 +89,7 @@ Batch Drain::look(milliseconds elapsed) {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     HostState& host = hosts_[i];
     if (host.drained) continue;
-    batch.work[i] = survey_commands(question_.frontends, Scope::proxies);
+    batch.work[i] = survey_commands(question_.frontends, lean_scope(host.seen));
     host.listing = !host.listed_at || elapsed - *host.listed_at >= stream_pause;
     if (!host.listing) continue;
     host.listed_at = elapsed;
@@ -98,7 +111,8 @@ void Drain::read_host(HostState& host, std::size_t endpoint, Answer answer) {
     listed = std::move(answer.replies.back());
     answer.replies.pop_back();
   }
-  Seen now = read_survey(answer, question_.endpoints[endpoint], question_.frontends);
+  Seen now = read_survey(answer, question_.endpoints[endpoint], question_.frontends,
+                         lean_scope(host.seen));
   host.error = now.error;
   if (now.error) {
     ++host.failures;
@@ -127,16 +141,25 @@ void Drain::read_streams(HostState& host, const std::optional<runtime_api::Reply
   host.streams = *std::move(streams);
 }
 
-/// The hold itself may be over: a reload, a restart, somebody's hand.
+/// The hold itself may be over: a reload, a restart, somebody's hand. A gate outlives a reload.
 std::optional<Error> Drain::ended(const HostState& host, const Seen& now) const {
-  if (now.info->stopping || !now.same_process(host.seen)) {
-    return Error{Errc::haproxy_restarted,
-                 "this HAProxy was reloaded or restarted while it drained, which ends its hold",
-                 {},
-                 {},
-                 {}};
-  }
   for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
+    if (gate(host, j).used) {
+      if (now.gate_holds(j)) continue;
+      return Error{Errc::gate_failed,
+                   "the gate is open: its deadline passed, or somebody else opened it, while this "
+                   "HAProxy drained",
+                   {},
+                   {},
+                   {}};
+    }
+    if (now.info->stopping || !now.same_process(host.seen)) {
+      return Error{Errc::haproxy_restarted,
+                   "this HAProxy was reloaded or restarted while it drained, which ends its hold",
+                   {},
+                   {},
+                   {}};
+    }
     if (now.limit(j) == 0) continue;
     return Error{
         Errc::limit_mismatch, "somebody else set the limit while this HAProxy drained", {}, {}, {}};

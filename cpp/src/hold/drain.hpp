@@ -19,7 +19,8 @@ namespace stillgate::hold {
 /// `scur + qcur` of all backends is cheap and tells the quiet HAProxy; where other frontends keep
 /// backends busy, `show sess` tells whose the streams are (facts, section 4, "Drain"). A connection
 /// that was accepted just before the hold may have its request read just behind a quiet look: where
-/// clients are connected, a second look must find that no request was begun since.
+/// clients are connected, a second look must find that no request was begun since. A gate sees
+/// every request after its switch, so that one quiet look is enough there.
 class Drain {
  public:
   static constexpr std::chrono::milliseconds pause{20};
@@ -28,8 +29,8 @@ class Drain {
 
   enum class State { more, drained, failed };
 
-  /// `question` must outlive it.
-  explicit Drain(const Question& question);
+  /// `gates`: per switch. All must outlive it.
+  Drain(const Question& question, const std::vector<GateHandle>& gates);
 
   /// Takes what was seen when the hold was read back.
   State begin(const std::vector<Seen>& held, std::chrono::milliseconds elapsed);
@@ -60,13 +61,15 @@ class Drain {
   State judge();
   [[nodiscard]] static std::optional<Error> unfinished(const HostState& host,
                                                        const std::string& frontend);
-  static void weigh(HostState& host, bool listed_empty);
+  void weigh(HostState& host, bool listed_empty) const;
   void read_host(HostState& host, std::size_t endpoint, runtime_api::Answer answer);
   void read_streams(HostState& host, const std::optional<runtime_api::Reply>& listed) const;
   [[nodiscard]] std::int64_t in_flight() const;
   [[nodiscard]] std::optional<Error> ended(const HostState& host, const Seen& now) const;
+  [[nodiscard]] const GateHandle& gate(const HostState& host, std::size_t frontend) const;
 
   const Question& question_;
+  const std::vector<GateHandle>& gates_;
   std::vector<HostState> hosts_;
   std::chrono::milliseconds began_{0};
 };

@@ -9,6 +9,7 @@
 
 #include "../runtime_api/hazards.hpp"
 #include "advice.hpp"
+#include "method.hpp"
 
 namespace stillgate::hold {
 namespace {
@@ -22,16 +23,26 @@ void refuse(Switch& target, Errc code, std::string message) {
   refuse(target, Error{code, std::move(message), {}, {}, {}});
 }
 
-void weigh_release(Switch& target, const std::string& version, bool accepted) {
-  const auto crash = runtime_api::resume_crash(version);
+void weigh_release(Switch& target, const Question& question, const Seen& seen,
+                   std::size_t frontend) {
+  const auto crash = runtime_api::resume_crash(seen.info->version);
   if (!crash) return;
+  const bool would_help =
+      question.method == Method::automatic && gate_obstacle(question, seen, frontend);
+  const std::string gate =
+      would_help ? fmt::format(
+                       "; or hold by the gate, which crashes none: 'stillgate gate --config "
+                       "{}' prints what it needs",
+                       target.frontend)
+                 : "";
   const std::string remedy =
       crash->fixed_in.empty()
           ? std::string("no fixed release of this branch is known: update to another branch")
           : fmt::format("fixed in {}: update to it", crash->fixed_in);
-  std::string message = fmt::format(
-      "{}; {}, or say --accept-hazard if this build has the fix backported", crash->why, remedy);
-  if (accepted) {
+  std::string message =
+      fmt::format("{}; {}, or say --accept-hazard if this build has the fix backported{}",
+                  crash->why, remedy, gate);
+  if (question.accept_hazard) {
     target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
                                "overruled by --accept-hazard: " + message});
   } else {
@@ -43,8 +54,8 @@ std::string clock(WallTime time) {
   return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
 }
 
-/// 0 already: by a hold of ours, or by somebody's hand.
-void weigh_zero(Switch& target, const Record* record) {
+/// Held already: by a hold of ours, or by somebody's hand.
+void weigh_held(Switch& target, bool by_the_gate, const Record* record) {
   if (record != nullptr) {
     target.hold_id = record->id;
     const std::string until = record->deadline ? " until " + clock(*record->deadline)
@@ -53,6 +64,13 @@ void weigh_zero(Switch& target, const Record* record) {
            fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
                        record->owner, clock(record->started_at), until,
                        record->reason.empty() ? "" : ": ", record->reason, target.frontend));
+    return;
+  }
+  if (by_the_gate) {
+    refuse(target, Errc::already_held,
+           fmt::format("held already by the gate, and its switch does not say by whom; 'stillgate "
+                       "resume {}' ends that hold",
+                       target.frontend));
     return;
   }
   refuse(target, Errc::limit_is_zero,
@@ -86,8 +104,13 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen, st
     return;
   }
   if (seen.frontends[frontend]->stopped) refuse(target, stopped(target.frontend));
-  weigh_release(target, seen.info->version, question.accept_hazard);
-  if (*target.limit_now == 0) weigh_zero(target, record);
+  if (auto obstacle = choose_method(target, question, seen, frontend)) {
+    refuse(target, *std::move(obstacle));
+  } else if (target.method == by_maxconn) {
+    weigh_release(target, question, seen, frontend);
+  }
+  const bool gate_holds = seen.gate_holds(frontend);
+  if (gate_holds || *target.limit_now == 0) weigh_held(target, gate_holds, record);
 }
 
 /// Names of hosts and their processes repeat across containers; all three together do not.
@@ -128,6 +151,10 @@ const Record* find_record(const std::vector<Record>& records, std::string_view e
 
 const Record* record_of(const Seen& seen, std::size_t frontend, std::string_view endpoint,
                         std::string_view name, const std::vector<Record>& records) {
+  if (seen.gate_holds(frontend)) {
+    const auto& record = seen.gate->records[frontend];
+    return record ? &*record : nullptr;
+  }
   if (frontend < seen.remembered.size() && seen.remembered[frontend].record) {
     return &*seen.remembered[frontend].record;
   }
@@ -154,7 +181,7 @@ std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& see
                fmt::format("the same HAProxy as {}; name each HAProxy once",
                            question.endpoints[*twin]));
       }
-      if (question.lease_missing) {
+      if (question.lease_missing && target.method != by_gate) {
         refuse(target, Errc::lease_required,
                "nothing would end this hold if its owner died; --no-lease accepts that, and then "
                "'stillgate resume' is yours to run");

@@ -19,6 +19,10 @@ namespace stillgate::hold {
 struct Question {
   std::vector<std::string> endpoints;  ///< canonical URLs
   std::vector<std::string> frontends;
+  Method method{Method::automatic};
+  bool accept_unproven{false};
+  Expiry on_expiry{Expiry::release};
+  std::int64_t max_waiting{0};
   bool accept_hazard{false};
   bool lease_missing{false};  ///< a hold is wanted, and nothing would end it
   bool no_lease{false};       ///< and that was accepted

@@ -49,6 +49,9 @@ Step ResumePlan::next(const Observation& observation) {
     case Stage::waiting_up:
       stage_ = Stage::surveying;
       return ask("checking");
+    case Stage::letting_through:
+      stage_ = Stage::verifying;
+      return ask("letting through");
     case Stage::surveying:
     case Stage::verifying:
       return surveyed(observation);
@@ -87,6 +90,26 @@ bool ResumePlan::pending(std::size_t endpoint) const {
   return std::any_of(first, first + frontends_, [](const Course& one) { return !one.settled; });
 }
 
+/// Open by the gate, but not all who waited there have gone. A ramp takes its time.
+bool ResumePlan::letting_through(std::size_t endpoint) const {
+  for (std::size_t j = 0; j < frontends_; ++j) {
+    const std::size_t index = endpoint * frontends_ + j;
+    if (courses_[index].settled && courses_[index].was_gated &&
+        report_.switches[index].verdict == Verdict::resumed &&
+        report_.switches[index].waiting.value_or(0) > 0) {
+      return request_.ramp <= milliseconds(0);
+    }
+  }
+  return false;
+}
+
+bool ResumePlan::anybody_waits() const {
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    if (letting_through(i)) return true;
+  }
+  return false;
+}
+
 /// Each attempt is short and its end is told to the caller, so that a stop can act between two.
 Step ResumePlan::ask(const char* phase) {
   Batch batch;
@@ -94,7 +117,8 @@ Step ResumePlan::ask(const char* phase) {
   batch.uninterruptible = step_ > 0;
   batch.work.resize(endpoints_);
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (pending(i)) batch.work[i] = survey_commands(request_.question.frontends, Scope::holds);
+    if (!pending(i) && !letting_through(i)) continue;
+    batch.work[i] = survey_commands(request_.question.frontends, Scope::holds);
   }
   return batch;
 }
@@ -102,9 +126,15 @@ Step ResumePlan::ask(const char* phase) {
 Step ResumePlan::surveyed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (!pending(i)) continue;
-    last_[i] = read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends);
+    if (!pending(i) && !letting_through(i)) continue;
+    last_[i] = read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends,
+                           Scope::holds);
     judge(i, *last_[i]);
+  }
+  if (stage_ == Stage::verifying && !observation.cancelled && anybody_waits() &&
+      last_looks_++ < most_last_looks) {
+    stage_ = Stage::letting_through;
+    return step::Wait{last_look_pause};
   }
   // After a release nothing is released at once again: without the pause between, and the look at
   // the time there, one that breaks off each time would be asked for ever.
@@ -138,7 +168,7 @@ Step ResumePlan::wait_up_or_release(const Observation& observation) {
     }
     waited_up_ = true;
   }
-  if (!ramped_) return mark_ramp();
+  if (!ramped_ && any_limit_due()) return mark_ramp();
   return release();
 }
 
@@ -161,10 +191,17 @@ bool ResumePlan::any_due() const {
   return false;
 }
 
+bool ResumePlan::any_limit_due() const {
+  for (std::size_t i = 0; i < courses_.size(); ++i) {
+    if (due(i) && !courses_[i].gate.used) return true;
+  }
+  return false;
+}
+
 /// Seen at 0 just now (or in the middle of a ramp that nobody finished), and wanted open.
 bool ResumePlan::due(std::size_t course) const {
   const Course& one = courses_[course];
-  return !one.settled && !one.written && one.target &&
+  return !one.settled && !one.written && (one.target || one.gate.used) &&
          (one.unfinished || report_.switches[course].verdict == Verdict::held);
 }
 
@@ -178,8 +215,14 @@ Step ResumePlan::release() {
     Course& course = courses_[i];
     if (!due(i)) continue;
     course.written = true;
-    batch.work[i / frontends_].push_back(
-        *Command::set_maxconn(report_.switches[i].frontend, *course.target));
+    course.refusal.reset();
+    const std::string& frontend = report_.switches[i].frontend;
+    const std::vector<Command> commands =
+        course.gate.used ? open_gate(frontend, course.gate, request_.ramp)
+                         : std::vector<Command>{*Command::set_maxconn(frontend, *course.target)};
+    course.commands = commands.size();
+    auto& work = batch.work[i / frontends_];
+    work.insert(work.end(), commands.begin(), commands.end());
   }
   stage_ = Stage::releasing;
   return batch;
@@ -191,10 +234,12 @@ Step ResumePlan::released(const std::vector<Answer>& answers) {
     std::size_t reply = 0;
     for (std::size_t j = 0; j < frontends_; ++j) {
       Course& course = courses_[i * frontends_ + j];
+      const std::size_t end = reply + std::exchange(course.commands, 0);
       if (course.settled || !course.written) continue;
-      course.lost = answers[i].error;
-      if (reply >= answers[i].replies.size()) continue;
-      course.refusal = answers[i].replies[reply++].refusal;
+      if (end > reply) course.lost = answers[i].error;
+      for (; reply < std::min(end, answers[i].replies.size()); ++reply) {
+        if (!course.refusal) course.refusal = answers[i].replies[reply].refusal;
+      }
     }
   }
   stage_ = Stage::verifying;

@@ -18,8 +18,9 @@ class ResumePlan final : public Plan {
     Question question;
     std::vector<Record> records;        ///< holds that the journal knows
     std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
-    std::chrono::milliseconds ramp{0};  ///< raises the limits over that time; 0: at once
-    bool wait_up{false};                ///< not before each backend has a server that is up
+    std::chrono::milliseconds ramp{
+        0};  ///< lets the queue of a gate go, and raises the limits over that time; 0: at once
+    bool wait_up{false};  ///< not before each backend has a server that is up
     std::chrono::milliseconds retry_for{0};
   };
 
@@ -28,6 +29,11 @@ class ResumePlan final : public Plan {
   /// A ramp has so many steps, but none shorter than shortest_ramp_step.
   static constexpr std::int64_t ramp_steps = 20;
   static constexpr std::chrono::milliseconds shortest_ramp_step{50};
+
+  /// A gate that was opened is looked at so often, until nobody waits there any more: what it
+  /// counted is then complete.
+  static constexpr int most_last_looks = 25;
+  static constexpr std::chrono::milliseconds last_look_pause{20};
 
   explicit ResumePlan(Request request);
 
@@ -44,6 +50,7 @@ class ResumePlan final : public Plan {
     between_steps,
     releasing,
     verifying,
+    letting_through,
     pausing,
     disarming,
     closing_records
@@ -56,6 +63,9 @@ class ResumePlan final : public Plan {
     bool ramped{false};            ///< it takes part in the ramp that is under way
     bool unfinished{false};        ///< open, but by a ramp that was broken off
     bool remembered{false};        ///< the HAProxy keeps a record of the hold
+    bool was_gated{false};         ///< the gate held it when it was seen first
+    GateHandle gate;               ///< `used`: it is the gate that holds
+    std::size_t commands{0};       ///< of the release that is under way
     std::optional<Error> lost;     ///< no answer came to it: it may never have arrived
     std::optional<Error> refusal;  ///< HAProxy's answer to it
     std::optional<std::int64_t> target;
@@ -80,11 +90,15 @@ class ResumePlan final : public Plan {
   void recognize(Switch& one, Course& course, const Seen& seen, std::size_t frontend);
   void judge_open(Switch& one, Course& course);
   void judge_zero(Switch& one, Course& course);
+  void judge_gate(Switch& one, Course& course, const Seen& seen, std::size_t frontend);
   void aim(Switch& one, Course& course);
   [[nodiscard]] std::optional<std::string> down() const;
   [[nodiscard]] bool pending(std::size_t endpoint) const;
   [[nodiscard]] bool due(std::size_t course) const;
   [[nodiscard]] bool any_due() const;
+  [[nodiscard]] bool letting_through(std::size_t endpoint) const;
+  [[nodiscard]] bool anybody_waits() const;
+  [[nodiscard]] bool any_limit_due() const;
   [[nodiscard]] bool over(std::size_t course) const;
 
   Request request_;
@@ -95,6 +109,7 @@ class ResumePlan final : public Plan {
   std::vector<std::optional<Seen>> first_;  ///< what was seen at each endpoint first
   std::vector<std::optional<Seen>> last_;   ///< what was seen there last, in this attempt
   bool waited_up_{false};
+  int last_looks_{0};
   bool ramped_{false};
   std::int64_t step_{0};  ///< of the ramp
   std::size_t next_record_{0};

@@ -18,6 +18,14 @@ Step ResumePlan::mark_ramp() {
   for (std::size_t i = 0; i < courses_.size(); ++i) {
     Course& course = courses_[i];
     if (!due(i)) continue;
+    if (course.gate.used) {
+      // HAProxy itself lets a gate's queue go over that time: it needs no steps.
+      course.written = true;
+      const auto commands = open_gate(report_.switches[i].frontend, course.gate, request_.ramp);
+      auto& work = batch.work[i / frontends_];
+      work.insert(work.end(), commands.begin(), commands.end());
+      continue;
+    }
     course.ramped = true;
     if (!course.remembered || !course.record) continue;
     course.record->ramping = true;
@@ -36,6 +44,7 @@ Step ResumePlan::marked(const Observation& observation) {
   const auto& answers = std::get<observed::Answers>(observation.what).answers;
   for (std::size_t i = 0; i < courses_.size(); ++i) {
     const Answer& answer = answers[i / frontends_];
+    if (courses_[i].gate.used && courses_[i].written) courses_[i].lost = answer.error;
     const bool refused = std::any_of(answer.replies.begin(), answer.replies.end(),
                                      [](const auto& reply) { return reply.refusal.has_value(); });
     if (answer.error || refused) courses_[i].ramped = false;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "../runtime_api/hazards.hpp"
+#include "advice.hpp"
 #include "resume_plan.hpp"
 
 namespace stillgate::hold {
@@ -12,7 +13,13 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
   for (std::size_t j = 0; j < frontends_; ++j) {
     Switch& one = report_.switches[endpoint * frontends_ + j];
     Course& course = courses_[endpoint * frontends_ + j];
-    if (course.settled) continue;
+    if (course.settled) {
+      if (course.was_gated) {
+        one.waiting.reset();
+        if (!seen.error) tell_gate(one, seen, j);
+      }
+      continue;
+    }
     one.error.reset();
     if (seen.error) {
       one.verdict = Verdict::unknown;
@@ -26,6 +33,7 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
     one.version = seen.info->version;
     one.rtt_ms = seen.rtt_ms;
     one.limit_now = seen.limit(j);
+    tell_gate(one, seen, j);
     recognize(one, course, seen, j);
     if (!one.limit_now) {
       course.settled = true;
@@ -34,9 +42,15 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
                         {},
                         {},
                         {}};
+    } else if (seen.gate_holds(j)) {
+      judge_gate(one, course, seen, j);
+    } else if (course.gate.used && std::exchange(course.gate.used, false) && *one.limit_now == 0) {
+      // Held by maxconn too: that is the next attempt's.
+      course.written = false;
+      judge_zero(one, course);
     } else if (*one.limit_now > 0) {
       judge_open(one, course);
-      if (first_[endpoint] && !seen.same_process(*first_[endpoint])) {
+      if (!course.was_gated && first_[endpoint] && !seen.same_process(*first_[endpoint])) {
         one.error = Error{Errc::haproxy_restarted,
                           "open, but another process answers than before: requests that waited in "
                           "the old one may be lost",
@@ -65,10 +79,31 @@ void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::s
   one.hold_id = record->id;
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.limit_before = held->limit_before;
-  if (one.limit_now == 0) one.leaked = leaked(held->counters, seen.counters(frontend));
+  if (one.limit_now == 0 || seen.gate_holds(frontend))
+    one.leaked = leaked(held->counters, seen.counters(frontend));
+}
+
+/// A gate that is open needs no limit restored, and survives the process that it was in.
+void ResumePlan::judge_gate(Switch& one, Course& course, const Seen& seen, std::size_t frontend) {
+  one.verdict = Verdict::held;
+  course.was_gated = true;
+  course.gate = seen.gate_handle(frontend);
+  if (course.lost) {
+    one.error = std::exchange(course.lost, std::nullopt);
+    course.written = false;
+  } else if (course.written) {
+    course.settled = true;
+    one.error = course.refusal.value_or(
+        Error{Errc::gate_failed, "HAProxy took the switch, but the gate still holds", {}, {}, {}});
+  }
 }
 
 void ResumePlan::judge_open(Switch& one, Course& course) {
+  if (course.was_gated) {
+    one.verdict = Verdict::resumed;
+    course.settled = true;
+    return;
+  }
   // The ramp of a resume that died: its limit is not the one that stood before. One that was
   // restarted in between and then ramped on looks the same, so that it is no exception.
   const bool ramping = course.record && course.record->ramping;
@@ -102,8 +137,9 @@ void ResumePlan::judge_open(Switch& one, Course& course) {
         {},
         {}});
   } else if (!course.target && course.record) {
-    one.findings.push_back({"already_open", Level::info,
-                            "was open already: a reload or somebody's hand ended the hold"});
+    one.findings.push_back(
+        {"already_open", Level::info,
+         "was open already: its lease, a reload or somebody's hand ended the hold"});
   }
 }
 

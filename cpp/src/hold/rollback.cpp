@@ -33,8 +33,15 @@ bool may_be_held(const Switch& one) {
 }
 
 Rollback::Rollback(const Question& question, std::vector<Switch>& switches,
-                   const std::vector<bool>& armed)
-    : question_(question), switches_(switches), armed_(armed) {}
+                   const std::vector<bool>& armed, const std::vector<GateHandle>& gates)
+    : question_(question), switches_(switches), armed_(armed), gates_(gates) {}
+
+bool Rollback::any_gate(std::size_t endpoint) const {
+  const auto first =
+      gates_.begin() + static_cast<std::ptrdiff_t>(endpoint * question_.frontends.size());
+  return std::any_of(first, first + static_cast<std::ptrdiff_t>(question_.frontends.size()),
+                     [](const GateHandle& one) { return one.used; });
+}
 
 std::optional<Step> Rollback::begin() { return revert(); }
 
@@ -58,8 +65,13 @@ std::optional<Step> Rollback::revert() {
   for (std::size_t i = 0; i < switches_.size(); ++i) {
     const Switch& one = switches_[i];
     if (!may_be_held(one)) continue;
-    batch.work[i / question_.frontends.size()].push_back(
-        *Command::set_maxconn(one.frontend, *one.limit_before));
+    auto& work = batch.work[i / question_.frontends.size()];
+    if (gates_[i].used) {
+      const auto commands = open_gate(one.frontend, gates_[i], std::chrono::milliseconds(0));
+      work.insert(work.end(), commands.begin(), commands.end());
+    } else {
+      work.push_back(*Command::set_maxconn(one.frontend, *one.limit_before));
+    }
   }
   if (idle(batch)) return disarm();
   ++attempt_;
@@ -70,13 +82,17 @@ std::optional<Step> Rollback::revert() {
 Step Rollback::verify() {
   stage_ = Stage::verifying;
   Batch batch = uninterruptible("verifying", question_.endpoints.size());
-  batch.work.assign(batch.work.size(), survey_commands(question_.frontends, Scope::proxies));
+  for (std::size_t i = 0; i < batch.work.size(); ++i) {
+    batch.work[i] =
+        survey_commands(question_.frontends, any_gate(i) ? Scope::gates : Scope::proxies);
+  }
   return batch;
 }
 
 std::optional<Step> Rollback::verified(const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < question_.endpoints.size(); ++i) {
-    judge(i, read_survey(answers[i], question_.endpoints[i], question_.frontends));
+    const Scope scope = any_gate(i) ? Scope::gates : Scope::proxies;
+    judge(i, read_survey(answers[i], question_.endpoints[i], question_.frontends, scope));
   }
   const bool missing = std::any_of(switches_.begin(), switches_.end(), may_be_held);
   if (missing && attempt_ < attempts) {
@@ -91,7 +107,7 @@ std::optional<Step> Rollback::disarm() {
   Batch batch = uninterruptible("rolling back", question_.endpoints.size());
   for (std::size_t i = 0; i < switches_.size(); ++i) {
     const std::size_t endpoint = i / question_.frontends.size();
-    if (!armed_[endpoint] || may_be_held(switches_[i])) continue;
+    if (!armed_[endpoint] || gates_[i].used || may_be_held(switches_[i])) continue;
     auto commands = empty_variable(switches_[i].frontend);
     auto& work = batch.work[endpoint];
     work.insert(work.end(), commands.begin(), commands.end());
@@ -111,12 +127,13 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
       continue;
     }
     one.limit_now = now.limit(j);
-    if (one.limit_now == 0) {
+    const GateHandle& gate = gates_[endpoint * question_.frontends.size() + j];
+    if (gate.used ? now.gate_holds(j) : one.limit_now == 0) {
       // Still held: only a later attempt, or a resume, changes that.
       one.verdict = Verdict::held;
-      one.error = Error{Errc::limit_mismatch,
-                        "the rollback did not take: the limit still reads 0; run 'stillgate "
-                        "resume'",
+      one.error = Error{gate.used ? Errc::gate_failed : Errc::limit_mismatch,
+                        fmt::format("the rollback did not take: {}; run 'stillgate resume'",
+                                    gate.used ? "the gate still holds" : "the limit still reads 0"),
                         {},
                         {},
                         {}};
@@ -126,7 +143,7 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
     one.hold_id.reset();
     one.method.reset();
     one.lease.reset();
-    if (one.limit_now != one.limit_before) {
+    if (!gate.used && one.limit_now != one.limit_before) {
       one.error = Error{Errc::limit_mismatch,
                         fmt::format("open again, with the limit {} in place of {}",
                                     one.limit_now.value_or(0), *one.limit_before),

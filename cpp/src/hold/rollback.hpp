@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "findings.hpp"
+#include "gate.hpp"
 #include "plan.hpp"
 
 namespace stillgate::hold {
@@ -17,7 +18,9 @@ class Rollback {
 
   /// Opens the switches whose verdict is held or unknown, and empties the records that HAProxies
   /// with `armed` may keep of switches that are not held. All must outlive it.
-  Rollback(const Question& question, std::vector<Switch>& switches, const std::vector<bool>& armed);
+  /// `gates` says per switch whether the gate holds it, and by which words.
+  Rollback(const Question& question, std::vector<Switch>& switches, const std::vector<bool>& armed,
+           const std::vector<GateHandle>& gates);
 
   /// The first step, and after each the next; nothing once it is over.
   std::optional<Step> begin();
@@ -31,10 +34,12 @@ class Rollback {
   std::optional<Step> verified(const std::vector<runtime_api::Answer>& answers);
   std::optional<Step> disarm();
   void judge(std::size_t endpoint, const Seen& now);
+  [[nodiscard]] bool any_gate(std::size_t endpoint) const;
 
   const Question& question_;
   std::vector<Switch>& switches_;
   const std::vector<bool>& armed_;
+  const std::vector<GateHandle>& gates_;
   Stage stage_{Stage::reverting};
   int attempt_{0};
 };

@@ -7,7 +7,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "advice.hpp"
 #include "findings.hpp"
+#include "method.hpp"
 
 namespace stillgate::hold {
 
@@ -40,7 +42,7 @@ Step StatusPlan::next(const Observation& observation) {
 
 Step StatusPlan::listed(const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    const Seen seen = read_survey(answers[i], request_.endpoints[i], {});
+    const Seen seen = read_survey(answers[i], request_.endpoints[i], {}, Scope::proxies);
     failed_[i] = seen.error;
     names_[i] = seen.names;
   }
@@ -65,7 +67,7 @@ Step StatusPlan::asked(const Observation& observation) {
     if (failed_[i]) {
       seen.error = failed_[i];
     } else {
-      seen = read_survey(answers[i], request_.endpoints[i], names_[i]);
+      seen = read_survey(answers[i], request_.endpoints[i], names_[i], Scope::holds);
     }
     if (seen.error && names_[i].empty()) {
       Switch one;
@@ -105,17 +107,23 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
                       {}};
     return one;
   }
-  one.verdict = one.limit_now == 0 ? Verdict::held : Verdict::open;
+  const bool gate_holds = seen.gate_holds(frontend);
+  one.verdict = gate_holds || one.limit_now == 0 ? Verdict::held : Verdict::open;
   // Whose the streams are is not asked here: it costs HAProxy too much to be watched.
   if (seen.in_flight() == 0 || seen.names.size() == 1) one.in_flight = seen.in_flight();
+  tell_gate(one, seen, frontend);
   const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (one.verdict == Verdict::open) {
     if (record != nullptr) {
       one.findings.push_back({"already_open", Level::info,
-                              fmt::format("a hold by {} is on record, and the frontend is open: a "
-                                          "reload or somebody's hand ended it",
+                              fmt::format("a hold by {} is on record, and the frontend is open: "
+                                          "its lease, a reload or somebody's hand ended it",
                                           record->owner)});
     }
+    return one;
+  }
+  if (gate_holds) {
+    judge_gate(one, seen, frontend, record);
     return one;
   }
   if (record == nullptr) {
@@ -128,7 +136,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   }
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.hold_id = record->id;
-  one.method = "maxconn";
+  one.method = by_maxconn;
   one.lease = record->deadline ? "holder" : "none";
   one.limit_before = held->limit_before;
   one.leaked = leaked(held->counters, seen.counters(frontend));
@@ -142,6 +150,31 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   }
   add_hold(report_, *record);
   return one;
+}
+
+/// Held by the gate, which keeps the deadline itself.
+void StatusPlan::judge_gate(Switch& one, const Seen& seen, std::size_t frontend,
+                            const Record* record) {
+  one.method = by_gate;
+  one.lease = "haproxy";
+  if (seen.gate->switches[frontend].mode == runtime_api::GateSwitch::Mode::rejecting) {
+    one.findings.push_back(
+        {"rejecting", Level::warning,
+         fmt::format("the deadline has passed, and the gate answers 503 to every request; "
+                     "'stillgate resume {}' ends that",
+                     one.frontend)});
+  }
+  if (record == nullptr) {
+    one.hold_id = seen.gate->switches[frontend].id;
+    one.findings.push_back({"record_unreadable", Level::warning,
+                            "the gate holds, and its switch does not say for whom"});
+    return;
+  }
+  const HeldSwitch* held = record->find(one.endpoint, one.frontend);
+  one.hold_id = record->id;
+  one.limit_before = held->limit_before;
+  one.leaked = leaked(held->counters, seen.counters(frontend));
+  add_hold(report_, *record);
 }
 
 }  // namespace stillgate::hold

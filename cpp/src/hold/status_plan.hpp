@@ -29,6 +29,8 @@ class StatusPlan final : public Plan {
   Step asked(const Observation& observation);
   Switch judge(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
 
+  void judge_gate(Switch& one, const Seen& seen, std::size_t frontend, const Record* record);
+
   Request request_;
   Stage stage_{Stage::start};
   std::vector<std::vector<std::string>> names_;  ///< per endpoint: its frontends

@@ -2,6 +2,7 @@
 #include "survey.hpp"
 
 #include <algorithm>
+#include <span>
 
 #include <stillgate/stat.hpp>
 
@@ -9,6 +10,8 @@ namespace stillgate::hold {
 
 using runtime_api::Answer;
 using runtime_api::Command;
+using runtime_api::GateSwitch;
+using runtime_api::Reply;
 
 namespace {
 
@@ -80,6 +83,37 @@ std::optional<Error> read_stat(Seen& seen, const Stat& stat,
   return std::nullopt;
 }
 
+/// An HAProxy without the Lua file does not know the command: then it has no gate. Everything else
+/// that cannot be understood is an error, because a hold might hide behind it.
+std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
+                               const std::string& endpoint,
+                               const std::vector<std::string>& frontends) {
+  const auto& refusal = replies[0].refusal;
+  if (refusal && refusal->code == Errc::unknown_command) return std::nullopt;
+  if (refusal) return refusal;
+  const auto status = runtime_api::parse_gate_status(replies[0].text);
+  if (!status) return status.error();
+  GateSeen gate{status->table, status->state_error, status->error, {}, {}, {}};
+  for (const std::string& name : frontends) {
+    const auto found = status->frontends.find(name);
+    gate.switches.push_back(found == status->frontends.end() ? GateSwitch{} : found->second);
+    auto record = record_in(gate.switches.back().token, endpoint, name);
+    gate.records.push_back(record ? std::optional(*std::move(record)) : std::nullopt);
+  }
+  if (replies.size() > 1) {
+    const auto proofs = runtime_api::parse_gate_proofs(replies[1].text);
+    for (const std::string& name : frontends) {
+      if (proofs && proofs->contains(name)) {
+        gate.doubts.push_back(proofs->at(name));
+      } else {
+        gate.doubts.emplace_back(proofs ? "it was not asked" : proofs.error().message);
+      }
+    }
+  }
+  seen.gate = std::move(gate);
+  return std::nullopt;
+}
+
 }  // namespace
 
 bool Seen::same_process(const Seen& before) const {
@@ -98,16 +132,21 @@ std::int64_t Seen::in_flight() const {
   return sum;
 }
 
-std::int64_t Seen::sessions() const {
-  std::int64_t sum = 0;
-  for (const auto& frontend : frontends) sum += frontend ? frontend->sessions : 0;
-  return sum;
+const runtime_api::GateSwitch* Seen::gate_switch(std::size_t frontend) const {
+  return gate && frontend < gate->switches.size() ? &gate->switches[frontend] : nullptr;
 }
 
-std::int64_t Seen::begun() const {
-  std::int64_t sum = 0;
-  for (const auto& frontend : frontends) sum += frontend ? frontend->begun : 0;
-  return sum;
+bool Seen::gate_holds(std::size_t frontend) const {
+  const auto* one = gate_switch(frontend);
+  return one != nullptr && one->mode != runtime_api::GateSwitch::Mode::open;
+}
+
+bool Seen::has_variables() const { return !remembered.empty() && remembered[0].supported; }
+
+GateHandle Seen::gate_handle(std::size_t frontend) const {
+  const auto* one = gate_switch(frontend);
+  if (one == nullptr) return {};
+  return {gate_holds(frontend), !has_variables(), one->token};
 }
 
 std::optional<Counters> Seen::counters(std::size_t frontend) const {
@@ -125,18 +164,23 @@ std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
   return std::min(now->reached - before->reached, now->begun - before->begun);
 }
 
+Scope lean_scope(const Seen& before) { return before.gate ? Scope::gates : Scope::proxies; }
+
 std::vector<Command> survey_commands(const std::vector<std::string>& frontends, Scope scope) {
   std::vector<Command> commands{
       Command::show_info(),
       scope == Scope::servers ? Command::show_servers() : Command::show_proxies(),
       Command::show_cli_level()};
   if (scope == Scope::proxies) return commands;
+  commands.push_back(*Command::gate_status(frontends));
+  if (scope == Scope::servers) commands.push_back(*Command::gate_proofs(frontends));
+  if (scope == Scope::gates) return commands;
   for (const std::string& name : frontends) commands.push_back(read_variable(name));
   return commands;
 }
 
 Seen read_survey(const Answer& answer, const std::string& endpoint,
-                 const std::vector<std::string>& frontends) {
+                 const std::vector<std::string>& frontends, Scope scope) {
   Seen seen;
   if (answer.error) {
     seen.error = answer.error;
@@ -161,9 +205,17 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
   seen.error = read_stat(seen, *stat, frontends);
   if (seen.error) return seen;
   if (!answer.replies.at(2).refusal) seen.level = answer.replies[2].text;
-  for (std::size_t i = fixed_commands; i < answer.replies.size(); ++i) {
+  std::size_t next = fixed_commands;
+  if (scope != Scope::proxies) {
+    const std::size_t asked = scope == Scope::servers ? 2 : 1;
+    seen.error =
+        read_gate(seen, {answer.replies.begin() + fixed_commands, asked}, endpoint, frontends);
+    if (seen.error) return seen;
+    next += asked;
+  }
+  for (; next < answer.replies.size(); ++next) {
     seen.remembered.push_back(
-        read_remembered(answer.replies[i], endpoint, frontends.at(i - fixed_commands)));
+        read_remembered(answer.replies[next], endpoint, frontends.at(seen.remembered.size())));
   }
   seen.info = *std::move(info);
   return seen;

@@ -10,6 +10,8 @@
 #include <stillgate/info.hpp>
 
 #include "../runtime_api/batch.hpp"
+#include "../runtime_api/gate.hpp"
+#include "gate.hpp"
 #include "record.hpp"
 #include "variable.hpp"
 
@@ -36,6 +38,16 @@ struct BackendSeen {
   std::optional<std::int64_t> answer_ms;  ///< a session's average time of late
 };
 
+/// The gate of one HAProxy, with one entry per frontend asked.
+struct GateSeen {
+  bool table{false};
+  std::optional<std::string> state_error;
+  std::optional<std::string> error;
+  std::vector<runtime_api::GateSwitch> switches;
+  std::vector<std::optional<Record>> records;      ///< of the holds that are in effect
+  std::vector<std::optional<std::string>> doubts;  ///< why it is not proven, where that was asked
+};
+
 /// One endpoint. All else is there unless `error` is.
 struct Seen {
   std::optional<Error> error;
@@ -44,6 +56,7 @@ struct Seen {
   std::vector<std::string> names;                      ///< of all its frontends
   std::vector<BackendSeen> backends;
   std::vector<Remembered> remembered;  ///< per frontend asked, where that was asked
+  std::optional<GateSeen> gate;        ///< where one is loaded, and was asked for
   std::optional<std::string> level;    ///< of the socket; empty where HAProxy does not tell
   std::optional<double> rtt_ms;
 
@@ -52,21 +65,30 @@ struct Seen {
   [[nodiscard]] std::optional<std::int64_t> limit(std::size_t frontend) const;
   /// Streams that have a backend, and requests queued there, over all backends.
   [[nodiscard]] std::int64_t in_flight() const;
-  /// Of all frontends asked: connections now, and requests so far.
-  [[nodiscard]] std::int64_t sessions() const;
-  [[nodiscard]] std::int64_t begun() const;
+  /// nullptr where there is no gate.
+  [[nodiscard]] const runtime_api::GateSwitch* gate_switch(std::size_t frontend) const;
+  [[nodiscard]] bool gate_holds(std::size_t frontend) const;
+  /// Has process variables, as far as was asked.
+  [[nodiscard]] bool has_variables() const;
+  /// How this frontend's gate is switched; `used` if it holds now.
+  [[nodiscard]] GateHandle gate_handle(std::size_t frontend) const;
   [[nodiscard]] std::optional<Counters> counters(std::size_t frontend) const;
 };
 
-/// How much is asked: frontends and backends; the records of holds too; and the servers too.
-enum class Scope { proxies, holds, servers };
+/// How much is asked: frontends and backends; the gate too; the records of holds too; and the
+/// servers and the gate's proof too.
+enum class Scope { proxies, gates, holds, servers };
+
+/// What is worth asking again, of one that answered so before.
+[[nodiscard]] Scope lean_scope(const Seen& before);
 
 /// The commands of a survey, for one endpoint.
 [[nodiscard]] std::vector<runtime_api::Command> survey_commands(
     const std::vector<std::string>& frontends, Scope scope);
 
+/// The answer to the commands of that scope.
 [[nodiscard]] Seen read_survey(const runtime_api::Answer& answer, const std::string& endpoint,
-                               const std::vector<std::string>& frontends);
+                               const std::vector<std::string>& frontends, Scope scope);
 
 /// At most so many requests reached servers between two looks; nothing where another process
 /// counted. HAProxy does not say which backends are a frontend's: what reached any backend bounds

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "advice.hpp"
-#include "arming.hpp"
+#include "method.hpp"
 #include "timing.hpp"
 #include "variable.hpp"
 
@@ -31,8 +31,10 @@ SuspendPlan::SuspendPlan(Request request)
       armed_(endpoints_, false),
       sent_(endpoints_, false),
       lost_(endpoints_, false),
-      drain_(request_.question),
-      rollback_(request_.question, report_.switches, armed_) {
+      gates_(endpoints_ * frontends_),
+      arming_(request_.question, gates_),
+      drain_(request_.question, gates_),
+      rollback_(request_.question, report_.switches, armed_, gates_) {
   report_.action = "suspend";
 }
 
@@ -40,7 +42,7 @@ Step SuspendPlan::next(const Observation& observation) {
   switch (stage_) {
     case Stage::start:
       stage_ = Stage::surveying;
-      return survey("checking", Scope::servers, false);
+      return survey_all();
     case Stage::surveying:
       return surveyed(observation);
     case Stage::looking:
@@ -82,8 +84,8 @@ Step SuspendPlan::next(const Observation& observation) {
 Step SuspendPlan::surveyed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    before_.push_back(
-        read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends));
+    before_.push_back(read_survey(answers[i], request_.question.endpoints[i],
+                                  request_.question.frontends, Scope::servers));
   }
   conclude(report_, request_.question, before_, request_.known);
   if (observation.cancelled) return cancel();
@@ -118,11 +120,18 @@ Step SuspendPlan::looked(const std::vector<Answer>& answers, const Observation& 
 Step SuspendPlan::record(const Observation& observation) {
   Record& record = request_.record;
   record.started_at = std::chrono::time_point_cast<milliseconds>(observation.now);
-  if (request_.kept) record.deadline = record.started_at + request_.question.max_hold;
-  for (Switch& one : report_.switches) {
+  bool leased = request_.kept;
+  for (std::size_t i = 0; i < report_.switches.size(); ++i) {
+    Switch& one = report_.switches[i];
     one.limit_before = one.limit_now;
     record.switches.push_back({one.endpoint, one.frontend, *one.limit_now, {}});
+    gates_[i].used = one.method == by_gate;
+    gates_[i].table = !before_[i / frontends_].has_variables();
+    leased = leased || gates_[i].used;
+    // Nothing is held yet.
+    one.method.reset();
   }
+  if (leased) record.deadline = record.started_at + request_.question.max_hold;
   stage_ = Stage::recording;
   return step::WriteJournal{record};
 }
@@ -141,7 +150,7 @@ Step SuspendPlan::recorded(const Observation& observation) {
 }
 
 Step SuspendPlan::arm() {
-  auto batch = arming(request_.question, before_, request_.record);
+  auto batch = arming_.begin(before_, request_.record);
   if (!batch) {
     report_.ending = Ending::refused;
     report_.error = batch.error();
@@ -155,8 +164,8 @@ Step SuspendPlan::armed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   bool failed = false;
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    armed_[i] = remembers(before_[i]) && answers[i].sent;
-    const auto error = unarmed(request_.question, before_[i], i, answers[i], request_.record.id);
+    armed_[i] = arming_.arms(i, before_[i]) && answers[i].sent;
+    const auto error = arming_.unarmed(before_[i], i, answers[i], request_.record.id);
     if (!error) continue;
     failed = true;
     for (std::size_t j = 0; j < frontends_; ++j) at(i, j).error = error;
@@ -165,8 +174,14 @@ Step SuspendPlan::armed(const Observation& observation) {
     report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
     return roll_back();
   }
+  auto batch = commit(observation.now);
+  if (!batch) {
+    report_.ending = Ending::endpoint_failed;
+    report_.error = batch.error();
+    return roll_back();
+  }
   stage_ = Stage::committing;
-  return commit();
+  return *std::move(batch);
 }
 
 Step SuspendPlan::committed(const Observation& observation) {
@@ -177,7 +192,11 @@ Step SuspendPlan::committed(const Observation& observation) {
     lost_[i] = answers[i].sent && answers[i].error;
     any_sent = any_sent || answers[i].sent;
     for (std::size_t j = 0; j < frontends_; ++j) {
-      at(i, j).error = answers[i].error ? answers[i].error : answers[i].replies[j].refusal;
+      at(i, j).error = answers[i].error;
+    }
+    for (std::size_t n = 0; n < answers[i].replies.size(); ++n) {
+      auto& error = at(i, committed_for_[i].at(n)).error;
+      if (!error) error = answers[i].replies[n].refusal;
     }
   }
   if (!any_sent) {
@@ -187,15 +206,15 @@ Step SuspendPlan::committed(const Observation& observation) {
   report_.commit_window_ms = commit_window_ms(answers);
   report_.skew_ms = skew_ms(answers);
   stage_ = Stage::verifying;
-  return survey("verifying", Scope::proxies, true);
+  return verify();
 }
 
 Step SuspendPlan::verified(const Observation& observation) {
   const auto& answers = answers_of(observation);
   held_.clear();
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    held_.push_back(
-        read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends));
+    held_.push_back(read_survey(answers[i], request_.question.endpoints[i],
+                                request_.question.frontends, lean_scope(before_[i])));
     judge(i, held_.back());
   }
   const bool all_held =
@@ -206,48 +225,6 @@ Step SuspendPlan::verified(const Observation& observation) {
     return roll_back();
   }
   return drain(drain_.begin(held_, observation.elapsed), observation);
-}
-
-/// What was read back decides, not the answer to the commit: a lost answer with the limit at 0
-/// is a hold.
-void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
-  for (std::size_t j = 0; j < frontends_; ++j) {
-    Switch& one = at(endpoint, j);
-    if (now.error) {
-      one.verdict = sent_[endpoint] ? Verdict::unknown : Verdict::unchanged;
-      if (!one.error) one.error = now.error;
-      continue;
-    }
-    one.limit_now = now.limit(j);
-    if (!now.same_process(before_[endpoint])) {
-      one.verdict = one.limit_now == 0 ? Verdict::unknown : Verdict::unchanged;
-      one.error = Error{Errc::haproxy_restarted,
-                        "another process answers than before the commit; its limits are those of "
-                        "its configuration",
-                        {},
-                        {},
-                        {}};
-    } else if (now.frontends[j] && now.frontends[j]->stopped) {
-      one.verdict = Verdict::unknown;
-      one.error = stopped(one.frontend);
-    } else if (one.limit_now == 0) {
-      one.verdict = Verdict::held;
-      one.error.reset();
-      one.method = "maxconn";
-      one.lease = request_.kept ? "holder" : "none";
-      one.hold_id = request_.record.id;
-    } else {
-      // A commit without an answer may still run, late: it is rolled back like one that did.
-      one.verdict = lost_[endpoint] ? Verdict::unknown : Verdict::unchanged;
-      if (!one.error) {
-        one.error = Error{Errc::limit_mismatch,
-                          "HAProxy took the command, but the limit reads back as it was",
-                          {},
-                          {},
-                          {}};
-      }
-    }
-  }
 }
 
 Step SuspendPlan::look(milliseconds elapsed) {
@@ -279,18 +256,24 @@ Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
   return seal();
 }
 
-/// Adds to the records from where leaks are counted, so that whoever resumes can count them.
+/// Adds to the records from where leaks are counted, so that whoever resumes can count them. A gate
+/// that is switched by a table would have two entries then: there the journal alone knows.
 Step SuspendPlan::seal() {
   Batch batch;
   batch.phase = "recording";
   batch.work.resize(endpoints_);
-  for (HeldSwitch& one : request_.record.switches) {
-    const auto index = static_cast<std::size_t>(&one - request_.record.switches.data());
+  for (std::size_t index = 0; index < request_.record.switches.size(); ++index) {
+    HeldSwitch& one = request_.record.switches[index];
     const std::size_t i = index / frontends_;
     one.counters = drain_.seen(i).counters(index % frontends_);
-    if (!armed_[i]) continue;
-    const auto commands =
-        write_variable(one.frontend, request_.record.only(one.endpoint, one.frontend));
+    const Record alone = request_.record.only(one.endpoint, one.frontend);
+    Result<std::vector<Command>> commands{std::vector<Command>()};
+    if (gates_[index].used && !gates_[index].table) {
+      gates_[index].token = gate_token(alone, order_);
+      commands = hold_gate(one.frontend, gates_[index]);
+    } else if (!gates_[index].used && armed_[i]) {
+      commands = write_variable(one.frontend, alone);
+    }
     if (!commands) continue;
     batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
   }
@@ -340,23 +323,49 @@ Step SuspendPlan::close_record() {
 
 Step SuspendPlan::done() { return step::Done{std::move(report_)}; }
 
-Batch SuspendPlan::survey(const char* phase, Scope scope, bool uninterruptible) const {
+Batch SuspendPlan::survey_all() const {
   Batch batch;
-  batch.phase = phase;
-  batch.uninterruptible = uninterruptible;
-  batch.work.assign(endpoints_, survey_commands(request_.question.frontends, scope));
+  batch.phase = "checking";
+  batch.work.assign(endpoints_, survey_commands(request_.question.frontends, Scope::servers));
   return batch;
 }
 
-Batch SuspendPlan::commit() const {
+Batch SuspendPlan::verify() const {
+  Batch batch;
+  batch.phase = "verifying";
+  batch.uninterruptible = true;
+  for (const Seen& before : before_) {
+    batch.work.push_back(survey_commands(request_.question.frontends, lean_scope(before)));
+  }
+  return batch;
+}
+
+/// A gate counts its time from when it sees the hold first: what is left of it is told.
+Result<Batch> SuspendPlan::commit(WallTime now) {
+  order_.on_expiry = request_.question.on_expiry;
+  order_.max_waiting = request_.question.max_waiting;
+  if (request_.record.deadline) {
+    const auto left = std::chrono::duration_cast<milliseconds>(*request_.record.deadline - now);
+    order_.lasts = std::clamp(left, milliseconds(1), request_.question.max_hold);
+  }
   Batch batch;
   batch.phase = "holding";
   batch.barrier = true;
-  std::vector<Command> commands;
-  for (const std::string& frontend : request_.question.frontends) {
-    commands.push_back(*Command::set_maxconn(frontend, 0));
+  batch.work.resize(endpoints_);
+  committed_for_.resize(endpoints_);
+  for (std::size_t index = 0; index < gates_.size(); ++index) {
+    const std::size_t i = index / frontends_;
+    const HeldSwitch& one = request_.record.switches[index];
+    Result<std::vector<Command>> commands{
+        std::vector<Command>{*Command::set_maxconn(one.frontend, 0)}};
+    if (gates_[index].used) {
+      gates_[index].token = gate_token(request_.record.only(one.endpoint, one.frontend), order_);
+      commands = hold_gate(one.frontend, gates_[index]);
+    }
+    if (!commands) return commands.error();
+    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
+    committed_for_[i].insert(committed_for_[i].end(), commands->size(), index % frontends_);
   }
-  batch.work.assign(endpoints_, commands);
   return batch;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "arming.hpp"
 #include "drain.hpp"
 #include "findings.hpp"
 #include "plan.hpp"
@@ -64,10 +65,12 @@ class SuspendPlan final : public Plan {
   Step close_record();
   Step done();
 
-  runtime_api::Batch survey(const char* phase, Scope scope, bool uninterruptible) const;
-  runtime_api::Batch commit() const;
+  runtime_api::Batch survey_all() const;
+  runtime_api::Batch verify() const;
+  Result<runtime_api::Batch> commit(WallTime now);
   void measure(const std::vector<runtime_api::Answer>& answers);
   void judge(std::size_t endpoint, const Seen& now);
+  void judge_gate(Switch& one, std::size_t endpoint, std::size_t frontend, const Seen& now);
   Switch& at(std::size_t endpoint, std::size_t frontend);
 
   Request request_;
@@ -80,7 +83,12 @@ class SuspendPlan final : public Plan {
   std::vector<bool> sent_;   ///< per endpoint: the commit may have reached it
   std::vector<bool> lost_;   ///< and its answer never came
   bool doubted_{false};      ///< the drain was asked again once
+  /// Per switch. `used`: it is to be held by the gate.
+  std::vector<GateHandle> gates_;
+  GateOrder order_;
+  std::vector<std::vector<std::size_t>> committed_for_;  ///< per endpoint and command: a frontend
   Report report_;
+  Arming arming_;
   Drain drain_;
   Rollback rollback_;
 };

@@ -59,8 +59,8 @@ Error unreadable(std::string_view frontend) {
 
 }  // namespace
 
-std::string variable_of(std::string_view frontend) {
-  std::string name = "stillgate_maxconn_";
+std::string encode_name(std::string_view frontend) {
+  std::string name;
   for (const char c : frontend) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
     if (plain) {
@@ -72,12 +72,28 @@ std::string variable_of(std::string_view frontend) {
   return name;
 }
 
+std::string variable_of(std::string_view frontend) {
+  return "stillgate_maxconn_" + encode_name(frontend);
+}
+
+std::string pack(const Record& record) { return to_base64url(encode(record)); }
+
+Result<Record> unpack(std::string_view text, std::string_view endpoint, std::string_view frontend) {
+  const auto bytes = from_base64url(text);
+  auto record = bytes ? decode(*bytes) : Result<Record>(unreadable(frontend));
+  if (!record || record->switches.size() != 1 || record->switches[0].frontend != frontend) {
+    return unreadable(frontend);
+  }
+  record->switches[0].endpoint = endpoint;
+  return record;
+}
+
 Command read_variable(std::string_view frontend) {
   return *Command::get_variable(variable_of(frontend));
 }
 
 Result<std::vector<Command>> write_variable(std::string_view frontend, const Record& record) {
-  auto set = Command::set_variable(variable_of(frontend), to_base64url(encode(record)));
+  auto set = Command::set_variable(variable_of(frontend), pack(record));
   if (!set) return set.error();
   return std::vector<Command>{Command::allow_experiments(), *std::move(set)};
 }
@@ -101,13 +117,11 @@ Remembered read_remembered(const Reply& reply, std::string_view endpoint,
   }
   const std::string_view value = std::string_view(reply.text).substr(open + 7);
   if (value == ">") return found;
-  const auto text = from_base64url(value.substr(0, value.size() - 1));
-  auto record = text ? decode(*text) : Result<Record>(unreadable(frontend));
-  if (!record || record->switches.size() != 1 || record->switches[0].frontend != frontend) {
-    found.error = unreadable(frontend);
+  auto record = unpack(value.substr(0, value.size() - 1), endpoint, frontend);
+  if (!record) {
+    found.error = record.error();
     return found;
   }
-  record->switches[0].endpoint = endpoint;
   found.record = *std::move(record);
   return found;
 }

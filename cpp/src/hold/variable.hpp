@@ -12,7 +12,16 @@
 
 namespace stillgate::hold {
 
-/// `stillgate_maxconn_` and the frontend's name, in which all but letters and digits is `_xx`.
+/// A frontend's name inside that of a variable: all but letters and digits is `_xx`.
+[[nodiscard]] std::string encode_name(std::string_view frontend);
+
+/// The record as text that any carrier takes, and back; error: journal_failed, unless it holds just
+/// one switch, of that frontend.
+[[nodiscard]] std::string pack(const Record& record);
+[[nodiscard]] Result<Record> unpack(std::string_view text, std::string_view endpoint,
+                                    std::string_view frontend);
+
+/// `stillgate_maxconn_` and the frontend's name, encoded.
 [[nodiscard]] std::string variable_of(std::string_view frontend);
 
 [[nodiscard]] runtime_api::Command read_variable(std::string_view frontend);

@@ -32,6 +32,17 @@ std::optional<Error> check_variable_name(std::string_view name) {
   return Error{Errc::bad_name, "variable: a name has letters, digits and '_'", {}, {}, "variable"};
 }
 
+std::optional<Error> check_value(std::string_view value) {
+  // A bare comma or parenthesis would end the value inside HAProxy (facts, section 3).
+  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
+    return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
+  });
+  if (plain) return std::nullopt;
+  return bad_command("a value has letters, digits, '-', '_' and '.'");
+}
+
+Error too_long() { return bad_command("a value is too long for one line"); }
+
 std::string_view trim(std::string_view text) {
   const std::size_t first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
@@ -138,13 +149,44 @@ Result<Command> Command::get_variable(std::string_view name) {
 
 Result<Command> Command::set_variable(std::string_view name, std::string_view value) {
   if (auto error = check_variable_name(name)) return *std::move(error);
-  // A bare comma or parenthesis would end the value inside HAProxy (facts, section 3).
-  const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
-    return is_letter_or_digit(c) || c == '-' || c == '_';
-  });
-  if (!plain) return bad_command("a variable's value must be base64url");
+  if (auto error = check_value(value)) return *std::move(error);
   std::string wire = fmt::format("set var proc.{} str({})\n", name, value);
-  if (wire.size() > max_bytes) return bad_command("a variable's value is too long for one line");
+  if (wire.size() > max_bytes) return too_long();
+  return Command(std::move(wire));
+}
+
+Result<Command> Command::gate_sync(std::string_view frontend) {
+  if (auto error = check_frontend_name(frontend)) return *std::move(error);
+  return Command(fmt::format("stillgate sync {}\n", frontend));
+}
+
+Result<Command> Command::gate_status(const std::vector<std::string>& frontends) {
+  return for_frontends("stillgate status", frontends);
+}
+
+Result<Command> Command::gate_proofs(const std::vector<std::string>& frontends) {
+  return for_frontends("stillgate prove", frontends);
+}
+
+Result<Command> Command::for_frontends(std::string_view words,
+                                       const std::vector<std::string>& frontends) {
+  std::string wire(words);
+  for (const std::string& name : frontends) {
+    if (auto error = check_frontend_name(name)) return *std::move(error);
+    wire += ' ' + name;
+  }
+  wire += '\n';
+  if (wire.size() > max_bytes) return too_long();
+  return Command(std::move(wire));
+}
+
+Result<Command> Command::set_gate_entry(std::string_view frontend, std::string_view token,
+                                        std::int64_t number) {
+  if (auto error = check_frontend_name(frontend)) return *std::move(error);
+  if (auto error = check_value(token)) return *std::move(error);
+  std::string wire =
+      fmt::format("set table stillgate key {}/{} data.gpt0 {}\n", frontend, token, number);
+  if (wire.size() > max_bytes) return too_long();
   return Command(std::move(wire));
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <stillgate/error.hpp>
 
@@ -36,9 +37,17 @@ class Command {
   /// From 2.4 on process variables may be set only after it, on the same connection.
   static Command allow_experiments();
   /// Process variables, 2.4 and later. `name` is without `proc.`.
-  /// Errors: bad_name; bad_command for a value that is not base64url or too long for one line.
+  /// Errors: bad_name; bad_command for a value of anything but letters, digits, '-', '_' and '.',
+  /// or too long for one line.
   static Result<Command> get_variable(std::string_view name);
   static Result<Command> set_variable(std::string_view name, std::string_view value);
+  /// The gate's own commands (docs/gate.md). Errors: bad_name.
+  static Result<Command> gate_sync(std::string_view frontend);
+  static Result<Command> gate_status(const std::vector<std::string>& frontends);
+  static Result<Command> gate_proofs(const std::vector<std::string>& frontends);
+  /// The gate's switch below 2.4: an entry of the stick table `stillgate`. Errors: as set_variable.
+  static Result<Command> set_gate_entry(std::string_view frontend, std::string_view token,
+                                        std::int64_t number);
   /// Errors: bad_name, bad_number (limit outside 0 to max_limit).
   static Result<Command> set_maxconn(std::string_view frontend, std::int64_t limit);
 
@@ -48,6 +57,8 @@ class Command {
   [[nodiscard]] std::string_view text() const noexcept;
 
  private:
+  static Result<Command> for_frontends(std::string_view words,
+                                       const std::vector<std::string>& frontends);
   explicit Command(std::string wire) : wire_(std::move(wire)) {}
   std::string wire_;
 };

@@ -71,6 +71,32 @@ _OPTIONS = [
 
 _HOLD_OPTIONS = [
     click.option(
+        "--method",
+        type=click.Choice(["auto", "gate", "maxconn"]),
+        default="auto",
+        show_default=True,
+        help="auto: the gate where it is proven, else maxconn where that is safe.",
+    ),
+    click.option(
+        "--accept-unproven",
+        is_flag=True,
+        help="Take a gate that is loaded for a proven one: every request comes through it.",
+    ),
+    click.option(
+        "--on-expiry",
+        type=click.Choice(["release", "reject"]),
+        default="release",
+        show_default=True,
+        help="What a gate does at the deadline; reject: 503 until somebody resumes.",
+    ),
+    click.option(
+        "--max-waiting",
+        type=click.IntRange(0, 1_000_000_000),
+        default=0,
+        metavar="N",
+        help="Above so many requests per frontend a gate answers 503; 0: no bound.",
+    ),
+    click.option(
         "--max-hold",
         type=click.FloatRange(0.1, 3600),
         metavar="SECONDS",

@@ -255,11 +255,15 @@ end
 
 -- Below 2.4: keys are FRONTEND/TOKEN; the number is 1 while it holds, 0 once it is released, and else
 -- the milliseconds of a ramp.
+local function carrier()
+  local proxy = core.proxies["stillgate"]
+  return proxy and proxy.stktable
+end
+
 local function table_says(switch)
-  local carrier = core.proxies["stillgate"]
-  local entries = carrier and carrier.stktable and carrier.stktable:dump()
+  local held = carrier()
   local holds, released
-  for key, entry in pairs(entries or {}) do
+  for key, entry in pairs(held and held:dump() or {}) do
     local frontend, text = key:match("^([^/]+)/(.+)$")
     if frontend == switch.name then
       local number = entry.gpt0 or 0
@@ -422,7 +426,7 @@ local function status(applet, names)
   for name, switch in pairs(told) do told[name] = describe(switch) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
-    error = last_error, frontends = told,
+    error = last_error, table = carrier() ~= nil, frontends = told,
   }) .. "\n")
 end
 
