@@ -223,10 +223,12 @@ def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
         "show stat -1 7 -1": "# pxname,svname,slim,\nbalanced,FRONTEND,70,\n",
         f"get var proc.{VARIABLE}": "[6]: Unknown command. Please enter one of the following\n",
         "show cli level": "[6]: admin\n",
+        "stillgate status balanced": "[6]: Unknown command. Please enter one of the following\n",
+        "stillgate prove balanced": "[6]: Unknown command. Please enter one of the following\n",
         "set maxconn frontend balanced 70": "",
     }
-    # The greeting's two lines, the check's five and the arming are answered, the commit is not.
-    with FaultyPeer([serve(8), silence()], [serve()], answers=answers) as peer:
+    # The greeting's two lines, the check's seven and the arming are answered, the commit is not.
+    with FaultyPeer([serve(10), silence()], [serve()], answers=answers) as peer:
         fleet = Fleet([*proxy.endpoints, peer.endpoint], reply_timeout=0.5)
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend("balanced", no_lease=True)

@@ -16,6 +16,10 @@ ALL: dict[str, Any] = {
     "endpoints": ["/a", "tcp://b:1"],
     "inventory": "fleets.toml",
     "frontends": ["balanced", "api"],
+    "method": "gate",
+    "accept_unproven": True,
+    "on_expiry": "reject",
+    "max_waiting": 0,
     "max_hold": 15,
     "drain_timeout": 5.5,
     "no_lease": True,
@@ -71,6 +75,8 @@ def test_one_frontend_may_be_a_text() -> None:
         ({"no_lease": False}, "no_lease", True),
         ({"reason": None}, "reason", "migration 42"),
         ({"retry_for": "3"}, "retry_for", 3.0),
+        ({"method": "auto"}, "method", "auto"),
+        ({"max_waiting": "500"}, "max_waiting", 500),
     ],
 )
 def test_flags_come_before_settings(flags: dict[str, Any], key: str, value: object) -> None:
@@ -104,6 +110,9 @@ def test_an_unknown_key_like_no_other_gets_the_whole_list() -> None:
     [
         ("fleet", 5),
         ("fleet", ""),
+        ("method", "lock"),
+        ("on_expiry", True),
+        ("max_waiting", -1),
         ("endpoints", "/a"),
         ("endpoints", []),
         ("endpoints", ["/a", 5]),

@@ -64,6 +64,8 @@ def switch(error: Error) -> Switch:
         lease=None,
         limit_before=None,
         limit_now=None,
+        waiting=None,
+        gate=None,
         in_flight=None,
         leaked=None,
         version=None,

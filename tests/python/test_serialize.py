@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from stillgate.command import CommandResult
 from stillgate.errors import CheckRefused, InputError
-from stillgate.report import Error, Finding, Hold, Outcome, Report, Switch, Timings
+from stillgate.report import (
+    Error,
+    Finding,
+    GateCounters,
+    Hold,
+    Outcome,
+    Report,
+    Switch,
+    Timings,
+)
 from stillgate.serialize import (
     exec_document,
     failure_document,
@@ -55,6 +65,8 @@ def test_a_report_has_all_its_keys() -> None:
         lease="none",
         limit_before=2000,
         limit_now=0,
+        waiting=None,
+        gate=None,
         in_flight=None,
         leaked=3,
         version="3.0.11",
@@ -76,6 +88,13 @@ def test_a_report_has_all_its_keys() -> None:
     assert one["findings"][0]["code"] == "keep_alive_passes"
     assert document["holds"][0]["started_at"] == "1970-01-01T00:00:00.500Z"
     assert document["holds"][0]["deadline"] is None
+    assert one["gate"] is None
+    held = replace(switch, method="gate", waiting=2, gate=GateCounters(3, 4, 1, 0, 1, 12.5))
+    told = report_document(replace(report, switches=[held]))["switches"][0]
+    assert (told["waiting"], told["gate"]["held"]) == (2, 4)
+    assert set(told["gate"]) == {
+        *("most_waiting", "held", "released", "given_up", "rejected", "longest_wait_ms")
+    }
 
 
 def test_a_hold_has_both_reports_and_the_command() -> None:
