@@ -167,8 +167,8 @@ class Switch:
 
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
-    holder (the process that holds does), none (nobody does) or None (not held). `waiting` and `gate`
-    are None under maxconn, where clients wait in the kernel. `in_flight` counts requests that
+    holder (the process that holds does), none (nobody does) or None (not held). `waiting` and
+    `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests that
     were let in and are still being served, `leaked` bounds those that reached a server after that;
     both are None where it cannot be known.
     """
@@ -257,7 +257,9 @@ def to_outcome(core: _core.Outcome) -> Outcome:
     )
 
 
-def _to_counters(core: _core.GateCounters) -> GateCounters:
+def _to_counters(core: Optional[_core.GateCounters]) -> Optional[GateCounters]:
+    if core is None:
+        return None
     return GateCounters(
         most_waiting=core.most_waiting,
         held=core.held,
@@ -279,7 +281,7 @@ def _to_switch(core: _core.Switch) -> Switch:
         limit_before=core.limit_before,
         limit_now=core.limit_now,
         waiting=core.waiting,
-        gate=core.gate and _to_counters(core.gate),
+        gate=_to_counters(core.gate),
         in_flight=core.in_flight,
         leaked=core.leaked,
         version=core.version,
