@@ -168,9 +168,9 @@ class Switch:
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
     holder (the process that holds does), none (nobody does) or None (not held). `waiting` and
-    `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests that
-    were let in and are still being served, `leaked` bounds those that reached a server after that;
-    both are None where it cannot be known.
+    `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
+    that were let in and are still being served, `leaked` bounds those that reached a server after
+    that; both are None where it cannot be known.
     """
 
     endpoint: str

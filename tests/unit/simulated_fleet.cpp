@@ -237,7 +237,7 @@ Reply SimulatedFleet::gate_status(Host& host) {
                     list.empty() ? "" : ",", name,
                     one.token.empty() ? "open" : (one.rejecting ? "rejecting" : "held"), id,
                     one.token, one.waiting);
-    if (one.token.empty() && one.waiting > 0) --one.waiting;
+    if (one.released && one.waiting > 0) --one.waiting;
   }
   return {fmt::format("{{\"format\":1,\"table\":{},\"frontends\":{{{}}}}}", host.has_table, list),
           {}};
@@ -273,8 +273,10 @@ void SimulatedFleet::sync_gate(Host& host, const std::string& frontend) {
   one.rejecting = false;
   if (said.starts_with("open")) {
     one.token.clear();
+    one.released = true;
     return;
   }
+  one.released = false;
   count_hold(host, frontend, true);
   one.token = said;
   ++writes;

@@ -39,6 +39,7 @@ inline constexpr Fault all_faults[] = {
 struct SimulatedGate {
   std::string token;  ///< of the hold in effect; empty: open
   bool rejecting{false};
+  bool released{false};  ///< by a switch
   bool proven{true};
   std::int64_t waiting{0};  ///< while it is held; one goes at each look after its release
 };

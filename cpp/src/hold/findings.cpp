@@ -55,7 +55,7 @@ std::string clock(WallTime time) {
 }
 
 /// Held already: by a hold of ours, or by somebody's hand.
-void weigh_held(Switch& target, bool by_the_gate, const Record* record) {
+void weigh_held(Switch& target, const runtime_api::GateSwitch* gate, const Record* record) {
   if (record != nullptr) {
     target.hold_id = record->id;
     const std::string until = record->deadline ? " until " + clock(*record->deadline)
@@ -66,7 +66,8 @@ void weigh_held(Switch& target, bool by_the_gate, const Record* record) {
                        record->reason.empty() ? "" : ": ", record->reason, target.frontend));
     return;
   }
-  if (by_the_gate) {
+  if (gate != nullptr) {
+    target.hold_id = gate->id;
     refuse(target, Errc::already_held,
            fmt::format("held already by the gate, and its switch does not say by whom; 'stillgate "
                        "resume {}' ends that hold",
@@ -109,8 +110,8 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen, st
   } else if (target.method == by_maxconn) {
     weigh_release(target, question, seen, frontend);
   }
-  const bool gate_holds = seen.gate_holds(frontend);
-  if (gate_holds || *target.limit_now == 0) weigh_held(target, gate_holds, record);
+  const auto* gate = seen.gate_holds(frontend) ? seen.gate_switch(frontend) : nullptr;
+  if (gate != nullptr || *target.limit_now == 0) weigh_held(target, gate, record);
 }
 
 /// Names of hosts and their processes repeat across containers; all three together do not.
