@@ -43,7 +43,7 @@ std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
 
 std::optional<Error> choose_method(Switch& target, const Question& question, const Seen& seen,
                                    std::size_t frontend) {
-  const auto obstacle = gate_obstacle(question, seen, frontend);
+  auto obstacle = gate_obstacle(question, seen, frontend);
   if (!obstacle && question.method != Method::maxconn) {
     target.method = by_gate;
     return std::nullopt;
