@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from bench.figures import ASYNCIO, ENGINE, LIBRARY, YARDSTICK, Case, Figures  # noqa: E402
+from bench.gate import measure_gate  # noqa: E402
 from bench.rounds import raise_file_limit  # noqa: E402
 from bench.skew import measure_skew  # noqa: E402
 from bench.stage import HAPROXY, Stage  # noqa: E402
@@ -123,6 +124,8 @@ def main() -> int:
         measure_memory(stage, figures, max(sizes))
     print("unequal paths ...", file=sys.stderr, flush=True)
     figures.skew = measure_skew(arguments.programs / "relay", 5 if arguments.quick else 15)
+    print("the gate ...", file=sys.stderr, flush=True)
+    figures.gate = measure_gate(arguments.quick)
     figures.import_ms = measure_import(5 if arguments.quick else 21)
 
     # A pipe has no width: what the table needs, then.

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Optional
 
+from bench.gate import GateFigures
 from bench.skew import Skew
 from bench.stage import Measured
 from rich.table import Table
@@ -61,6 +62,7 @@ class Figures:
         self.import_ms: Optional[float] = None
         self.memory_bytes: dict[str, float] = {}
         self.skew: Optional[Skew] = None
+        self.gate: Optional[GateFigures] = None
         self.short: list[str] = []  # rounds in which an endpoint did not answer
 
     def add(self, case: Case, measured: Measured) -> None:
@@ -165,6 +167,8 @@ class Figures:
                 ("paths of 1, 20 and 75 ms one way: skew", self.skew.spread_ms, 0.5, "ms"),
                 ("  the window against the longest round trip", self.skew.window_ratio, 1.1, "x"),
             ]
+        if self.gate is not None:
+            wanted += self.gate.rows()
         # Both cold. asyncio as it is used everywhere: each coroutine connects, asks and reads, so
         # commands leave while others still connect. Ours all leave behind the barrier.
         faster = [

@@ -4,24 +4,24 @@ first byte. On real HAProxies of several versions, with a second HAProxy as the 
 
 from __future__ import annotations
 
-import os
 import re
 import selectors
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from stillgate import Fleet
 from support.fetch_haproxy import ensure
+from support.gated import gate_lines, gate_options
 from support.haproxy import Frontend, HAProxy, wait_until
 
-GATE = Path(__file__).resolve().parents[2] / "python" / "stillgate" / "gate" / "gate.lua"
 F = "balanced"
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 LONG = 60.0  # seconds; each hold is ended by the bench itself
@@ -36,7 +36,30 @@ class GateFigures:
     release_ms: dict[str, float] = field(default_factory=dict)  # to the first byte, one waits
     holding_percent: dict[tuple[str, int], float] = field(default_factory=dict)  # of a core
     answered_ms: dict[tuple[str, int], float] = field(default_factory=dict)  # to the last answer
+    burst_ms: dict[tuple[str, int], float] = field(default_factory=dict)  # of as many, never held
     held_kb: dict[tuple[str, int], float] = field(default_factory=dict)  # per held request
+
+    def rows(self) -> list[tuple[str, float, float, str]]:
+        """What, how much, at most, and the unit; against the design's budget."""
+        found = []
+        for (label, threads), added in self.idle_us.items():
+            what = (
+                f"gate, {label}, {threads} thread{'s' * (threads > 1)}: CPU per request, none held"
+            )
+            found.append((what, added, 1.5, "us"))
+        for label, taken in self.release_ms.items():
+            limit = 6.0 if label == "2.6" else 1.0
+            found.append((f"gate, {label}: release to the first byte", taken, limit, "ms"))
+        for (label, many), percent in self.holding_percent.items():
+            limit = 15.0 if label == "2.6" else 2.0
+            found.append((f"gate, {label}: a core's share, {many:,} held", percent, limit, "%"))
+        for (label, many), taken in self.answered_ms.items():
+            found.append((f"gate, {label}: {many:,} released, all answered", taken, 150.0, "ms"))
+            ratio = taken / self.burst_ms[label, many]
+            found.append(("  against as many that were never held", ratio, 1.25, "x"))
+        for (label, many), kilobytes in self.held_kb.items():
+            found.append((f"gate, {label}: memory per held request", kilobytes, 18.0, "kB"))
+        return found
 
 
 def measure_gate(quick: bool) -> GateFigures:
@@ -51,6 +74,7 @@ def measure_gate(quick: bool) -> GateFigures:
         percent, answered, kilobytes = _holding(binary, many)
         figures.holding_percent[label, many] = percent
         figures.answered_ms[label, many] = answered
+        figures.burst_ms[label, many] = _burst(binary, many)
         figures.held_kb[label, many] = kilobytes
     return figures
 
@@ -58,45 +82,33 @@ def measure_gate(quick: bool) -> GateFigures:
 # --- the stage ------------------------------------------------------------------------
 
 
-def gate_lines(frontend: str) -> tuple[str, ...]:
-    found = "{ var(txn.stillgate) -m found }"
-    return (
-        f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
-        "http-request set-var(txn.stillgate) str(wait) unless "
-        f"{{ var(proc.stillgate_guard_{frontend}) -m str open }} "
-        "!{ stopping } !{ so_name stillgate }",
-        f"http-request lua.stillgate if {found}",
-        "http-request deny deny_status 503 hdr Retry-After 1 if "
-        f"{found} !{{ var(txn.stillgate) -m str go }}",
-    )
-
-
 @contextmanager
 def application() -> Iterator[int]:
     """Its port: an HAProxy that answers each request by itself, faster than any other could."""
-    answers = Frontend("app", maxconn=20_000, backlog=8192, lines=("http-request return status 200",))
+    answers = Frontend(
+        "app", maxconn=20_000, backlog=8192, lines=("http-request return status 200",)
+    )
     with HAProxy(ensure(["3.0"])["3.0"]["path"], frontends=[answers], **_room()) as proxy:
         yield proxy.ports["app"]
 
 
 @contextmanager
-def gated(binary: str, port: int, gate: bool = True, threads: int = 1) -> Iterator[HAProxy]:
+def gated(
+    binary: str, port: int = 0, gate: bool = True, threads: int = 1, answers: bool = False
+) -> Iterator[HAProxy]:
+    """With `answers` it answers each request itself, behind the gate, in place of the application."""
     with tempfile.TemporaryDirectory(prefix="sgg-") as folder:
-        os.chmod(folder, 0o777)
-        probe = Path(folder).name
-        frontend = Frontend(F, maxconn=9000, backlog=8192, lines=gate_lines(F) if gate else ())
-        loading = [
-            f"setenv STILLGATE_STATE {folder}",
-            f"setenv STILLGATE_PROBE {probe}",
-            f"lua-load {GATE}",
-        ]
+        lines = gate_lines(F) if gate else ()
+        if answers:
+            lines = (*lines, "http-request return status 200")
+        frontend = Frontend(F, maxconn=9000, backlog=8192, lines=lines)
+        options: dict[str, Any] = gate_options(Path(folder) / "gate") if gate else {}
         with HAProxy(
             binary,
             frontends=[frontend],
-            servers=[port],
+            servers=[port] if port else (),
             nbthread=threads,
-            extra_global=loading if gate else (),
-            extra_defaults=["option abortonclose"],
+            **options,
             **_room(),
         ) as proxy:
             if gate:
@@ -139,9 +151,9 @@ def _idle(binary: str, threads: int, rounds: int) -> float:
     """What the gate's lines add to a request, in turns with the same configuration without them."""
     each: dict[bool, list[float]] = {True: [], False: []}
     with ExitStack() as stack:
-        port = stack.enter_context(application())
         proxies = {
-            gate: stack.enter_context(gated(binary, port, gate, threads)) for gate in (True, False)
+            gate: stack.enter_context(gated(binary, gate=gate, threads=threads, answers=True))
+            for gate in (True, False)
         }
         for turn in range(rounds + 1):
             for gate in (True, False) if turn % 2 else (False, True):
@@ -196,17 +208,31 @@ def _holding(binary: str, many: int) -> tuple[float, float, float]:
             while time.monotonic() < begun + 3.0:
                 time.sleep(0.1)
             percent = (_cpu_us(proxy.pid) - used) / (1e4 * (time.monotonic() - begun))
-            answered = _all_answered(clients, stack.enter_context(proxy.connect()))
+            cli = stack.enter_context(proxy.connect())
+            answered = _all_answered(clients, lambda: cli.sendall(_opening()))
     return percent, answered, memory
 
 
-def _all_answered(clients: list[socket.socket], cli: socket.socket) -> float:
+def _burst(binary: str, many: int) -> float:
+    """What as many requests at once take where no gate is in the way: the floor of a release."""
+    with application() as port, gated(binary, port, gate=False) as proxy, ExitStack() as stack:
+        clients = [stack.enter_context(_connect(proxy.ports[F])) for _ in range(many)]
+
+        def send() -> None:
+            for client in clients:
+                client.send(REQUEST)
+
+        return _all_answered(clients, send)
+
+
+def _all_answered(clients: list[socket.socket], start: Callable[[], None]) -> float:
+    """Milliseconds from the start to the last answer's first bytes."""
     with selectors.DefaultSelector() as selector:
         for client in clients:
             client.setblocking(False)
             selector.register(client, selectors.EVENT_READ)
         begun = time.monotonic()
-        cli.sendall(_opening())
+        start()
         left = len(clients)
         while left > 0:
             ready = selector.select(10.0)

@@ -7,16 +7,7 @@ from dataclasses import replace
 
 from stillgate.command import CommandResult
 from stillgate.errors import CheckRefused, InputError
-from stillgate.report import (
-    Error,
-    Finding,
-    GateCounters,
-    Hold,
-    Outcome,
-    Report,
-    Switch,
-    Timings,
-)
+from stillgate.report import Error, Finding, GateCounters, Hold, Outcome, Report, Switch, Timings
 from stillgate.serialize import (
     exec_document,
     failure_document,

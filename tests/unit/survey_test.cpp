@@ -40,8 +40,8 @@ TEST(Survey, AsksNoMoreThanItsScope) {
   const auto servers = survey_commands({"a", "b-c"}, Scope::servers);
   ASSERT_EQ(servers.size(), 7U);
   EXPECT_EQ(servers[1].text(), "show stat -1 7 -1");
-  EXPECT_EQ(servers[3].text(), "stillgate status a b-c");
-  EXPECT_EQ(servers[4].text(), "stillgate prove a b-c");
+  EXPECT_EQ(servers[3].text(), "stillgate prove a b-c");
+  EXPECT_EQ(servers[4].text(), "stillgate status a b-c");
   EXPECT_EQ(servers[6].text(), "get var proc.stillgate_maxconn_b_2dc");
   const auto holds = survey_commands({"a"}, Scope::holds);
   ASSERT_EQ(holds.size(), 5U);

@@ -150,6 +150,16 @@ const Record* find_record(const std::vector<Record>& records, std::string_view e
   return newest;
 }
 
+std::optional<Counters> counters_before(const Record& record, std::string_view endpoint,
+                                        std::string_view frontend,
+                                        const std::vector<Record>& records) {
+  const HeldSwitch* held = record.find(endpoint, frontend);
+  if (held != nullptr && held->counters) return held->counters;
+  const Record* journal = find_record(records, endpoint, frontend);
+  if (journal == nullptr || journal->id != record.id) return std::nullopt;
+  return journal->find(endpoint, frontend)->counters;
+}
+
 const Record* record_of(const Seen& seen, std::size_t frontend, std::string_view endpoint,
                         std::string_view name, const std::vector<Record>& records) {
   if (seen.gate_holds(frontend)) {

@@ -49,6 +49,13 @@ struct Question {
 void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
               const std::vector<Record>& records);
 
+/// From where that record's leaks are counted. What an HAProxy below 2.4 keeps does not say it, and
+/// the journal's record of the same hold does.
+[[nodiscard]] std::optional<Counters> counters_before(const Record& record,
+                                                      std::string_view endpoint,
+                                                      std::string_view frontend,
+                                                      const std::vector<Record>& records);
+
 /// The newest record that holds this frontend at this endpoint, or nullptr.
 [[nodiscard]] const Record* find_record(const std::vector<Record>& records,
                                         std::string_view endpoint, std::string_view frontend);

@@ -79,8 +79,10 @@ void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::s
   one.hold_id = record->id;
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.limit_before = held->limit_before;
-  if (one.limit_now == 0 || seen.gate_holds(frontend))
-    one.leaked = leaked(held->counters, seen.counters(frontend));
+  if (one.limit_now == 0 || seen.gate_holds(frontend)) {
+    one.leaked = leaked(counters_before(*record, one.endpoint, one.frontend, request_.records),
+                        seen.counters(frontend));
+  }
 }
 
 /// A gate that is open needs no limit restored, and survives the process that it was in.

@@ -173,7 +173,8 @@ void StatusPlan::judge_gate(Switch& one, const Seen& seen, std::size_t frontend,
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.hold_id = record->id;
   one.limit_before = held->limit_before;
-  one.leaked = leaked(held->counters, seen.counters(frontend));
+  one.leaked = leaked(counters_before(*record, one.endpoint, one.frontend, request_.records),
+                      seen.counters(frontend));
   add_hold(report_, *record);
 }
 

@@ -88,10 +88,10 @@ std::optional<Error> read_stat(Seen& seen, const Stat& stat,
 std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
                                const std::string& endpoint,
                                const std::vector<std::string>& frontends) {
-  const auto& refusal = replies[0].refusal;
+  const auto& refusal = replies.back().refusal;
   if (refusal && refusal->code == Errc::unknown_command) return std::nullopt;
   if (refusal) return refusal;
-  const auto status = runtime_api::parse_gate_status(replies[0].text);
+  const auto status = runtime_api::parse_gate_status(replies.back().text);
   if (!status) return status.error();
   GateSeen gate{status->table, status->state_error, status->error, {}, {}, {}};
   for (const std::string& name : frontends) {
@@ -101,7 +101,7 @@ std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
     gate.records.push_back(record ? std::optional(*std::move(record)) : std::nullopt);
   }
   if (replies.size() > 1) {
-    const auto proofs = runtime_api::parse_gate_proofs(replies[1].text);
+    const auto proofs = runtime_api::parse_gate_proofs(replies.front().text);
     for (const std::string& name : frontends) {
       if (proofs && proofs->contains(name)) {
         gate.doubts.push_back(proofs->at(name));
@@ -172,8 +172,9 @@ std::vector<Command> survey_commands(const std::vector<std::string>& frontends, 
       scope == Scope::servers ? Command::show_servers() : Command::show_proxies(),
       Command::show_cli_level()};
   if (scope == Scope::proxies) return commands;
-  commands.push_back(*Command::gate_status(frontends));
+  // The proof tries the state file too, and the status tells of it.
   if (scope == Scope::servers) commands.push_back(*Command::gate_proofs(frontends));
+  commands.push_back(*Command::gate_status(frontends));
   if (scope == Scope::gates) return commands;
   for (const std::string& name : frontends) commands.push_back(read_variable(name));
   return commands;
