@@ -26,6 +26,7 @@ F = "balanced"
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 LONG = 60.0  # seconds; each hold is ended by the bench itself
 CLIENTS = 8
+ROOM = 9500  # connections, under the file limit that most machines have
 
 
 @dataclass
@@ -88,7 +89,7 @@ def application() -> Iterator[int]:
     answers = Frontend(
         "app", maxconn=20_000, backlog=8192, lines=("http-request return status 200",)
     )
-    with HAProxy(ensure(["3.0"])["3.0"]["path"], frontends=[answers], **_room()) as proxy:
+    with HAProxy(ensure(["3.0"])["3.0"]["path"], frontends=[answers], global_maxconn=ROOM) as proxy:
         yield proxy.ports["app"]
 
 
@@ -109,16 +110,12 @@ def gated(
             servers=[port] if port else (),
             nbthread=threads,
             **options,
-            **_room(),
+            global_maxconn=ROOM,
         ) as proxy:
             if gate:
                 # A young process looks at its state file at each request, and costs more.
                 wait_until(lambda: _short_cut(proxy), 15.0, "the gate's short cut")
             yield proxy
-
-
-def _room() -> dict[str, int]:
-    return {"global_maxconn": 9500}
 
 
 def _short_cut(proxy: HAProxy) -> bool:
@@ -222,7 +219,8 @@ def _burst(binary: str, many: int) -> float:
             for client in clients:
                 client.send(REQUEST)
 
-        return _all_answered(clients, send)
+        answered = _all_answered(clients, send)
+    return answered
 
 
 def _all_answered(clients: list[socket.socket], start: Callable[[], None]) -> float:
@@ -238,10 +236,10 @@ def _all_answered(clients: list[socket.socket], start: Callable[[], None]) -> fl
             ready = selector.select(10.0)
             assert ready, f"{left} of {len(clients)} were never answered"
             for key, _ in ready:
-                client = key.fileobj
-                assert isinstance(client, socket.socket)
-                assert client.recv(4096).startswith(b"HTTP/1.1 200")
-                selector.unregister(client)
+                answered = key.fileobj
+                assert isinstance(answered, socket.socket)
+                assert answered.recv(4096).startswith(b"HTTP/1.1 200")
+                selector.unregister(answered)
                 left -= 1
         return 1000 * (time.monotonic() - begun)
 

@@ -194,10 +194,16 @@ local function write_file(path, text)
   return tell_state(nil)
 end
 
-local function save(switch)
+local function state_path(name)
   if not folder then return tell_state("STILLGATE_STATE is not set") end
   local where = find_folder()
   if not where then return tell_state(folder .. ": no such folder") end
+  return where .. "/" .. name
+end
+
+local function save(switch)
+  local path = state_path(switch.file)
+  if not path then return end
   local text = string.format("open %.6f\n", now())
   if switch.mode ~= "open" then
     text = string.format("held %.6f %s\n", switch.began, switch.token)
@@ -205,7 +211,14 @@ local function save(switch)
     text = string.format("open %.6f %d\n", switch.ramp_from, switch.ramp_over * 1000)
   end
   switch.file_text = text
-  return write_file(where .. "/" .. switch.file, text)
+  write_file(path, text)
+end
+
+-- Beside the switches' own files: a worker that is on its way out must not overwrite what the one
+-- that took over has been told.
+local function try_state()
+  local path = state_path(".try")
+  if path and write_file(path, "") then os.remove(path) end
 end
 
 local function recall(switch)
@@ -242,7 +255,7 @@ local function apply(switch, text)
     switch.malformed = text
     return
   end
-  switch.malformed, switch.said = nil, text
+  switch.malformed, switch.said, switch.unsaved = nil, text, true
   if token.open then
     if switch.mode ~= "open" or switch.ramp_over > 0 then open(switch, token.ramp) end
   elseif not switch.ended[token.id] then
@@ -286,7 +299,9 @@ local function sync(applet, switch)
   -- Only ever set here and where a request is let through, under the lock: no two can cross.
   local short_cut = switch.mode == "open" and not worker_is_young()
   applet:set_var(switch.guard, short_cut and "open" or "held")
-  return save(switch)
+  -- Nothing new is nothing to write: this process may be the older one.
+  if switch.unsaved then save(switch) end
+  switch.unsaved = state_error ~= nil
 end
 
 -- --- the requests ---
@@ -473,8 +488,8 @@ core.register_cli({"stillgate", "prove"}, "stillgate prove FRONTEND", function(a
   for _, name in ipairs(names_in(...)) do
     local fine, proven, why = pcall(prove, name)
     told[name] = {proven = fine and proven or false, why = (not fine and tostring(proven)) or why}
-    if fine and proven then save(switch_of(name)) end
   end
+  try_state()
   applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told}) .. "\n")
 end)
 
