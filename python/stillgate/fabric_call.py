@@ -173,9 +173,15 @@ def _dry_lines(
     command: str,
 ) -> List[str]:
     """What would be sent where, and what would be run."""
-    limit = "<the limit on record>" if settings.limit is None else str(settings.limit)
-    closing = [f"set maxconn frontend {name} 0" for name in names]
-    opening = [f"set maxconn frontend {name} {limit}" for name in names]
+    recorded = settings.limit is None or action == "hold"
+    limit = "<the limit on record>" if recorded else str(settings.limit)
+    # Which method it will be, only the HAProxies can tell.
+    shut = {"maxconn": "set maxconn frontend {} 0", "gate": "shut the gate of {}"}.get(
+        settings.method or "auto", "shut the gate of {0}, or set maxconn frontend {0} 0"
+    )
+    opened = f"open the gate of {{0}}, or set maxconn frontend {{0}} {limit}"
+    closing = [shut.format(name) for name in names]
+    opening = [opened.format(name) for name in names]
 
     def each(commands: Sequence[str]) -> List[str]:
         return [f"{endpoint}: {one}" for endpoint in endpoints for one in commands]
@@ -185,8 +191,7 @@ def _dry_lines(
     if action == "resume":
         return each(opening)
     if action == "hold":
-        back = [f"set maxconn frontend {name} <the limit on record>" for name in names]
-        return [*each(closing), f"run: {command}", *each(back)]
+        return [*each(closing), f"run: {command}", *each(opening)]
     return each([" ".join([action, *names]) + " (reads only)"])
 
 

@@ -168,23 +168,28 @@ def test_no_frontend_at_all(fab: Fab, nobody: FaultyPeer) -> None:
     assert done.returncode == 2 and "none is named, by settings or --frontend" in done.stderr
 
 
+SHUT = "shut the gate of a, or set maxconn frontend a 0"
+OPEN = "open the gate of a, or set maxconn frontend a"
+
 # --- dry ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "arguments, lines",
     [
-        (("suspend",), ["{0}: set maxconn frontend a 0", "{0}: set maxconn frontend b 0"]),
-        (("resume", "--limit", "9", "--frontend", "b"), ["{0}: set maxconn frontend b 9"]),
-        (("resume", "--frontend", "b"), ["{0}: set maxconn frontend b <the limit on record>"]),
+        (("suspend", "--frontend", "a"), [f"{{0}}: {SHUT}"]),
+        (("suspend", "--method", "maxconn"), [f"{{0}}: set maxconn frontend {x} 0" for x in "ab"]),
+        (("suspend", "--method", "gate"), [f"{{0}}: shut the gate of {x}" for x in "ab"]),
+        (("resume", "--limit", "9", "--frontend", "a"), [f"{{0}}: {OPEN} 9"]),
+        (("resume", "--frontend", "a"), [f"{{0}}: {OPEN} <the limit on record>"]),
         (("check",), ["{0}: check a b (reads only)"]),
         (("status",), ["{0}: status a b (reads only)"]),
         (
             ("hold", "--run", "touch ran", "--frontend", "a"),
             [
-                "{0}: set maxconn frontend a 0",
+                f"{{0}}: {SHUT}",
                 "run: touch ran",
-                "{0}: set maxconn frontend a <the limit on record>",
+                f"{{0}}: {OPEN} <the limit on record>",
             ],
         ),
     ],

@@ -179,7 +179,8 @@ local function tell_state(error)
 end
 
 local function write_file(path, text)
-  local aside = path .. ".new"
+  -- Two processes may write at once, during a reload.
+  local aside = path .. "." .. tostring(core.get_info().Pid)
   local handle, why = io.open(aside, "w")
   if not handle then return tell_state(why) end
   local written, failure = handle:write(text)
