@@ -28,7 +28,7 @@ from support.fetch_haproxy import CannotFetch, ensure  # noqa: E402
 from support.haproxy import HAProxyFailed  # noqa: E402
 from support.postgres import PostgresFailed, PostgresMissing  # noqa: E402
 
-BEFORE, AFTER = 3.0, 3.0  # seconds of load on both sides of the hold
+BEFORE, AFTER = 2.5, 2.0  # seconds of load on both sides of the hold
 GATE_ON, MAXCONN_ON = "2.6", "3.0"  # the machine's own; one that does not crash when it resumes
 STOPPED = 130
 LEGEND = (
