@@ -73,13 +73,15 @@ def run(haproxy: str) -> Course:
         times, suspend, resume = operate(stage)
         stage.wait_for_load(time.monotonic() + AFTER)
         records = [record for load in stage.loads for record in load.stop()]
+        # When all is answered: what the report of `resume` has is from the moment of the release.
+        gates = stage.gates()
         for application in stage.applications:
             application.stop()
         written = stage.written()
         old_code, words = stage.ask(1)
         print(f"the old code, asked once more: {old_code} {words}")
         arrivals = [arrival for one in stage.applications for arrival in one.arrivals()]
-    return Course(times, records, arrivals, written, old_code, suspend, resume)
+    return Course(times, records, arrivals, written, old_code, suspend, resume, gates)
 
 
 def described(kind: Kind) -> str:

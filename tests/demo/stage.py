@@ -183,6 +183,11 @@ class Stage:
             connection.close()
         return answer.status, text
 
+    def gates(self) -> list[dict[str, Any]]:
+        """The gates' own counters of the last hold."""
+        told = [json.loads(proxy.cli("stillgate status")) for proxy in self.fleet]
+        return [one["frontends"][FRONTEND] for one in told]
+
     def written(self) -> list[str]:
         """The requests that have a payment."""
         query = "SELECT request FROM payments WHERE request NOT LIKE 'history-%'"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Optional
@@ -28,7 +28,8 @@ class Times:
 @dataclass(frozen=True)
 class Course:
     """All that was seen. `arrivals` are on the application's own record; `old_code` is the status
-    with which version 1 answers after the migration; `written` are the requests in the table.
+    with which version 1 answers after the migration; `written` are the requests in the table;
+    `gates` are the gates' counters after all was answered.
     """
 
     times: Times
@@ -38,6 +39,7 @@ class Course:
     old_code: int
     suspend: dict[str, Any]
     resume: dict[str, Any]
+    gates: Sequence[Mapping[str, Any]]
 
 
 class Verdict:
@@ -65,7 +67,6 @@ class Verdict:
         counted = [switch["leaked"] for switch in switches]
         self.leaked: Optional[int] = None if None in counted else sum(counted)
         self.methods = {switch["method"] for switch in course.suspend["switches"]}
-        self.gates = [switch["gate"] or {} for switch in switches]
         findings = [finding["code"] for switch in switches for finding in switch["findings"]]
         self.ended_early = "already_open" in findings
         # Not only as many: a request written twice must not make up for one that is lost.
@@ -79,8 +80,10 @@ class Verdict:
             "HAProxy counts requests that reached a server while held": bool(self.leaked),
             "not every HAProxy tells what reached a server while held": self.leaked is None,
             "not every HAProxy was held by its gate": self.methods != {"gate"},
-            "a gate turned requests away": bool(self._gates("rejected")),
-            "clients gave up at a gate": bool(self._gates("given_up")),
+            "a gate turned requests away": self._gates("rejected") > 0,
+            "clients gave up at a gate": self._gates("given_up") > 0,
+            "a gate did not let through all that it held": self._gates("released")
+            != self._gates("held") - self._gates("rejected") - self._gates("given_up"),
             "a hold was over before its end": self.ended_early,
             **{
                 f"no client waited, so nothing was shown: {kind.words}": not seen.waited
@@ -102,7 +105,10 @@ class Verdict:
             ("failed", f"{len(self.failed)}"),
             ("reached a server while held", f"{len(self.reached)}, by the application's record"),
             ("", f"{_number(self.leaked, '')}, by HAProxy's counters"),
-            ("held by the gates, by their counters", f"{self._gates('held')}"),
+            (
+                "held by the gates, by their counters",
+                f"{self._gates('held')}, {self._gates('released')} released",
+            ),
             ("payments written", f"{len(self.course.written)}, {len(self.astray)} astray"),
             ("longest wait", f"{self.longest:.2f} s, of a hold of {held:.2f} s"),
             ("release, first to last of those that waited", f"{self.release * 1000:.0f} ms"),
@@ -115,7 +121,7 @@ class Verdict:
 
     def _gates(self, counter: str) -> int:
         """Over all gates."""
-        return sum(gate.get(counter, 0) for gate in self.gates)
+        return sum(gate[counter] for gate in self.course.gates)
 
     def picture(self) -> Picture:
         """Seconds since the first request was sent."""

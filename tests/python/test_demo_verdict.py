@@ -14,7 +14,7 @@ from support.load import Record
 TIMES = Times(held=10.0, migrated=11.0, switched=11.5, resuming=12.0)
 HELD = {"method": "gate"}
 SUSPEND = {"commit_window_ms": 0.4321, "skew_ms": None, "drain_ms": 2.0, "switches": [HELD, HELD]}
-GATE = {"held": 3, "rejected": 0, "given_up": 0}
+GATE = {"held": 3, "released": 3, "rejected": 0, "given_up": 0}
 
 
 def request(name: str, sent: float, finished: float, status: int = 200) -> Record:
@@ -22,7 +22,7 @@ def request(name: str, sent: float, finished: float, status: int = 200) -> Recor
 
 
 def resumed(**fields: Any) -> dict[str, Any]:
-    good = {"leaked": 0, "findings": [], "gate": GATE}
+    good = {"leaked": 0, "findings": []}
     return {"switches": [good, {**good, **fields}]}
 
 
@@ -43,6 +43,7 @@ GOOD = Course(
     old_code=500,
     suspend=SUSPEND,
     resume=resumed(),
+    gates=[GATE, GATE],
 )
 
 
@@ -70,7 +71,7 @@ def test_the_table_tells_the_figures_and_what_is_not_known() -> None:
     rows = dict(Verdict(GOOD).rows())
     assert rows["requests sent"] == "6"
     assert rows["  of them while held"] == "4"
-    assert rows["held by the gates, by their counters"] == "6"
+    assert rows["held by the gates, by their counters"] == "6, 6 released"
     assert rows["release, first to last of those that waited"] == "300 ms"
     assert rows["failed"] == "0"
     assert rows["longest wait"] == "2.40 s, of a hold of 2.30 s"
@@ -93,8 +94,15 @@ WRONG = {
     "not every HAProxy was held by its gate": replace(
         GOOD, suspend={**SUSPEND, "switches": [HELD, {"method": "maxconn"}]}
     ),
-    "a gate turned requests away": replace(GOOD, resume=resumed(gate={**GATE, "rejected": 1})),
-    "clients gave up at a gate": replace(GOOD, resume=resumed(gate={**GATE, "given_up": 1})),
+    "a gate turned requests away": replace(
+        GOOD, gates=[GATE, {**GATE, "released": 2, "rejected": 1}]
+    ),
+    "clients gave up at a gate": replace(
+        GOOD, gates=[GATE, {**GATE, "released": 2, "given_up": 1}]
+    ),
+    "a gate did not let through all that it held": replace(
+        GOOD, gates=[GATE, {**GATE, "released": 2}]
+    ),
     "a hold was over before its end": replace(
         GOOD, resume=resumed(findings=[{"code": "already_open"}])
     ),
