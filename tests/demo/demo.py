@@ -120,7 +120,7 @@ def both_parts(target: Path) -> bool:
     print(f"HAProxy {with_gate['version']}, with the gate")
     verdict = Verdict(run(with_gate["path"]))
     show(verdict, target)
-    print(f"\nfor comparison, HAProxy {without['version']} by maxconn:")
+    print(f"\nfor comparison, HAProxy {without['version']} by maxconn:", flush=True)
     other = contrast(without["path"])
     clean = conclude((with_gate["version"], verdict), (without["version"], other))
     print(f"The picture: {target}")
