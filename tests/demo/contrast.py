@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from demo.kinds import Contrast, Hold
-from demo.stage import FRONTEND, frontend, start_loads, typed, wait_for_loads
+from demo.stage import FRONTEND, frontend, start_loads, typed, undisturbed, wait_for_loads
 from support.app import App
 from support.fab import Fab
 from support.haproxy import HAProxy
@@ -17,7 +17,8 @@ BEFORE, HELD, AFTER = 1.5, 1.0, 0.5  # seconds
 
 
 def contrast(binary: str) -> Contrast:
-    with ExitStack() as stack:
+    stack = ExitStack()
+    try:
         app = stack.enter_context(App())
         proxy = stack.enter_context(HAProxy(binary, frontends=[frontend()], servers=[app.port]))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="sg-demo-"))
@@ -36,5 +37,7 @@ def contrast(binary: str) -> Contrast:
         wait_for_loads(loads, time.monotonic() + AFTER)
         records = [record for load in loads for record in load.stop()]
         same = proxy.alive() and proxy.worker_pid == pid
-        arrivals = app.arrivals()
-    return Contrast(Hold(held, resuming), records, arrivals, same)
+        return Contrast(Hold(held, resuming), records, app.arrivals(), same)
+    finally:
+        with undisturbed():
+            stack.close()

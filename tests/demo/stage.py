@@ -10,8 +10,8 @@ import json
 import os
 import signal
 import tempfile
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
@@ -72,6 +72,18 @@ def gate_lines(frontend: str) -> tuple[str, ...]:
 
 def frontend(*lines: str) -> Frontend:
     return Frontend(FRONTEND, maxconn=1000, backlog=4096, lines=lines)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """For cleaning up: who presses Ctrl-C again does not want half of it left behind."""
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def typed(fab: Fab, task: str, *options: str) -> dict[str, Any]:
@@ -229,7 +241,5 @@ class Stage:
             print("\n".join([f"--- {name}, its last words", *last]), flush=True)
 
     def _leave(self) -> None:
-        # Who presses Ctrl-C again does not want half of this left behind.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        self._stack.close()
+        with undisturbed():
+            self._stack.close()
