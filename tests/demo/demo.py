@@ -1,7 +1,8 @@
 """The demo: a migration that the old code cannot live with, under load, and nobody sees an error.
 
-Three real HAProxies in front of a real application with a real PostgreSQL; what an operator types;
-then the verdict, and a picture of latency over time. Ends with 1 if the verdict is not clean.
+Three real HAProxies with the gate in front of a real application with a real PostgreSQL; what an
+operator types; then a picture of latency over time, what the same kinds of clients see of the
+method maxconn, and the verdict. Ends with 1 if the verdict is not clean.
 """
 
 from __future__ import annotations
@@ -16,19 +17,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
+from demo.contrast import contrast  # noqa: E402
+from demo.kinds import KINDS, Contrast, Kind, beside  # noqa: E402
 from demo.payments import ApplicationFailed  # noqa: E402
-from demo.picture import svg, terminal  # noqa: E402
+from demo.picture import terminal  # noqa: E402
 from demo.stage import APPLICATIONS, HAPROXIES, HISTORY, RATE, DemoFailed, Stage  # noqa: E402
+from demo.svg import svg  # noqa: E402
 from demo.verdict import Course, Times, Verdict  # noqa: E402
 from support.fetch_haproxy import CannotFetch, ensure  # noqa: E402
 from support.haproxy import HAProxyFailed  # noqa: E402
 from support.postgres import PostgresFailed, PostgresMissing  # noqa: E402
 
-BEFORE, AFTER = 3.0, 3.0  # seconds of load on both sides of the hold
+BEFORE, AFTER = 2.5, 2.0  # seconds of load on both sides of the hold
+GATE_ON, MAXCONN_ON = "2.6", "3.0"  # the machine's own; one that does not crash when it resumes
 STOPPED = 130
-KEEP_ALIVE = (
-    "By maxconn, clients with an open keep-alive or HTTP/2 connection would have passed the hold.\n"
-    "The gate, which a later release brings, holds their requests too."
+LEGEND = (
+    "held: sent while held. leaked: reached a server while held, by the application's own record.\n"
+    "By maxconn, clients with an open keep-alive or HTTP/2 connection pass the hold."
 )
 EXPECTED = (
     ApplicationFailed,
@@ -60,34 +65,66 @@ def operate(stage: Stage) -> tuple[Times, dict[str, Any], dict[str, Any]]:
 def run(haproxy: str) -> Course:
     print("starting PostgreSQL, the application and the HAProxies", flush=True)
     with Stage(haproxy) as stage:
-        print(f"load: {HAPROXIES} x {RATE} requests per second, each on a new connection")
+        print(f"load: {HAPROXIES} x {RATE} requests per second by each kind of clients:")
+        for kind in KINDS:
+            print(f"  {kind.words}: {described(kind)}")
         stage.start_load()
         stage.wait_for_load(time.monotonic() + BEFORE)
         times, suspend, resume = operate(stage)
         stage.wait_for_load(time.monotonic() + AFTER)
         records = [record for load in stage.loads for record in load.stop()]
+        # When all is answered: what the report of `resume` has is from the moment of the release.
+        gates = stage.gates()
         for application in stage.applications:
             application.stop()
         written = stage.written()
         old_code, words = stage.ask(1)
         print(f"the old code, asked once more: {old_code} {words}")
-        arrivals = [at for one in stage.applications for at in one.arrivals()]
-    return Course(times, records, arrivals, written, old_code, suspend, resume)
+        arrivals = [arrival for one in stage.applications for arrival in one.arrivals()]
+    return Course(times, records, arrivals, written, old_code, suspend, resume, gates)
 
 
-def show(verdict: Verdict, target: Path) -> bool:
-    """Whether it is clean."""
+def described(kind: Kind) -> str:
+    if kind.clients == 1:
+        return "each request on its own"
+    streams = f", {kind.at_once} streams at once" if kind.at_once > 1 else ""
+    return f"{kind.clients} connections at each HAProxy{streams}, open before the hold"
+
+
+def show(verdict: Verdict, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(svg(verdict.picture()), "utf-8")
     print(f"\n{terminal(verdict.picture())}\n")
     for name, value in verdict.rows():
-        print(f"  {name:42} {value}")
+        print(f"  {name:45} {value}")
     for record in verdict.failed[:5]:
         print(f"  failed: {record}")
-    wrong = verdict.wrong()
+
+
+def conclude(gate: tuple[str, Verdict], maxconn: tuple[str, Contrast]) -> bool:
+    """Whether it is clean. Both come with their HAProxy's version."""
+    tables = [
+        (f"gate on {gate[0]}", gate[1].kinds),
+        (f"maxconn on {maxconn[0]}", maxconn[1].seen()),
+    ]
+    print("", *beside(*tables), LEGEND, sep="\n")
+    wrong = gate[1].wrong() + maxconn[1].wrong()
     print(f"\n{'NOT CLEAN: ' + '; '.join(wrong) if wrong else 'CLEAN'}")
-    print(f"{KEEP_ALIVE}\nThe picture: {target}")
     return not wrong
+
+
+def both_parts(target: Path) -> bool:
+    """Whether it is clean."""
+    binaries = ensure([GATE_ON, MAXCONN_ON])
+    with_gate, without = binaries[GATE_ON], binaries[MAXCONN_ON]
+    print(f"HAProxy {with_gate['version']}, with the gate")
+    verdict = Verdict(run(with_gate["path"]))
+    show(verdict, target)
+    print(f"\nfor comparison, HAProxy {without['version']} by maxconn:", flush=True)
+    other = contrast(without["path"])
+    clean = conclude((with_gate["version"], verdict), (without["version"], other))
+    print(f"The picture: {target}")
+    return clean
 
 
 def stop(number: int, frame: object) -> None:
@@ -103,9 +140,7 @@ def main() -> int:
         signal.signal(number, stop)
     started = time.monotonic()
     try:
-        binary = ensure(["3.0"])["3.0"]
-        print(f"HAProxy {binary['version']}")
-        clean = show(Verdict(run(binary["path"])), options.svg)
+        clean = both_parts(options.svg)
     except KeyboardInterrupt:
         print("stopped; nothing is left behind", file=sys.stderr)
         return STOPPED

@@ -2,7 +2,7 @@
 
 A process of its own, in two versions of the code that differ in their SQL alone. Each request
 inserts a row and reads it back, in one transaction; what the database refuses is answered with 500
-and its words. The process remembers when each request reached it, on CLOCK_MONOTONIC, which all
+and its words. The process remembers which request reached it when, on CLOCK_MONOTONIC, which all
 processes of one machine share.
 """
 
@@ -18,8 +18,13 @@ import sys
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.app import Arrival  # noqa: E402
 
 # --- the process ----------------------------------------------------------------------
 
@@ -49,14 +54,15 @@ class Application:
         self._sessions = psycopg2.pool.ThreadedConnectionPool(SESSIONS, SESSIONS, dsn)
         self._refused = psycopg2.Error
         self._threads = ThreadPoolExecutor(SESSIONS)
-        self.arrivals: list[float] = []
+        self.arrivals: list[tuple[str, float]] = []
 
     async def converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, one request."""
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-            self.arrivals.append(time.monotonic())
+            arrived = time.monotonic()
             named = re.search(r"(?im)^x-request-id: *(\S+)", head)
+            self.arrivals.append((named.group(1) if named else "", arrived))
             loop = asyncio.get_running_loop()
             status, text = await loop.run_in_executor(
                 self._threads, self._pay, named.group(1) if named else None
@@ -124,7 +130,7 @@ class Payments:
     def __init__(self, port: int, dsn: str, version: int) -> None:
         self.port = port
         self._dsn = dsn
-        self._arrivals: list[float] = []
+        self._arrivals: list[Arrival] = []
         self._process = self._start(version)
 
     def restart(self, version: int) -> None:
@@ -132,8 +138,8 @@ class Payments:
         self.stop()
         self._process = self._start(version)
 
-    def arrivals(self) -> Sequence[float]:
-        """When each request reached it, whatever version; complete once it is stopped."""
+    def arrivals(self) -> Sequence[Arrival]:
+        """What reached it, whatever version; complete once it is stopped."""
         return self._arrivals
 
     def stop(self) -> None:
@@ -147,7 +153,7 @@ class Payments:
             raise
         if self._process.returncode != 0:
             raise ApplicationFailed(f"the application ended with status {self._process.returncode}")
-        self._arrivals += json.loads(last)
+        self._arrivals += [Arrival(name, at) for name, at in json.loads(last)]
 
     def kill(self) -> None:
         """Ends it, whatever it does; safe to call again."""

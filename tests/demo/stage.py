@@ -7,33 +7,127 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import signal
 import tempfile
-from contextlib import ExitStack, closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Optional
 
+from demo.kinds import KINDS, prefix
 from demo.payments import Payments
 from support.fab import Fab
-from support.haproxy import HAProxy, wait_until
+from support.haproxy import Frontend, HAProxy, wait_until
 from support.load import Load
 from support.ports import Reserved
 from support.postgres import Postgres
 
 HERE = Path(__file__).resolve().parent
+GATE = HERE.parents[1] / "python" / "stillgate" / "gate" / "gate.lua"
 FRONTEND = "balanced"
 HAPROXIES = 3
 APPLICATIONS = 2  # processes, each a server of every HAProxy
 HISTORY = 400_000  # payments that the migration has to rewrite
-RATE = 100  # requests per second at each HAProxy
+RATE = 40  # requests per second of each kind of clients at each HAProxy
 LINES = 15  # of each server's log, where the demo fails
-# As in production: HAProxy looks every so often whether a server is there.
-CHECKED = "default-server check inter 250ms fall 2 rise 1"
+DEFAULTS = (
+    # As in production: HAProxy looks every so often whether a server is there.
+    "default-server check inter 250ms fall 2 rise 1",
+    # No connection is to end while the demo lasts: whatever ends one is a finding.
+    "timeout http-keep-alive 60s",
+    # The gate's: who gave up while held must not reach a server.
+    "option abortonclose",
+)
 
 
 class DemoFailed(Exception):
     """A step did not do what it is there for; the text says which and how."""
+
+
+def gate_globals(folder: Path, number: int) -> list[str]:
+    """What the gate needs under `global`: a folder of its own, and a name that no other HAProxy on
+    this host has.
+    """
+    return [
+        f"setenv STILLGATE_STATE {folder}",
+        f"setenv STILLGATE_PROBE sg-demo-{os.getpid()}-{number}",
+        f"lua-load {GATE}",
+    ]
+
+
+def gate_lines(frontend: str) -> tuple[str, ...]:
+    """The gate in a frontend, before all its other lines."""
+    called, passed = "{ var(txn.stillgate) -m found }", "{ var(txn.stillgate) -m str go }"
+    is_open = f"{{ var(proc.stillgate_guard_{frontend}) -m str open }}"
+    return (
+        f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
+        "http-request set-var(txn.stillgate) str(wait)"
+        f" unless {is_open} !{{ stopping }} !{{ so_name stillgate }}",
+        f"http-request lua.stillgate if {called}",
+        f"http-request deny deny_status 503 hdr Retry-After 1 if {called} !{passed}",
+    )
+
+
+def frontend(*lines: str) -> Frontend:
+    return Frontend(FRONTEND, maxconn=1000, backlog=4096, lines=lines)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """For cleaning up: who presses Ctrl-C again does not want half of it left behind."""
+    ends = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in ends}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def typed(fab: Fab, task: str, *options: str) -> dict[str, Any]:
+    """A real `fab`, and its JSON."""
+    print("$ fab", task, *options, flush=True)
+    done = fab.run(task, *options, "--json")
+    if done.returncode != 0:
+        raise DemoFailed(f"fab {task} ended with {done.returncode}\n{done.stderr.strip()}")
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def start_loads(
+    stack: ExitStack, fleet: Sequence[HAProxy], method: str = "POST", path: str = "/pay"
+) -> list[Load]:
+    """Every kind of clients at every HAProxy."""
+    return [
+        stack.enter_context(
+            Load(
+                proxy.ports[FRONTEND],
+                rate=RATE,
+                method=method,
+                path=path,
+                prefix=prefix(kind, number),
+                kind=kind.key,
+                clients=kind.clients,
+                at_once=kind.at_once,
+            )
+        )
+        for number, proxy in enumerate(fleet)
+        for kind in KINDS
+    ]
+
+
+def wait_for_loads(loads: Sequence[Load], moment: float) -> None:
+    """Returns when each load is done, well or badly, with a request that it sent after this
+    moment.
+    """
+
+    def all_done() -> bool:
+        lasts = [load.records()[-1:] for load in loads]
+        return all(last and last[0].sent_at > moment for last in lasts)
+
+    wait_until(all_done, 40.0, "the load")
 
 
 class Stage:
@@ -73,31 +167,13 @@ class Stage:
     # --- what is done on it -----------------------------------------------------------
 
     def fab(self, task: str, *options: str) -> dict[str, Any]:
-        """A real `fab`, and its JSON."""
-        print("$ fab", task, *options, flush=True)
-        done = self._fab.run(task, *options, "--json")
-        if done.returncode != 0:
-            raise DemoFailed(f"fab {task} ended with {done.returncode}\n{done.stderr.strip()}")
-        document: dict[str, Any] = json.loads(done.stdout)
-        return document
+        return typed(self._fab, task, *options)
 
     def start_load(self) -> None:
-        for number, proxy in enumerate(self.fleet):
-            load = Load(
-                proxy.ports[FRONTEND], rate=RATE, method="POST", path="/pay", prefix=f"{number}-"
-            )
-            self.loads.append(self._stack.enter_context(load))
+        self.loads = start_loads(self._stack, self.fleet)
 
     def wait_for_load(self, moment: float) -> None:
-        """Returns when each load is done, well or badly, with a request that it sent after this
-        moment.
-        """
-
-        def all_done() -> bool:
-            lasts = [load.records()[-1:] for load in self.loads]
-            return all(last and last[0].sent_at > moment for last in lasts)
-
-        wait_until(all_done, 40.0, "the load")
+        wait_for_loads(self.loads, moment)
 
     def migrate(self) -> None:
         print("$ psql -f migrate.sql", flush=True)
@@ -119,6 +195,11 @@ class Stage:
             connection.close()
         return answer.status, text
 
+    def gates(self) -> list[dict[str, Any]]:
+        """The gates' own counters of the last hold."""
+        told = [json.loads(proxy.cli("stillgate status")) for proxy in self.fleet]
+        return [one["frontends"][FRONTEND] for one in told]
+
     def written(self) -> list[str]:
         """The requests that have a payment."""
         query = "SELECT request FROM payments WHERE request NOT LIKE 'history-%'"
@@ -134,22 +215,22 @@ class Stage:
             port = self._stack.enter_context(closing(Reserved())).port
             application = Payments(port, self.postgres.dsn, version=1)
             self.applications.append(self._stack.enter_context(application))
-        for _ in range(HAPROXIES):
+        for number in range(HAPROXIES):
             proxy = HAProxy(
                 self._haproxy,
-                maxconn=1000,
-                backlog=4096,
+                frontends=[frontend(*gate_lines(FRONTEND))],
                 servers=[application.port for application in self.applications],
-                extra_defaults=[CHECKED],
+                extra_global=gate_globals(self._folder(), number),
+                extra_defaults=DEFAULTS,
             )
             self.fleet.append(self._stack.enter_context(proxy))
-        folder = self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sg-demo-"))
-        self._fab = Fab(Path(folder))
+        self._fab = Fab(self._folder())
         self._fab.write(
-            endpoints=[proxy.endpoints[0] for proxy in self.fleet],
-            frontends=[FRONTEND],
-            no_lease=True,
+            endpoints=[proxy.endpoints[0] for proxy in self.fleet], frontends=[FRONTEND]
         )
+
+    def _folder(self) -> Path:
+        return Path(self._stack.enter_context(tempfile.TemporaryDirectory(prefix="sg-demo-")))
 
     def _show_logs(self) -> None:
         logs = [("HAProxy", proxy.log()) for proxy in self.fleet]
@@ -160,7 +241,5 @@ class Stage:
             print("\n".join([f"--- {name}, its last words", *last]), flush=True)
 
     def _leave(self) -> None:
-        # Who presses Ctrl-C again does not want half of this left behind.
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)
-        self._stack.close()
+        with undisturbed():
+            self._stack.close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Optional
 
+from demo.kinds import KINDS, Hold, is_of, seen_by_all
 from demo.picture import Marker, Picture, Point
+from support.app import Arrival
 from support.load import Record
 
 
@@ -25,17 +27,19 @@ class Times:
 
 @dataclass(frozen=True)
 class Course:
-    """All that was seen. `arrivals` are the application's own; `old_code` is the status with which
-    version 1 answers after the migration; `written` are the requests in the table, each once.
+    """All that was seen. `arrivals` are on the application's own record; `old_code` is the status
+    with which version 1 answers after the migration; `written` are the requests in the table;
+    `gates` are the gates' counters after all was answered.
     """
 
     times: Times
     records: Sequence[Record]
-    arrivals: Sequence[float]
+    arrivals: Sequence[Arrival]
     written: Sequence[str]
     old_code: int
     suspend: dict[str, Any]
     resume: dict[str, Any]
+    gates: Sequence[Mapping[str, Any]]
 
 
 class Verdict:
@@ -44,19 +48,17 @@ class Verdict:
     def __init__(self, course: Course) -> None:
         times = course.times
         self.course = course
+        hold = Hold(times.held, times.resuming)
         self.failed = [record for record in course.records if not record.ok]
-        self.held = [r for r in course.records if times.held <= r.sent_at < times.resuming]
-        self.reached = [at for at in course.arrivals if times.held <= at < times.resuming]
-        later = [at for at in course.arrivals if at >= times.resuming]
+        self.kinds = seen_by_all(hold, course.records, course.arrivals)
+        self.held = [record for record in course.records if hold.concerns(record)]
+        self.reached = [arrival for arrival in course.arrivals if hold.was_met_by(arrival)]
+        later = [arrival.at for arrival in course.arrivals if arrival.at >= times.resuming]
         self.released = min(later, default=times.resuming)
         # The hold begins with the first that waits: what the report has is by another clock.
-        waited = [r.sent_at for r in self.held]
-        waited += [
-            r.sent_at
-            for r in course.records
-            if r.sent_at < times.held and r.finished_at > times.resuming
-        ]
-        self.committed = min(waited, default=times.held)
+        self.committed = min((record.sent_at for record in self.held), default=times.held)
+        answered = [record.finished_at for record in self.held]
+        self.release = max(answered, default=self.released) - self.released
         waits = {r.id: r.finished_at - r.sent_at for r in course.records}
         self.longest = max(waits.values(), default=0.0)
         usual = [waits[r.id] for r in course.records if r.finished_at < self.committed]
@@ -64,6 +66,7 @@ class Verdict:
         switches = course.resume["switches"]
         counted = [switch["leaked"] for switch in switches]
         self.leaked: Optional[int] = None if None in counted else sum(counted)
+        self.methods = {switch["method"] for switch in course.suspend["switches"]}
         findings = [finding["code"] for switch in switches for finding in switch["findings"]]
         self.ended_early = "already_open" in findings
         # Not only as many: a request written twice must not make up for one that is lost.
@@ -75,8 +78,17 @@ class Verdict:
             "requests failed": bool(self.failed),
             "requests reached a server while held": bool(self.reached),
             "HAProxy counts requests that reached a server while held": bool(self.leaked),
+            "not every HAProxy tells what reached a server while held": self.leaked is None,
+            "not every HAProxy was held by its gate": self.methods != {"gate"},
+            "a gate turned requests away": self._gates("rejected") > 0,
+            "clients gave up at a gate": self._gates("given_up") > 0,
+            "a gate did not let through all that it held": self._gates("released")
+            != self._gates("held") - self._gates("rejected") - self._gates("given_up"),
             "a hold was over before its end": self.ended_early,
-            "nobody waited, so nothing was shown": not self.held,
+            **{
+                f"no client waited, so nothing was shown: {kind.words}": not seen.waited
+                for kind, seen in self.kinds.items()
+            },
             "payments and answers do not match": bool(self.astray)
             or len(self.course.written) != len(set(self.course.written)),
             "the old code can live with the new schema": self.course.old_code != 500,
@@ -88,19 +100,28 @@ class Verdict:
         suspend = self.course.suspend
         held = self.released - self.committed
         return [
-            ("requests sent, each on a new connection", f"{len(self.course.records)}"),
+            ("requests sent", f"{len(self.course.records)}"),
             ("  of them while held", f"{len(self.held)}"),
             ("failed", f"{len(self.failed)}"),
             ("reached a server while held", f"{len(self.reached)}, by the application's record"),
             ("", f"{_number(self.leaked, '')}, by HAProxy's counters"),
+            (
+                "held by the gates, by their counters",
+                f"{self._gates('held')}, {self._gates('released')} released",
+            ),
             ("payments written", f"{len(self.course.written)}, {len(self.astray)} astray"),
             ("longest wait", f"{self.longest:.2f} s, of a hold of {held:.2f} s"),
+            ("release, first to last of those that waited", f"{self.release * 1000:.0f} ms"),
             ("usual wait", f"{self.usual * 1000:.1f} ms (median before the hold)"),
             ("commit window, three HAProxies", _number(suspend["commit_window_ms"], " ms")),
             ("skew", _number(suspend["skew_ms"], " ms")),
             ("drained in", _number(suspend["drain_ms"], " ms")),
             ("the old code on the new schema", f"answers {self.course.old_code}"),
         ]
+
+    def _gates(self, counter: str) -> int:
+        """Over all gates."""
+        return sum(gate[counter] for gate in self.course.gates)
 
     def picture(self) -> Picture:
         """Seconds since the first request was sent."""
@@ -109,8 +130,13 @@ class Verdict:
         window = _number(self.course.suspend["commit_window_ms"], " ms")
         return Picture(
             title=f"{len(records)} requests through three HAProxies, {len(self.failed)} failed",
-            subtitle="each on a new connection; a migration under a hold of every frontend",
-            points=[Point(r.sent_at - start, r.finished_at - r.sent_at, r.ok) for r in records],
+            subtitle="a migration under a hold of every frontend, by the gate",
+            points=[
+                Point(r.sent_at - start, r.finished_at - r.sent_at, r.ok, series)
+                for series, kind in enumerate(KINDS)
+                for r in records
+                if is_of(kind, r.id)
+            ],
             markers=[
                 Marker(self.committed - start, f"suspend (commit window {window})"),
                 Marker(times.migrated - start, "migrated"),
@@ -118,6 +144,7 @@ class Verdict:
                 Marker(self.released - start, "resume"),
             ],
             held=(self.committed - start, self.released - start),
+            series=[kind.words for kind in KINDS],
         )
 
 

@@ -112,7 +112,8 @@ def test_a_restart_on_the_same_port_brings_the_new_code_and_keeps_the_record(
         assert pay(port, "b") == (200, "12.50 EUR")
         application.stop()
         first, second = application.arrivals()
-    assert before < first < between < second < time.monotonic()
+    assert (first.id, second.id) == ("a", "b")
+    assert before < first.at < between < second.at < time.monotonic()
     assert written(postgres) == ["a", "b"]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from support.app import App
 from support.faults import FaultyPeer, close, cut_after, endless, garbage, reset, serve, slow
-from support.haproxy import Frontend, HAProxy
+from support.haproxy import Frontend, HAProxy, wait_until
 from support.load import Load
 
 if TYPE_CHECKING:
@@ -87,6 +87,46 @@ def test_load_reaches_the_application_and_is_answered(
     assert all(sent[a.id].sent_at <= a.at <= sent[a.id].finished_at for a in arrivals)
     assert len(app.arrived_between(records[0].sent_at, records[-1].finished_at)) == len(records)
     assert proxy.served("balanced") == len(records)
+
+
+@pytest.mark.parametrize(
+    "kind, clients, at_once", [("new", 1, 1), ("keep-alive", 6, 1), ("http2", 2, 5)]
+)
+def test_clients_of_each_kind_keep_to_their_connections(
+    haproxy_version: Binary, app: App, haproxy: Start, kind: str, clients: int, at_once: int
+) -> None:
+    proxy: HAProxy = haproxy(haproxy_version, servers=[app.port])
+    running = Load(
+        proxy.ports["balanced"],
+        rate=200,
+        seconds=0.3,
+        method="POST",
+        kind=kind,
+        clients=clients,
+        at_once=at_once,
+    )
+    with running:
+        records = running.finish()
+    assert records and [record for record in records if not record.ok] == []
+    assert {arrival.id for arrival in app.arrivals()} == {record.id for record in records}
+    connections = int(next(row for row in proxy.stat() if row["svname"] == "FRONTEND")["conn_tot"])
+    assert connections == (len(records) if kind == "new" else clients)
+
+
+@pytest.mark.parametrize("kind", ["keep-alive", "http2"])
+def test_requests_on_a_connection_that_is_lost_have_failed(
+    haproxy: Start, app: App, kind: str
+) -> None:
+    proxy: HAProxy = haproxy("2.6", servers=[app.port])
+    waiting = Load(
+        proxy.ports["balanced"], rate=50, seconds=0.2, path="/?ms=30000", kind=kind, clients=5
+    )
+    with waiting:
+        wait_until(lambda: len(app.arrivals()) >= 5, 10, "five requests at the application")
+        proxy.kill()
+        failed = [record for record in waiting.finish() if not record.ok]
+    assert {"0", "1", "2", "3", "4"} <= {record.id for record in failed}
+    assert all(record.error for record in failed)
 
 
 def test_load_says_what_failed(load: Callable[..., Load]) -> None:

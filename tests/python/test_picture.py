@@ -13,10 +13,6 @@ import pytest
 from demo.picture import (
     COLUMNS,
     GUTTER,
-    HEIGHT,
-    LEFT,
-    RIGHT,
-    WIDTH,
     Marker,
     Picture,
     Point,
@@ -24,9 +20,9 @@ from demo.picture import (
     decade,
     lanes,
     scales,
-    svg,
     terminal,
 )
+from demo.svg import HEIGHT, LEFT, RIGHT, WIDTH, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 QUICK = [Point(number / 100, 0.002, True) for number in range(300)]
@@ -169,6 +165,17 @@ def test_the_svg_needs_nothing_from_elsewhere_and_knows_the_dark() -> None:
     assert "prefers-color-scheme: dark" in text
     assert re.findall(r"(?:href|src|url|@import)", text) == []
     assert "held for 2.50 s" in text
+
+
+def test_each_series_is_drawn_for_itself_and_named() -> None:
+    points = [Point(1, 0.1, True), Point(2, 0.1, True, 1), Point(3, 0.1, True, 1)]
+    points.append(Point(4, 0.1, False, 1))
+    text = svg(Picture("title", "subtitle", points, [], None, ["some", "others"]))
+    kinds = [len(drawn(text, kind)) for kind in ("answered", "answered s1", "failed")]
+    assert kinds == [1, 2, 1]
+    assert {"some", "others", "failed"} <= {
+        one.text for one in ElementTree.fromstring(text).iter(f"{SVG}text")
+    }
 
 
 def test_words_are_escaped() -> None:

@@ -1,7 +1,8 @@
-"""A load generator in a process of its own: so many requests a second, each on a new connection,
+"""A load generator in a process of its own: so many requests a second, by clients of one kind,
 whatever is answered.
 
 The schedule is fixed and does not wait for answers, as the world does not: what is held piles up.
+The clients take turns; one that waits and can send no more, as a keep-alive one, misses its turn.
 Every request gives one record, answered or failed, with times on CLOCK_MONOTONIC, which all
 processes of one machine share.
 """
@@ -11,48 +12,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import signal
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Optional
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.clients import CLIENTS, Client  # noqa: E402
 
 # --- the process ----------------------------------------------------------------------
 
 
-async def _exchange(port: int, line: str, name: str) -> int:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        request = [
-            f"{line} HTTP/1.1",
-            "Host: test",
-            f"X-Request-Id: {name}",
-            "Connection: close",
-        ]
-        if not line.startswith("GET"):
-            request.append("Content-Length: 0")
-        writer.write("\r\n".join([*request, "", ""]).encode())
-        answer = await reader.read(-1)
-    finally:
-        writer.close()
-    head, _, body = answer.partition(b"\r\n\r\n")
-    status = re.match(rb"HTTP/1\.[01] (\d{3})", head)
-    length = re.search(rb"(?im)^content-length: *(\d+)", head)
-    if not status or (length and len(body) < int(length.group(1))):
-        raise ConnectionError(f"answer cut after {len(answer)} bytes")
-    return int(status.group(1))
-
-
-async def _request(port: int, line: str, name: str, timeout: float) -> None:
+async def _request(client: Client, options: argparse.Namespace, name: str) -> None:
     status, error, sent_at = None, None, time.monotonic()
     try:
-        status = await asyncio.wait_for(_exchange(port, line, name), timeout)
+        request = client.request(options.method, options.path, name)
+        status = await asyncio.wait_for(request, options.timeout)
     except asyncio.TimeoutError:
-        error = f"no answer within {timeout} s"
+        error = f"no answer within {options.timeout} s"
     except OSError as failure:
         error = f"{type(failure).__name__}: {failure}"
     print(json.dumps([name, sent_at, time.monotonic(), status, error]), flush=True)
@@ -65,23 +48,29 @@ async def _generate(options: argparse.Namespace) -> None:
     threading.Thread(
         target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stopped.set)), daemon=True
     ).start()
-    line = f"{options.method} {options.path}"
-    start, number, open_requests = time.monotonic(), 0, set()
+    clients = [CLIENTS[options.kind](options.port) for _ in range(options.clients)]
+    open_requests: list[set[asyncio.Task[None]]] = [set() for _ in clients]
+    start, number, turn = time.monotonic(), 0, 0
     while not stopped.is_set() and (
         options.seconds is None or number < options.seconds * options.rate
     ):
-        name = f"{options.prefix}{number}"
-        task = loop.create_task(_request(options.port, line, name, options.timeout))
-        open_requests.add(task)
-        task.add_done_callback(open_requests.discard)
-        number += 1
+        client, its_own = clients[turn], open_requests[turn]
+        for _ in range(options.at_once):
+            if len(its_own) < client.limit:
+                name = f"{options.prefix}{number}"
+                task = loop.create_task(_request(client, options, name))
+                its_own.add(task)
+                task.add_done_callback(its_own.discard)
+            number += 1
+        turn = (turn + 1) % len(clients)
         delay = start + number / options.rate - time.monotonic()
         try:
             await asyncio.wait_for(stopped.wait(), max(delay, 0.0))
         except asyncio.TimeoutError:
             pass
-    if open_requests:
-        await asyncio.wait(open_requests)
+    rest = set().union(*open_requests)
+    if rest:
+        await asyncio.wait(rest)
 
 
 def _main() -> None:
@@ -93,6 +82,9 @@ def _main() -> None:
     parser.add_argument("--method", default="GET")
     parser.add_argument("--path", default="/")
     parser.add_argument("--prefix", default="")
+    parser.add_argument("--kind", choices=CLIENTS, default="new")
+    parser.add_argument("--clients", type=int, default=1)
+    parser.add_argument("--at-once", type=int, default=1)
     # Ctrl-C is for the test, which then ends us: no tracebacks of ours among its words.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_generate(parser.parse_args()))
@@ -118,7 +110,8 @@ class Record:
 
 class Load:
     """Load(port, rate=200).start(), then wait_for(n) answers as often as needed, then stop() for
-    all records.
+    all records. `kind` is one of support.clients.CLIENTS; `at_once` requests are sent together by
+    each of so many `clients` in turn, at `rate` requests a second in all.
     """
 
     def __init__(
@@ -131,6 +124,9 @@ class Load:
         method: str = "GET",
         path: str = "/",
         prefix: str = "",
+        kind: str = "new",
+        clients: int = 1,
+        at_once: int = 1,
     ) -> None:
         self.timeout = timeout
         self._command = [
@@ -143,6 +139,7 @@ class Load:
             str(timeout),
         ]
         self._command += ["--method", method, "--path", path, "--prefix", prefix]
+        self._command += ["--kind", kind, "--clients", str(clients), "--at-once", str(at_once)]
         self._command += [] if seconds is None else ["--seconds", str(seconds)]
         self._process: Optional[subprocess.Popen[str]] = None
         self._records: list[Record] = []
