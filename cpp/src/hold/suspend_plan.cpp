@@ -6,8 +6,6 @@
 
 #include "advice.hpp"
 #include "method.hpp"
-#include "timing.hpp"
-#include "variable.hpp"
 
 namespace stillgate::hold {
 
@@ -184,31 +182,6 @@ Step SuspendPlan::armed(const Observation& observation) {
   return *std::move(batch);
 }
 
-Step SuspendPlan::committed(const Observation& observation) {
-  const auto& answers = answers_of(observation);
-  bool any_sent = false;
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    sent_[i] = answers[i].sent;
-    lost_[i] = answers[i].sent && answers[i].error;
-    any_sent = any_sent || answers[i].sent;
-    for (std::size_t j = 0; j < frontends_; ++j) {
-      at(i, j).error = answers[i].error;
-    }
-    for (std::size_t n = 0; n < answers[i].replies.size(); ++n) {
-      auto& error = at(i, committed_for_[i].at(n)).error;
-      if (!error) error = answers[i].replies[n].refusal;
-    }
-  }
-  if (!any_sent) {
-    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
-    return roll_back();
-  }
-  report_.commit_window_ms = commit_window_ms(answers);
-  report_.skew_ms = skew_ms(answers);
-  stage_ = Stage::verifying;
-  return verify();
-}
-
 Step SuspendPlan::verified(const Observation& observation) {
   const auto& answers = answers_of(observation);
   held_.clear();
@@ -254,31 +227,6 @@ Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
     drain_.tell(report_.switches, false);
   }
   return seal();
-}
-
-/// Adds to the records from where leaks are counted, so that whoever resumes can count them. A gate
-/// that is switched by a table would have two entries then: there the journal alone knows.
-Step SuspendPlan::seal() {
-  Batch batch;
-  batch.phase = "recording";
-  batch.work.resize(endpoints_);
-  for (std::size_t index = 0; index < request_.record.switches.size(); ++index) {
-    HeldSwitch& one = request_.record.switches[index];
-    const std::size_t i = index / frontends_;
-    one.counters = drain_.seen(i).counters(index % frontends_);
-    const Record alone = request_.record.only(one.endpoint, one.frontend);
-    Result<std::vector<Command>> commands{std::vector<Command>()};
-    if (gates_[index].used && !gates_[index].table) {
-      gates_[index].token = gate_token(alone, order_);
-      commands = hold_gate(one.frontend, gates_[index]);
-    } else if (!gates_[index].used && armed_[i]) {
-      commands = write_variable(one.frontend, alone);
-    }
-    if (!commands) continue;
-    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
-  }
-  stage_ = Stage::sealing;
-  return batch;
 }
 
 Step SuspendPlan::sealed(const Observation& observation) {
@@ -336,35 +284,6 @@ Batch SuspendPlan::verify() const {
   batch.uninterruptible = true;
   for (const Seen& before : before_) {
     batch.work.push_back(survey_commands(request_.question.frontends, lean_scope(before)));
-  }
-  return batch;
-}
-
-/// A gate counts its time from when it sees the hold first: what is left of it is told.
-Result<Batch> SuspendPlan::commit(WallTime now) {
-  order_.on_expiry = request_.question.on_expiry;
-  order_.max_waiting = request_.question.max_waiting;
-  if (request_.record.deadline) {
-    const auto left = std::chrono::duration_cast<milliseconds>(*request_.record.deadline - now);
-    order_.lasts = std::clamp(left, milliseconds(1), request_.question.max_hold);
-  }
-  Batch batch;
-  batch.phase = "holding";
-  batch.barrier = true;
-  batch.work.resize(endpoints_);
-  committed_for_.resize(endpoints_);
-  for (std::size_t index = 0; index < gates_.size(); ++index) {
-    const std::size_t i = index / frontends_;
-    const HeldSwitch& one = request_.record.switches[index];
-    Result<std::vector<Command>> commands{
-        std::vector<Command>{*Command::set_maxconn(one.frontend, 0)}};
-    if (gates_[index].used) {
-      gates_[index].token = gate_token(request_.record.only(one.endpoint, one.frontend), order_);
-      commands = hold_gate(one.frontend, gates_[index]);
-    }
-    if (!commands) return commands.error();
-    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
-    committed_for_[i].insert(committed_for_[i].end(), commands->size(), index % frontends_);
   }
   return batch;
 }
