@@ -1,5 +1,4 @@
 // What a suspend makes of what it reads back after the commit.
-#include "advice.hpp"
 #include "method.hpp"
 #include "suspend_plan.hpp"
 
