@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
+import jsonschema
 import pytest
 
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, InputError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
+SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
 OPEN_AT_ONCE = 0.5  # seconds; a lease that fires is not later than that, on a busy machine
 
 
@@ -128,6 +130,22 @@ def test_what_was_let_in_before_is_waited_for(haproxy_version: Binary, gated: An
     assert slow.join() == 200
     assert slow.ended_at <= time.monotonic()
     Fleet(proxy.endpoints).resume(F)
+
+
+def test_the_command_line_tells_the_counters(haproxy_version: Binary, gated: Any) -> None:
+    proxy = gated(haproxy_version.label)
+    options = ("-e", proxy.endpoints[0], "--json")
+    held = stillgate("suspend", F, *options)
+    slow = Waiter(KeepAlive(proxy))
+    wait_until(lambda: waiting(proxy) == 1, 5, "the one that waits")
+    told = stillgate("status", F, *options)
+    resumed = stillgate("resume", F, "-e", proxy.endpoints[0])
+    slow.join()
+    for done in (held, told):
+        assert done.returncode == 0, done.stderr
+        jsonschema.validate(json.loads(done.stdout), SCHEMA)
+    assert json.loads(told.stdout)["switches"][0]["waiting"] == 1
+    assert "gate of balanced: 1 held, 1 released, 0 given up, 0 answered 503" in resumed.stdout
 
 
 # --- the lease ------------------------------------------------------------------------

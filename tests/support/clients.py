@@ -19,9 +19,11 @@ class Client(Protocol):
     """One client of a load. It has at most `limit` requests open at once; its load sees to it."""
 
     @property
-    def limit(self) -> int: ...
+    def limit(self) -> int:
+        ...
 
-    async def request(self, method: str, path: str, name: str) -> int: ...
+    async def request(self, method: str, path: str, name: str) -> int:
+        ...
 
 
 def _head(method: str, path: str, name: str, *more: str) -> bytes:

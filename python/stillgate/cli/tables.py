@@ -63,6 +63,8 @@ def show_report(report: Report, to: Optional[TextIO] = None) -> None:
         out.print(_switch_table(report.switches))
     for hold in report.holds:
         out.print(_hold_line(hold), soft_wrap=True)
+    for line in _gate_lines(report.switches):
+        out.print(line, soft_wrap=True)
     # At three in the morning a suspend tells what endangers it; the rest is for the check.
     levels = ("warning",) if report.action == "suspend" else ("warning", "info")
     for line in _finding_lines(report.switches, levels):
@@ -82,6 +84,24 @@ def _hold_line(hold: Hold) -> str:
     until = "until somebody resumes" if hold.deadline is None else f"until {clock(hold.deadline)}"
     why = f": {hold.reason}" if hold.reason else ""
     return f"hold {hold.id} by {hold.owner} since {clock(hold.started_at)} {until}{why}"
+
+
+def _gate_lines(switches: List[Switch]) -> List[str]:
+    """What the gates counted, one line per frontend over all endpoints; none where nobody waited."""
+    lines = []
+    for name in dict.fromkeys(one.frontend for one in switches):
+        counted = [one.gate for one in switches if one.frontend == name and one.gate]
+        held = sum(gate.held for gate in counted)
+        rejected = sum(gate.rejected for gate in counted)
+        if held + rejected == 0:
+            continue
+        longest = max(gate.longest_wait_ms for gate in counted) / 1000
+        lines.append(
+            f"gate of {name}: {held} held, {sum(gate.released for gate in counted)} released, "
+            f"{sum(gate.given_up for gate in counted)} given up, {rejected} answered 503, "
+            f"longest wait {longest:.2f} s"
+        )
+    return lines
 
 
 def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]:
