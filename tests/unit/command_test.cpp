@@ -84,5 +84,26 @@ TEST(Command, NamesThatWouldSmuggle) {
   EXPECT_FALSE(check_frontend_name(std::string(255, 'a')));
 }
 
+TEST(Command, TheGatesCommandsNameTheirFrontends) {
+  EXPECT_EQ(Command::gate_sync("a.b")->wire(), "stillgate sync a.b\n");
+  EXPECT_EQ(Command::gate_status({"a", "b"})->wire(), "stillgate status a b\n");
+  EXPECT_EQ(Command::gate_proofs({"a"})->wire(), "stillgate prove a\n");
+  EXPECT_EQ(Command::set_gate_entry("a", "1.x", 1)->wire(),
+            "set table stillgate key a/1.x data.gpt0 1\n");
+  const std::vector<std::string> many(51, "a");
+  EXPECT_EQ(Command::gate_status(many)->wire(), "stillgate status\n");
+  const std::vector<std::string> longest(50, std::string(255, 'a'));
+  EXPECT_LT(Command::gate_status(longest)->wire().size(), Command::max_bytes);
+}
+
+TEST(Command, TheGatesCommandsRefuseWhatHaproxyWouldMisread) {
+  EXPECT_FALSE(Command::gate_sync("a b"));
+  EXPECT_FALSE(Command::gate_status({"a", ";"}));
+  EXPECT_FALSE(Command::gate_proofs({""}));
+  EXPECT_FALSE(Command::set_gate_entry("a", "1 x", 1));
+  EXPECT_FALSE(Command::set_gate_entry("a/b", "1.x", 1));
+  EXPECT_FALSE(Command::set_gate_entry("a", std::string(Command::max_bytes, 'x'), 1));
+}
+
 }  // namespace
 }  // namespace stillgate::runtime_api

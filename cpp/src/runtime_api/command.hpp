@@ -43,6 +43,7 @@ class Command {
   static Result<Command> set_variable(std::string_view name, std::string_view value);
   /// The gate's own commands (docs/gate.md). Errors: bad_name.
   static Result<Command> gate_sync(std::string_view frontend);
+  /// With more names than HAProxy takes on one line it asks for all frontends.
   static Result<Command> gate_status(const std::vector<std::string>& frontends);
   static Result<Command> gate_proofs(const std::vector<std::string>& frontends);
   /// The gate's switch below 2.4: an entry of the stick table `stillgate`. Errors: as set_variable.
