@@ -4,8 +4,9 @@
 --   stillgate sync [FRONTEND...]    looks at the switches again; changes nothing of its own accord
 --   stillgate status [FRONTEND...]  the counters, as one line of JSON
 --   stillgate prove FRONTEND        whether that frontend's requests come through this gate
--- Any level may call them. The switch itself needs the admin level: a process variable from 2.4
--- on, below it an entry of the stick table `stillgate`.
+-- Any level may call them: what is not a frontend of this HAProxy is passed over, so that nobody can
+-- fill its memory or the state folder with names. The switch itself needs the admin level: a process
+-- variable from 2.4 on, below it an entry of the stick table `stillgate`.
 --
 -- Everything here runs under HAProxy's one Lua lock, so no two calls ever overlap between yields.
 
@@ -15,8 +16,11 @@ local RAMP_SLICE_MS = 50    -- how often a request that is let go later looks wh
 local FOLLOW_MS = 20        -- how often a stopping worker follows the one that took over
 local IDLE_MS = 250
 local YOUNG_S = 5           -- so long after its start, a process may miss what its forerunner is told
-local COLLECT_S = 1         -- at most so often the requests that gave up are counted
+local COLLECT_S = 1         -- at most so often a look at the counters counts the requests that gave up
+local SAVE_AGAIN_S = 1      -- how often a state that could not be written is tried again
+local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state file either
 local LONGEST_MS = 24 * 3600 * 1000
+local LONGEST_TOLD = 200    -- of what is malformed
 local PROBE_BIND = "stillgate"
 
 local folder = os.getenv("STILLGATE_STATE")
@@ -26,6 +30,7 @@ local has_queues = core.queue ~= nil
 local switches = {}         -- by frontend
 local started               -- when this process began to run, not when it began to read this file
 local stopping = false
+local pid = 0
 local collected = 0
 local last_error
 local state_error
@@ -86,17 +91,18 @@ local function new_switch(name)
   return {
     name = name, mode = "open", said = nil, ended = {},
     token = nil, hold = nil, began = nil, deadline = nil,
-    ramp_from = nil, ramp_over = 0, released_waiting = 0, first_ticket = 0,
+    ramp_from = nil, ramp_over = 0,
     guard = "proc.stillgate_guard_" .. encoded, variable = "proc.stillgate_gate_" .. encoded,
-    file = encoded, file_text = nil, read_at = 0, malformed = nil,
-    waiting = 0, tickets = 0,
+    file = encoded, seen = nil, read_at = 0, unsaved = false, tried_at = 0, malformed = nil,
+    -- Weak: a request that HAProxy has dropped must not be kept alive by us.
+    waiting = 0, tickets = 0, visits = setmetatable({}, {__mode = "v"}),
     counters = {most_waiting = 0, held = 0, released = 0, given_up = 0, rejected = 0, longest = 0},
   }
 end
 
 local function switch_of(name)
   local switch = switches[name]
-  if not switch then
+  if not switch and core.frontends[name] then
     switch = new_switch(name)
     switches[name] = switch
   end
@@ -105,18 +111,40 @@ end
 
 -- --- letting go ---
 
+-- Counts those that gave up, and takes them out of `visits`.
+local function collect()
+  collectgarbage("collect")
+  collected = now()
+end
+
+-- Those that wait, in the order in which they came.
+local function visits_of(switch)
+  local found = {}
+  for _, visit in pairs(switch.visits) do
+    if not visit.done then found[#found + 1] = visit end
+  end
+  table.sort(found, function(a, b) return a.ticket < b.ticket end)
+  return found
+end
+
+-- A queue keeps the task of a request that was dropped while it waited there, and pushing would wake
+-- a task that is no more. So each request has a queue of its own, and what was dropped is collected
+-- first: until then its task exists, because HAProxy needs the lock that we have to let go of it.
 local function wake(switch)
-  local bell = switch.bell
-  if not bell then return end
-  -- One each: a push wakes whoever waits, but only who finds something goes on.
-  for _ = 1, switch.waiting do bell:push(true) end
+  if not has_queues or switch.waiting == 0 then return end
+  collect()
+  for _, visit in ipairs(visits_of(switch)) do visit.bell:push(true) end
 end
 
 local function open(switch, ramp)
   switch.mode = "open"
   if switch.hold then switch.ended[switch.hold.id] = true end
-  switch.ramp_over, switch.ramp_from, switch.released_waiting = ramp, now(), switch.waiting
-  switch.first_ticket = switch.tickets - switch.waiting
+  switch.ramp_over, switch.ramp_from = ramp, now()
+  if ramp > 0 then collect() end
+  local visits = visits_of(switch)
+  for index, visit in ipairs(visits) do
+    visit.due = ramp > 0 and switch.ramp_from + ramp * index / #visits or 0
+  end
   wake(switch)
 end
 
@@ -148,7 +176,6 @@ local function hold(switch, token, text, began, deadline)
       {most_waiting = switch.waiting, held = switch.waiting, released = 0, given_up = 0,
        rejected = 0, longest = 0}
   end
-  if not switch.bell and has_queues then switch.bell = core.queue() end
   switch.mode, switch.token, switch.hold = "held", text, token
   switch.began, switch.deadline = began, deadline
   start_timer(switch)
@@ -179,7 +206,8 @@ local function tell_state(error)
 end
 
 local function write_file(path, text)
-  local aside = path .. ".new"
+  -- Of this process alone: around a reload two may write.
+  local aside = path .. "." .. pid .. ".new"
   local handle, why = io.open(aside, "w")
   if not handle then return tell_state(why) end
   local written, failure = handle:write(text)
@@ -189,23 +217,51 @@ local function write_file(path, text)
     os.remove(aside)
     return tell_state(failure or close_failure or "cannot be written")
   end
-  local renamed, rename_failure = os.rename(aside, path)
-  if not renamed then return tell_state(rename_failure) end
-  return tell_state(nil)
+  if not path:match("/$") then
+    local renamed, rename_failure = os.rename(aside, path)
+    if renamed then return tell_state(nil) end
+    failure = rename_failure
+  end
+  os.remove(aside)
+  return tell_state(failure)
 end
 
-local function save(switch)
-  if not folder then return tell_state("STILLGATE_STATE is not set") end
+local function folder_or_why()
+  if not folder then return nil, "STILLGATE_STATE is not set" end
   local where = find_folder()
-  if not where then return tell_state(folder .. ": no such folder") end
-  local text = string.format("open %.6f\n", now())
+  if where then return where end
+  return nil, folder .. ": no such folder"
+end
+
+local function state_of(switch)
   if switch.mode ~= "open" then
-    text = string.format("held %.6f %s\n", switch.began, switch.token)
+    return string.format("held %.6f %s\n", switch.began, switch.token)
   elseif switch.ramp_over > 0 then
-    text = string.format("open %.6f %d\n", switch.ramp_from, switch.ramp_over * 1000)
+    return string.format("open %.6f %d\n", switch.ramp_from, switch.ramp_over * 1000)
   end
-  switch.file_text = text
-  return write_file(where .. "/" .. switch.file, text)
+  return string.format("open %.6f\n", now())
+end
+
+-- Only what this process was told itself is written: what it has read, or what time has done, every
+-- other process knows too, and may know better.
+local function save(switch)
+  local where, why = folder_or_why()
+  if not where then return tell_state(why) end
+  local path, text = where .. "/" .. switch.file, state_of(switch)
+  switch.tried_at = now()
+  if write_file(path, text) then
+    switch.seen, switch.unsaved = text, false
+  elseif switch.mode == "open" and os.remove(path) then
+    -- No state is better than one that would hold again after the next reload.
+    switch.seen = nil
+  end
+end
+
+-- Whether the folder can be written, told by state_error.
+local function try_folder()
+  local where, why = folder_or_why()
+  if not where then return tell_state(why) end
+  write_file(where .. "/", "a try\n")
 end
 
 local function recall(switch)
@@ -213,19 +269,22 @@ local function recall(switch)
   local handle = where and io.open(where .. "/" .. switch.file, "r")
   switch.read_at = now()
   if not handle then return end
-  local text = handle:read("a") or ""
+  local text = handle:read(LARGEST_STATE) or ""
   handle:close()
-  if text == switch.file_text then return end
-  switch.file_text = text
+  -- What was there before this process was told otherwise is no news, also where it could not write.
+  if text == switch.seen then return end
+  switch.seen = text
   local since, held = text:match("^held (%d+%.%d+) (%S+)\n$")
   local ramp = text:match("^open %d+%.%d+ ?(%d*)\n$")
   local token = held and read_token(held)
   if token and not token.open then
+    switch.unsaved = false
     if held == switch.token or switch.ended[token.id] then return end
     -- A clock that was set back must not make the hold any longer.
     local began = math.min(tonumber(since), now())
     hold(switch, token, held, began, began + token.lasts)
   elseif ramp then
+    switch.unsaved = false
     if switch.mode ~= "open" then open(switch, (tonumber(ramp) or 0) / 1000) end
   else
     switch.malformed = text
@@ -244,11 +303,15 @@ local function apply(switch, text)
   end
   switch.malformed, switch.said = nil, text
   if token.open then
-    if switch.mode ~= "open" or switch.ramp_over > 0 then open(switch, token.ramp) end
+    if switch.mode ~= "open" or switch.ramp_over > 0 then
+      open(switch, token.ramp)
+      switch.unsaved = true
+    end
   elseif not switch.ended[token.id] then
     local same = switch.mode ~= "open" and switch.hold.id == token.id
     local began = same and switch.began or now()
     hold(switch, token, text, began, began + token.lasts)
+    switch.unsaved = true
   end
 end
 
@@ -286,7 +349,7 @@ local function sync(applet, switch)
   -- Only ever set here and where a request is let through, under the lock: no two can cross.
   local short_cut = switch.mode == "open" and not worker_is_young()
   applet:set_var(switch.guard, short_cut and "open" or "held")
-  return save(switch)
+  if switch.unsaved then save(switch) end
 end
 
 -- --- the requests ---
@@ -301,55 +364,51 @@ end
 local left = {__gc = function(visit)
   -- HAProxy never tells an action that its client is gone; it just drops it.
   if visit.done then return end
-  visit.switch.waiting = visit.switch.waiting - 1
-  visit.counters.given_up = visit.counters.given_up + 1
+  local switch = visit.switch
+  switch.waiting = switch.waiting - 1
+  switch.counters.given_up = switch.counters.given_up + 1
 end}
 
-local function collect()
-  if now() - collected < COLLECT_S then return end
-  collectgarbage("collect")
-  collected = now()
+local function collect_now_and_then()
+  if now() - collected >= COLLECT_S then collect() end
 end
 
 local function wait(switch, visit)
   while true do
     if switch.mode == "rejecting" then return false end
     if switch.mode == "open" then
-      local share = visit.ticket - switch.first_ticket
-      local due = switch.ramp_over == 0 and 0
-        or switch.ramp_from + switch.ramp_over * share / math.max(1, switch.released_waiting)
-      local left_ms = math.ceil((due - now()) * 1000)
+      local left_ms = math.ceil(((visit.due or 0) - now()) * 1000)
       if left_ms <= 0 then return true end
       core.msleep(math.min(left_ms, RAMP_SLICE_MS))
-    elseif switch.bell then
-      switch.bell:pop_wait()
+    elseif visit.bell then
+      visit.bell:pop_wait()
     else
-      -- Thousands that look every 10 ms would cost a core.
+      -- Thousands that look every 5 ms would cost a core.
       core.msleep(math.max(POLL_MS, switch.waiting // 64))
     end
   end
 end
 
 local function stay(switch)
-  local counters = switch.counters
   if switch.hold.bound > 0 and switch.waiting >= switch.hold.bound then
-    collect()
+    collect_now_and_then()
     if switch.waiting >= switch.hold.bound then
-      counters.rejected = counters.rejected + 1
+      switch.counters.rejected = switch.counters.rejected + 1
       return false
     end
   end
-  local began = now()
   switch.tickets, switch.waiting = switch.tickets + 1, switch.waiting + 1
-  counters.held = counters.held + 1
-  counters.most_waiting = math.max(counters.most_waiting, switch.waiting)
-  local visit = setmetatable(
-    {switch = switch, counters = counters, ticket = switch.tickets}, left)
+  switch.counters.held = switch.counters.held + 1
+  switch.counters.most_waiting = math.max(switch.counters.most_waiting, switch.waiting)
+  local visit = setmetatable({switch = switch, ticket = switch.tickets, began = now(),
+                              bell = has_queues and core.queue() or nil}, left)
+  switch.visits[visit.ticket] = visit
   local through = wait(switch, visit)
-  visit.done = true
+  visit.done, switch.visits[visit.ticket] = true, nil
   switch.waiting = switch.waiting - 1
-  counters.longest = math.max(counters.longest, now() - began)
-  local what = through and "released" or "rejected"
+  -- Those of the hold that it waits in now: it may have begun since this request came.
+  local counters, what = switch.counters, through and "released" or "rejected"
+  counters.longest = math.max(counters.longest, now() - visit.began)
   counters[what] = counters[what] + 1
   return through
 end
@@ -385,6 +444,9 @@ local function gate(answer, is_http)
   return function(txn)
     txn:set_var(answer, "wait")
     local name = txn.f:fe_name()
+    -- Known to the first request that comes behind it, however seldom our own task looks.
+    local replaced = txn.f:stopping()
+    stopping = stopping or replaced == true or replaced == 1
     if txn.f:so_name() == PROBE_BIND then return answer_probe(txn, name, is_http) end
     local fine, why = pcall(pass, txn, answer, name)
     if not fine then last_error = tostring(why) end
@@ -399,12 +461,13 @@ core.register_action("stillgate_tcp", {"tcp-req"}, gate("sess.stillgate", false)
 local function describe(switch)
   follow(switch)
   expire(switch)
-  local counters = switch.counters
+  local counters, longest = switch.counters, switch.counters.longest
+  for _, visit in pairs(switch.visits) do longest = math.max(longest, now() - visit.began) end
   local told = {
     mode = switch.mode, waiting = switch.waiting, most_waiting = counters.most_waiting,
     held = counters.held, released = counters.released, given_up = counters.given_up,
-    rejected = counters.rejected, longest_wait_ms = counters.longest * 1000,
-    malformed = switch.malformed,
+    rejected = counters.rejected, longest_wait_ms = longest * 1000,
+    malformed = switch.malformed and switch.malformed:sub(1, LONGEST_TOLD),
   }
   if switch.mode ~= "open" then
     told.id, told.token = switch.hold.id, switch.token
@@ -420,7 +483,7 @@ local function status(applet, names)
     if #names == 0 then told[name] = switch end
   end
   for _, name in ipairs(names) do told[name] = switch_of(name) end
-  if waiting > 0 then collect() end
+  if waiting > 0 then collect_now_and_then() end
   for name, switch in pairs(told) do told[name] = describe(switch) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
@@ -434,7 +497,7 @@ local function names_in(...)
   table.remove(names, 1)
   table.remove(names, 1)
   for index = #names, 1, -1 do
-    if names[index] == "" then table.remove(names, index) end
+    if not core.frontends[names[index]] then table.remove(names, index) end
   end
   return names
 end
@@ -473,23 +536,29 @@ core.register_cli({"stillgate", "prove"}, "stillgate prove FRONTEND", function(a
   for _, name in ipairs(names_in(...)) do
     local fine, proven, why = pcall(prove, name)
     told[name] = {proven = fine and proven or false, why = (not fine and tostring(proven)) or why}
-    if fine and proven then save(switch_of(name)) end
   end
+  try_folder()
   applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told}) .. "\n")
 end)
 
+-- What another process is told is found in the files: by one that is being replaced, by one that has
+-- just replaced another, and by whoever holds, so that a resume that reached one of them ends it in all.
+local function look(switch)
+  expire(switch)
+  if stopping or worker_is_young() or switch.mode ~= "open" then recall(switch) end
+  if switch.unsaved and now() - switch.tried_at >= SAVE_AGAIN_S then save(switch) end
+end
+
 core.register_task(function()
-  started = now()
+  started, pid = now(), core.get_info().Pid
   while true do
-    local waiting = 0
+    local busy = stopping
     for _, switch in pairs(switches) do
-      expire(switch)
-      waiting = waiting + switch.waiting
+      local fine, why = pcall(look, switch)
+      if not fine then last_error = tostring(why) end
+      busy = busy or switch.waiting > 0
     end
-    core.msleep((waiting > 0 or stopping) and FOLLOW_MS or IDLE_MS)
-    stopping = tostring(core.get_info().Stopping) == "1"
-    if stopping or worker_is_young() then
-      for _, switch in pairs(switches) do recall(switch) end
-    end
+    core.msleep(busy and FOLLOW_MS or IDLE_MS)
+    stopping = stopping or tostring(core.get_info().Stopping) == "1"
   end
 end)
