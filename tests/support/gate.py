@@ -130,10 +130,10 @@ class Gated:
         """The commands that set the switch; the last one makes it so."""
         if self.version >= (2, 4):
             variable = f"proc.stillgate_gate_{gate.encode(frontend)}"
-            setting = f"set var {variable} str({word})"
-            return ["experimental-mode on", f"{setting}; stillgate sync {frontend}"]
-        setting = f"set table stillgate key {frontend}/{word} data.gpt0 {number}"
-        return [f"{setting}; stillgate sync {frontend}"]
+            setting = ["experimental-mode on", f"set var {variable} str({word})"]
+        else:
+            setting = [f"set table stillgate key {frontend}/{word} data.gpt0 {number}"]
+        return [*setting, f"stillgate sync {frontend}"]
 
     def hold(self, ms: int = 60_000, frontend: str = F, **options: Any) -> str:
         """Returns when it is held."""

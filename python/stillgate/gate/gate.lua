@@ -22,6 +22,7 @@ local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state
 local LONGEST_MS = 24 * 3600 * 1000
 local LONGEST_TOLD = 200    -- of what is malformed
 local PROBE_BIND = "stillgate"
+local PROBE_LOOKS = 100     -- how often a probe in tcp mode is looked for its first byte
 
 local folder = os.getenv("STILLGATE_STATE")
 local probe_prefix = os.getenv("STILLGATE_PROBE") or "stillgate"
@@ -127,25 +128,26 @@ local function visits_of(switch)
   return found
 end
 
+-- At once, or evenly over `ramp` seconds.
+--
 -- A queue keeps the task of a request that was dropped while it waited there, and pushing would wake
 -- a task that is no more. So each request has a queue of its own, and what was dropped is collected
 -- first: until then its task exists, because HAProxy needs the lock that we have to let go of it.
-local function wake(switch)
-  if not has_queues or switch.waiting == 0 then return end
+local function wake(switch, ramp)
+  if switch.waiting == 0 then return end
   collect()
-  for _, visit in ipairs(visits_of(switch)) do visit.bell:push(true) end
+  local visits, from = visits_of(switch), now()
+  for index, visit in ipairs(visits) do
+    visit.due = ramp > 0 and from + ramp * index / #visits or 0
+    if visit.bell then visit.bell:push(true) end
+  end
 end
 
 local function open(switch, ramp)
   switch.mode = "open"
   if switch.hold then switch.ended[switch.hold.id] = true end
   switch.ramp_over, switch.ramp_from = ramp, now()
-  if ramp > 0 then collect() end
-  local visits = visits_of(switch)
-  for index, visit in ipairs(visits) do
-    visit.due = ramp > 0 and switch.ramp_from + ramp * index / #visits or 0
-  end
-  wake(switch)
+  wake(switch, ramp)
 end
 
 -- The deadline, whoever comes by first: a held request, a new one, the timer, or a command.
@@ -153,7 +155,7 @@ local function expire(switch)
   if switch.mode ~= "held" or now() < switch.deadline then return end
   if switch.hold.rejects then
     switch.mode = "rejecting"
-    wake(switch)
+    wake(switch, 0)
   else
     open(switch, 0)
   end
@@ -420,6 +422,11 @@ local function answer_probe(txn, name, is_http)
     reply:add_header("stillgate", name)
     txn:done(reply)
   else
+    -- A connection that is closed with something unread is reset, and the answer with it.
+    for _ = 1, PROBE_LOOKS do
+      if (tonumber(txn.f:req_len()) or 0) > 0 then break end
+      core.msleep(POLL_MS)
+    end
     txn.res:send("HTTP/1.0 204 No Content\r\nstillgate: " .. name .. "\r\n\r\n")
     txn:done()
   end
