@@ -169,6 +169,10 @@ def test_a_hold_longer_than_any_timeout_of_lua(
 def test_tcp_mode_holds_new_connections(
     haproxy_version: Binary, gated: Start, app: App, nbthread: int
 ) -> None:
+    if haproxy_version.release < (2, 6):
+        unfit = gated(haproxy_version, servers=[app.port], mode="tcp", written_for="2.6")
+        assert unfit.prove()["proven"] is False
+        return
     proxy = gated(haproxy_version, servers=[app.port], nbthread=nbthread, mode="tcp")
     assert proxy.prove() == {"proven": True}
     with Http1(proxy.port) as kept:

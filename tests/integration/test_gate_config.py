@@ -32,6 +32,10 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_haproxy_takes_the_lines_without_a_warning(
     haproxy_version: Binary, mode: str, tmp_path: Path
 ) -> None:
+    if mode == "tcp" and haproxy_version.release < (2, 6):
+        refused = command("--config=f", "--haproxy", haproxy_version.version, "--mode=tcp")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        return
     (tmp_path / "gate.lua").write_text(command().stdout)
     printed = command(
         "--config=my-app.1", "--haproxy", haproxy_version.version, "--mode", mode,

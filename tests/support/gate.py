@@ -70,6 +70,7 @@ class Gated:
         chroot: bool = False,
         exempt: Optional[str] = None,
         inspect_delay: int = 60,
+        written_for: Optional[str] = None,
         extra_global: Sequence[str] = (),
         **options: Any,
     ) -> None:
@@ -93,7 +94,7 @@ class Gated:
         for name in (*frontends, *bare):
             self._lines = gate.lines(
                 name,
-                version=binary.version,
+                version=written_for or binary.version,
                 mode=mode,
                 folder=str(self.folder),
                 lua_file=str(lua),

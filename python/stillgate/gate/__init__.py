@@ -18,6 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _WORD = re.compile(r"[A-Za-z0-9_.:/@%+=-]+")
 _VARIABLES = (2, 4)  # from here on the switch is a process variable
 _LUA_BOOLEANS = (3, 1)  # from here on HAProxy wants to be told how Lua is to see booleans
+_TCP = (2, 6)  # below, the first timer ends a wait in tcp mode
 _ABSTRACT_NAME = 100  # a unix address has 107 bytes
 
 
@@ -96,6 +97,8 @@ def lines(
         raise ValueError(f"{frontend!r} is no name of a frontend")
     if mode not in MODES:
         raise ValueError(f"mode {mode!r} is neither http nor tcp")
+    if mode == "tcp" and release < _TCP:
+        raise ValueError("in tcp mode HAProxy holds nothing below 2.6")
     for word in (folder, lua_file, probe, *([exempt] if exempt else [])):
         if not _WORD.fullmatch(word):
             raise ValueError(f"{word!r} cannot stand in haproxy.cfg as it is")

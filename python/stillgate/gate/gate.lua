@@ -90,7 +90,7 @@ end
 local function new_switch(name)
   local encoded = encode_name(name)
   return {
-    name = name, mode = "open", said = nil, ended = {},
+    name = name, mode = "open", said = nil, known = {}, ended = {},
     token = nil, hold = nil, began = nil, deadline = nil,
     ramp_from = nil, ramp_over = 0,
     guard = "proc.stillgate_guard_" .. encoded, variable = "proc.stillgate_gate_" .. encoded,
@@ -311,6 +311,8 @@ local function apply(switch, text)
     end
   elseif not switch.ended[token.id] then
     local same = switch.mode ~= "open" and switch.hold.id == token.id
+    if not same then switch.known = {} end
+    switch.known[text] = true
     local began = same and switch.began or now()
     hold(switch, token, text, began, began + token.lasts)
     switch.unsaved = true
@@ -326,20 +328,23 @@ end
 
 local function table_says(switch)
   local held = carrier()
-  local holds, released
+  local news, holds, released
   for key, entry in pairs(held and held:dump() or {}) do
     local frontend, text = key:match("^([^/]+)/(.+)$")
     if frontend == switch.name then
       local number = entry.gpt0 or 0
       local token = read_token(text)
       local ended = token and token.id and switch.ended[token.id]
-      if number == 1 and not ended then holds = text end
+      -- Entries have no order, and a hold that was made longer has two.
+      if number == 1 and not ended then
+        if not switch.known[text] then news = text elseif text == switch.said then holds = text end
+      end
       if number ~= 1 and text == switch.token then
         released = number == 0 and "open" or "open." .. number
       end
     end
   end
-  return holds or released
+  return news or holds or released
 end
 
 local function sync(applet, switch)
@@ -415,12 +420,21 @@ local function stay(switch)
   return through
 end
 
+-- Below 2.6 a connection that waits is let go of at the first timer, as if its inspect-delay were over:
+-- such a gate must not be proven.
+local function tcp_holds()
+  local major, minor = tostring(core.get_info().Version):match("^(%d+)%.(%d+)")
+  return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
+end
+
 -- Ends in an error of HAProxy's own, which no pcall may catch.
 local function answer_probe(txn, name, is_http)
   if is_http then
     local reply = txn:reply({status = 204})
     reply:add_header("stillgate", name)
     txn:done(reply)
+  elseif not tcp_holds() then
+    txn:done()
   else
     -- A connection that is closed with something unread is reset, and the answer with it.
     for _ = 1, PROBE_LOOKS do
