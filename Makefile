@@ -10,7 +10,7 @@ APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libgtest-dev
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
-  postgresql python3-psycopg2 python3-h2 wrk
+  postgresql python3-psycopg2 python3-h2 openssl wrk
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests

@@ -20,6 +20,7 @@ from support.app import App
 from support.fab import Fab
 from support.faults import FaultyPeer
 from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
+from support.gate import Gated
 from support.haproxy import HAProxy
 from support.load import Load
 
@@ -118,6 +119,20 @@ def haproxy(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary])
         proxy.close()
     assert not ended, f"{len(ended)} HAProxy ended by itself\n{logs}"
     assert not left, f"processes left running: {left}"
+
+
+@pytest.fixture
+def gated(haproxy: Start) -> Iterator[Callable[..., Gated]]:
+    """Starts HAProxies with the gate: gated(binary, servers=[app.port]) as Gated's options."""
+    started: list[Gated] = []
+
+    def start(binary: Binary, **options: Any) -> Gated:
+        started.append(Gated(haproxy, binary, **options))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
 
 
 @pytest.fixture

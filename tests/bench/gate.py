@@ -15,11 +15,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 from stillgate import Fleet
 from support.fetch_haproxy import ensure
-from support.gated import gate_lines, gate_options
+from support.gated import gate_options
 from support.haproxy import Frontend, HAProxy, wait_until
 
 F = "balanced"
@@ -99,23 +98,32 @@ def gated(
 ) -> Iterator[HAProxy]:
     """With `answers` it answers each request itself, behind the gate, in place of the application."""
     with tempfile.TemporaryDirectory(prefix="sgg-") as folder:
-        lines = gate_lines(F) if gate else ()
-        if answers:
-            lines = (*lines, "http-request return status 200")
-        frontend = Frontend(F, maxconn=9000, backlog=8192, lines=lines)
-        options: dict[str, Any] = gate_options(Path(folder) / "gate") if gate else {}
-        with HAProxy(
-            binary,
-            frontends=[frontend],
+        answering = ["http-request return status 200"] if answers else []
+        options = gate_options(
+            F,
+            Path(folder) / "gate",
+            _version(binary),
+            lines=gate,
+            behind=answering,
+            maxconn=9000,
+            backlog=8192,
             servers=[port] if port else (),
             nbthread=threads,
-            **options,
             global_maxconn=ROOM,
-        ) as proxy:
+        )
+        if not gate:
+            options["extra_global"] = []
+        with HAProxy(binary, **options) as proxy:
             if gate:
                 # A young process looks at its state file at each request, and costs more.
                 wait_until(lambda: _short_cut(proxy), 15.0, "the gate's short cut")
             yield proxy
+
+
+def _version(binary: str) -> str:
+    return next(
+        one["version"] for one in ensure(["2.6", "3.0", "sid"]).values() if one["path"] == binary
+    )
 
 
 def _short_cut(proxy: HAProxy) -> bool:

@@ -62,9 +62,9 @@ def operate(stage: Stage) -> tuple[Times, dict[str, Any], dict[str, Any]]:
     return Times(held, migrated, switched, resuming), suspend, resume
 
 
-def run(haproxy: str) -> Course:
+def run(haproxy: str, version: str) -> Course:
     print("starting PostgreSQL, the application and the HAProxies", flush=True)
-    with Stage(haproxy) as stage:
+    with Stage(haproxy, version) as stage:
         print(f"load: {HAPROXIES} x {RATE} requests per second by each kind of clients:")
         for kind in KINDS:
             print(f"  {kind.words}: {described(kind)}")
@@ -118,7 +118,7 @@ def both_parts(target: Path) -> bool:
     binaries = ensure([GATE_ON, MAXCONN_ON])
     with_gate, without = binaries[GATE_ON], binaries[MAXCONN_ON]
     print(f"HAProxy {with_gate['version']}, with the gate")
-    verdict = Verdict(run(with_gate["path"]))
+    verdict = Verdict(run(with_gate["path"], with_gate["version"]))
     show(verdict, target)
     print(f"\nfor comparison, HAProxy {without['version']} by maxconn:", flush=True)
     other = contrast(without["path"])

@@ -19,26 +19,25 @@ from typing import Any, Optional
 from demo.kinds import KINDS, prefix
 from demo.payments import Payments
 from support.fab import Fab
+from support.gated import gate_options
 from support.haproxy import Frontend, HAProxy, wait_until
 from support.load import Load
 from support.ports import Reserved
 from support.postgres import Postgres
 
 HERE = Path(__file__).resolve().parent
-GATE = HERE.parents[1] / "python" / "stillgate" / "gate" / "gate.lua"
 FRONTEND = "balanced"
 HAPROXIES = 3
 APPLICATIONS = 2  # processes, each a server of every HAProxy
 HISTORY = 400_000  # payments that the migration has to rewrite
 RATE = 40  # requests per second of each kind of clients at each HAProxy
 LINES = 15  # of each server's log, where the demo fails
+MAXCONN, BACKLOG = 1000, 4096
 DEFAULTS = (
     # As in production: HAProxy looks every so often whether a server is there.
     "default-server check inter 250ms fall 2 rise 1",
     # No connection is to end while the demo lasts: whatever ends one is a finding.
     "timeout http-keep-alive 60s",
-    # The gate's: who gave up while held must not reach a server.
-    "option abortonclose",
 )
 
 
@@ -46,32 +45,9 @@ class DemoFailed(Exception):
     """A step did not do what it is there for; the text says which and how."""
 
 
-def gate_globals(folder: Path, number: int) -> list[str]:
-    """What the gate needs under `global`: a folder of its own, and a name that no other HAProxy on
-    this host has.
-    """
-    return [
-        f"setenv STILLGATE_STATE {folder}",
-        f"setenv STILLGATE_PROBE sg-demo-{os.getpid()}-{number}",
-        f"lua-load {GATE}",
-    ]
-
-
-def gate_lines(frontend: str) -> tuple[str, ...]:
-    """The gate in a frontend, before all its other lines."""
-    called, passed = "{ var(txn.stillgate) -m found }", "{ var(txn.stillgate) -m str go }"
-    is_open = f"{{ var(proc.stillgate_guard_{frontend}) -m str open }}"
-    return (
-        f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
-        "http-request set-var(txn.stillgate) str(wait)"
-        f" unless {is_open} !{{ stopping }} !{{ so_name stillgate }}",
-        f"http-request lua.stillgate if {called}",
-        f"http-request deny deny_status 503 hdr Retry-After 1 if {called} !{passed}",
-    )
-
-
-def frontend(*lines: str) -> Frontend:
-    return Frontend(FRONTEND, maxconn=1000, backlog=4096, lines=lines)
+def frontend() -> Frontend:
+    """Without the gate."""
+    return Frontend(FRONTEND, MAXCONN, BACKLOG)
 
 
 @contextmanager
@@ -133,8 +109,9 @@ def wait_for_loads(loads: Sequence[Load], moment: float) -> None:
 class Stage:
     """Stands once it is entered."""
 
-    def __init__(self, haproxy: str) -> None:
+    def __init__(self, haproxy: str, version: str) -> None:
         self._haproxy = haproxy
+        self._version = version
         self._stack = ExitStack()
         self._postgres: Optional[Postgres] = None
         self.fleet: list[HAProxy] = []
@@ -216,14 +193,16 @@ class Stage:
             application = Payments(port, self.postgres.dsn, version=1)
             self.applications.append(self._stack.enter_context(application))
         for number in range(HAPROXIES):
-            proxy = HAProxy(
-                self._haproxy,
-                frontends=[frontend(*gate_lines(FRONTEND))],
+            options = gate_options(
+                FRONTEND,
+                self._folder() / f"gate-{os.getpid()}-{number}",
+                self._version,
                 servers=[application.port for application in self.applications],
-                extra_global=gate_globals(self._folder(), number),
                 extra_defaults=DEFAULTS,
+                maxconn=MAXCONN,
+                backlog=BACKLOG,
             )
-            self.fleet.append(self._stack.enter_context(proxy))
+            self.fleet.append(self._stack.enter_context(HAProxy(self._haproxy, **options)))
         self._fab = Fab(self._folder())
         self._fab.write(
             endpoints=[proxy.endpoints[0] for proxy in self.fleet], frontends=[FRONTEND]

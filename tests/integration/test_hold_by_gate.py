@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -21,8 +21,8 @@ import pytest
 
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, InputError
 from support.app import App
-from support.gated import gate_lines, gate_options
-from support.haproxy import Frontend, HAProxy, wait_until
+from support.gated import gate_options
+from support.haproxy import HAProxy, wait_until
 from support.holds import F, KeepAlive, Slow, codes, findings, records, verdicts
 from support.load import Load
 
@@ -35,19 +35,19 @@ OPEN_AT_ONCE = 0.5  # seconds; a lease that fires is not later than that, on a b
 
 
 @pytest.fixture
-def gated(haproxy: Start, app: App, tmp_path: Path) -> Iterator[Callable[..., HAProxy]]:
-    """gated("2.6") starts a real HAProxy whose frontend has the gate's lines."""
+def gated(
+    haproxy: Start, haproxy_binaries: dict[str, Binary], app: App, tmp_path: Path
+) -> Callable[..., HAProxy]:
+    """gated("2.6") starts a real HAProxy with a gated frontend, before the application."""
     count = itertools.count()
 
-    def start(label: str, lines: bool = True, **options: Any) -> HAProxy:
+    def start(label: str, **options: Any) -> HAProxy:
         folder = tmp_path / f"gate{next(count)}"
-        frontend = Frontend(F, lines=gate_lines(F) if lines else ())
-        settings = {**gate_options(folder), **options}
-        proxy = haproxy(label, frontends=[frontend], servers=[app.port], **settings)
-        proxy.gate_folder = folder  # type: ignore[attr-defined]
-        return proxy
+        version = haproxy_binaries[label].version
+        settings = gate_options(F, folder, version, servers=[app.port], **options)
+        return haproxy(label, **settings)
 
-    yield start
+    return start
 
 
 def waiting(proxy: HAProxy) -> int:
@@ -317,10 +317,12 @@ def test_a_reload_does_not_end_it(haproxy_version: Binary, how: str, gated: Any,
     slow.join()
 
 
-def test_a_state_folder_that_is_gone_is_told(haproxy_version: Binary, gated: Any) -> None:
+def test_a_state_folder_that_is_gone_is_told(
+    haproxy_version: Binary, gated: Any, tmp_path: Path
+) -> None:
     proxy = gated(haproxy_version.label)
     fleet = Fleet(proxy.endpoints)
-    shutil.rmtree(proxy.gate_folder)
+    shutil.rmtree(tmp_path / "gate0")
     assert "gate_state_unsaved" in findings(fleet.check(F))
     assert verdicts(fleet.suspend(F)) == ["held"]
     assert "gate_state_unsaved" in findings(fleet.status(F))

@@ -68,8 +68,9 @@ def test_the_wheel_holds_the_package_and_runs(dist: Path, tmp_path: Path) -> Non
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path)
-    modules = {p.relative_to(ROOT / "python").as_posix() for p in (ROOT / "python").rglob("*.py*")}
-    wanted = {name for name in modules if name.endswith((".py", ".pyi", "py.typed"))}
+    modules = {p.relative_to(ROOT / "python").as_posix() for p in (ROOT / "python").rglob("*")}
+    wanted = {name for name in modules if name.endswith((".py", ".pyi", ".lua", "py.typed"))}
+    assert "stillgate/gate/gate.lua" in wanted
     assert wanted - set(names) == set()
     assert any(re.fullmatch(r"stillgate/_core\..*\.so", name) for name in names)
     assert any(name.endswith("share/man/man1/stillgate.1") for name in names)

@@ -1,4 +1,4 @@
-"""What a real HAProxy needs in its configuration to have the gate."""
+"""What a real HAProxy is given to have the gate: the very lines that `stillgate gate` prints."""
 
 from __future__ import annotations
 
@@ -6,35 +6,34 @@ import os
 from pathlib import Path
 from typing import Any
 
-GATE = Path(__file__).resolve().parents[2] / "python" / "stillgate" / "gate" / "gate.lua"
+from stillgate import gate
+from support.haproxy import Frontend
+
+GATE = Path(gate.__file__).parent / "gate.lua"
 
 
-def gate_lines(frontend: str) -> tuple[str, ...]:
-    """Of an http frontend whose name has letters and digits alone."""
-    found = "{ var(txn.stillgate) -m found }"
-    return (
-        f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
-        "http-request set-var(txn.stillgate) str(wait) unless "
-        f"{{ var(proc.stillgate_guard_{frontend}) -m str open }} "
-        "!{ stopping } !{ so_name stillgate }",
-        f"http-request lua.stillgate if {found}",
-        "http-request deny deny_status 503 hdr Retry-After 1 if "
-        f"{found} !{{ var(txn.stillgate) -m str go }}",
-    )
-
-
-def gate_options(folder: Path) -> dict[str, Any]:
-    """Options of HAProxy(): the Lua file, with that folder for its state. Its name makes the probe's
-    address, so that each HAProxy of a machine wants one of its own.
+def gate_options(frontend: str, folder: Path, version: str, **options: Any) -> dict[str, Any]:
+    """Options of HAProxy() for one gated frontend, on top of these. `folder` is made for its state;
+    its name makes the probe's address, so that each HAProxy of a machine wants one of its own.
+    `lines` False leaves the frontend without its lines; `behind` are lines of its own behind them.
     """
     folder.mkdir(exist_ok=True)
     os.chmod(folder, 0o777)
+    found = gate.lines(
+        frontend,
+        version=version,
+        folder=str(folder),
+        lua_file=str(GATE),
+        probe=f"sg-{folder.parent.name}-{folder.name}",
+        exempt=None,
+    )
+    own = tuple(found.frontend) if options.pop("lines", True) else ()
+    limits = {name: options.pop(name) for name in ("maxconn", "backlog") if name in options}
+    behind = tuple(options.pop("behind", ()))
     return {
-        "extra_global": [
-            f"setenv STILLGATE_STATE {folder}",
-            f"setenv STILLGATE_PROBE sg-{folder.parent.name}-{folder.name}",
-            f"lua-load {GATE}",
-        ],
-        "extra_defaults": ["option abortonclose"],
-        "extra": ["backend stillgate", "stick-table type string len 8000 size 100 store gpt0"],
+        **options,
+        "frontends": [Frontend(frontend, lines=(*own, *behind), **limits)],
+        "extra_global": [*found.global_, *options.get("extra_global", ())],
+        "extra_defaults": [*found.defaults, *options.get("extra_defaults", ())],
+        "extra": found.backend,
     }

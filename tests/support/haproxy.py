@@ -124,6 +124,7 @@ class HAProxy:
             lines += self._frontend_lines(frontend, servers or [self._reserve()])
         self.config = self.folder / "haproxy.cfg"
         self.config.write_text("\n".join([*lines, *extra, ""]))
+        self._former: list[subprocess.Popen[bytes]] = []
         self._process = self._start()
         try:
             self._wait_ready(timeout)
@@ -152,7 +153,8 @@ class HAProxy:
         return self._process.poll() is None
 
     def left_running(self) -> list[int]:
-        return running_in_group(self.pid)
+        groups = [self.pid, *(process.pid for process in self._former)]
+        return [pid for group in groups for pid in running_in_group(group)]
 
     def log(self) -> str:
         return self._log_file.read_text("utf-8", "replace") if self._log_file.exists() else ""
@@ -209,6 +211,18 @@ class HAProxy:
         os.kill(self.pid, signal.SIGUSR2)
         wait_until(lambda: self._pid_or_zero() not in (0, before), timeout, "a new worker")
 
+    def replace(self, timeout: float = 10.0) -> None:
+        """Without a master: starts another process that takes over from this one, and returns when
+        it answers. The one before ends when its clients are served.
+        """
+        assert self.master_socket is None
+        taking = ["-sf", str(self.pid)]
+        if "expose-fd" in self.config.read_text():
+            taking += ["-x", str(self.sockets[0])]
+        self._former.append(self._process)
+        self._process = self._start(*taking)
+        wait_until(lambda: self._pid_or_zero() == self.pid, timeout, "the new process")
+
     def stop(self, timeout: float = 5.0) -> None:
         """Ends it without grace to its clients; safe to call again."""
         self._end(signal.SIGTERM, timeout)
@@ -261,11 +275,11 @@ class HAProxy:
             f"server s{number} 127.0.0.1:{port}" for number, port in enumerate(servers, 1)
         ]
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start(self, *options: str) -> subprocess.Popen[bytes]:
         mode = ["-db"] if self.master_socket is None else ["-W", "-S", str(self.master_socket)]
         with open(self._log_file, "ab") as log:
             return subprocess.Popen(
-                [self.binary, *mode, "-f", str(self.config)],
+                [self.binary, *mode, "-f", str(self.config), *options],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -331,11 +345,12 @@ class HAProxy:
                 self._process.wait(timeout)
             except subprocess.TimeoutExpired:
                 pass
-        try:
-            os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-        self._process.wait(timeout)
+        for process in (self._process, *self._former):
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait(timeout)
         wait_until(lambda: not self.left_running(), timeout, "the end of the workers")
 
 

@@ -13,6 +13,7 @@ import click
 from stillgate import _version
 from stillgate.cli.completion import completion
 from stillgate.cli.execute import exec_
+from stillgate.cli.gate import gate
 from stillgate.cli.hold import hold
 from stillgate.cli.holds import check, resume, suspend
 from stillgate.cli.outlet import json_verb, show_stopped, show_usage
@@ -33,7 +34,7 @@ def cli() -> None:
     """
 
 
-for command in (exec_, check, suspend, resume, status, hold, completion):
+for command in (exec_, check, suspend, resume, status, hold, gate, completion):
     cli.add_command(command)
 
 

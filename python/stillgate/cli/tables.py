@@ -87,7 +87,7 @@ def _hold_line(hold: Hold) -> str:
 
 
 def _gate_lines(switches: List[Switch]) -> List[str]:
-    """What the gates counted, one line per frontend over all endpoints; none where nobody waited."""
+    """What the gates counted, a line per frontend over all endpoints; none where nobody waited."""
     lines = []
     for name in dict.fromkeys(one.frontend for one in switches):
         counted = [one.gate for one in switches if one.frontend == name and one.gate]

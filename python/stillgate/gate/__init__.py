@@ -1,1 +1,192 @@
-"""The gate: the Lua file that HAProxy loads, shipped as data of the package."""
+"""The gate: the Lua file that HAProxy loads, and the lines that go with it in haproxy.cfg."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Tuple
+
+FOLDER = "/var/lib/haproxy/stillgate"
+LUA_FILE = "/etc/haproxy/stillgate-gate.lua"
+PROBE = "stillgate"
+HEALTH_PATH = "/health"
+INSPECT_DELAY_S = 60
+MODES = ("http", "tcp")
+
+_NAME = re.compile(r"[A-Za-z0-9_.:-]+")
+# A word of haproxy.cfg that needs no quoting, so that none of it is taken for syntax.
+_WORD = re.compile(r"[A-Za-z0-9_.:/@%+=-]+")
+_VARIABLES = (2, 4)  # from here on the switch is a process variable
+_LUA_BOOLEANS = (3, 1)  # from here on HAProxy wants to be told how Lua is to see booleans
+_TCP = (2, 6)  # below, the first timer ends a wait in tcp mode
+_ABSTRACT_NAME = 100  # a unix address has 107 bytes
+
+
+class Lines(NamedTuple):
+    """What to add to haproxy.cfg, by section; comments among them."""
+
+    global_: List[str]
+    defaults: List[str]
+    frontend: List[str]
+    backend: List[str]  # a section of its own, its first line included; empty from 2.4 on
+
+
+def lua() -> str:
+    """The Lua file, one for all versions."""
+    return (Path(__file__).parent / "gate.lua").read_text(encoding="utf-8")
+
+
+def encode(frontend: str) -> str:
+    """The frontend's name as it stands in names of variables and files."""
+    return re.sub("[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", frontend)
+
+
+def config(
+    frontend: str,
+    *,
+    version: str = "2.6",
+    mode: str = "http",
+    folder: str = FOLDER,
+    lua_file: str = LUA_FILE,
+    probe: str = PROBE,
+    exempt: Optional[str] = HEALTH_PATH,
+    inspect_delay: int = INSPECT_DELAY_S,
+) -> str:
+    """The lines for haproxy.cfg, as text to be pasted section by section; options as of lines().
+
+    ValueError where one of them cannot stand in haproxy.cfg.
+    """
+    found = lines(
+        frontend,
+        version=version,
+        mode=mode,
+        folder=folder,
+        lua_file=lua_file,
+        probe=probe,
+        exempt=exempt,
+        inspect_delay=inspect_delay,
+    )
+    text = [f"# Stillgate's gate for the {mode} frontend {frontend}, HAProxy {version}.", ""]
+    text += ["global", *_indented(found.global_), ""]
+    text += ["defaults", *_indented(found.defaults), ""]
+    text += [f"frontend {frontend}", *_indented(found.frontend)]
+    if found.backend:
+        text += ["", found.backend[0], *_indented(found.backend[1:])]
+    return "\n".join(text) + "\n"
+
+
+def lines(
+    frontend: str,
+    *,
+    version: str = "2.6",
+    mode: str = "http",
+    folder: str = FOLDER,
+    lua_file: str = LUA_FILE,
+    probe: str = PROBE,
+    exempt: Optional[str] = HEALTH_PATH,
+    inspect_delay: int = INSPECT_DELAY_S,
+) -> Lines:
+    """The lines of each section.
+
+    `folder` is the state folder, `probe` begins the name of the abstract socket of the proof (one
+    of its own for each HAProxy of a machine), `exempt` a path that is never held, `inspect_delay`
+    the longest hold in tcp mode, in seconds.
+    """
+    release = _release(version)
+    if not _NAME.fullmatch(frontend):
+        raise ValueError(f"{frontend!r} is no name of a frontend")
+    if mode not in MODES:
+        raise ValueError(f"mode {mode!r} is neither http nor tcp")
+    if mode == "tcp" and release < _TCP:
+        raise ValueError("in tcp mode HAProxy holds nothing below 2.6")
+    for word in (folder, lua_file, probe, *([exempt] if exempt else [])):
+        if not _WORD.fullmatch(word):
+            raise ValueError(f"{word!r} cannot stand in haproxy.cfg as it is")
+    if len(f"{probe}-{frontend}") > _ABSTRACT_NAME:
+        raise ValueError(f"{probe}-{frontend} is too long for the name of a socket")
+    if inspect_delay < 1:
+        raise ValueError("the inspect-delay is at least one second")
+    frontend_lines = (
+        _http_lines(frontend, exempt) if mode == "http" else _tcp_lines(frontend, inspect_delay)
+    )
+    return Lines(
+        _global_lines(release, folder, lua_file, probe),
+        ["# a held request whose client is gone is given up", "option abortonclose"],
+        frontend_lines,
+        [] if release >= _VARIABLES else _table_lines(),
+    )
+
+
+def _release(version: str) -> Tuple[int, int]:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    if not found or (release := (int(found[1]), int(found[2]))) < (2, 2):
+        raise ValueError(f"{version!r} is no version of HAProxy from 2.2 on")
+    return release
+
+
+def _indented(found: List[str]) -> List[str]:
+    return [f"    {line}" for line in found]
+
+
+def _global_lines(release: Tuple[int, int], folder: str, lua_file: str, probe: str) -> List[str]:
+    found = [
+        "# the user that HAProxy runs as must be able to write there, inside its chroot too",
+        f"setenv STILLGATE_STATE {folder}",
+        "# each HAProxy of one machine wants another",
+        f"setenv STILLGATE_PROBE {probe}",
+    ]
+    if release >= _LUA_BOOLEANS:
+        found.append("tune.lua.bool-sample-conversion normal")
+    return [*found, "# what `stillgate gate` prints", f"lua-load {lua_file}"]
+
+
+def _guard(frontend: str) -> str:
+    """Where nothing is held, requests pass without Lua; a process that is being replaced asks."""
+    guard = f"{{ var(proc.stillgate_guard_{encode(frontend)}) -m str open }}"
+    return f"{guard} !{{ stopping }} !{{ so_name stillgate }}"
+
+
+def _probe_lines(frontend: str) -> List[str]:
+    return [
+        "# through here `stillgate check` proves that these lines do their work",
+        f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
+        "# before all other rules; the first line is what keeps a request out if Lua fails",
+    ]
+
+
+def _http_lines(frontend: str, exempt: Optional[str]) -> List[str]:
+    found, exemption = _probe_lines(frontend), ""
+    if exempt:
+        found += [
+            "# never held: health checks of what stands before this HAProxy; adapt, or leave out",
+            f"acl stillgate_exempt path {exempt}",
+        ]
+        exemption = "stillgate_exempt || "
+    asked = "{ var(txn.stillgate) -m found }"
+    return [
+        *found,
+        f"http-request set-var(txn.stillgate) str(wait) unless {exemption}{_guard(frontend)}",
+        f"http-request lua.stillgate if {asked}",
+        "http-request deny deny_status 503 hdr Retry-After 1 "
+        f"if {asked} !{{ var(txn.stillgate) -m str go }}",
+    ]
+
+
+def _tcp_lines(frontend: str, inspect_delay: int) -> List[str]:
+    asked = "{ var(sess.stillgate) -m found }"
+    return [
+        *_probe_lines(frontend),
+        "# no connection is held longer than that: keep it above the longest hold",
+        f"tcp-request inspect-delay {inspect_delay}s",
+        f"tcp-request content set-var(sess.stillgate) str(wait) unless {_guard(frontend)}",
+        f"tcp-request content lua.stillgate_tcp if {asked}",
+        f"tcp-request content reject if {asked} !{{ var(sess.stillgate) -m str go }}",
+    ]
+
+
+def _table_lines() -> List[str]:
+    return [
+        "backend stillgate",
+        "# the switch: below 2.4 there are no process variables",
+        "stick-table type string len 8000 size 100 store gpt0",
+    ]

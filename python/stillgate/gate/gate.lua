@@ -3,9 +3,10 @@
 -- The lines that go with it: `stillgate gate --config FRONTEND`. Runtime API:
 --   stillgate sync [FRONTEND...]    looks at the switches again; changes nothing of its own accord
 --   stillgate status [FRONTEND...]  the counters, as one line of JSON
---   stillgate prove FRONTEND        whether that frontend's requests come through this gate
--- Any level may call them. The switch itself needs the admin level: a process variable from 2.4
--- on, below it an entry of the stick table `stillgate`.
+--   stillgate prove [FRONTEND...]   whether that frontend's requests come through this gate
+-- Any level may call them: what is not a frontend of this HAProxy is passed over, so that nobody can
+-- fill its memory or the state folder with names. The switch itself needs the admin level: a process
+-- variable from 2.4 on, below it an entry of the stick table `stillgate`.
 --
 -- Everything here runs under HAProxy's one Lua lock, so no two calls ever overlap between yields.
 
@@ -15,9 +16,13 @@ local RAMP_SLICE_MS = 50    -- how often a request that is let go later looks wh
 local FOLLOW_MS = 20        -- how often a stopping worker follows the one that took over
 local IDLE_MS = 250
 local YOUNG_S = 5           -- so long after its start, a process may miss what its forerunner is told
-local COLLECT_S = 1         -- at most so often the requests that gave up are counted
+local COLLECT_S = 1         -- at most so often a look at the counters counts the requests that gave up
+local SAVE_AGAIN_S = 1      -- how often a state that could not be written is tried again
+local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state file either
 local LONGEST_MS = 24 * 3600 * 1000
+local LONGEST_TOLD = 200    -- of what is malformed
 local PROBE_BIND = "stillgate"
+local PROBE_LOOKS = 100     -- how often a probe in tcp mode is looked for its first byte
 
 local folder = os.getenv("STILLGATE_STATE")
 local probe_prefix = os.getenv("STILLGATE_PROBE") or "stillgate"
@@ -26,6 +31,7 @@ local has_queues = core.queue ~= nil
 local switches = {}         -- by frontend
 local started               -- when this process began to run, not when it began to read this file
 local stopping = false
+local pid = 0
 local collected = 0
 local last_error
 local state_error
@@ -84,19 +90,20 @@ end
 local function new_switch(name)
   local encoded = encode_name(name)
   return {
-    name = name, mode = "open", said = nil, ended = {},
+    name = name, mode = "open", said = nil, known = {}, ended = {},
     token = nil, hold = nil, began = nil, deadline = nil,
-    ramp_from = nil, ramp_over = 0, released_waiting = 0, first_ticket = 0,
+    ramp_from = nil, ramp_over = 0,
     guard = "proc.stillgate_guard_" .. encoded, variable = "proc.stillgate_gate_" .. encoded,
-    file = encoded, file_text = nil, read_at = 0, malformed = nil,
-    waiting = 0, tickets = 0,
+    file = encoded, seen = nil, read_at = 0, unsaved = false, tried_at = 0, malformed = nil,
+    -- Weak: a request that HAProxy has dropped must not be kept alive by us.
+    waiting = 0, tickets = 0, visits = setmetatable({}, {__mode = "v"}),
     counters = {most_waiting = 0, held = 0, released = 0, given_up = 0, rejected = 0, longest = 0},
   }
 end
 
 local function switch_of(name)
   local switch = switches[name]
-  if not switch then
+  if not switch and core.frontends[name] then
     switch = new_switch(name)
     switches[name] = switch
   end
@@ -105,19 +112,42 @@ end
 
 -- --- letting go ---
 
-local function wake(switch)
-  local bell = switch.bell
-  if not bell then return end
-  -- One each: a push wakes whoever waits, but only who finds something goes on.
-  for _ = 1, switch.waiting do bell:push(true) end
+-- Counts those that gave up, and takes them out of `visits`.
+local function collect()
+  collectgarbage("collect")
+  collected = now()
+end
+
+-- Those that wait, in the order in which they came.
+local function visits_of(switch)
+  local found = {}
+  for _, visit in pairs(switch.visits) do
+    if not visit.done then found[#found + 1] = visit end
+  end
+  table.sort(found, function(a, b) return a.ticket < b.ticket end)
+  return found
+end
+
+-- At once, or evenly over `ramp` seconds.
+--
+-- A queue keeps the task of a request that was dropped while it waited there, and pushing would wake
+-- a task that is no more. So each request has a queue of its own, and what was dropped is collected
+-- first: until then its task exists, because HAProxy needs the lock that we have to let go of it.
+local function wake(switch, ramp)
+  if switch.waiting == 0 then return end
+  collect()
+  local visits, from = visits_of(switch), now()
+  for index, visit in ipairs(visits) do
+    visit.due = ramp > 0 and from + ramp * index / #visits or 0
+    if visit.bell then visit.bell:push(true) end
+  end
 end
 
 local function open(switch, ramp)
   switch.mode = "open"
   if switch.hold then switch.ended[switch.hold.id] = true end
-  switch.ramp_over, switch.ramp_from, switch.released_waiting = ramp, now(), switch.waiting
-  switch.first_ticket = switch.tickets - switch.waiting
-  wake(switch)
+  switch.ramp_over, switch.ramp_from = ramp, now()
+  wake(switch, ramp)
 end
 
 -- The deadline, whoever comes by first: a held request, a new one, the timer, or a command.
@@ -125,7 +155,7 @@ local function expire(switch)
   if switch.mode ~= "held" or now() < switch.deadline then return end
   if switch.hold.rejects then
     switch.mode = "rejecting"
-    wake(switch)
+    wake(switch, 0)
   else
     open(switch, 0)
   end
@@ -148,7 +178,6 @@ local function hold(switch, token, text, began, deadline)
       {most_waiting = switch.waiting, held = switch.waiting, released = 0, given_up = 0,
        rejected = 0, longest = 0}
   end
-  if not switch.bell and has_queues then switch.bell = core.queue() end
   switch.mode, switch.token, switch.hold = "held", text, token
   switch.began, switch.deadline = began, deadline
   start_timer(switch)
@@ -179,8 +208,8 @@ local function tell_state(error)
 end
 
 local function write_file(path, text)
-  -- Two processes may write at once, during a reload.
-  local aside = path .. "." .. tostring(core.get_info().Pid)
+  -- Of this process alone: around a reload two may write.
+  local aside = path .. "." .. pid .. ".new"
   local handle, why = io.open(aside, "w")
   if not handle then return tell_state(why) end
   local written, failure = handle:write(text)
@@ -190,36 +219,51 @@ local function write_file(path, text)
     os.remove(aside)
     return tell_state(failure or close_failure or "cannot be written")
   end
-  local renamed, rename_failure = os.rename(aside, path)
-  if not renamed then return tell_state(rename_failure) end
-  return tell_state(nil)
-end
-
-local function state_path(name)
-  if not folder then return tell_state("STILLGATE_STATE is not set") end
-  local where = find_folder()
-  if not where then return tell_state(folder .. ": no such folder") end
-  return where .. "/" .. name
-end
-
-local function save(switch)
-  local path = state_path(switch.file)
-  if not path then return end
-  local text = string.format("open %.6f\n", now())
-  if switch.mode ~= "open" then
-    text = string.format("held %.6f %s\n", switch.began, switch.token)
-  elseif switch.ramp_over > 0 then
-    text = string.format("open %.6f %d\n", switch.ramp_from, switch.ramp_over * 1000)
+  if not path:match("/$") then
+    local renamed, rename_failure = os.rename(aside, path)
+    if renamed then return tell_state(nil) end
+    failure = rename_failure
   end
-  switch.file_text = text
-  write_file(path, text)
+  os.remove(aside)
+  return tell_state(failure)
 end
 
--- Beside the switches' own files: a worker that is on its way out must not overwrite what the one
--- that took over has been told.
-local function try_state()
-  local path = state_path(".try")
-  if path and write_file(path, "") then os.remove(path) end
+local function folder_or_why()
+  if not folder then return nil, "STILLGATE_STATE is not set" end
+  local where = find_folder()
+  if where then return where end
+  return nil, folder .. ": no such folder"
+end
+
+local function state_of(switch)
+  if switch.mode ~= "open" then
+    return string.format("held %.6f %s\n", switch.began, switch.token)
+  elseif switch.ramp_over > 0 then
+    return string.format("open %.6f %d\n", switch.ramp_from, switch.ramp_over * 1000)
+  end
+  return string.format("open %.6f\n", now())
+end
+
+-- Only what this process was told itself is written: what it has read, or what time has done, every
+-- other process knows too, and may know better.
+local function save(switch)
+  local where, why = folder_or_why()
+  if not where then return tell_state(why) end
+  local path, text = where .. "/" .. switch.file, state_of(switch)
+  switch.tried_at = now()
+  if write_file(path, text) then
+    switch.seen, switch.unsaved = text, false
+  elseif switch.mode == "open" and os.remove(path) then
+    -- No state is better than one that would hold again after the next reload.
+    switch.seen = nil
+  end
+end
+
+-- Whether the folder can be written, told by state_error.
+local function try_folder()
+  local where, why = folder_or_why()
+  if not where then return tell_state(why) end
+  write_file(where .. "/", "a try\n")
 end
 
 local function recall(switch)
@@ -227,19 +271,22 @@ local function recall(switch)
   local handle = where and io.open(where .. "/" .. switch.file, "r")
   switch.read_at = now()
   if not handle then return end
-  local text = handle:read("a") or ""
+  local text = handle:read(LARGEST_STATE) or ""
   handle:close()
-  if text == switch.file_text then return end
-  switch.file_text = text
+  -- What was there before this process was told otherwise is no news, also where it could not write.
+  if text == switch.seen then return end
+  switch.seen = text
   local since, held = text:match("^held (%d+%.%d+) (%S+)\n$")
   local ramp = text:match("^open %d+%.%d+ ?(%d*)\n$")
   local token = held and read_token(held)
   if token and not token.open then
+    switch.unsaved = false
     if held == switch.token or switch.ended[token.id] then return end
     -- A clock that was set back must not make the hold any longer.
     local began = math.min(tonumber(since), now())
     hold(switch, token, held, began, began + token.lasts)
   elseif ramp then
+    switch.unsaved = false
     if switch.mode ~= "open" then open(switch, (tonumber(ramp) or 0) / 1000) end
   else
     switch.malformed = text
@@ -256,13 +303,19 @@ local function apply(switch, text)
     switch.malformed = text
     return
   end
-  switch.malformed, switch.said, switch.unsaved = nil, text, true
+  switch.malformed, switch.said = nil, text
   if token.open then
-    if switch.mode ~= "open" or switch.ramp_over > 0 then open(switch, token.ramp) end
+    if switch.mode ~= "open" or switch.ramp_over > 0 then
+      open(switch, token.ramp)
+      switch.unsaved = true
+    end
   elseif not switch.ended[token.id] then
     local same = switch.mode ~= "open" and switch.hold.id == token.id
+    if not same then switch.known = {} end
+    switch.known[text] = true
     local began = same and switch.began or now()
     hold(switch, token, text, began, began + token.lasts)
+    switch.unsaved = true
   end
 end
 
@@ -275,20 +328,23 @@ end
 
 local function table_says(switch)
   local held = carrier()
-  local holds, released
+  local news, holds, released
   for key, entry in pairs(held and held:dump() or {}) do
     local frontend, text = key:match("^([^/]+)/(.+)$")
     if frontend == switch.name then
       local number = entry.gpt0 or 0
       local token = read_token(text)
       local ended = token and token.id and switch.ended[token.id]
-      if number == 1 and not ended then holds = text end
+      -- Entries have no order, and a hold that was made longer has two.
+      if number == 1 and not ended then
+        if not switch.known[text] then news = text elseif text == switch.said then holds = text end
+      end
       if number ~= 1 and text == switch.token then
         released = number == 0 and "open" or "open." .. number
       end
     end
   end
-  return holds or released
+  return news or holds or released
 end
 
 local function sync(applet, switch)
@@ -300,9 +356,7 @@ local function sync(applet, switch)
   -- Only ever set here and where a request is let through, under the lock: no two can cross.
   local short_cut = switch.mode == "open" and not worker_is_young()
   applet:set_var(switch.guard, short_cut and "open" or "held")
-  -- Nothing new is nothing to write: this process may be the older one.
   if switch.unsaved then save(switch) end
-  switch.unsaved = state_error ~= nil
 end
 
 -- --- the requests ---
@@ -317,57 +371,60 @@ end
 local left = {__gc = function(visit)
   -- HAProxy never tells an action that its client is gone; it just drops it.
   if visit.done then return end
-  visit.switch.waiting = visit.switch.waiting - 1
-  visit.counters.given_up = visit.counters.given_up + 1
+  local switch = visit.switch
+  switch.waiting = switch.waiting - 1
+  switch.counters.given_up = switch.counters.given_up + 1
 end}
 
-local function collect()
-  if now() - collected < COLLECT_S then return end
-  collectgarbage("collect")
-  collected = now()
+local function collect_now_and_then()
+  if now() - collected >= COLLECT_S then collect() end
 end
 
 local function wait(switch, visit)
   while true do
     if switch.mode == "rejecting" then return false end
     if switch.mode == "open" then
-      local share = visit.ticket - switch.first_ticket
-      local due = switch.ramp_over == 0 and 0
-        or switch.ramp_from + switch.ramp_over * share / math.max(1, switch.released_waiting)
-      local left_ms = math.ceil((due - now()) * 1000)
+      local left_ms = math.ceil(((visit.due or 0) - now()) * 1000)
       if left_ms <= 0 then return true end
       core.msleep(math.min(left_ms, RAMP_SLICE_MS))
-    elseif switch.bell then
-      switch.bell:pop_wait()
+    elseif visit.bell then
+      visit.bell:pop_wait()
     else
-      -- Thousands that look every 10 ms would cost a core.
+      -- Thousands that look every 5 ms would cost a core.
       core.msleep(math.max(POLL_MS, switch.waiting // 64))
     end
   end
 end
 
 local function stay(switch)
-  local counters = switch.counters
   if switch.hold.bound > 0 and switch.waiting >= switch.hold.bound then
-    collect()
+    collect_now_and_then()
     if switch.waiting >= switch.hold.bound then
-      counters.rejected = counters.rejected + 1
+      switch.counters.rejected = switch.counters.rejected + 1
       return false
     end
   end
-  local began = now()
   switch.tickets, switch.waiting = switch.tickets + 1, switch.waiting + 1
-  counters.held = counters.held + 1
-  counters.most_waiting = math.max(counters.most_waiting, switch.waiting)
-  local visit = setmetatable(
-    {switch = switch, counters = counters, ticket = switch.tickets}, left)
+  switch.counters.held = switch.counters.held + 1
+  switch.counters.most_waiting = math.max(switch.counters.most_waiting, switch.waiting)
+  local visit = setmetatable({switch = switch, ticket = switch.tickets, began = now(),
+                              bell = has_queues and core.queue() or nil}, left)
+  switch.visits[visit.ticket] = visit
   local through = wait(switch, visit)
-  visit.done = true
+  visit.done, switch.visits[visit.ticket] = true, nil
   switch.waiting = switch.waiting - 1
-  counters.longest = math.max(counters.longest, now() - began)
-  local what = through and "released" or "rejected"
+  -- Those of the hold that it waits in now: it may have begun since this request came.
+  local counters, what = switch.counters, through and "released" or "rejected"
+  counters.longest = math.max(counters.longest, now() - visit.began)
   counters[what] = counters[what] + 1
   return through
+end
+
+-- Below 2.6 a connection that waits is let go of at the first timer, as if its inspect-delay were over:
+-- such a gate must not be proven.
+local function tcp_holds()
+  local major, minor = tostring(core.get_info().Version):match("^(%d+)%.(%d+)")
+  return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
 end
 
 -- Ends in an error of HAProxy's own, which no pcall may catch.
@@ -376,7 +433,14 @@ local function answer_probe(txn, name, is_http)
     local reply = txn:reply({status = 204})
     reply:add_header("stillgate", name)
     txn:done(reply)
+  elseif not tcp_holds() then
+    txn:done()
   else
+    -- A connection that is closed with something unread is reset, and the answer with it.
+    for _ = 1, PROBE_LOOKS do
+      if (tonumber(txn.f:req_len()) or 0) > 0 then break end
+      core.msleep(POLL_MS)
+    end
     txn.res:send("HTTP/1.0 204 No Content\r\nstillgate: " .. name .. "\r\n\r\n")
     txn:done()
   end
@@ -401,6 +465,9 @@ local function gate(answer, is_http)
   return function(txn)
     txn:set_var(answer, "wait")
     local name = txn.f:fe_name()
+    -- Known to the first request that comes behind it, however seldom our own task looks.
+    local replaced = txn.f:stopping()
+    stopping = stopping or replaced == true or replaced == 1
     if txn.f:so_name() == PROBE_BIND then return answer_probe(txn, name, is_http) end
     local fine, why = pcall(pass, txn, answer, name)
     if not fine then last_error = tostring(why) end
@@ -415,12 +482,13 @@ core.register_action("stillgate_tcp", {"tcp-req"}, gate("sess.stillgate", false)
 local function describe(switch)
   follow(switch)
   expire(switch)
-  local counters = switch.counters
+  local counters, longest = switch.counters, switch.counters.longest
+  for _, visit in pairs(switch.visits) do longest = math.max(longest, now() - visit.began) end
   local told = {
     mode = switch.mode, waiting = switch.waiting, most_waiting = counters.most_waiting,
     held = counters.held, released = counters.released, given_up = counters.given_up,
-    rejected = counters.rejected, longest_wait_ms = counters.longest * 1000,
-    malformed = switch.malformed,
+    rejected = counters.rejected, longest_wait_ms = longest * 1000,
+    malformed = switch.malformed and switch.malformed:sub(1, LONGEST_TOLD),
   }
   if switch.mode ~= "open" then
     told.id, told.token = switch.hold.id, switch.token
@@ -431,35 +499,29 @@ end
 
 local function status(applet, names)
   local told, waiting = {}, 0
-  for name, switch in pairs(switches) do
-    waiting = waiting + switch.waiting
-    if #names == 0 then told[name] = switch end
-  end
-  for _, name in ipairs(names) do told[name] = switch_of(name) end
-  if waiting > 0 then collect() end
-  for name, switch in pairs(told) do told[name] = describe(switch) end
+  for _, switch in pairs(switches) do waiting = waiting + switch.waiting end
+  if waiting > 0 then collect_now_and_then() end
+  for _, name in ipairs(names) do told[name] = describe(switch_of(name)) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
     error = last_error, table = carrier() ~= nil, frontends = told,
   }) .. "\n")
 end
 
+-- Those named behind the two words of the command itself; without any, all frontends.
 local function names_in(...)
-  local names = {...}
-  -- The words of the command itself come first.
-  table.remove(names, 1)
-  table.remove(names, 1)
-  for index = #names, 1, -1 do
-    if names[index] == "" then table.remove(names, index) end
+  local typed, names = {...}, {}
+  for index = 3, #typed do
+    if core.frontends[typed[index]] then names[#names + 1] = typed[index] end
+  end
+  if (typed[3] or "") == "" then
+    for name in pairs(core.frontends) do names[#names + 1] = name end
   end
   return names
 end
 
 core.register_cli({"stillgate", "sync"}, "stillgate sync [FRONTEND...]", function(applet, ...)
   local names = names_in(...)
-  if #names == 0 then
-    for name in pairs(switches) do names[#names + 1] = name end
-  end
   for _, name in ipairs(names) do
     local fine, why = pcall(sync, applet, switch_of(name))
     if not fine then last_error = tostring(why) end
@@ -484,28 +546,34 @@ local function prove(name)
   return nil, "answered " .. (text:match("^[^\r\n]*") or "nothing")
 end
 
-core.register_cli({"stillgate", "prove"}, "stillgate prove FRONTEND", function(applet, ...)
+core.register_cli({"stillgate", "prove"}, "stillgate prove [FRONTEND...]", function(applet, ...)
   local told = {}
   for _, name in ipairs(names_in(...)) do
     local fine, proven, why = pcall(prove, name)
     told[name] = {proven = fine and proven or false, why = (not fine and tostring(proven)) or why}
   end
-  try_state()
+  try_folder()
   applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told}) .. "\n")
 end)
 
+-- What another process is told is found in the files: by one that is being replaced, by one that has
+-- just replaced another, and by whoever holds, so that a resume that reached one of them ends it in all.
+local function look(switch)
+  expire(switch)
+  if stopping or worker_is_young() or switch.mode ~= "open" then recall(switch) end
+  if switch.unsaved and now() - switch.tried_at >= SAVE_AGAIN_S then save(switch) end
+end
+
 core.register_task(function()
-  started = now()
+  started, pid = now(), core.get_info().Pid
   while true do
-    local waiting = 0
+    local busy = stopping
     for _, switch in pairs(switches) do
-      expire(switch)
-      waiting = waiting + switch.waiting
+      local fine, why = pcall(look, switch)
+      if not fine then last_error = tostring(why) end
+      busy = busy or switch.waiting > 0
     end
-    core.msleep((waiting > 0 or stopping) and FOLLOW_MS or IDLE_MS)
-    stopping = tostring(core.get_info().Stopping) == "1"
-    if stopping or worker_is_young() then
-      for _, switch in pairs(switches) do recall(switch) end
-    end
+    core.msleep(busy and FOLLOW_MS or IDLE_MS)
+    stopping = stopping or tostring(core.get_info().Stopping) == "1"
   end
 end)
