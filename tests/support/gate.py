@@ -170,7 +170,7 @@ class Gated:
         assert isinstance(found, dict)
         return found
 
-    def wait_waiting(self, count: int, frontend: str = F, timeout: float = 20.0) -> None:
+    def wait_waiting(self, count: int, frontend: str = F, timeout: float = 10.0) -> None:
         what = f"{count} that wait"
         try:
             wait_until(lambda: self.status(frontend)["waiting"] == count, timeout, what)
