@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import signal
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -63,7 +63,10 @@ def open_and_count(proxy: Gated, app: App, running: Load) -> None:
 def test_a_reload_while_holding_under_load(
     haproxy_version: Binary, gated: Start, app: App, load: StartLoad, way: str, nbthread: int
 ) -> None:
-    proxy = gated(haproxy_version, servers=[app.port], nbthread=nbthread, **WAYS[way])
+    # 2.6 aborts when it is to give up an abstract socket for a while, as a plain reload wants it to.
+    probe = haproxy_version.release != (2, 6) or way != "plain"
+    options = {**WAYS[way], "nbthread": nbthread, "probe": probe}
+    proxy = gated(haproxy_version, servers=[app.port], **options)
     running = load(proxy.port, rate=100)
     count = hold_under_load(proxy, app, running)
     reload(proxy)
@@ -151,14 +154,10 @@ def test_a_hold_at_the_old_worker_at_the_instant_of_a_reload(
         commands = ["prompt", *proxy.switching(proxy.token(60_000))]
         connection.sendall("".join(f"{line}\n" for line in commands[:-1]).encode())
         connection.recv(65536)
-        if way == "master":
-            before = proxy.proxy.worker_pid
-            os.kill(proxy.proxy.pid, signal.SIGUSR2)
-            connection.sendall(f"{commands[-1]}\n".encode())
-            wait_until(lambda: proxy.proxy._pid_or_zero() not in (0, before), 10, "a new worker")
-        else:
-            reload(proxy)
-            connection.sendall(f"{commands[-1]}\n".encode())
+        reloading = threading.Thread(target=reload, args=(proxy,))
+        reloading.start()
+        connection.sendall(f"{commands[-1]}\n".encode())
+        reloading.join()
         wait_until(lambda: proxy.state_file().exists(), 5, "the state")
         clients = [Http1(proxy.port).send("held") for _ in range(5)]
         wait_until(lambda: proxy.status()["mode"] == "held", 5, "the hold in the new worker")
