@@ -140,6 +140,7 @@ def test_a_malformed_switch_ends_no_hold(haproxy_version: Binary, gated: Start, 
         "", "held", "held 1 2", "held 1.0 nonsense\n", "open", "open x\n", "\0\xff" * 50_000,
         "held 1.000000 open\n",
     ],
+    ids=["empty", "short", "no-time", "no-token", "no-end", "no-number", "binary", "no-hold"],
 )  # fmt: skip
 def test_a_malformed_state_file_is_ignored_and_told(
     gated: Start, haproxy_binaries: dict[str, Binary], app: App, tmp_path: Path, text: str

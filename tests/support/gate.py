@@ -71,6 +71,7 @@ class Gated:
         exempt: Optional[str] = None,
         inspect_delay: int = 60,
         written_for: Optional[str] = None,
+        probe: bool = True,
         extra_global: Sequence[str] = (),
         **options: Any,
     ) -> None:
@@ -83,7 +84,8 @@ class Gated:
             self.folder.chmod(0o777)
         lua = self._own / "gate.lua"
         lua.write_text(gate.lua() if lua_text is None else lua_text)
-        self._reserved = [Reserved(), Reserved()]
+        # A HAProxy may take over from another without either letting go of a port.
+        self._reserved = [Reserved(shared=True), Reserved(shared=True)]
         self.h2_port, self.tls_port = (one.port for one in self._reserved)
         self.mode = mode
         binds = [f"bind 127.0.0.1:{self.h2_port} proto h2"] if h2 and mode == "http" else []
@@ -102,10 +104,11 @@ class Gated:
                 exempt=exempt,
                 inspect_delay=inspect_delay,
             )
-            own = () if name in bare else self._lines.frontend
+            own = [] if name in bare else self._lines.frontend
+            own = [line for line in own if probe or not line.startswith("bind ")]
             lines = (*(binds if name == frontends[0] else ()), *before, *own)
             made.append(Frontend(name, 9000, 4096, mode, lines))
-        self._options = {"global_maxconn": 9500, **options}
+        self._options = {"global_maxconn": 9500, "shared_ports": True, **options}
         user = [f"chroot {self._own / 'root'}", "user haproxy", "group haproxy"] if chroot else []
         defaults = [*self._lines.defaults, *self._options.pop("extra_defaults", ())]
         if tls and self.version >= (2, 2):
@@ -170,7 +173,7 @@ class Gated:
         assert isinstance(found, dict)
         return found
 
-    def wait_waiting(self, count: int, frontend: str = F, timeout: float = 20.0) -> None:
+    def wait_waiting(self, count: int, frontend: str = F, timeout: float = 10.0) -> None:
         what = f"{count} that wait"
         try:
             wait_until(lambda: self.status(frontend)["waiting"] == count, timeout, what)

@@ -111,6 +111,7 @@ class Http2:
         self._flush()
         self.answers: dict[int, Answer] = {}
         self._ended: set[int] = set()
+        self._received = b""
 
     def send(self, name: str = "", body: bytes = b"") -> int:
         stream = int(self._state.get_next_available_stream_id())
@@ -137,9 +138,7 @@ class Http2:
             piece = self.socket.recv(65536)
             if not piece:
                 break
-            for event in self._state.receive_data(piece):
-                self._take(event)
-            self._flush()
+            self._receive(piece)
         return self.answers[stream]
 
     def silent(self) -> bool:
@@ -148,9 +147,7 @@ class Http2:
             piece = self.socket.recv(65536)
             if not piece:
                 return False
-            for event in self._state.receive_data(piece):
-                self._take(event)
-            self._flush()
+            self._receive(piece)
         return not any(answer.status or answer.reset for answer in self.answers.values())
 
     def close(self) -> None:
@@ -167,8 +164,24 @@ class Http2:
     ) -> None:
         self.close()
 
+    def _receive(self, piece: bytes) -> None:
+        """Frame by frame: a server that is being replaced says that it takes no more streams, and
+        answers those it has, which h2 takes for an error.
+        """
+        self._received += piece
+        while len(self._received) >= 9:
+            end = 9 + int.from_bytes(self._received[:3], "big")
+            if len(self._received) < end:
+                break
+            frame, self._received = self._received[:end], self._received[end:]
+            for event in self._state.receive_data(frame):
+                self._take(event)
+            self._flush()
+
     def _take(self, event: object) -> None:
-        if isinstance(event, h2.events.ResponseReceived):
+        if isinstance(event, h2.events.ConnectionTerminated):
+            self._state.state_machine.state = h2.connection.ConnectionState.CLIENT_OPEN
+        elif isinstance(event, h2.events.ResponseReceived):
             text = {self._text(name): self._text(value) for name, value in event.headers}
             answer = self.answers[event.stream_id]
             answer.status, answer.at = int(text[":status"]), time.monotonic()

@@ -84,6 +84,7 @@ class HAProxy:
         level: str = "admin",
         stats_maxconn: Optional[int] = None,
         master_worker: bool = False,
+        shared_ports: bool = False,
         extra_global: Sequence[str] = (),
         extra_defaults: Sequence[str] = (),
         extra: Sequence[str] = (),
@@ -96,6 +97,8 @@ class HAProxy:
             f if isinstance(f, Frontend) else Frontend(f, maxconn, backlog) for f in frontends
         ]
         self._reserved: list[Reserved] = []
+        self._shared_ports = shared_ports
+        self._exposed = "expose-fd" in level
         self.ports = {frontend.name: self._reserve() for frontend in self.frontends}
         self.tcp_port = self._reserve() if tcp_socket else None
         self.sockets = [self.folder / f"{index}.sock" for index in range(unix_sockets)]
@@ -217,7 +220,7 @@ class HAProxy:
         """
         assert self.master_socket is None
         taking = ["-sf", str(self.pid)]
-        if "expose-fd" in self.config.read_text():
+        if self._exposed:
             taking += ["-x", str(self.sockets[0])]
         self._former.append(self._process)
         self._process = self._start(*taking)
@@ -259,7 +262,7 @@ class HAProxy:
     # --- inside ---
 
     def _reserve(self) -> int:
-        self._reserved.append(Reserved())
+        self._reserved.append(Reserved(self._shared_ports))
         return self._reserved[-1].port
 
     def _frontend_lines(self, frontend: Frontend, servers: Sequence[int]) -> list[str]:

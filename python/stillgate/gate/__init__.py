@@ -18,6 +18,7 @@ _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
 _WORD = re.compile(r"[A-Za-z0-9_.:/@%+=-]+")
 _VARIABLES = (2, 4)  # from here on the switch is a process variable
 _LUA_BOOLEANS = (3, 1)  # from here on HAProxy wants to be told how Lua is to see booleans
+_ABORTING = ((2, 4), (2, 8))  # seen with 2.6.12; the branches beside it are a guess
 _TCP = (2, 6)  # below, the first timer ends a wait in tcp mode
 _ABSTRACT_NAME = 100  # a unix address has 107 bytes
 
@@ -112,7 +113,7 @@ def lines(
     return Lines(
         _global_lines(release, folder, lua_file, probe),
         ["# a held request whose client is gone is given up", "option abortonclose"],
-        frontend_lines,
+        _probe_lines(frontend, release) + frontend_lines,
         [] if release >= _VARIABLES else _table_lines(),
     )
 
@@ -146,16 +147,25 @@ def _guard(frontend: str) -> str:
     return f"{guard} !{{ stopping }} !{{ so_name stillgate }}"
 
 
-def _probe_lines(frontend: str) -> List[str]:
-    return [
+def _probe_lines(frontend: str, release: Tuple[int, int]) -> List[str]:
+    found = [
         "# through here `stillgate check` proves that these lines do their work",
         f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
+    ]
+    if _ABORTING[0] <= release < _ABORTING[1]:
+        found += [
+            "# this HAProxy aborts at a reload by -sf alone where it has such a bind: reload it by",
+            "# master-worker mode, or with `expose-fd listeners` and -x",
+        ]
+    return [
+        *found,
         "# before all other rules; the first line is what keeps a request out if Lua fails",
     ]
 
 
 def _http_lines(frontend: str, exempt: Optional[str]) -> List[str]:
-    found, exemption = _probe_lines(frontend), ""
+    found: List[str] = []
+    exemption = ""
     if exempt:
         found += [
             "# never held: health checks of what stands before this HAProxy; adapt, or leave out",
@@ -175,7 +185,6 @@ def _http_lines(frontend: str, exempt: Optional[str]) -> List[str]:
 def _tcp_lines(frontend: str, inspect_delay: int) -> List[str]:
     asked = "{ var(sess.stillgate) -m found }"
     return [
-        *_probe_lines(frontend),
         "# no connection is held longer than that: keep it above the longest hold",
         f"tcp-request inspect-delay {inspect_delay}s",
         f"tcp-request content set-var(sess.stillgate) str(wait) unless {_guard(frontend)}",

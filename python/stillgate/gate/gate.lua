@@ -336,7 +336,9 @@ local function table_says(switch)
       local token = read_token(text)
       local ended = token and token.id and switch.ended[token.id]
       -- Entries have no order, and a hold that was made longer has two.
-      if number == 1 and not ended then
+      if number == 1 and not token then
+        switch.malformed = text
+      elseif number == 1 and not ended then
         if not switch.known[text] then news = text elseif text == switch.said then holds = text end
       end
       if number ~= 1 and text == switch.token then
