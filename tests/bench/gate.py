@@ -96,7 +96,7 @@ def application() -> Iterator[int]:
 def gated(
     binary: str, port: int = 0, gate: bool = True, threads: int = 1, answers: bool = False
 ) -> Iterator[HAProxy]:
-    """With `answers` it answers each request itself, behind the gate, in place of the application."""
+    """With `answers` it answers each request itself behind the gate, and has no application."""
     with tempfile.TemporaryDirectory(prefix="sgg-") as folder:
         answering = ["http-request return status 200"] if answers else []
         options = gate_options(

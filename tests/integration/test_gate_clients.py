@@ -136,8 +136,10 @@ def test_a_thousand(haproxy_version: Binary, gated: Start, app: App, nbthread: i
     assert len(app.arrivals()) == 1000
     told = proxy.status()
     assert (told["held"], told["released"], told["most_waiting"]) == (1000, 1000, 1000)
-    for client in [*clients, *many]:
+    for client in clients:
         client.close()
+    for connection in many:
+        connection.close()
 
 
 def test_a_hold_longer_than_any_timeout_of_lua(
@@ -161,8 +163,10 @@ def test_a_hold_longer_than_any_timeout_of_lua(
     answers += [client.answer(stream) for client, stream in streams]
     assert {answer.status for answer in answers} == {200}
     assert min(arrival.at for arrival in app.arrivals()) >= begun + 11.9
-    for client in [*ones, *many]:
+    for client in ones:
         client.close()
+    for connection in many:
+        connection.close()
 
 
 @threads

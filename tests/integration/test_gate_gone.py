@@ -81,8 +81,10 @@ def test_http2_clients(
         for client in clients:
             client.close()
     assert given_up_then_open(proxy, app, 5 * MANY, kept) == ["after"] + ["kept"] * MANY
-    for one in [*kept, *clients]:
-        one.close()
+    for http1 in kept:
+        http1.close()
+    for http2 in clients:
+        http2.close()
 
 
 def test_many_that_give_up_in_hold_after_hold(
@@ -102,8 +104,8 @@ def test_many_that_give_up_in_hold_after_hold(
             client.close()
         proxy.open()
         assert {client.answer().status for client in kept} == {200}
-        for client in kept:
-            client.close()
+        for one in kept:
+            one.close()
     proxy.wait_waiting(0)
     assert {arrival.id for arrival in app.arrivals()} <= {"kept", "gone"}
     assert [arrival.id for arrival in app.arrivals()].count("kept") == 5 * MANY

@@ -108,7 +108,7 @@ class Gated:
             own = [line for line in own if probe or not line.startswith("bind ")]
             lines = (*(binds if name == frontends[0] else ()), *before, *own)
             made.append(Frontend(name, 9000, 4096, mode, lines))
-        self._options = {"global_maxconn": 9500, "shared_ports": True, **options}
+        self._options: dict[str, Any] = {"global_maxconn": 9500, "shared_ports": True, **options}
         user = [f"chroot {self._own / 'root'}", "user haproxy", "group haproxy"] if chroot else []
         defaults = [*self._lines.defaults, *self._options.pop("extra_defaults", ())]
         if tls and self.version >= (2, 2):
@@ -176,7 +176,7 @@ class Gated:
     def wait_waiting(self, count: int, frontend: str = F, timeout: float = 10.0) -> None:
         what = f"{count} that wait"
         try:
-            wait_until(lambda: self.status(frontend)["waiting"] == count, timeout, what)
+            wait_until(lambda: bool(self.status(frontend)["waiting"] == count), timeout, what)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {self.status(frontend)}") from None
 
