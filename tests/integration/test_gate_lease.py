@@ -1,5 +1,5 @@
-"""The gate's own end of a hold: the deadline, what a user of a lower level can do, and how those who
-waited are let go.
+"""The gate's own end of a hold: the deadline, what a lower level can do, and how those who waited
+are let go.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def test_past_its_deadline_it_rejects_until_it_is_opened(
     proxy.hold(600, expiry="reject")
     clients = [Http1(proxy.port).send("held") for _ in range(5)]
     answers = [client.answer() for client in clients]
-    wait_until(lambda: proxy.status()["mode"] == "rejecting", 5, "the end of the hold")
+    wait_until(lambda: bool(proxy.status()["mode"] == "rejecting"), 5, "the end of the hold")
     with Http1(proxy.port) as client:
         answers.append(client.ask("later"))
     assert [answer.status for answer in answers] == [503] * 6
@@ -220,7 +220,7 @@ def test_a_long_wait_is_told_while_it_lasts(
         def longest() -> Any:
             return proxy.status()["longest_wait_ms"]
 
-        wait_until(lambda: longest() > 200, 5, "a longer wait")
+        wait_until(lambda: bool(longest() > 200), 5, "a longer wait")
         proxy.open()
         assert client.answer().status == 200
-        wait_until(lambda: longest() > 200, 5, "the longest one to be kept")
+        wait_until(lambda: bool(longest() > 200), 5, "the longest one to be kept")

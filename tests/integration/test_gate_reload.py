@@ -40,7 +40,7 @@ def reload(proxy: Gated) -> None:
 
 
 def waiting(proxy: Gated, least: int) -> None:
-    wait_until(lambda: proxy.status()["waiting"] >= least, 15, f"{least} that wait")
+    wait_until(lambda: bool(proxy.status()["waiting"] >= least), 15, f"{least} that wait")
 
 
 def hold_under_load(proxy: Gated, app: App, running: Load) -> int:
@@ -63,7 +63,7 @@ def open_and_count(proxy: Gated, app: App, running: Load) -> None:
 def test_a_reload_while_holding_under_load(
     haproxy_version: Binary, gated: Start, app: App, load: StartLoad, way: str, nbthread: int
 ) -> None:
-    # 2.6 aborts when it is to give up an abstract socket for a while, as a plain reload wants it to.
+    # 2.6 aborts when it is to give up an abstract socket, as a plain reload wants it to.
     probe = haproxy_version.release != (2, 6) or way != "plain"
     options = {**WAYS[way], "nbthread": nbthread, "probe": probe}
     proxy = gated(haproxy_version, servers=[app.port], **options)
@@ -121,7 +121,8 @@ def test_an_open_right_behind_the_reload_frees_the_old_worker_too(
     proxy.open()
     assert {client.answer().status for client in clients} == {200}
     assert {many.answer(stream).status for stream in streams} == {200}
-    for client in [*clients, many]:
+    many.close()
+    for client in clients:
         client.close()
 
 
@@ -160,7 +161,7 @@ def test_a_hold_at_the_old_worker_at_the_instant_of_a_reload(
         reloading.join()
         wait_until(lambda: proxy.state_file().exists(), 5, "the state")
         clients = [Http1(proxy.port).send("held") for _ in range(5)]
-        wait_until(lambda: proxy.status()["mode"] == "held", 5, "the hold in the new worker")
+        wait_until(lambda: bool(proxy.status()["mode"] == "held"), 5, "the hold in the new worker")
         assert app.arrivals() == []
     proxy.open()
     assert {client.answer().status for client in clients} == {200}
@@ -215,7 +216,7 @@ def test_a_hold_that_rejects_is_not_forgotten(
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port])
     proxy.hold(200, expiry="reject")
-    wait_until(lambda: proxy.status()["mode"] == "rejecting", 5, "the end of the hold")
+    wait_until(lambda: bool(proxy.status()["mode"] == "rejecting"), 5, "the end of the hold")
     proxy.proxy.kill()
     proxy.proxy.restart()
     with Http1(proxy.port) as client:

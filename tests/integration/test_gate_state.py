@@ -78,9 +78,7 @@ def test_a_folder_that_cannot_be_written(
         if parent.owner() == "root" and parent != Path("/") and parent != Path("/tmp"):
             parent.chmod(parent.stat().st_mode | 0o055)
     (folder / gate.encode(F)).write_text("open 1.000000\n")
-    proxy = gated(
-        haproxy_version, servers=[app.port], folder=folder, extra_global=["user haproxy"]
-    )
+    proxy = gated(haproxy_version, servers=[app.port], folder=folder, extra_global=["user haproxy"])
     holds_and_opens(proxy, app)
     assert "denied" in proxy.whole_status()["state_error"]
     assert (folder / gate.encode(F)).read_text() == "open 1.000000\n"

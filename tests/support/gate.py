@@ -106,7 +106,7 @@ class Gated:
             )
             own = [] if name in bare else self._lines.frontend
             own = [line for line in own if probe or not line.startswith("bind ")]
-            lines = (*(binds if name == frontends[0] else ()), *before, *own)
+            lines = (*(binds if name == frontends[0] else []), *before, *own)
             made.append(Frontend(name, 9000, 4096, mode, lines))
         self._options = {"global_maxconn": 9500, "shared_ports": True, **options}
         user = [f"chroot {self._own / 'root'}", "user haproxy", "group haproxy"] if chroot else []
@@ -176,7 +176,7 @@ class Gated:
     def wait_waiting(self, count: int, frontend: str = F, timeout: float = 10.0) -> None:
         what = f"{count} that wait"
         try:
-            wait_until(lambda: self.status(frontend)["waiting"] == count, timeout, what)
+            wait_until(lambda: bool(self.status(frontend)["waiting"] == count), timeout, what)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {self.status(frontend)}") from None
 
