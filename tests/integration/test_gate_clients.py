@@ -24,6 +24,13 @@ def names(app: App) -> list[str]:
     return sorted(arrival.id for arrival in app.arrivals())
 
 
+def close(ones: list[Http1], many: list[Http2]) -> None:
+    for one in ones:
+        one.close()
+    for client in many:
+        client.close()
+
+
 def none_passed(gated: Gated, app: App, before: int) -> bool:
     return len(app.arrivals()) == before and gated.status()["mode"] == "held"
 
@@ -136,10 +143,7 @@ def test_a_thousand(haproxy_version: Binary, gated: Start, app: App, nbthread: i
     assert len(app.arrivals()) == 1000
     told = proxy.status()
     assert (told["held"], told["released"], told["most_waiting"]) == (1000, 1000, 1000)
-    for client in clients:
-        client.close()
-    for connection in many:
-        connection.close()
+    close(clients, many)
 
 
 def test_a_hold_longer_than_any_timeout_of_lua(
@@ -163,10 +167,7 @@ def test_a_hold_longer_than_any_timeout_of_lua(
     answers += [client.answer(stream) for client, stream in streams]
     assert {answer.status for answer in answers} == {200}
     assert min(arrival.at for arrival in app.arrivals()) >= begun + 11.9
-    for client in ones:
-        client.close()
-    for connection in many:
-        connection.close()
+    close(ones, many)
 
 
 @threads

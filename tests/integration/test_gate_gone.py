@@ -12,6 +12,7 @@ import pytest
 from support.app import App
 from support.gate import Gated
 from support.gate_clients import Http1, Http2
+from support.haproxy import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -50,7 +51,14 @@ def test_http1_clients(
     proxy.wait_waiting(2 * MANY)
     for client in gone:
         {"fin": client.close, "rst": client.reset, "half-close": client.half_close}[how]()
-    if knows_http1(haproxy_version):
+    if haproxy_version.release >= (3, 2):
+        # It misses one now and then, and notices at the release at the latest.
+        wait_until(lambda: bool(proxy.status()["given_up"] >= MANY // 2), 10, "most to be given up")
+        proxy.open()
+        assert {client.answer().status for client in kept} == {200}
+        proxy.wait_waiting(0)
+        assert {arrival.id for arrival in app.arrivals()} == {"kept"}
+    elif knows_http1(haproxy_version):
         ids = given_up_then_open(proxy, app, MANY, kept)
         assert ids == ["after"] + ["kept"] * MANY
     else:
@@ -81,10 +89,10 @@ def test_http2_clients(
         for client in clients:
             client.close()
     assert given_up_then_open(proxy, app, 5 * MANY, kept) == ["after"] + ["kept"] * MANY
-    for http1 in kept:
-        http1.close()
-    for http2 in clients:
-        http2.close()
+    for one in kept:
+        one.close()
+    for client in clients:
+        client.close()
 
 
 def test_many_that_give_up_in_hold_after_hold(
@@ -103,7 +111,7 @@ def test_many_that_give_up_in_hold_after_hold(
         for client in clients:
             client.close()
         proxy.open()
-        assert {client.answer().status for client in kept} == {200}
+        assert {one.answer().status for one in kept} == {200}
         for one in kept:
             one.close()
     proxy.wait_waiting(0)

@@ -1,4 +1,6 @@
-"""The gate's own end of a hold: the deadline, who may end it, how those who waited are let go."""
+"""The gate's own end of a hold: the deadline, what a lower level can do, and how those who waited
+are let go.
+"""
 
 from __future__ import annotations
 

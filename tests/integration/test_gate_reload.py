@@ -1,4 +1,4 @@
-"""A hold by the gate through reloads and restarts: nothing reaches the server, nothing fails."""
+"""A hold by the gate through reloads and restarts: nothing reaches the server, and nothing fails."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def open_and_count(proxy: Gated, app: App, running: Load) -> None:
 def test_a_reload_while_holding_under_load(
     haproxy_version: Binary, gated: Start, app: App, load: StartLoad, way: str, nbthread: int
 ) -> None:
-    # 2.6 aborts when it is to give up an abstract socket for a while, as a plain reload wants it.
+    # 2.6 aborts when it is to give up an abstract socket, as a plain reload wants it to.
     probe = haproxy_version.release != (2, 6) or way != "plain"
     options = {**WAYS[way], "nbthread": nbthread, "probe": probe}
     proxy = gated(haproxy_version, servers=[app.port], **options)

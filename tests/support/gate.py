@@ -106,7 +106,7 @@ class Gated:
             )
             own = [] if name in bare else self._lines.frontend
             own = [line for line in own if probe or not line.startswith("bind ")]
-            lines = (*(binds if name == frontends[0] else ()), *before, *own)
+            lines = (*(binds if name == frontends[0] else []), *before, *own)
             made.append(Frontend(name, 9000, 4096, mode, lines))
         self._options: dict[str, Any] = {"global_maxconn": 9500, "shared_ports": True, **options}
         user = [f"chroot {self._own / 'root'}", "user haproxy", "group haproxy"] if chroot else []

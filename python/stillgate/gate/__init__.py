@@ -168,7 +168,7 @@ def _http_lines(frontend: str, exempt: Optional[str]) -> List[str]:
     exemption = ""
     if exempt:
         found += [
-            "# never held: health checks of what stands before this HAProxy; adapt, or leave out",
+            "# never held: the health checks of what stands before this HAProxy; adapt, or drop",
             f"acl stillgate_exempt path {exempt}",
         ]
         exemption = "stillgate_exempt || "
