@@ -1,4 +1,4 @@
-"""A hold by the gate through reloads and restarts: nothing reaches the server, and nothing fails."""
+"""A hold by the gate through reloads and restarts: nothing reaches the server, nothing fails."""
 
 from __future__ import annotations
 
