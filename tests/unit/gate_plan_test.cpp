@@ -327,5 +327,26 @@ TEST(GatePlan, AnAnswerThatMakesNoSenseIsARefusal) {
   EXPECT_EQ(report.ending, Ending::refused);
 }
 
+TEST(GateAdvice, TellsWhatAReleaseDoesNotNotice) {
+  const std::pair<const char*, bool> releases[] = {{"2.2.9-2+deb11u7", true},
+                                                   {"2.6.12-1+deb12u4", false},
+                                                   {"3.0.11-1+deb13u5", true},
+                                                   {"3.2.26-1", false}};
+  for (const auto& [version, told] : releases) {
+    SimulatedFleet fleet = gated();
+    for (Host& host : fleet.hosts) host.version = version;
+    EXPECT_EQ(found(suspend(fleet).switches[0], "given_up_unnoticed"), told) << version;
+  }
+}
+
+TEST(GateAdvice, TellsOfConnectionsThatWouldNotFit) {
+  SimulatedFleet fleet = gated();
+  fleet.hosts[0].sessions = 90;
+  // Three come per second, for 15 seconds, to a limit of 100.
+  const Report report = suspend(fleet);
+  EXPECT_TRUE(found(report.switches[0], "slots_run_out"));
+  EXPECT_FALSE(found(report.switches[2], "slots_run_out"));
+}
+
 }  // namespace
 }  // namespace stillgate::hold

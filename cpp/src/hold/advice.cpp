@@ -188,13 +188,16 @@ void advise_gate(Switch& target, const Question& question, const Seen& seen, std
         "inspect-delay'");
     return;
   }
+  // Seen on 2.2.9 and 3.0.11; 2.6.12, 3.2.26 and 3.4.0 notice it (docs/gate.md).
   const auto release = runtime_api::Release::parse(seen.info->version);
-  if (release && release->major == 3 && release->minor == 0) {
-    add(target, "given_up_unnoticed", Level::info,
-        "HAProxy 3.0 does not notice when an HTTP/1 client gives up while its request is held: "
-        "that "
-        "request still reaches a server after the release");
-  }
+  if (!release) return;
+  const bool is_3_0 = release->major == 3 && release->minor == 0;
+  if (!is_3_0 && *release >= runtime_api::Release{2, 4, 0}) return;
+  add(target, "given_up_unnoticed", Level::info,
+      fmt::format(
+          "HAProxy {}.{} does not notice an HTTP/1 client that gives up while its request is "
+          "held: that request still reaches a server after the release",
+          release->major, release->minor));
 }
 
 }  // namespace
