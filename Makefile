@@ -49,7 +49,7 @@ test: build
 lint: build
 	clang-format --dry-run -Werror $(CXX_FILES)
 	run-clang-tidy -quiet -p $(BUILD) 'cpp/(src|bindings)/.*' >build/clang-tidy.log 2>&1 || \
-	  { grep -E 'error|warning' build/clang-tidy.log; exit 1; }
+	  { grep -E 'error:|warning:' build/clang-tidy.log; exit 1; }
 	black --check -q $(PY_FILES)
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)

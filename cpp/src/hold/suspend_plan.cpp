@@ -11,7 +11,6 @@ namespace stillgate::hold {
 
 using runtime_api::Answer;
 using runtime_api::Batch;
-using runtime_api::Command;
 using std::chrono::milliseconds;
 
 namespace {
