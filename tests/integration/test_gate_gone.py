@@ -119,11 +119,14 @@ def test_many_that_give_up_in_hold_after_hold(
     assert [arrival.id for arrival in app.arrivals()].count("kept") == 5 * MANY
 
 
-def test_tcp_clients_are_not_noticed(haproxy_version: Binary, gated: Start, app: App) -> None:
-    """In tcp mode a client may have closed its half and still want its answer."""
-    if haproxy_version.release < (2, 6):
-        pytest.skip("the gate has no tcp mode below 2.6")
-    proxy = gated(haproxy_version, servers=[app.port], mode="tcp")
+@pytest.mark.parametrize("label", ["2.6", "3.0", "sid"])
+def test_tcp_clients_are_not_noticed(
+    label: str, haproxy_binaries: dict[str, Binary], gated: Start, app: App
+) -> None:
+    """In tcp mode, which the gate has from 2.6 on, a client may have closed its half and still want
+    its answer.
+    """
+    proxy = gated(haproxy_binaries[label], servers=[app.port], mode="tcp")
     proxy.hold()
     kept = [Http1(proxy.port).send("kept") for _ in range(MANY)]
     gone = [Http1(proxy.port).send("gone") for _ in range(MANY)]

@@ -4,6 +4,7 @@ are let go.
 
 from __future__ import annotations
 
+import re
 import statistics
 import time
 from collections.abc import Callable
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from support.app import App
+from support.clock import WallClock
 from support.gate import F, Gated
 from support.gate_clients import Http1
 from support.haproxy import wait_until
@@ -45,6 +47,28 @@ def test_it_ends_at_its_deadline_with_nobody_there(
         assert client.ask().status == 200
     for client in clients:
         client.close()
+
+
+@pytest.mark.parametrize("seconds", [3600, -3600])
+def test_a_step_of_the_wall_clock_moves_no_deadline(
+    haproxy_version: Binary, gated: Start, app: App, tmp_path: Path, seconds: int
+) -> None:
+    clock = WallClock(tmp_path)
+    with clock.for_what_is_started():
+        lines = ["http-response set-header clock %[date]"]
+        proxy = gated(haproxy_version, servers=[app.port], before=lines)
+    before = time.monotonic()
+    proxy.hold(1500)
+    after = time.monotonic()
+    with Http1(proxy.port).send("held") as client:
+        proxy.wait_waiting(1)
+        clock.step(seconds)
+        answer = client.answer()
+    assert answer.status == 200
+    (told,) = re.findall(r"clock: (\d+)", answer.head)
+    assert abs(int(told) - seconds - time.time()) < 60
+    (arrival,) = app.arrivals()
+    assert before + 1.5 - 0.02 <= arrival.at <= after + 1.5 + LATE_S
 
 
 @threads

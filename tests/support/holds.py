@@ -6,6 +6,7 @@ import http.client
 import os
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
@@ -75,7 +76,9 @@ class Slow:
     def _ask(self) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
         connection.request("GET", self._path)
-        self.status = connection.getresponse().status
+        # Where its HAProxy was killed there is no answer, and `status` stays None.
+        with suppress(http.client.HTTPException, OSError):
+            self.status = connection.getresponse().status
         self.ended_at = time.monotonic()
         connection.close()
 
