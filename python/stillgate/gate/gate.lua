@@ -11,7 +11,7 @@
 -- Everything here runs under HAProxy's one Lua lock, so no two calls ever overlap between yields.
 
 local FORMAT = "1"
-local POLL_MS = 5           -- without queues (below 2.8): how often a held request looks, while they are few
+local POLL_MS = 4           -- without queues (below 2.8): how often a held request looks, while they are few
 local RAMP_SLICE_MS = 50    -- how often a request that is let go later looks whether it is held again
 local FOLLOW_MS = 20        -- how often a stopping worker follows the one that took over
 local IDLE_MS = 250
@@ -392,7 +392,7 @@ local function wait(switch, visit)
     elseif visit.bell then
       visit.bell:pop_wait()
     else
-      -- Thousands that look every 5 ms would cost a core.
+      -- Thousands that look every 4 ms would cost a core.
       core.msleep(math.max(POLL_MS, switch.waiting // 64))
     end
   end
