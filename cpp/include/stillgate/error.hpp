@@ -62,7 +62,8 @@ enum class Errc {
   already_held,       ///< a hold of Stillgate's is in effect on that frontend
   frontend_stopped,   ///< that frontend takes no connections: disabled, or shut down
   limit_is_zero,      ///< the limit is 0 already, and no record says what it was before
-  lease_required,     ///< a hold that nothing would end; `--no-lease` accepts that
+  guard_failed,       ///< the process that is to end a hold by maxconn could not be started, or died
+  deadline_passed,    ///< the hold's deadline came before the suspend was done
   fleet_too_large,    ///< a hold needs all connections open at once, and the file limit forbids it
   limit_mismatch,     ///< the limit that was read back is not the one that was set
   haproxy_restarted,  ///< another process answers than before

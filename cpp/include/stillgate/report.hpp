@@ -60,7 +60,8 @@ struct Switch {
   Verdict verdict{Verdict::unchanged};
   /// "gate" or "maxconn": how it is held, or in a check how it would be; else empty.
   std::optional<std::string> method;
-  /// "haproxy": HAProxy itself ends it; "holder": the process that holds; "none": nobody does.
+  /// Who ends it at the deadline. "haproxy": the gate itself; "guard": a guard on the machine that
+  /// suspended; "guard+wait": HAProxy's own `wait` behind that; "none": nobody.
   std::optional<std::string> lease;
   std::optional<std::int64_t> limit_before;
   std::optional<std::int64_t> limit_now;

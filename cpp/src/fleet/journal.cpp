@@ -98,6 +98,15 @@ Journal::Loaded Journal::load() const {
   return loaded;
 }
 
+std::optional<hold::Record> Journal::find(const std::string& id) const {
+  std::ifstream file(holds_ / (id + std::string(suffix)), std::ios::binary);
+  if (!file) return std::nullopt;
+  const std::string text((std::istreambuf_iterator<char>(file)), {});
+  auto record = hold::decode(text);
+  if (!record) return std::nullopt;
+  return *std::move(record);
+}
+
 std::optional<Error> Journal::keep(const hold::Record& record) const {
   const auto path = holds_ / (record.id + std::string(suffix));
   if (record.switches.empty()) {

@@ -22,6 +22,8 @@ class Journal {
     std::optional<Error> error;  ///< the first file that could not be read; the others count
   };
   [[nodiscard]] Loaded load() const;
+  /// The record of that hold; nothing where there is none that can be read.
+  [[nodiscard]] std::optional<hold::Record> find(const std::string& id) const;
 
   /// Returns only after the record is on the disk. One without switches is removed instead.
   /// Error: journal_failed, with the path and the system's words.

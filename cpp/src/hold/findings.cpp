@@ -192,11 +192,6 @@ std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& see
                fmt::format("the same HAProxy as {}; name each HAProxy once",
                            question.endpoints[*twin]));
       }
-      if (question.lease_missing && target.method != by_gate) {
-        refuse(target, Errc::lease_required,
-               "nothing would end this hold if its owner died; --no-lease accepts that, and then "
-               "'stillgate resume' is yours to run");
-      }
       if (target.limit_now) advise(target, question, seen[i], j);
       switches.push_back(std::move(target));
     }

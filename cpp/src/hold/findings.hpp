@@ -24,8 +24,7 @@ struct Question {
   Expiry on_expiry{Expiry::release};
   std::int64_t max_waiting{0};
   bool accept_hazard{false};
-  bool lease_missing{false};  ///< a hold is wanted, and nothing would end it
-  bool no_lease{false};       ///< and that was accepted
+  bool no_lease{false};  ///< nothing shall end a hold by maxconn
   std::chrono::milliseconds max_hold{15'000};
   /// How many connections may wait at the listening TCP ports of this machine.
   std::map<std::uint16_t, std::int64_t> listen_depths;

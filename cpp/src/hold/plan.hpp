@@ -23,11 +23,24 @@ struct WriteJournal {
 struct Wait {
   std::chrono::milliseconds time{0};
 };
+/// Start the process that keeps these switches held, and ends that at the record's deadline.
+struct StartGuard {
+  Record record;
+};
+struct TellGuard {
+  enum class Word {
+    hold,   ///< the hold is in effect
+    leave,  ///< nothing is held
+    end,    ///< something may still be held: go on releasing it
+  };
+  Word word{};
+};
 struct Done {
   Report report;
 };
 }  // namespace step
-using Step = std::variant<runtime_api::Batch, step::WriteJournal, step::Wait, step::Done>;
+using Step = std::variant<runtime_api::Batch, step::WriteJournal, step::Wait, step::StartGuard,
+                          step::TellGuard, step::Done>;
 
 namespace observed {
 struct Begin {};
@@ -38,8 +51,13 @@ struct Journaled {  ///< to a WriteJournal
   std::optional<Error> error;
 };
 struct Tick {};  ///< to a Wait that is over
+struct Guarded {  ///< to a StartGuard or a TellGuard
+  std::optional<Error> error;       ///< its `field` is the endpoint that it is about, if any
+  std::vector<std::string> backed;  ///< to `hold`: endpoints where HAProxy's `wait` stands behind it
+};
 }  // namespace observed
-using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick>;
+using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick,
+                          observed::Guarded>;
 
 struct Observation {
   What what;

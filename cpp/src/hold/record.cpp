@@ -25,37 +25,6 @@ Error broken(std::size_t line, std::string_view why) {
           {}};
 }
 
-std::string escape(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte <= 0x20 || byte == 0x7f || c == '%') {
-      out += fmt::format("%{:02x}", byte);
-    } else {
-      out += c;
-    }
-  }
-  return out;
-}
-
-std::optional<std::string> unescape(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    if (text[0] != '%') {
-      out += text[0];
-      text.remove_prefix(1);
-      continue;
-    }
-    unsigned value = 0;
-    if (text.size() < 3) return std::nullopt;
-    const auto [stop, failure] = std::from_chars(text.data() + 1, text.data() + 3, value, 16);
-    if (failure != std::errc{} || stop != text.data() + 3) return std::nullopt;
-    out += static_cast<char>(static_cast<unsigned char>(value));
-    text.remove_prefix(3);
-  }
-  return out;
-}
-
 /// An id names the journal's file: nothing that could lead out of its folder.
 bool good_id(std::string_view id) {
   return !id.empty() && id.size() <= longest_id && std::all_of(id.begin(), id.end(), [](char c) {
@@ -141,6 +110,37 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
 }
 
 }  // namespace
+
+std::string escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte == 0x7f || c == '%') {
+      out += fmt::format("%{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> unescape(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (text[0] != '%') {
+      out += text[0];
+      text.remove_prefix(1);
+      continue;
+    }
+    unsigned value = 0;
+    if (text.size() < 3) return std::nullopt;
+    const auto [stop, failure] = std::from_chars(text.data() + 1, text.data() + 3, value, 16);
+    if (failure != std::errc{} || stop != text.data() + 3) return std::nullopt;
+    out += static_cast<char>(static_cast<unsigned char>(value));
+    text.remove_prefix(3);
+  }
+  return out;
+}
 
 const HeldSwitch* Record::find(std::string_view endpoint, std::string_view frontend) const {
   const auto at = std::find_if(switches.begin(), switches.end(), [&](const HeldSwitch& held) {

@@ -52,6 +52,11 @@ struct Record {
 /// Adds the hold to those of the report, once.
 void add_hold(Report& report, const Record& record);
 
+/// Any bytes as one word without spaces and control characters, and back; nothing where that is
+/// broken.
+[[nodiscard]] std::string escape(std::string_view text);
+[[nodiscard]] std::optional<std::string> unescape(std::string_view word);
+
 /// Text of lines `key value`, values percent-encoded, closed by a line `end` so that a file cut
 /// short is known as such.
 [[nodiscard]] std::string encode(const Record& record);

@@ -46,6 +46,8 @@ Step SuspendPlan::next(const Observation& observation) {
       return looked(answers_of(observation), observation);
     case Stage::recording:
       return recorded(observation);
+    case Stage::starting_guard:
+      return guarded(observation);
     case Stage::arming:
       return armed(observation);
     case Stage::committing:
@@ -60,10 +62,12 @@ Step SuspendPlan::next(const Observation& observation) {
       return look(observation.elapsed);
     case Stage::recording_counters:
       // Without its counters the record still ends the hold; only the leaks go uncounted.
-      if (!observation.cancelled) return done();
+      if (!observation.cancelled) return hand_over();
       report_.ending = Ending::cancelled;
       report_.holds.clear();
       return roll_back();
+    case Stage::handing_over:
+      return handed_over(observation);
     case Stage::rolling_back:
       if (auto step = rollback_.next(observation)) return *std::move(step);
       return close_record();
@@ -73,6 +77,8 @@ Step SuspendPlan::next(const Observation& observation) {
         report_.error = error;
         if (report_.ending == Ending::done) report_.ending = Ending::endpoint_failed;
       }
+      return dismiss_guard();
+    case Stage::dismissing:
       return done();
   }
   return done();
@@ -117,7 +123,7 @@ Step SuspendPlan::looked(const std::vector<Answer>& answers, const Observation& 
 Step SuspendPlan::record(const Observation& observation) {
   Record& record = request_.record;
   record.started_at = std::chrono::time_point_cast<milliseconds>(observation.now);
-  bool leased = request_.kept;
+  bool leased = !request_.question.no_lease;
   for (std::size_t i = 0; i < report_.switches.size(); ++i) {
     Switch& one = report_.switches[i];
     one.limit_before = one.limit_now;
@@ -128,7 +134,10 @@ Step SuspendPlan::record(const Observation& observation) {
     // Nothing is held yet.
     one.method.reset();
   }
-  if (leased) record.deadline = record.started_at + request_.question.max_hold;
+  if (leased) {
+    record.deadline = record.started_at + request_.question.max_hold;
+    deadline_ = observation.elapsed + request_.question.max_hold;
+  }
   stage_ = Stage::recording;
   return step::WriteJournal{record};
 }
@@ -143,7 +152,7 @@ Step SuspendPlan::recorded(const Observation& observation) {
     report_.ending = Ending::cancelled;
     return close_record();
   }
-  return arm();
+  return start_guard();
 }
 
 Step SuspendPlan::arm() {
@@ -171,6 +180,7 @@ Step SuspendPlan::armed(const Observation& observation) {
     report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
     return roll_back();
   }
+  if (too_late(observation)) return roll_back();
   auto batch = commit(observation.now);
   if (!batch) {
     report_.ending = Ending::endpoint_failed;
@@ -196,6 +206,7 @@ Step SuspendPlan::verified(const Observation& observation) {
     report_.ending = all_held ? Ending::cancelled : Ending::endpoint_failed;
     return roll_back();
   }
+  if (too_late(observation)) return roll_back();
   return drain(drain_.begin(held_, observation.elapsed), observation);
 }
 

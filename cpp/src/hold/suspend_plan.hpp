@@ -22,7 +22,6 @@ class SuspendPlan final : public Plan {
     Question question;
     Record record;
     std::vector<Record> known;  ///< holds that the journal knows
-    bool kept{false};           ///< the caller's process ends the hold at its deadline
     std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait
   };
 
@@ -36,6 +35,7 @@ class SuspendPlan final : public Plan {
     surveying,
     looking,
     recording,
+    starting_guard,
     arming,
     committing,
     verifying,
@@ -43,8 +43,10 @@ class SuspendPlan final : public Plan {
     draining,
     waiting,
     recording_counters,
+    handing_over,
     rolling_back,
     closing_record,
+    dismissing,
   };
 
   Step surveyed(const Observation& observation);
@@ -53,6 +55,11 @@ class SuspendPlan final : public Plan {
   Step looked(const std::vector<runtime_api::Answer>& answers, const Observation& observation);
   Step record(const Observation& observation);
   Step recorded(const Observation& observation);
+  Step start_guard();
+  Step guarded(const Observation& observation);
+  Step hand_over();
+  Step handed_over(const Observation& observation);
+  Step dismiss_guard();
   Step arm();
   Step armed(const Observation& observation);
   Step committed(const Observation& observation);
@@ -61,6 +68,7 @@ class SuspendPlan final : public Plan {
   Step look(std::chrono::milliseconds elapsed);
   Step drain(Drain::State state, const Observation& observation);
   Step sealed(const Observation& observation);
+  bool too_late(const Observation& observation);
   Step roll_back();
   Step close_record();
   Step done();
@@ -83,6 +91,8 @@ class SuspendPlan final : public Plan {
   std::vector<bool> sent_;   ///< per endpoint: the commit may have reached it
   std::vector<bool> lost_;   ///< and its answer never came
   bool doubted_{false};      ///< the drain was asked again once
+  bool guard_{false};        ///< one was started
+  std::optional<std::chrono::milliseconds> deadline_;  ///< since the call began
   /// Per switch. `used`: it is to be held by the gate.
   std::vector<GateHandle> gates_;
   GateOrder order_;

@@ -116,7 +116,10 @@ Remembered read_remembered(const Reply& reply, std::string_view endpoint,
     return found;
   }
   const std::string_view value = std::string_view(reply.text).substr(open + 7);
-  if (value == ">") return found;
+  if (value == ">") {
+    found.emptied = true;
+    return found;
+  }
   auto record = unpack(value.substr(0, value.size() - 1), endpoint, frontend);
   if (!record) {
     found.error = record.error();

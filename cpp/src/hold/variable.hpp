@@ -37,6 +37,7 @@ namespace stillgate::hold {
 /// false. A value that cannot be read is told in `error`.
 struct Remembered {
   bool supported{false};
+  bool emptied{false};  ///< there was one in this process, and its hold is over
   std::optional<Record> record;
   std::optional<Error> error;
 };

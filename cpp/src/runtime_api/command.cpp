@@ -139,6 +139,11 @@ Command Command::show_proxies() { return Command("show stat -1 3 -1\n"); }
 
 Command Command::show_servers() { return Command("show stat -1 7 -1\n"); }
 
+Result<Command> Command::show_frontend(std::string_view name) {
+  if (auto error = check_frontend_name(name)) return *std::move(error);
+  return Command(fmt::format("show stat {} 1 -1\n", name));
+}
+
 Command Command::show_streams() { return Command("show sess\n"); }
 
 Command Command::show_descriptors() { return Command("show fd\n"); }

@@ -31,6 +31,8 @@ class Command {
   static Command show_info();
   static Command show_proxies();  ///< `show stat`, the rows of frontends and backends
   static Command show_servers();  ///< as show_proxies, and the rows of servers
+  /// `show stat`, the row of one frontend. Errors: bad_name.
+  static Result<Command> show_frontend(std::string_view name);
   static Command show_streams();  ///< `show sess`: all of HAProxy's CPU for 60 ms per 8,000 streams
   static Command show_descriptors();  ///< `show fd`: as dear as show_streams
   static Command show_cli_level();

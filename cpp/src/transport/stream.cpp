@@ -206,10 +206,10 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
 
   void receive() {
     if (listener_ == nullptr) return;
-    auto& buffer = shared_.read_buffer;
-    const ssize_t n = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+    char* const buffer = shared_.read_buffer.get();
+    const ssize_t n = ::recv(socket_.native_handle(), buffer, Shared::read_bytes, 0);
     if (n > 0) {
-      listener_->on_bytes({buffer.data(), static_cast<std::size_t>(n)});
+      listener_->on_bytes({buffer, static_cast<std::size_t>(n)});
     } else if (n == 0) {
       listener_->on_end_of_stream();
     } else if (errno == EAGAIN || errno == EINTR) {

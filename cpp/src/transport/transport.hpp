@@ -1,7 +1,6 @@
 // The whole face of a transport: connect, write, read, close; what happens goes to a listener.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -37,8 +36,10 @@ struct Shared {
 
   boost::asio::io_context& io;
   Resolver resolver;
-  /// One for all: a connection that waits needs no buffer of its own.
-  std::array<char, std::size_t{64} * 1024> read_buffer{};
+  /// One for all: a connection that waits needs no buffer of its own. Not cleared, so that what is
+  /// never read into takes no memory: a guard has one of these per endpoint.
+  static constexpr std::size_t read_bytes = std::size_t{64} * 1024;
+  std::unique_ptr<char[]> read_buffer = std::make_unique_for_overwrite<char[]>(read_bytes);
 };
 
 /// One connection. Not thread-safe. After close() the listener hears nothing more.

@@ -1,0 +1,72 @@
+// A guard: keeps one hold by maxconn until its deadline, ends it, and tells what it did.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "../fleet/events.hpp"
+#include "../fleet/guard_order.hpp"
+#include "../fleet/journal.hpp"
+#include "post.hpp"
+#include "twin.hpp"
+#include "warden.hpp"
+
+namespace stillgate::guard {
+
+/// The main thread of the active process. Standard input: `hold`, `leave` and `end` from whoever
+/// started it; standard output: its answers, and each event as a line of JSON.
+class Guard {
+ public:
+  explicit Guard(fleet::GuardOrder order);
+  Guard(const Guard&) = delete;
+  Guard& operator=(const Guard&) = delete;
+  ~Guard();
+
+  void run();
+
+ private:
+  void start_posts();
+  void wait();
+  void hear();
+  void hear_line(const std::string& line);
+  void holder_died();
+  void answer();
+  void look_at_journal();
+  void keep_twin();
+  void end_if_due();
+  void tell_notices();
+  void tell_expiry(bool last);
+  void tell(EventKind kind, const std::string& message, std::optional<std::size_t> post = {},
+            const std::string& frontend = {});
+  void close_journal();
+  void say(const std::string& line) const;
+
+  fleet::Journal journal_;
+  int wake_;
+  int signals_;
+  Warden warden_;
+  fleet::EventLog events_;
+  Twin twin_;
+  std::vector<std::string> urls_;
+  std::vector<std::unique_ptr<Post>> posts_;
+  std::string heard_;
+  bool holder_there_{true};
+  bool started_{false};   ///< `ready` was said
+  bool asked_{false};     ///< `hold` came, and is not answered yet
+  bool leaving_{false};
+  bool in_journal_{false};
+  bool ended_{false};     ///< the looks were broken off for the release
+  bool released_{false};  ///< by the guard, anywhere
+  bool expiry_told_{false};
+  int twins_started_{0};
+  std::uint64_t twin_revision_{0};
+  std::chrono::milliseconds asked_at_{0};
+  std::chrono::milliseconds journal_at_{0};
+  std::vector<std::string> releases_;
+  std::vector<std::string> given_up_;
+};
+
+}  // namespace stillgate::guard

@@ -1,0 +1,120 @@
+// Carrying out the guard's plan at one endpoint.
+#include "post.hpp"
+
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "../fleet/boot_clock.hpp"
+#include "../runtime_api/command.hpp"
+#include "../runtime_api/release.hpp"
+
+namespace stillgate::guard {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+/// Short, because a connection that hangs may be replaced, and long enough for an HAProxy that
+/// answers half a second late.
+FleetOptions patience() {
+  FleetOptions options;
+  options.connect_timeout = milliseconds(1000);
+  options.greeting_timeout = milliseconds(1500);
+  options.reply_timeout = milliseconds(1500);
+  return options;
+}
+
+constexpr milliseconds backing_patience{300};
+/// So long after the guard itself, which is more exact and says what it did.
+constexpr milliseconds behind{30};
+/// HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
+constexpr milliseconds beyond_waiting{60'000};
+
+bool has_wait(const std::string& version) {
+  const auto release = runtime_api::Release::parse(version);
+  return release && *release >= runtime_api::Release{3, 0, 0};
+}
+
+}  // namespace
+
+Post::Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record)
+    : warden_(warden),
+      number_(number),
+      endpoint_{std::move(endpoint)},
+      options_(patience()),
+      plan_(endpoint_[0].url(), std::move(record)),
+      thread_([this] { run(); }) {}
+
+void Post::interrupt() {
+  const std::scoped_lock lock(mutex_);
+  stop_.request_stop();
+}
+
+void Post::run() {
+  std::optional<runtime_api::Answer> answer;
+  while (!warden_.dismissed()) {
+    const auto outlook = warden_.outlook();
+    const auto step = plan_.next(outlook, answer ? &*answer : nullptr);
+    if (const auto until = plan_.extended()) warden_.extend(*until);
+    warden_.told(number_, plan_);
+    back_up(outlook);
+    answer.reset();
+    if (const auto* wanted = std::get_if<hold::keep::Ask>(&step)) {
+      answer = ask(*wanted);
+    } else if (const auto* rest = std::get_if<hold::keep::Rest>(&step)) {
+      warden_.wait_until(rest->until);
+    } else {
+      break;
+    }
+  }
+  line_.reset();
+  kept_.reset();
+  warden_.left(number_);
+}
+
+/// A new connection replaces the kept one only once it was answered.
+runtime_api::Answer Post::ask(const hold::keep::Ask& wanted) {
+  std::stop_token stop;
+  {
+    const std::scoped_lock lock(mutex_);
+    stop_ = std::stop_source();
+    if (!wanted.release) stop = stop_.get_token();
+  }
+  runtime_api::Batch batch;
+  batch.work.push_back(wanted.commands);
+  if (kept_ && !wanted.fresh) return std::move(kept_->run(batch, stop)[0]);
+  auto fresh = std::make_unique<engine::Session>(endpoint_, options_, progress_);
+  auto answer = std::move(fresh->run(batch, stop)[0]);
+  if (!answer.error || !kept_) kept_ = std::move(fresh);
+  return answer;
+}
+
+/// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
+/// nobody closes the connection.
+void Post::back_up(const hold::KeepOutlook& outlook) {
+  if (outlook.mode != hold::KeepOutlook::Mode::holding || !plan_.looked()) return;
+  std::string releases;
+  for (const hold::HeldSwitch& one : plan_.record().switches) {
+    releases += fmt::format(
+        ";{}", runtime_api::Command::set_maxconn(one.frontend, one.limit_before)->text());
+  }
+  Backing wanted{outlook.deadline, plan_.process(), releases};
+  if (backing_ == wanted) return;
+  backing_ = std::move(wanted);
+  const auto left = outlook.deadline + behind - outlook.now;
+  std::unique_ptr<engine::HeldLine> line;
+  if (has_wait(plan_.version()) && left > behind) {
+    line = std::make_unique<engine::HeldLine>(endpoint_[0]);
+    const auto timeout = std::chrono::ceil<std::chrono::seconds>(left + beyond_waiting);
+    // `set timeout` is answered at once, and that answer stays unread.
+    auto text =
+        fmt::format("set timeout cli {}s;wait {}ms{}\n", timeout.count(), left.count(), releases);
+    if (line->send(std::move(text), backing_patience)) line.reset();
+  }
+  // The new one stands before the old one goes.
+  line_ = std::move(line);
+  warden_.backed(number_, line_ != nullptr);
+}
+
+}  // namespace stillgate::guard

@@ -1,0 +1,356 @@
+// The course of a guard at one endpoint.
+#include "keep_plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include <stillgate/stat.hpp>
+
+#include "../runtime_api/hazards.hpp"
+
+namespace stillgate::hold {
+
+using runtime_api::Answer;
+using runtime_api::Command;
+using std::chrono::milliseconds;
+
+namespace {
+
+/// A look so long before the deadline is the last one before the release.
+milliseconds lead(milliseconds round_trip) { return 2 * round_trip + milliseconds(5); }
+
+bool nobody_there(const Error& error) {
+  return error.code == Errc::connection_refused || error.code == Errc::no_such_socket ||
+         error.code == Errc::not_a_socket;
+}
+
+/// Nothing where HAProxy has no such frontend. Error: a reply that cannot be understood.
+Result<std::optional<std::int64_t>> limit_in(const runtime_api::Reply& reply,
+                                             const std::string& frontend) {
+  if (reply.refusal) {
+    if (reply.refusal->haproxy.value_or("").starts_with("No such proxy")) {
+      return std::optional<std::int64_t>();
+    }
+    return *reply.refusal;
+  }
+  const auto stat = Stat::parse(reply.text);
+  if (!stat) return stat.error();
+  const auto* row = stat->frontend(frontend);
+  return row == nullptr ? std::optional<std::int64_t>() : stat->number(*row, "slim");
+}
+
+}  // namespace
+
+KeepPlan::KeepPlan(std::string endpoint, Record record)
+    : endpoint_(std::move(endpoint)), record_(std::move(record)), kept_(record_.switches.size()) {}
+
+std::vector<KeepNotice> KeepPlan::take_notices() { return std::exchange(notices_, {}); }
+
+void KeepPlan::notice(KeepNotice::Kind kind, std::size_t index, std::string message) {
+  notices_.push_back({kind, record_.switches[index].frontend, std::move(message)});
+}
+
+bool KeepPlan::ending(const KeepOutlook& outlook) const {
+  return outlook.mode == KeepOutlook::Mode::ending || outlook.now >= outlook.deadline;
+}
+
+bool KeepPlan::any_kept() const {
+  return std::any_of(kept_.begin(), kept_.end(),
+                     [](const Kept& one) { return one.state == State::kept; });
+}
+
+KeepPlan::Step KeepPlan::next(const KeepOutlook& outlook, const Answer* answer) {
+  switch (stage_) {
+    case Stage::resting:
+      return look();
+    case Stage::looking:
+      return read(outlook, *answer);
+    case Stage::putting_back:
+    case Stage::releasing:
+      // Whatever was answered, only what is read back counts. Where nothing was, the command may
+      // still run, late.
+      write_lost_ = write_lost_ || (answer->error && answer->sent);
+      if (answer->error) fresh_ = true;
+      return look();
+    case Stage::clearing:
+      return rest_or_leave(outlook);
+    case Stage::poised:
+      return ending(outlook) ? release() : look();
+  }
+  return keep::Leave{};
+}
+
+KeepPlan::Step KeepPlan::look() {
+  stage_ = Stage::looking;
+  asked_fresh_ = fresh_;
+  std::vector<Command> commands{Command::show_info()};
+  for (const HeldSwitch& one : record_.switches) {
+    commands.push_back(*Command::show_frontend(one.frontend));
+    commands.push_back(read_variable(one.frontend));
+  }
+  return keep::Ask{std::move(commands), fresh_, false};
+}
+
+std::optional<KeepPlan::Sight> KeepPlan::sight_in(const Answer& answer,
+                                                  std::optional<Error>& error) const {
+  error = answer.error ? answer.error : answer.replies[0].refusal;
+  if (error) return std::nullopt;
+  auto info = parse_info(answer.replies[0].text);
+  if (!info) {
+    error = info.error();
+    return std::nullopt;
+  }
+  Sight sight{*std::move(info), {}, {}};
+  for (std::size_t i = 0; i < record_.switches.size(); ++i) {
+    const std::string& frontend = record_.switches[i].frontend;
+    auto limit = limit_in(answer.replies[1 + 2 * i], frontend);
+    if (!limit) {
+      error = limit.error();
+      return std::nullopt;
+    }
+    sight.limits.push_back(*limit);
+    sight.remembered.push_back(read_remembered(answer.replies[2 + 2 * i], endpoint_, frontend));
+  }
+  return sight;
+}
+
+KeepPlan::Step KeepPlan::read(const KeepOutlook& outlook, const Answer& answer) {
+  std::optional<Error> error;
+  const auto sight = sight_in(answer, error);
+  if (!sight) return failed(outlook, *error);
+  const auto& timings = answer.timings;
+  if (timings.sent_ms && timings.answered_ms) {
+    rtt_ = milliseconds(static_cast<milliseconds::rep>(*timings.answered_ms - *timings.sent_ms));
+  }
+  looked_ = true;
+  error_.reset();
+  if (std::exchange(lost_told_, false)) {
+    notices_.push_back({KeepNotice::Kind::found, {}, "it answers again"});
+  }
+  lost_at_.reset();
+  // A kept connection stays with the old worker of a reload (facts, section 4): whoever took over
+  // is asked on a new one. A release that does not tell is asked on new ones alone.
+  fresh_ = sight->info.stopping || !sight->info.find("Stopping");
+  if (sight->info.stopping) return asked_fresh_ ? rest(outlook) : look();
+  return weigh(outlook, *sight);
+}
+
+KeepPlan::Step KeepPlan::failed(const KeepOutlook& outlook, const Error& error) {
+  if (error.code == Errc::cancelled) {
+    // The deadline came in the middle of a look that hangs: not by that connection, then.
+    fresh_ = true;
+    return look();
+  }
+  looked_ = true;
+  error_ = error;
+  // The kept connection may outlive the socket's file, and a new one the kept one's death.
+  fresh_ = !asked_fresh_;
+  const bool first = !lost_at_;
+  if (first) lost_at_ = outlook.now;
+  if (first && fresh_) return look();
+  if (!lost_told_ && outlook.now - *lost_at_ >= 3 * pause) {
+    lost_told_ = true;
+    notices_.push_back({KeepNotice::Kind::lost, {}, "does not answer: " + error.message});
+  }
+  if (ending(outlook)) {
+    const auto patience = nobody_there(error) ? gone_after : given_up_after;
+    const auto since = std::max(*lost_at_, outlook.mode == KeepOutlook::Mode::ending
+                                               ? *lost_at_
+                                               : outlook.deadline);
+    if (outlook.now - since >= patience || !any_kept()) {
+      if (any_kept()) {
+        notices_.push_back({KeepNotice::Kind::gone, {}, "given up: " + error.message});
+      }
+      return keep::Leave{};
+    }
+  }
+  stage_ = Stage::resting;
+  return keep::Rest{outlook.now + pause};
+}
+
+bool KeepPlan::is_ours(const Sight& sight, std::size_t index) const {
+  const Remembered& memory = sight.remembered[index];
+  if (!memory.supported) {
+    return known_ && sight.info.pid == known_->pid && sight.info.uptime_s >= known_->uptime_s;
+  }
+  return memory.record && memory.record->id == record_.id;
+}
+
+/// A process that never heard of the hold.
+bool KeepPlan::is_new(const Sight& sight, std::size_t index) const {
+  const Remembered& memory = sight.remembered[index];
+  if (!memory.supported) return !is_ours(sight, index);
+  return !memory.record && !memory.emptied && !memory.error;
+}
+
+KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
+  version_ = sight.info.version;
+  if (!known_ || outlook.mode == KeepOutlook::Mode::arming) known_ = sight.info;
+  bare_.clear();
+  due_.clear();
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    kept_[i].limit = sight.limits[i];
+    kept_[i].recorded = is_ours(sight, i) && sight.remembered[i].supported;
+    weigh_one(outlook, sight, i);
+  }
+  // Its pid is what tells it from the next one where there are no variables.
+  if (!bare_.empty()) known_ = sight.info;
+  if (!due_.empty()) {
+    if (ending(outlook) || outlook.over) return release();
+    stage_ = Stage::poised;
+    return keep::Rest{outlook.deadline};
+  }
+  if (!bare_.empty()) return put_back();
+  if (to_clear(outlook)) return clear(outlook);
+  return rest_or_leave(outlook);
+}
+
+void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::size_t index) {
+  Kept& kept = kept_[index];
+  const Remembered& memory = sight.remembered[index];
+  const std::string& frontend = record_.switches[index].frontend;
+  if (!kept.limit) {
+    if (kept.state == State::kept) {
+      give_up(index, KeepNotice::Kind::gone,
+              fmt::format("there is no frontend '{}' any more", frontend));
+    }
+    return;
+  }
+  const bool ours = is_ours(sight, index);
+  const bool zero = *kept.limit == 0;
+  if (kept.state == State::released) {
+    // A commit or a write of ours that came late; a hold of somebody else's has its record there.
+    const bool nobodys = memory.supported && !memory.record && !memory.error;
+    if (zero && (ours || nobodys)) due_.push_back(index);
+    return;
+  }
+  if (kept.state == State::resumed) return;
+  if (ours && memory.record && memory.record->deadline > record_.deadline) {
+    extended_ = std::max(extended_, memory.record->deadline);
+  }
+  const bool ramping = memory.record && memory.record->ramping;
+  const bool poised = outlook.deadline - outlook.now <= lead(rtt_);
+  const bool revoked = kept.reapplied && outlook.over;
+  if (outlook.mode == KeepOutlook::Mode::arming && !ending(outlook)) return;
+  if (ours && zero) {
+    if (ending(outlook) || poised || revoked) due_.push_back(index);
+    return;
+  }
+  if (ours && ramping && *kept.limit != record_.switches[index].limit_before) {
+    // Whoever ramps may die: the deadline ends that too.
+    if (ending(outlook) || poised) due_.push_back(index);
+    return;
+  }
+  if (outlook.mode == KeepOutlook::Mode::ending) {
+    // Nothing is held there; what was not armed yet may still come.
+    kept.state = State::released;
+    if (!opened_at_) opened_at_ = outlook.now;
+    return;
+  }
+  if (is_new(sight, index) && !zero) {
+    if (!ending(outlook) && !outlook.over) {
+      bare_.push_back(index);
+    } else {
+      give_up(index, KeepNotice::Kind::gone, "open: another process serves since a reload");
+    }
+    return;
+  }
+  resumed_ = true;
+  resumed_at_ = outlook.now;
+  give_up(index, KeepNotice::Kind::resumed, "resumed by somebody");
+}
+
+void KeepPlan::give_up(std::size_t index, KeepNotice::Kind kind, std::string message) {
+  kept_[index].state = State::resumed;
+  notice(kind, index, std::move(message));
+}
+
+/// The limit of the new process may be another than that of the old one: it is the one to restore.
+KeepPlan::Step KeepPlan::put_back() {
+  stage_ = Stage::putting_back;
+  std::vector<Command> commands;
+  const auto crash = runtime_api::resume_crash(version_);
+  for (const std::size_t i : bare_) {
+    HeldSwitch& one = record_.switches[i];
+    if (crash && !record_.accept_hazard) {
+      give_up(i, KeepNotice::Kind::gone,
+              fmt::format("not held again after its restart: {}", crash->why));
+      continue;
+    }
+    one.limit_before = *kept_[i].limit;
+    one.counters.reset();
+    kept_[i].reapplied = true;
+    notice(KeepNotice::Kind::reapplied, i,
+           fmt::format("held again after a reload or restart (process {})", known_->pid));
+    if (auto set = write_variable(one.frontend, record_.only(endpoint_, one.frontend))) {
+      commands.insert(commands.end(), set->begin(), set->end());
+    }
+    commands.push_back(*Command::set_maxconn(one.frontend, 0));
+  }
+  if (commands.empty()) return look();
+  return keep::Ask{std::move(commands), asked_fresh_, false};
+}
+
+KeepPlan::Step KeepPlan::release() {
+  stage_ = Stage::releasing;
+  std::vector<Command> commands;
+  for (const std::size_t i : due_) {
+    HeldSwitch& one = record_.switches[i];
+    if (kept_[i].state == State::kept) {
+      notice(KeepNotice::Kind::released, i, fmt::format("the limit is {} again", one.limit_before));
+    }
+    kept_[i].state = State::released;
+    commands.push_back(*Command::set_maxconn(one.frontend, one.limit_before));
+  }
+  due_.clear();
+  opened_at_.reset();
+  return keep::Ask{std::move(commands), asked_fresh_, true};
+}
+
+/// A record that outlives its hold would be taken for the hold's. Where somebody else resumed, it
+/// is theirs to empty, unless they died over it.
+bool KeepPlan::to_clear(const KeepOutlook& outlook) const {
+  return std::any_of(kept_.begin(), kept_.end(), [&](const Kept& one) {
+    if (!one.recorded || one.state == State::kept) return false;
+    return one.state == State::released ||
+           outlook.now - resumed_at_.value_or(outlook.now) >= 10 * pause;
+  });
+}
+
+KeepPlan::Step KeepPlan::clear(const KeepOutlook& outlook) {
+  stage_ = Stage::clearing;
+  if (!opened_at_) opened_at_ = outlook.now;
+  std::vector<Command> commands;
+  for (std::size_t i = 0; i < kept_.size(); ++i) {
+    if (!kept_[i].recorded || kept_[i].state == State::kept) continue;
+    const auto empty = empty_variable(record_.switches[i].frontend);
+    commands.insert(commands.end(), empty.begin(), empty.end());
+  }
+  return keep::Ask{std::move(commands), asked_fresh_, true};
+}
+
+KeepPlan::Step KeepPlan::rest_or_leave(const KeepOutlook& outlook) {
+  if (any_kept()) return rest(outlook);
+  const bool pending = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
+    return one.state == State::resumed && one.recorded;
+  });
+  const bool released = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
+    return one.state == State::released;
+  });
+  if (released && !opened_at_) opened_at_ = outlook.now;
+  const auto watch = write_lost_ ? quiet_after_loss : quiet;
+  if (pending || (opened_at_ && outlook.now - *opened_at_ < watch)) return rest(outlook);
+  return keep::Leave{};
+}
+
+KeepPlan::Step KeepPlan::rest(const KeepOutlook& outlook) {
+  stage_ = Stage::resting;
+  auto until = outlook.now + pause;
+  const auto last_look = outlook.deadline - lead(rtt_);
+  if (outlook.now < last_look) until = std::min(until, last_look);
+  return keep::Rest{until};
+}
+
+}  // namespace stillgate::hold

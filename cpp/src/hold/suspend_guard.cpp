@@ -1,0 +1,82 @@
+// A suspend and the guard of its switches by maxconn: started before anything is held, told of the
+// hold at the end.
+#include <algorithm>
+
+#include "method.hpp"
+#include "suspend_plan.hpp"
+
+namespace stillgate::hold {
+
+/// A gate needs none: HAProxy itself keeps its deadline.
+Step SuspendPlan::start_guard() {
+  Record guarded = request_.record;
+  guarded.switches.clear();
+  for (std::size_t i = 0; i < gates_.size(); ++i) {
+    if (!gates_[i].used) guarded.switches.push_back(request_.record.switches[i]);
+  }
+  if (guarded.switches.empty() || request_.question.no_lease) return arm();
+  stage_ = Stage::starting_guard;
+  return step::StartGuard{std::move(guarded)};
+}
+
+Step SuspendPlan::guarded(const Observation& observation) {
+  const auto& error = std::get<observed::Guarded>(observation.what).error;
+  guard_ = !error;
+  if (!error && !observation.cancelled) return arm();
+  report_.ending = observation.cancelled ? Ending::cancelled : Ending::refused;
+  if (error && error->code != Errc::cancelled) {
+    report_.error = error;
+    for (Switch& one : report_.switches) {
+      if (one.endpoint == error->field) one.error = error;
+    }
+    report_.error->field.clear();
+  }
+  return close_record();
+}
+
+/// A suspend that was frozen for so long must not hold any more: whoever keeps the lease has ended
+/// it, or is about to.
+bool SuspendPlan::too_late(const Observation& observation) {
+  if (!deadline_ || observation.elapsed < *deadline_) return false;
+  report_.ending = Ending::endpoint_failed;
+  report_.error = Error{Errc::deadline_passed,
+                        "the hold's deadline came before the suspend was done; give it a longer "
+                        "--max-hold, or look what has kept this machine",
+                        {},
+                        {},
+                        {}};
+  return true;
+}
+
+Step SuspendPlan::hand_over() {
+  if (!guard_) return done();
+  stage_ = Stage::handing_over;
+  return step::TellGuard{step::TellGuard::Word::hold};
+}
+
+Step SuspendPlan::handed_over(const Observation& observation) {
+  const auto& told = std::get<observed::Guarded>(observation.what);
+  if (told.error || observation.cancelled) {
+    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
+    if (!observation.cancelled) report_.error = told.error;
+    report_.holds.clear();
+    return roll_back();
+  }
+  for (Switch& one : report_.switches) {
+    const bool backed =
+        std::find(told.backed.begin(), told.backed.end(), one.endpoint) != told.backed.end();
+    if (one.method == by_maxconn && backed) one.lease = "guard+wait";
+  }
+  return done();
+}
+
+/// What the rollback could not reach, the guard goes on trying.
+Step SuspendPlan::dismiss_guard() {
+  if (!guard_) return done();
+  stage_ = Stage::dismissing;
+  using Word = step::TellGuard::Word;
+  const bool open = std::none_of(report_.switches.begin(), report_.switches.end(), may_be_held);
+  return step::TellGuard{open ? Word::leave : Word::end};
+}
+
+}  // namespace stillgate::hold
