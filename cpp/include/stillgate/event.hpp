@@ -1,0 +1,72 @@
+// Events of holds: what happened, to which hold, and the formats in which it is told.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <stillgate/report.hpp>
+
+namespace stillgate {
+
+/// The names in `name()` are part of the JSON interface and never change.
+enum class EventKind {
+  checked,        ///< a check was made
+  held,           ///< all switches were read back as held
+  drained,        ///< nothing that was let in before is being served any more
+  reapplied,      ///< a hold that a reload or restart had ended is in effect again
+  extended,       ///< the deadline was moved
+  resumed,        ///< somebody released it
+  expired,        ///< the deadline ended it
+  rolled_back,    ///< a suspend that failed, or was stopped, took back what it had done
+  endpoint_lost,  ///< what is true at an endpoint cannot be known
+  guard_lost,     ///< nobody keeps the hold any more
+};
+[[nodiscard]] std::string_view name(EventKind kind) noexcept;
+[[nodiscard]] std::optional<EventKind> event_kind(std::string_view name) noexcept;
+
+/// How a line says what happened; docs/operating.md, "Events", shows each.
+enum class EventFormat {
+  json,      ///< one JSON object
+  syslog,    ///< RFC 5424, facility daemon
+  journald,  ///< lines KEY=VALUE, as `logger --journald` reads them
+};
+
+struct Event {
+  using Figure = std::pair<std::string, std::variant<std::int64_t, double>>;
+
+  EventKind kind{};
+  WallTime at;
+  std::optional<Hold> hold;             ///< empty for a check
+  std::string source;                   ///< "check", "suspend", "extend", "resume" or "guard"
+  std::optional<std::string> endpoint;  ///< empty: the hold as a whole
+  std::optional<std::string> frontend;
+  std::string message;
+  std::vector<Figure> figures;  ///< by names of [a-z_]; units end the name: _ms, _s
+
+  // Filled in by whoever writes the event down.
+  std::string host;
+  std::int64_t pid{0};
+  std::uint64_t seq{0};  ///< counts what that writer told, from 1
+};
+
+/// Without a line feed at its end, and in JSON and syslog without one inside. Bytes that are no
+/// UTF-8 become U+FFFD.
+[[nodiscard]] std::string format(const Event& event, EventFormat format);
+
+/// Who is told of events besides the file `history.jsonl`.
+struct EventOptions {
+  /// Run by /bin/sh for each event, with the line on its standard input, and not waited for;
+  /// empty: none; up to 4,096 bytes.
+  std::string on_event;
+  EventFormat format{EventFormat::json};  ///< of that line
+  /// Called with each line, always JSON, on the thread that makes the call. It must not throw.
+  std::function<void(const std::string& line)> on_line;
+};
+
+}  // namespace stillgate
