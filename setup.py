@@ -4,11 +4,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import List
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
+GUARD = "stillgate-guard"
 
 
 class CMakeBuild(build_ext):
@@ -23,13 +25,25 @@ class CMakeBuild(build_ext):
         subprocess.run(configure, check=True)
         jobs = str(os.cpu_count() or 1)
         subprocess.run(
-            ["cmake", "--build", str(folder), "--target", "_core", "-j", jobs], check=True
+            ["cmake", "--build", str(folder), "--target", "_core", GUARD, "-j", jobs], check=True
         )
-        built = folder / target.name
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Only when it changed, so that building twice changes nothing the second time.
-        if not target.exists() or target.read_bytes() != built.read_bytes():
-            self.copy_file(str(built), str(target))
+        # The guard lies beside the module, which looks for it there; setuptools knows of modules
+        # alone, in an editable install too.
+        for built, wanted in ((folder / target.name, target), (folder / GUARD, target.parent / GUARD)):
+            # Only when it changed, so that building twice changes nothing the second time.
+            if not wanted.exists() or wanted.read_bytes() != built.read_bytes():
+                self.copy_file(str(built), str(wanted))
+
+    def get_outputs(self) -> List[str]:
+        outputs: List[str] = super().get_outputs()
+        return outputs + [str(Path(one).parent / GUARD) for one in outputs]
+
+    def copy_extensions_to_source(self) -> None:
+        super().copy_extensions_to_source()
+        sources = self.get_finalized_command("build_py").get_package_dir("stillgate")
+        built = Path(self.build_lib) / "stillgate" / GUARD
+        self.copy_file(str(built), str(Path(sources) / GUARD))
 
 
 setup(ext_modules=[Extension("stillgate._core", sources=[])], cmdclass={"build_ext": CMakeBuild})

@@ -150,11 +150,10 @@ Report check(Fleet& fleet, const std::vector<std::string>& frontends, const std:
 
 Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, const std::string& method,
                bool accept_unproven, const std::string& on_expiry, std::int64_t max_waiting,
-               bool no_lease, bool kept, bool accept_hazard, double max_hold, double drain_timeout,
+               bool no_lease, bool accept_hazard, double max_hold, double drain_timeout,
                const std::string& owner, const std::string& reason) {
   auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, no_lease,
                                  accept_hazard, max_hold, drain_timeout);
-  options.kept = kept;
   options.owner = owner;
   options.reason = reason;
   return take(run_interruptibly(
@@ -208,11 +207,17 @@ void export_fleet(py::module_& module) {
            py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"))
       .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("method"),
            py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
-           py::arg("no_lease"), py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"),
+           py::arg("no_lease"), py::arg("accept_hazard"), py::arg("max_hold"),
            py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
            py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"))
       .def("status", &status, py::arg("frontends"))
+      .def("guard_descriptor", &Fleet::guard_descriptor)
+      .def("renew_guard",
+           [](Fleet& fleet) {
+             return run_interruptibly(
+                 [&](const std::stop_token& stop) { return fleet.renew_guard(stop); });
+           })
       .def("progress", [](const Fleet& fleet) {
         const Progress& now = fleet.progress();
         const std::int64_t flying = now.in_flight.load();

@@ -162,7 +162,6 @@ class Fleet:
         on_expiry: str,
         max_waiting: int,
         no_lease: bool,
-        kept: bool,
         accept_hazard: bool,
         max_hold: float,
         drain_timeout: float,
@@ -180,6 +179,10 @@ class Fleet:
         retry_for: float,
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
+    def guard_descriptor(self) -> int:
+        """Readable once the guard of the last hold says something or has died; -1: there is none."""
+    def renew_guard(self) -> Optional[Error]:
+        """Another guard for the hold in effect, after the first one's death."""
     def progress(self) -> tuple[str, int, int, Optional[int]]:
         """Phase, endpoints connected, endpoints answered, requests in flight. From any thread."""
 

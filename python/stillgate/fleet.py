@@ -134,8 +134,8 @@ class Fleet:
         maxconn where that is safe; `accept_unproven` takes a gate that is loaded for a proven one.
         `max_hold`, 0.1 to 3600 s, is when a gate ends the hold by itself: it releases, or with
         `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests per
-        frontend it answers 503 too; 0 is no bound. Nothing ends a hold by maxconn if you do not,
-        which `no_lease` accepts; suspended() needs none. `drain_timeout` is 0 to 3600 s, 0 does not
+        frontend it answers 503 too; 0 is no bound. A hold by maxconn is ended by a guard, a process
+        on this machine that outlives this one; with `no_lease` by nobody but you. `drain_timeout` is 0 to 3600 s, 0 does not
         wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
@@ -147,7 +147,6 @@ class Fleet:
             on_expiry=on_expiry,
             max_waiting=max_waiting,
             no_lease=no_lease,
-            kept=False,
             max_hold=self._max_hold(max_hold),
             drain_timeout=drain_timeout,
             accept_hazard=accept_hazard,
@@ -204,8 +203,8 @@ class Fleet:
         """Suspends, and resumes on every way out of the block. `max_hold` seconds after the hold
         began, this process resumes even while the block still runs; the block then ends with
         HoldExpired. If the block and the resume both fail, the resume's exception is raised with
-        the block's as its context. If this process is killed, a gate ends the hold at its deadline,
-        and nothing ends one by maxconn.
+        the block's as its context. If this process is killed, the gate or the guard ends the hold at
+        its deadline.
         """
         names = self._named(frontends)
         seconds = self._max_hold(max_hold)
@@ -216,7 +215,6 @@ class Fleet:
             on_expiry=on_expiry,
             max_waiting=max_waiting,
             no_lease=False,
-            kept=True,
             max_hold=seconds,
             drain_timeout=drain_timeout,
             accept_hazard=accept_hazard,
@@ -228,7 +226,7 @@ class Fleet:
             # Of its own, because the block may be in the middle of a call of this one.
             return self.twin().resume(*names, accept_hazard=accept_hazard)
 
-        hold = Suspension(report, seconds, release)
+        hold = Suspension(report, seconds, release, self._core)
         try:
             yield hold
         finally:

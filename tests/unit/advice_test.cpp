@@ -17,7 +17,7 @@ Seen quiet() {
   seen.info = Info{};
   seen.frontends.push_back(FrontendSeen{100, true, false, 0, 5, 1000, 1000});
   seen.backends.push_back(BackendSeen{"app", 0, 0, 900, true, 500, 40});
-  seen.remembered.push_back(Remembered{true, {}, {}});
+  seen.remembered.push_back(Remembered{true, false, {}, {}});
   return seen;
 }
 
@@ -129,7 +129,7 @@ TEST(Advice, WhatHaproxyCannotRememberIsSaid) {
   Seen seen = quiet();
   seen.remembered[0].supported = false;
   EXPECT_TRUE(has(find(advised(seen), "journal_only"), Level::warning, "--limit"));
-  seen.remembered[0] = {true, {}, Error{Errc::journal_failed, "broken", {}, {}, {}}};
+  seen.remembered[0] = {true, false, {}, Error{Errc::journal_failed, "broken", {}, {}, {}}};
   EXPECT_TRUE(has(find(advised(seen), "record_unreadable"), Level::warning, "broken"));
 }
 

@@ -35,7 +35,6 @@ Report suspend_unchecked(SimulatedFleet& fleet, const Question& wanted = {}) {
   request.question.accept_unproven = wanted.accept_unproven;
   request.question.on_expiry = wanted.on_expiry;
   request.question.max_waiting = wanted.max_waiting;
-  request.question.lease_missing = wanted.lease_missing;
   SuspendPlan plan(std::move(request));
   return fleet.drive(plan);
 }
@@ -149,17 +148,16 @@ INSTANTIATE_TEST_SUITE_P(
                },
                Errc::gate_missing}));
 
-TEST(Method, ALeaseIsMissingOnlyUnderMaxconn) {
-  Question wanted;
-  wanted.lease_missing = true;
+TEST(Method, OnlyMaxconnNeedsAGuard) {
   SimulatedFleet fleet = mixed();
-  const Report refused = suspend(fleet, wanted);
-  EXPECT_EQ(refused.ending, Ending::refused);
-  EXPECT_FALSE(refused.switches[0].error);
-  EXPECT_EQ(refused.switches[2].error->code, Errc::lease_required);
+  EXPECT_EQ(suspend(fleet).switches[2].lease, "guard");
+  ASSERT_TRUE(fleet.guarded);
+  ASSERT_EQ(fleet.guarded->switches.size(), 2U);
+  EXPECT_EQ(fleet.guarded->switches[0].endpoint, fleet.hosts[1].url);
   SimulatedFleet all = gated();
-  const Report report = suspend(all, wanted);
+  const Report report = suspend(all);
   EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_FALSE(all.guarded);
   ASSERT_TRUE(report.holds[0].deadline);
   EXPECT_EQ(*report.holds[0].deadline - report.holds[0].started_at, milliseconds(15'000));
 }

@@ -88,8 +88,13 @@ class SimulatedFleet {
   std::optional<std::size_t> cancel_at;                         ///< by step
   Stop stop{Stop::after_the_batch};
   std::set<std::size_t> journal_failures;  ///< by number of write
+  std::optional<Error> guard_failure;      ///< a guard cannot be started
+  bool guard_dies{false};                  ///< before it is told of the hold
+  std::vector<std::string> backed;         ///< endpoints where HAProxy's `wait` backs the guard
 
   std::map<std::string, Record> journal;  ///< what is kept, by id
+  std::optional<Record> guarded;          ///< what the guard was started for
+  std::vector<step::TellGuard::Word> guard_told;
   std::size_t steps{0};
   std::size_t batches{0};
   std::size_t writes{0};                 ///< limits that were really set

@@ -12,12 +12,12 @@ namespace {
 
 using std::chrono::milliseconds;
 
-SimulatedFleet held(bool kept = false) {
+SimulatedFleet held(bool leased = false) {
   SimulatedFleet fleet(2, {"a", "b"});
   auto request = suspend_request(fleet);
   request.question.frontends = {"b"};
   request.question.max_hold = milliseconds(100);
-  request.kept = kept;
+  request.question.no_lease = !leased;
   SuspendPlan plan(request);
   EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();
@@ -60,7 +60,7 @@ TEST(StatusPlan, ADeadlineThatHasPassedIsTold) {
   EXPECT_TRUE(status(fleet, {"b"}).switches[0].findings.empty());
   fleet.clock = milliseconds(60'000);
   const Report report = status(fleet, {"b"});
-  EXPECT_EQ(report.switches[0].lease, "holder");
+  EXPECT_EQ(report.switches[0].lease, "guard");
   ASSERT_EQ(report.switches[0].findings.size(), 1U);
   EXPECT_EQ(report.switches[0].findings[0].code, "overdue");
   EXPECT_EQ(report.holds[0].max_hold_s, 0.1);

@@ -174,14 +174,64 @@ TEST(SuspendPlan, ASecondHoldIsToldWhoHolds) {
   EXPECT_EQ(fleet.journal.size(), 1U);
 }
 
-TEST(SuspendPlan, AMissingLeaseIsRefused) {
+TEST(SuspendPlan, AHoldThatCannotBeGuardedIsRefused) {
   SimulatedFleet fleet = three();
-  auto request = suspend_request(fleet);
-  request.question.lease_missing = true;
-  SuspendPlan plan(request);
+  fleet.guard_failure = Error{Errc::connection_refused, "no", {}, {}, fleet.hosts[1].url};
+  SuspendPlan plan(suspend_request(fleet));
   const Report report = fleet.drive(plan);
   EXPECT_EQ(report.ending, Ending::refused);
-  EXPECT_EQ(report.switches[0].error->code, Errc::lease_required);
+  EXPECT_EQ(report.error->code, Errc::connection_refused);
+  EXPECT_FALSE(report.switches[0].error);
+  EXPECT_EQ(report.switches[2].error->code, Errc::connection_refused);
+  EXPECT_EQ(fleet.writes, 0U);
+  EXPECT_TRUE(fleet.journal.empty());
+}
+
+TEST(SuspendPlan, AGuardThatDiesBeforeTheHoldIsHandedOverRollsItBack) {
+  SimulatedFleet fleet = three();
+  fleet.guard_dies = true;
+  SuspendPlan plan(suspend_request(fleet));
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_EQ(report.error->code, Errc::guard_failed);
+  EXPECT_TRUE(fleet.all_open());
+  EXPECT_TRUE(report.holds.empty());
+  expect_truth(fleet, report);
+}
+
+TEST(SuspendPlan, TheGuardIsToldHowItEnded) {
+  using Word = step::TellGuard::Word;
+  SimulatedFleet fleet = three();
+  fleet.backed = {fleet.hosts[1].url};
+  SuspendPlan plan(suspend_request(fleet));
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(fleet.guard_told, std::vector{Word::hold});
+  EXPECT_EQ(report.switches[0].lease, "guard");
+  EXPECT_EQ(report.switches[2].lease, "guard+wait");
+  EXPECT_EQ(fleet.guarded->deadline, report.holds[0].deadline);
+
+  SimulatedFleet failing = three();
+  failing.faults[{*fleet.first_write_batch, 1}] = Fault::refuses_writes;
+  SuspendPlan failed(suspend_request(failing));
+  EXPECT_EQ(failing.drive(failed).ending, Ending::endpoint_failed);
+  EXPECT_EQ(failing.guard_told, std::vector{Word::leave});
+
+  SimulatedFleet dying = three();
+  dying.faults[{*fleet.first_write_batch + 1, 1}] = Fault::dies;
+  SuspendPlan unknown(suspend_request(dying));
+  EXPECT_EQ(dying.drive(unknown).ending, Ending::endpoint_failed);
+  EXPECT_EQ(dying.guard_told, std::vector{Word::end});
+}
+
+TEST(SuspendPlan, WhoWasFrozenBeyondTheDeadlineHoldsNothing) {
+  SimulatedFleet fleet = three();
+  auto request = suspend_request(fleet);
+  request.question.max_hold = std::chrono::milliseconds(2);
+  SuspendPlan plan(std::move(request));
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_EQ(report.error->code, Errc::deadline_passed);
+  EXPECT_TRUE(fleet.all_open());
 }
 
 TEST(SuspendPlan, AnAcceptedHazardIsAWarning) {

@@ -24,12 +24,11 @@ struct SuspendOptions {
   Expiry on_expiry{Expiry::release};  ///< `reject` needs the gate
   /// Above so many waiting requests per frontend a gate answers 503; 0: no bound; up to 10^9.
   std::int64_t max_waiting{0};
-  bool no_lease{false};       ///< accept that nothing ends the hold if its owner dies
-  bool kept{false};           ///< the calling process itself ends the hold at its deadline
+  bool no_lease{false};       ///< start no guard: nothing ends a hold by maxconn but a resume
   bool accept_hazard{false};  ///< overrule the table of hazards
   std::string owner;          ///< default: user@host; up to 200 bytes
   std::string reason;         ///< up to 1,000 bytes
-  /// 0.1 s to 1 h. A gate ends the hold then; one by maxconn ends only where it is `kept`.
+  /// 0.1 s to 1 h. The gate itself ends the hold then, or a guard does.
   std::chrono::milliseconds max_hold{15'000};
   /// 0 to 1 h, and no longer than max_hold; 0: what was let in before is not waited for.
   std::chrono::milliseconds drain_timeout{5'000};
@@ -77,6 +76,13 @@ class Fleet {
   /// endpoint that cannot be asked has one switch of the frontend `*`.
   Result<Report> status(const std::vector<std::string>& frontends,
                         const std::stop_token& stop = {});
+
+  /// Readable once the guard of the last hold has something to tell or has died; -1: there is
+  /// none. What it tells are lines `event` and a JSON object.
+  [[nodiscard]] int guard_descriptor() const noexcept;
+  /// Starts another guard for the hold in effect after the first one died. Errors: guard_failed,
+  /// deadline_passed, and those of an endpoint.
+  std::optional<Error> renew_guard(const std::stop_token& stop = {});
 
   [[nodiscard]] const std::vector<Endpoint>& endpoints() const noexcept;
   [[nodiscard]] const Progress& progress() const noexcept;

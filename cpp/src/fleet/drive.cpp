@@ -59,6 +59,11 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
       seen.what = hold::observed::Answers{session.run(*batch, stop)};
     } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
       seen.what = hold::observed::Journaled{journal.keep(write->record)};
+    } else if (const auto* start = std::get_if<hold::step::StartGuard>(&step)) {
+      means.progress.phase = "starting the guard";
+      seen.what = means.guard.start(start->record, stop);
+    } else if (const auto* tell = std::get_if<hold::step::TellGuard>(&step)) {
+      seen.what = means.guard.tell(tell->word);
     } else {
       wait(std::get<hold::step::Wait>(step).time, stop);
       seen.what = hold::observed::Tick{};

@@ -9,6 +9,7 @@
 #include <stillgate/report.hpp>
 
 #include "../hold/plan.hpp"
+#include "guard_keeper.hpp"
 #include "journal.hpp"
 
 namespace stillgate::fleet {
@@ -17,6 +18,7 @@ struct Means {
   const std::vector<Endpoint>& endpoints;
   const FleetOptions& options;
   Progress& progress;
+  GuardKeeper& guard;
 };
 
 /// Does what the plan wants, one step after the other, until it is done; on the caller's thread.

@@ -14,6 +14,7 @@
 #include "../hold/suspend_plan.hpp"
 #include "../runtime_api/command.hpp"
 #include "drive.hpp"
+#include "guard_keeper.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
 #include "surroundings.hpp"
@@ -124,6 +125,7 @@ struct Fleet::State {
   std::vector<Endpoint> endpoints;
   FleetOptions options;
   Progress progress;
+  fleet::GuardKeeper guard{std::filesystem::absolute(state_directory()).string(), EventOptions{}};
 
   [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends) const {
     hold::Question question;
@@ -146,7 +148,7 @@ struct Fleet::State {
   }
 
   Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
-    return fleet::drive(plan, journal, {endpoints, options, progress}, stop);
+    return fleet::drive(plan, journal, {endpoints, options, progress, guard}, stop);
   }
   Report check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                const std::stop_token& stop);
@@ -179,13 +181,11 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
   }
   hold::SuspendPlan::Request request;
   request.question = question(frontends, wanted);
-  request.question.lease_missing = !wanted.no_lease && !wanted.kept;
   request.record.id = fleet::new_id();
   request.record.owner = wanted.owner.empty() ? fleet::default_owner() : wanted.owner;
   request.record.reason = wanted.reason;
   request.record.accept_hazard = wanted.accept_hazard;
   request.known = std::move(loaded.records);
-  request.kept = wanted.kept;
   request.drain_timeout = std::min(wanted.drain_timeout, wanted.max_hold);
   hold::SuspendPlan plan(std::move(request));
   Report report = drive(plan, journal, stop);
@@ -282,6 +282,12 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   report.action = "status";
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
+}
+
+int Fleet::guard_descriptor() const noexcept { return state_->guard.descriptor(); }
+
+std::optional<Error> Fleet::renew_guard(const std::stop_token& stop) {
+  return state_->guard.renew(stop);
 }
 
 const std::vector<Endpoint>& Fleet::endpoints() const noexcept { return state_->endpoints; }

@@ -62,14 +62,15 @@ EventOptions event_options(const fleet::GuardOrder& order) {
 
 }  // namespace
 
-Guard::Guard(fleet::GuardOrder order)
+Guard::Guard(fleet::GuardOrder order, std::string heard)
     : journal_(order.state_folder),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       // Before any thread starts, so that all have it blocked.
       signals_(termination_signals()),
       warden_(order, endpoints_of(order.record).size(), wake_),
       events_(order.state_folder, event_options(order)),
-      urls_(endpoints_of(order.record)) {}
+      urls_(endpoints_of(order.record)),
+      heard_(std::move(heard)) {}
 
 Guard::~Guard() {
   posts_.clear();
@@ -80,6 +81,7 @@ Guard::~Guard() {
 void Guard::run() {
   keep_twin();
   start_posts();
+  hear_lines();
   while (!leaving_ && !warden_.all_left()) {
     wait();
     end_if_due();
@@ -144,6 +146,10 @@ void Guard::hear() {
     return;
   }
   heard_.append(piece.data(), static_cast<std::size_t>(n));
+  hear_lines();
+}
+
+void Guard::hear_lines() {
   for (std::size_t end = heard_.find('\n'); end != std::string::npos; end = heard_.find('\n')) {
     const std::string line = heard_.substr(0, end);
     heard_.erase(0, end + 1);
@@ -245,6 +251,7 @@ void Guard::tell_notices() {
         tell(EventKind::endpoint_lost, words, one.post);
         break;
       case Kind::released:
+        if (!released_) released_at_ = std::chrono::system_clock::now();
         released_ = true;
         releases_.push_back(fmt::format("{} at {}", one.what.frontend, urls_[one.post]));
         break;
@@ -267,20 +274,27 @@ void Guard::tell_expiry(bool last) {
   std::string words = fmt::format("released by the guard: {}", fmt::join(releases_, ", "));
   if (!given_up_.empty()) words += fmt::format("; {}", fmt::join(given_up_, "; "));
   const bool rolled_back = order.mode == GuardMode::ending && boot_time() < order.deadline;
-  tell(rolled_back ? EventKind::rolled_back : EventKind::expired, words);
+  Event ended = event(rolled_back ? EventKind::rolled_back : EventKind::expired, words);
+  if (released_) ended.at = released_at_;
+  events_.tell(std::move(ended));
 }
 
 void Guard::tell(EventKind kind, const std::string& message, std::optional<std::size_t> post,
                  const std::string& frontend) {
-  Event event;
-  event.kind = kind;
-  event.at = std::chrono::system_clock::now();
-  event.hold = warden_.order().record.summary();
-  event.source = "guard";
-  if (post) event.endpoint = urls_[*post];
-  if (!frontend.empty()) event.frontend = frontend;
-  event.message = message;
-  events_.tell(std::move(event));
+  Event one = event(kind, message);
+  if (post) one.endpoint = urls_[*post];
+  if (!frontend.empty()) one.frontend = frontend;
+  events_.tell(std::move(one));
+}
+
+Event Guard::event(EventKind kind, const std::string& message) const {
+  Event one;
+  one.kind = kind;
+  one.at = std::chrono::system_clock::now();
+  one.hold = warden_.order().record.summary();
+  one.source = "guard";
+  one.message = message;
+  return one;
 }
 
 /// What is not held any more goes off the journal; a gate's switches of the same hold stay.

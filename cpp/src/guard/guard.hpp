@@ -20,7 +20,8 @@ namespace stillgate::guard {
 /// started it; standard output: its answers, and each event as a line of JSON.
 class Guard {
  public:
-  explicit Guard(fleet::GuardOrder order);
+  /// `heard`: what the holder has said behind the order already.
+  Guard(fleet::GuardOrder order, std::string heard);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
   ~Guard();
@@ -31,6 +32,7 @@ class Guard {
   void start_posts();
   void wait();
   void hear();
+  void hear_lines();
   void hear_line(const std::string& line);
   void holder_died();
   void answer();
@@ -41,6 +43,7 @@ class Guard {
   void tell_expiry(bool last);
   void tell(EventKind kind, const std::string& message, std::optional<std::size_t> post = {},
             const std::string& frontend = {});
+  [[nodiscard]] Event event(EventKind kind, const std::string& message) const;
   void close_journal();
   void say(const std::string& line) const;
 
@@ -65,6 +68,7 @@ class Guard {
   std::uint64_t twin_revision_{0};
   std::chrono::milliseconds asked_at_{0};
   std::chrono::milliseconds journal_at_{0};
+  WallTime released_at_;
   std::vector<std::string> releases_;
   std::vector<std::string> given_up_;
 };

@@ -1,11 +1,14 @@
 // The program stillgate-guard: started by a suspend, it outlives whoever held.
+#include <array>
+#include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <malloc.h>
-#include <poll.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,18 +28,29 @@ bool detach(bool twin) {
   return ::chdir("/") == 0;
 }
 
-std::string read_order() {
+/// The order, and what was said behind it already.
+std::pair<std::string, std::string> read_order() {
+  static constexpr std::string_view end_of_order = "\ngo\n";
   std::string text;
-  char byte = 0;
-  // Byte by byte: what follows the order is for the guard's own loop.
-  while (!text.ends_with("\ngo\n") && ::read(STDIN_FILENO, &byte, 1) == 1) text += byte;
-  return text;
+  std::array<char, 65536> piece{};
+  for (;;) {
+    const std::size_t end = text.find(end_of_order);
+    if (end != std::string::npos) {
+      const std::size_t length = end + end_of_order.size();
+      return {text.substr(0, length), text.substr(length)};
+    }
+    const ssize_t n = ::read(STDIN_FILENO, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return {};
+    text.append(piece.data(), static_cast<std::size_t>(n));
+  }
 }
 
 }  // namespace
 
 int main(int count, char** arguments) {
-  using stillgate::fleet::GuardOrder;
+  // A twin is started as /proc/self/exe, and would be called that.
+  ::prctl(PR_SET_NAME, "stillgate-guard");
   // Many threads that each need little: one heap for all keeps the process small.
   ::mallopt(M_ARENA_MAX, 1);
   const bool twin = count == 2 && std::strcmp(arguments[1], "--twin") == 0;
@@ -50,11 +64,12 @@ int main(int count, char** arguments) {
   if (twin) {
     auto order = stillgate::guard::stand_by();
     if (!order) return 0;
-    stillgate::guard::Guard(*std::move(order)).run();
+    stillgate::guard::Guard(*std::move(order), {}).run();
     return 0;
   }
-  auto order = stillgate::fleet::decode_order(read_order());
+  auto [text, rest] = read_order();
+  auto order = stillgate::fleet::decode_order(text);
   if (!order) return 2;
-  stillgate::guard::Guard(*std::move(order)).run();
+  stillgate::guard::Guard(*std::move(order), std::move(rest)).run();
   return 0;
 }

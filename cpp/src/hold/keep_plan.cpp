@@ -249,6 +249,12 @@ void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::si
     if (!opened_at_) opened_at_ = outlook.now;
     return;
   }
+  if (ours && memory.supported && ending(outlook)) {
+    kept.state = State::released;
+    if (!opened_at_) opened_at_ = outlook.now;
+    notice(KeepNotice::Kind::released, index, "HAProxy's own 'wait' released it");
+    return;
+  }
   if (is_new(sight, index) && !zero) {
     if (!ending(outlook) && !outlook.over) {
       bare_.push_back(index);
