@@ -4,6 +4,7 @@ are let go.
 
 from __future__ import annotations
 
+import json
 import re
 import statistics
 import time
@@ -110,6 +111,21 @@ def test_the_same_hold_again_is_not_begun_anew_and_can_be_made_longer(
     # It has ended, and what has ended is not begun again by who comes late.
     proxy.hold(60_000, name="one")
     assert proxy.status()["mode"] == "open"
+
+
+@pytest.mark.parametrize("expiry", ["release", "reject"])
+def test_a_switch_that_was_long_under_way_holds_no_longer_for_it(
+    haproxy_version: Binary, gated: Start, app: App, expiry: str
+) -> None:
+    proxy = gated(haproxy_version, servers=[app.port])
+    clock = json.loads(proxy.proxy.cli(f"stillgate status {F}"))["now_ms"]
+    proxy.hold(30_000, until=clock - 1, expiry=expiry)
+    assert proxy.status()["mode"] == "open"
+    with Http1(proxy.port) as client:
+        assert client.ask("at once").status == 200
+    clock = json.loads(proxy.proxy.cli(f"stillgate status {F}"))["now_ms"]
+    proxy.hold(30_000, until=clock + 5_000)
+    assert 3_000 < proxy.status()["remaining_ms"] <= 5_000
 
 
 def test_another_level_can_look_and_change_nothing(

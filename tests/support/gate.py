@@ -126,9 +126,16 @@ class Gated:
     # --- the switch, by the raw commands --------------------------------------------------
 
     def token(
-        self, ms: int, name: str = "", expiry: str = "release", bound: int = 0, record: str = "Zm9v"
+        self,
+        ms: int,
+        name: str = "",
+        expiry: str = "release",
+        bound: int = 0,
+        record: str = "Zm9v",
+        until: Optional[int] = None,
     ) -> str:
-        return f"1.{name or f'id{next(_numbers)}'}.{ms}.{expiry}.{bound}.{record}"
+        lasts = f"{ms}" if until is None else f"{ms}_{until}"
+        return f"1.{name or f'id{next(_numbers)}'}.{lasts}.{expiry}.{bound}.{record}"
 
     def switching(self, word: str, frontend: str = F, number: int = 1) -> list[str]:
         """The commands that set the switch; the last one makes it so."""

@@ -78,7 +78,7 @@ TEST(Method, EachSwitchTakesTheGateWhereItIsProven) {
   EXPECT_EQ(report.ending, Ending::done);
   EXPECT_EQ(methods(report), (std::vector<std::string>{"gate", "maxconn", "maxconn", "maxconn"}));
   EXPECT_EQ(report.switches[0].lease, "haproxy");
-  EXPECT_EQ(report.switches[1].lease, "none");
+  EXPECT_EQ(report.switches[1].lease, "guard");
   EXPECT_TRUE(found(report.switches[1], "gate_unproven"));
   EXPECT_FALSE(found(report.switches[2], "gate_missing"));
   EXPECT_EQ(fleet.limit(fleet.hosts[0].url, "a"), fleet.hosts[0].configured["a"]);
@@ -160,6 +160,17 @@ TEST(Method, OnlyMaxconnNeedsAGuard) {
   EXPECT_FALSE(all.guarded);
   ASSERT_TRUE(report.holds[0].deadline);
   EXPECT_EQ(*report.holds[0].deadline - report.holds[0].started_at, milliseconds(15'000));
+}
+
+TEST(GatePlan, TheDeadlineIsOneOfTheGatesOwnClock) {
+  SimulatedFleet fleet = gated();
+  fleet.hosts[0].gate_clock_ms = 5'000'000;
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  // Asked in the first millisecond of the call; the hold begins with the journal's record.
+  const std::string token = fleet.hosts[0].gates["a"].token;
+  EXPECT_NE(token.find("_50150"), std::string::npos) << token;
+  EXPECT_EQ(fleet.hosts[1].gates["a"].token.find('_'), std::string::npos);
 }
 
 TEST(GatePlan, TheSwitchSaysAllThatTheGateMustKnow) {

@@ -247,7 +247,10 @@ Reply SimulatedFleet::gate_status(Host& host) {
                     one.token, one.waiting);
     if (one.released && one.waiting > 0) --one.waiting;
   }
-  return {fmt::format("{{\"format\":1,\"table\":{},\"frontends\":{{{}}}}}", host.has_table, list),
+  const std::string clock =
+      host.gate_clock_ms ? fmt::format("\"now_ms\":{},", *host.gate_clock_ms) : "";
+  return {fmt::format("{{\"format\":1,{}\"table\":{},\"frontends\":{{{}}}}}", clock,
+                      host.has_table, list),
           {}};
 }
 

@@ -67,6 +67,7 @@ struct Host {
   std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
   bool has_table{true};
   bool gate_sticks{false};   ///< the gate takes no switch
+  std::optional<std::int64_t> gate_clock_ms;  ///< empty: a gate that does not tell its clock
   std::int64_t sessions{0};  ///< connections of clients, idle ones too
   bool up{true};
   bool shut{false};  ///< its frontends take no connections

@@ -52,7 +52,7 @@ TEST(SuspendPlan, HoldsAllAndTellsIt) {
   EXPECT_EQ(last.limit_before, 121);
   EXPECT_EQ(last.limit_now, 0);
   EXPECT_EQ(last.method, "maxconn");
-  EXPECT_EQ(last.lease, "none");
+  EXPECT_EQ(last.lease, "guard");
   EXPECT_EQ(last.hold_id, "0123456789abcdef");
   EXPECT_EQ(report.commit_window_ms, 1.0);
   ASSERT_EQ(report.holds.size(), 1U);

@@ -61,6 +61,7 @@ enum class Errc {
   same_haproxy,       ///< two endpoints lead to one HAProxy
   already_held,       ///< a hold of Stillgate's is in effect on that frontend
   frontend_stopped,   ///< that frontend takes no connections: disabled, or shut down
+  not_held,           ///< there is no hold whose deadline could be moved
   limit_is_zero,      ///< the limit is 0 already, and no record says what it was before
   guard_failed,       ///< the process that is to end a hold by maxconn could not be started, or died
   deadline_passed,    ///< the hold's deadline came before the suspend was done

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "../runtime_api/numbers.hpp"
 #include "variable.hpp"
 
 namespace stillgate::hold {
@@ -27,9 +28,33 @@ std::vector<Command> with_sync(std::vector<Command> commands, std::string_view f
 }  // namespace
 
 std::string gate_token(const Record& record, const GateOrder& order) {
-  return fmt::format("1.{}.{}.{}.{}.{}", record.id, order.lasts.count(),
+  const std::string until = order.until_ms ? fmt::format("_{}", *order.until_ms) : "";
+  return fmt::format("1.{}.{}{}.{}.{}.{}", record.id, order.lasts.count(), until,
                      order.on_expiry == Expiry::reject ? "reject" : "release", order.max_waiting,
                      pack(record));
+}
+
+std::string longer_token(std::string_view token, milliseconds by, const Record& record) {
+  std::vector<std::string> parts;
+  for (std::string_view rest = token;;) {
+    const std::size_t dot = rest.find('.');
+    parts.emplace_back(rest.substr(0, dot));
+    if (dot == std::string_view::npos) break;
+    rest.remove_prefix(dot + 1);
+  }
+  if (parts.size() != 6) return std::string(token);
+  const std::string times = parts[2];
+  const std::size_t bar = times.find('_');
+  const auto lasts = runtime_api::parse_number<std::int64_t>(times.substr(0, bar));
+  if (!lasts) return std::string(token);
+  parts[2] = std::to_string(*lasts + by.count());
+  if (bar != std::string::npos) {
+    const auto until = runtime_api::parse_number<std::int64_t>(times.substr(bar + 1));
+    if (!until) return std::string(token);
+    parts[2] += fmt::format("_{}", *until + by.count());
+  }
+  parts[5] = pack(record);
+  return fmt::format("{}", fmt::join(parts, "."));
 }
 
 Result<Record> record_in(std::string_view token, std::string_view endpoint,

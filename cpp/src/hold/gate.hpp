@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -24,12 +25,19 @@ struct GateHandle {
 /// What a gate is told beyond the record.
 struct GateOrder {
   std::chrono::milliseconds lasts{0};  ///< from when the gate first sees the hold's id
+  /// And not beyond this instant of the gate's own clock, however long the switch was under way.
+  std::optional<std::int64_t> until_ms;
   Expiry on_expiry{Expiry::release};
   std::int64_t max_waiting{0};
 };
 
-/// `1.ID.MILLISECONDS.release|reject.BOUND.RECORD`. `record` should hold that switch alone.
+/// `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. `record` should hold that switch alone.
 [[nodiscard]] std::string gate_token(const Record& record, const GateOrder& order);
+
+/// The same switch with a later deadline, and a record that says so. One that cannot be read comes
+/// back as it is.
+[[nodiscard]] std::string longer_token(std::string_view token, std::chrono::milliseconds by,
+                                       const Record& record);
 
 /// The record in a token. Error: journal_failed.
 [[nodiscard]] Result<Record> record_in(std::string_view token, std::string_view endpoint,

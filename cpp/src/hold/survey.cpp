@@ -110,6 +110,7 @@ std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
       }
     }
   }
+  gate.now_ms = status->now_ms;
   seen.gate = std::move(gate);
   return std::nullopt;
 }
@@ -212,6 +213,7 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
     seen.error =
         read_gate(seen, {answer.replies.begin() + fixed_commands, asked}, endpoint, frontends);
     if (seen.error) return seen;
+    if (seen.gate) seen.gate->told_at_ms = timings.answered_ms.value_or(0);
     next += asked;
   }
   for (; next < answer.replies.size(); ++next) {

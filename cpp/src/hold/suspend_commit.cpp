@@ -11,13 +11,25 @@ using runtime_api::Batch;
 using runtime_api::Command;
 using std::chrono::milliseconds;
 
-/// A gate counts its time from when it sees the hold first: what is left of it is told.
-Result<Batch> SuspendPlan::commit(WallTime now) {
+/// The deadline on the gate's own clock, as the survey read that: a commit that was long under way
+/// must not hold any longer for it. What the reading was late makes the hold shorter, by less than
+/// a round trip.
+GateOrder SuspendPlan::order_for(std::size_t endpoint) const {
+  GateOrder order = order_;
+  const auto& gate = before_[endpoint].gate;
+  if (deadline_ && gate && gate->now_ms) {
+    const auto left = static_cast<double>(deadline_->count()) - gate->told_at_ms;
+    order.until_ms = *gate->now_ms + static_cast<std::int64_t>(left);
+  }
+  return order;
+}
+
+Result<Batch> SuspendPlan::commit(const Observation& observation) {
   order_.on_expiry = request_.question.on_expiry;
   order_.max_waiting = request_.question.max_waiting;
-  if (request_.record.deadline) {
-    const auto left = std::chrono::duration_cast<milliseconds>(*request_.record.deadline - now);
-    order_.lasts = std::clamp(left, milliseconds(1), request_.question.max_hold);
+  if (deadline_) {
+    order_.lasts = std::clamp(*deadline_ - observation.elapsed, milliseconds(1),
+                              request_.question.max_hold);
   }
   Batch batch;
   batch.phase = "holding";
@@ -30,7 +42,7 @@ Result<Batch> SuspendPlan::commit(WallTime now) {
     Result<std::vector<Command>> commands{
         std::vector<Command>{*Command::set_maxconn(one.frontend, 0)}};
     if (gates_[index].used) {
-      gates_[index].token = gate_token(request_.record.only(one.endpoint, one.frontend), order_);
+      gates_[index].token = gate_token(request_.record.only(one.endpoint, one.frontend), order_for(i));
       commands = hold_gate(one.frontend, gates_[index]);
     }
     if (!commands) return commands.error();
@@ -78,7 +90,7 @@ Step SuspendPlan::seal() {
     const Record alone = request_.record.only(one.endpoint, one.frontend);
     Result<std::vector<Command>> commands{std::vector<Command>()};
     if (gates_[index].used && !gates_[index].table) {
-      gates_[index].token = gate_token(alone, order_);
+      gates_[index].token = gate_token(alone, order_for(i));
       commands = hold_gate(one.frontend, gates_[index]);
     } else if (!gates_[index].used && armed_[i]) {
       commands = write_variable(one.frontend, alone);

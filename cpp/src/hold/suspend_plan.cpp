@@ -181,7 +181,7 @@ Step SuspendPlan::armed(const Observation& observation) {
     return roll_back();
   }
   if (too_late(observation)) return roll_back();
-  auto batch = commit(observation.now);
+  auto batch = commit(observation);
   if (!batch) {
     report_.ending = Ending::endpoint_failed;
     report_.error = batch.error();

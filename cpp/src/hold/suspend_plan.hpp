@@ -75,7 +75,8 @@ class SuspendPlan final : public Plan {
 
   runtime_api::Batch survey_all() const;
   runtime_api::Batch verify() const;
-  Result<runtime_api::Batch> commit(WallTime now);
+  Result<runtime_api::Batch> commit(const Observation& observation);
+  [[nodiscard]] GateOrder order_for(std::size_t endpoint) const;
   void measure(const std::vector<runtime_api::Answer>& answers);
   void judge(std::size_t endpoint, const Seen& now);
   void judge_gate(Switch& one, std::size_t endpoint, std::size_t frontend, const Seen& now);

@@ -52,6 +52,7 @@ constexpr std::array codes{
     Named{Errc::same_haproxy, "same_haproxy"},
     Named{Errc::already_held, "already_held"},
     Named{Errc::frontend_stopped, "frontend_stopped"},
+    Named{Errc::not_held, "not_held"},
     Named{Errc::limit_is_zero, "limit_is_zero"},
     Named{Errc::guard_failed, "guard_failed"},
     Named{Errc::deadline_passed, "deadline_passed"},

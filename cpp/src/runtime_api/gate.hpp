@@ -32,6 +32,7 @@ struct GateStatus {
   bool table{false};  ///< there is a stick table to switch by, as releases below 2.4 need
   std::optional<std::string> state_error;  ///< why a hold would not survive a reload
   std::optional<std::string> error;        ///< the last error inside the gate
+  std::optional<std::int64_t> now_ms;      ///< on the clock that its deadlines are kept by
   std::map<std::string, GateSwitch> frontends;
 };
 

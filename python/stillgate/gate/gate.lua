@@ -70,21 +70,29 @@ end
 
 -- --- what a switch says ---
 
--- A hold is `1.ID.MILLISECONDS.release|reject.BOUND.RECORD`. The time counts from when this HAProxy
--- first saw that id, so that no two clocks need to agree, and so that a hold may be written again, with
--- another record or a longer time. `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is
+-- A hold is `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. The time counts from when this
+-- HAProxy first saw that id, so that no two clocks need to agree, and so that a hold may be written
+-- again, with another record or a longer time. UNTIL is an instant of this process's own clock in
+-- milliseconds, as `stillgate status` tells it: a switch that was long under way holds no longer for
+-- that. `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is
 -- Stillgate's own and passed through.
 local function read_token(text)
   local ramp = text:match("^open%.?(%d*)$")
   if ramp then return {open = true, ramp = (tonumber(ramp) or 0) / 1000} end
-  local format, id, ms, expiry, bound, record =
-    text:match("^(%d+)%.([%w_-]+)%.(%d+)%.(%a+)%.(%d+)%.([%w_-]*)$")
+  local format, id, ms, until_ms, expiry, bound, record =
+    text:match("^(%d+)%.([%w_-]+)%.(%d+)_?(%d*)%.(%a+)%.(%d+)%.([%w_-]*)$")
   ms, bound = tonumber(ms), tonumber(bound)
   if format ~= FORMAT or not ms or ms > LONGEST_MS or not bound
      or (expiry ~= "release" and expiry ~= "reject") then
     return nil
   end
-  return {id = id, lasts = ms / 1000, rejects = expiry == "reject", bound = bound, record = record}
+  local ends = tonumber(until_ms)
+  return {id = id, lasts = ms / 1000, ends = ends and ends / 1000, rejects = expiry == "reject",
+    bound = bound, record = record}
+end
+
+local function deadline_of(token, began)
+  return math.min(began + token.lasts, token.ends or math.huge)
 end
 
 local function new_switch(name)
@@ -284,7 +292,7 @@ local function recall(switch)
     if held == switch.token or switch.ended[token.id] then return end
     -- A clock that was set back must not make the hold any longer.
     local began = math.min(tonumber(since), now())
-    hold(switch, token, held, began, began + token.lasts)
+    hold(switch, token, held, began, deadline_of(token, began))
   elseif ramp then
     switch.unsaved = false
     if switch.mode ~= "open" then open(switch, (tonumber(ramp) or 0) / 1000) end
@@ -311,10 +319,16 @@ local function apply(switch, text)
     end
   elseif not switch.ended[token.id] then
     local same = switch.mode ~= "open" and switch.hold.id == token.id
+    local began = same and switch.began or now()
+    local deadline = deadline_of(token, began)
+    -- Over before it came: it is not begun, not even to refuse.
+    if not same and deadline <= now() then
+      switch.ended[token.id] = true
+      return
+    end
     if not same then switch.known = {} end
     switch.known[text] = true
-    local began = same and switch.began or now()
-    hold(switch, token, text, began, began + token.lasts)
+    hold(switch, token, text, began, deadline)
     switch.unsaved = true
   end
 end
@@ -506,7 +520,8 @@ local function status(applet, names)
   for _, name in ipairs(names) do told[name] = describe(switch_of(name)) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
-    error = last_error, table = carrier() ~= nil, frontends = told,
+    error = last_error, table = carrier() ~= nil, now_ms = math.floor(now() * 1000),
+    frontends = told,
   }) .. "\n")
 end
 

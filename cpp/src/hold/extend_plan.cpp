@@ -1,0 +1,200 @@
+// The course of an extend.
+#include "extend_plan.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "method.hpp"
+
+namespace stillgate::hold {
+
+using runtime_api::Batch;
+
+ExtendPlan::ExtendPlan(Request request)
+    : request_(std::move(request)),
+      frontends_(request_.question.frontends.size()),
+      courses_(request_.question.endpoints.size() * frontends_),
+      keeps_(request_.question.endpoints.size(), false) {
+  report_.action = "extend";
+  for (const std::string& endpoint : request_.question.endpoints) {
+    for (const std::string& frontend : request_.question.frontends) {
+      Switch one;
+      one.endpoint = endpoint;
+      one.frontend = frontend;
+      report_.switches.push_back(std::move(one));
+    }
+  }
+}
+
+Step ExtendPlan::next(const Observation& observation) {
+  switch (stage_) {
+    case Stage::start:
+      return ask(Stage::surveying);
+    case Stage::surveying:
+      return surveyed(observation);
+    case Stage::writing:
+      // What is read back decides.
+      return ask(Stage::verifying);
+    case Stage::verifying:
+      return verified(observation);
+    case Stage::recording:
+      if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
+        if (!report_.error) report_.error = error;
+        report_.ending = Ending::endpoint_failed;
+      }
+      return record();
+  }
+  return done();
+}
+
+Step ExtendPlan::ask(Stage stage) {
+  stage_ = stage;
+  Batch batch;
+  batch.phase = stage == Stage::surveying ? "checking" : "verifying";
+  batch.uninterruptible = stage == Stage::verifying;
+  batch.work.assign(request_.question.endpoints.size(),
+                    survey_commands(request_.question.frontends, Scope::holds));
+  return batch;
+}
+
+Step ExtendPlan::surveyed(const Observation& observation) {
+  const auto& answers = std::get<observed::Answers>(observation.what).answers;
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    seen_.push_back(read_survey(answers[i], request_.question.endpoints[i],
+                                request_.question.frontends, Scope::holds));
+    keeps_[i] = seen_[i].has_variables();
+    for (std::size_t j = 0; j < frontends_; ++j) weigh(i, j, seen_[i], observation.now);
+  }
+  if (observation.cancelled) report_.ending = Ending::cancelled;
+  return refused_ || observation.cancelled ? done() : write();
+}
+
+void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now) {
+  const std::size_t index = endpoint * frontends_ + frontend;
+  Switch& one = report_.switches[index];
+  if (seen.error) {
+    one.verdict = Verdict::unknown;
+    one.error = seen.error;
+    return;
+  }
+  one.version = seen.info->version;
+  one.rtt_ms = seen.rtt_ms;
+  one.limit_now = seen.limit(frontend);
+  const bool gated = seen.gate_holds(frontend);
+  const bool held = gated || one.limit_now == 0;
+  one.verdict = held ? Verdict::held : Verdict::open;
+  const Record* record =
+      held ? record_of(seen, frontend, one.endpoint, one.frontend, request_.records) : nullptr;
+  const bool extensible = record != nullptr && record->deadline;
+  if (!extensible) {
+    refused_ = true;
+    report_.ending = Ending::refused;
+    one.error = Error{Errc::not_held,
+                      record != nullptr
+                          ? fmt::format("the hold of '{}' has no deadline", one.frontend)
+                          : fmt::format("'{}' is not held here, so that there is no deadline to move",
+                                        one.frontend),
+                      {},
+                      {},
+                      {}};
+    return;
+  }
+  one.hold_id = record->id;
+  one.method = gated ? by_gate : by_maxconn;
+  one.lease = gated ? "haproxy" : "guard";
+  one.limit_before = record->find(one.endpoint, one.frontend)->limit_before;
+  if (auto error = not_the_holder(*record, request_.claim, request_.records, now)) {
+    refused_ = true;
+    report_.ending = Ending::held_by_other;
+    one.error = std::move(error);
+    add_hold(report_, *record);
+    return;
+  }
+  Record longer = record->only(one.endpoint, one.frontend);
+  *longer.deadline += request_.by;
+  courses_[index] = {std::move(longer), seen.gate_handle(frontend)};
+}
+
+Step ExtendPlan::write() {
+  stage_ = Stage::writing;
+  Batch batch;
+  batch.phase = "extending";
+  batch.work.resize(request_.question.endpoints.size());
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    Course& course = courses_[index];
+    if (!course.longer) continue;
+    const std::size_t i = index / frontends_;
+    Switch& one = report_.switches[index];
+    Result<std::vector<runtime_api::Command>> commands{std::vector<runtime_api::Command>()};
+    if (course.gate.used) {
+      course.gate.token = longer_token(course.gate.token, request_.by, *course.longer);
+      commands = hold_gate(one.frontend, course.gate);
+    } else if (keeps_[i]) {
+      commands = write_variable(one.frontend, *course.longer);
+    }
+    if (!commands) {
+      one.error = commands.error();
+      continue;
+    }
+    batch.work[i].insert(batch.work[i].end(), commands->begin(), commands->end());
+  }
+  return batch;
+}
+
+/// Below 2.4 the journal alone knows a hold by maxconn, and its guard looks there.
+Step ExtendPlan::verified(const Observation& observation) {
+  const auto& answers = std::get<observed::Answers>(observation.what).answers;
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    const Course& course = courses_[index];
+    Switch& one = report_.switches[index];
+    if (!course.longer || one.error) continue;
+    const std::size_t i = index / frontends_;
+    const std::size_t j = index % frontends_;
+    const Seen now = read_survey(answers[i], one.endpoint, request_.question.frontends, Scope::holds);
+    if (now.error) {
+      one.verdict = Verdict::unknown;
+      one.error = now.error;
+      continue;
+    }
+    const bool held = course.gate.used ? now.gate_holds(j) : now.limit(j) == 0;
+    one.verdict = held ? Verdict::held : Verdict::open;
+    const Record* record = record_of(now, j, one.endpoint, one.frontend, request_.records);
+    const bool by_journal = !course.gate.used && !keeps_[i];
+    const bool longer = record != nullptr && record->id == course.longer->id &&
+                        (by_journal || record->deadline == course.longer->deadline);
+    if (held && longer) continue;
+    one.error = Error{Errc::not_held,
+                      held ? "HAProxy took the new deadline, but it does not read back"
+                           : "the hold ended before its deadline was moved",
+                      {},
+                      {},
+                      {}};
+  }
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    if (report_.switches[index].error) report_.ending = Ending::endpoint_failed;
+    if (courses_[index].longer && !report_.switches[index].error) {
+      add_hold(report_, *courses_[index].longer);
+    }
+  }
+  return record();
+}
+
+Step ExtendPlan::record() {
+  stage_ = Stage::recording;
+  while (next_record_ < request_.records.size()) {
+    Record record = request_.records[next_record_++];
+    const auto same = std::find_if(report_.holds.begin(), report_.holds.end(),
+                                   [&record](const Hold& one) { return one.id == record.id; });
+    if (same == report_.holds.end()) continue;
+    record.deadline = same->deadline;
+    same->frontends = record.summary().frontends;
+    return step::WriteJournal{std::move(record)};
+  }
+  return done();
+}
+
+Step ExtendPlan::done() { return step::Done{std::move(report_)}; }
+
+}  // namespace stillgate::hold

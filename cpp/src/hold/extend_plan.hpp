@@ -1,0 +1,58 @@
+// The plan of `extend`: moves the deadline of a hold that is in effect.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "findings.hpp"
+#include "ownership.hpp"
+#include "plan.hpp"
+
+namespace stillgate::hold {
+
+/// Refuses all or extends what it can reach: an endpoint that cannot be asked ends its own part at
+/// the deadline that it knows.
+class ExtendPlan final : public Plan {
+ public:
+  struct Request {
+    Question question;
+    std::vector<Record> records;  ///< holds that the journal knows
+    Claim claim;
+    std::chrono::milliseconds by{0};  ///< the new deadline is so much later
+  };
+
+  explicit ExtendPlan(Request request);
+
+  Step next(const Observation& observation) override;
+
+ private:
+  enum class Stage { start, surveying, writing, verifying, recording };
+
+  Step ask(Stage stage);
+  Step surveyed(const Observation& observation);
+  void weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
+  Step write();
+  Step verified(const Observation& observation);
+  Step record();
+  Step done();
+
+  /// One switch; `longer`: its record with the new deadline, where it is to be extended.
+  struct Course {
+    std::optional<Record> longer;
+    GateHandle gate;
+  };
+
+  Request request_;
+  std::size_t frontends_;
+  Stage stage_{Stage::start};
+  bool refused_{false};
+  std::vector<Course> courses_;
+  std::vector<Seen> seen_;
+  std::vector<bool> keeps_;  ///< per endpoint: it has process variables
+  std::size_t next_record_{0};
+  Report report_;
+};
+
+}  // namespace stillgate::hold
