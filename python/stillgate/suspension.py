@@ -13,7 +13,7 @@ from stillgate.report import Hold, Report
 class Suspension:
     """What `with fleet.suspended(...)` gives. Its members may be read from any thread."""
 
-    def __init__(self, report: Report, max_hold: float, release: Callable[[], Report]) -> None:
+    def __init__(self, report: Report, max_hold: float, release: Callable[[bool], Report]) -> None:
         self.report = report
         self.resumed: Optional[Report] = None
         """The resume's report, once there is one."""
@@ -47,7 +47,7 @@ class Suspension:
         # On this thread in any case: a Ctrl-C interrupts calls of the main thread alone.
         self._expired = not self._over.wait(self.remaining)
         try:
-            self.resumed = self._release()
+            self.resumed = self._release(self._expired)
         except StillgateError as error:
             self._failure = error
 

@@ -90,6 +90,7 @@ class SimulatedFleet {
   std::set<std::size_t> journal_failures;  ///< by number of write
 
   std::map<std::string, Record> journal;  ///< what is kept, by id
+  std::vector<Event> events;              ///< what plans told
   std::size_t steps{0};
   std::size_t batches{0};
   std::size_t writes{0};                 ///< limits that were really set

@@ -9,6 +9,7 @@
 #include <stillgate/report.hpp>
 
 #include "../hold/plan.hpp"
+#include "events.hpp"
 #include "journal.hpp"
 
 namespace stillgate::fleet {
@@ -17,9 +18,11 @@ struct Means {
   const std::vector<Endpoint>& endpoints;
   const FleetOptions& options;
   Progress& progress;
+  EventLog& events;
 };
 
-/// Does what the plan wants, one step after the other, until it is done; on the caller's thread.
+/// Does what the plan wants, one step after the other, and tells what it tells, until it is done;
+/// on the caller's thread.
 [[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
                            const std::stop_token& stop);
 
