@@ -137,7 +137,7 @@ def _with_expiry(switch: Switch, past: List[PastHold], now: float) -> Switch:
     if switch.verdict != "open":
         return switch
     for hold in past:
-        places = next((one.endpoints for one in hold.events if one.endpoints), [])
+        places: List[str] = next((one.endpoints for one in hold.events if one.endpoints), [])
         if switch.frontend not in hold.frontends or switch.endpoint not in places:
             continue
         ended = hold.ended_at
@@ -213,5 +213,5 @@ def _tail(path: Path, size: Optional[int]) -> bytes:
             text = file.read()
     except FileNotFoundError:
         return b""
-    whole = text if start == 0 else text[text.find(b"\n") + 1 :]
+    whole = text if start == 0 else text.partition(b"\n")[2]
     return whole if whole.endswith(b"\n") or not whole else whole + b"\n"

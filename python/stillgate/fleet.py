@@ -72,8 +72,8 @@ class Fleet:
     @classmethod
     def load(cls, name: str, inventory: Optional[str] = None, **options: Any) -> Fleet:
         """The fleet of that name from an inventory file: `inventory`, else $STILLGATE_INVENTORY,
-        ./stillgate.toml, ~/.config/stillgate/, /etc/stillgate/. Options given here (Fleet's timeouts
-        and events) come before the file's. Errors: InventoryError.
+        ./stillgate.toml, ~/.config/stillgate/, /etc/stillgate/. Options given here (timeouts and
+        events, as of Fleet) come before the file's. Errors: InventoryError.
         """
         from stillgate.inventory import load_fleet
 
@@ -202,8 +202,8 @@ class Fleet:
 
     def status(self, *frontends: str) -> Report:
         """What is held, by whom and since when, and what slipped through; without frontends, of all
-        that each HAProxy has. Changes nothing, and raises for no endpoint that cannot be asked. From
-        this machine's history: what the guard did to a hold, and which holds expired.
+        that each HAProxy has. Changes nothing, and raises for no endpoint that cannot be asked.
+        From this machine's history: what the guard did to a hold, and which holds expired.
         """
         return with_history(to_report(self._core.status(list(frontends) or self.frontends)))
 

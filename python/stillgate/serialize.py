@@ -7,8 +7,8 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
-from stillgate.command import CommandResult
 from stillgate.audit import PastHold
+from stillgate.command import CommandResult
 from stillgate.errors import StillgateError
 from stillgate.events import Event
 from stillgate.report import Error, Hold, Outcome, Report, Switch

@@ -14,8 +14,8 @@ from stillgate import _version
 from stillgate.cli.completion import completion
 from stillgate.cli.execute import exec_
 from stillgate.cli.gate import gate
-from stillgate.cli.hold import hold
 from stillgate.cli.history import history
+from stillgate.cli.hold import hold
 from stillgate.cli.holds import check, resume, suspend
 from stillgate.cli.outlet import json_verb, show_stopped, show_usage
 from stillgate.cli.status import status
