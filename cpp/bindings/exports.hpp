@@ -4,6 +4,7 @@
 #include <pybind11/pybind11.h>
 
 #include <stillgate/error.hpp>
+#include <stillgate/event.hpp>
 
 namespace stillgate::bindings {
 
@@ -11,10 +12,14 @@ void export_errors(pybind11::module_& module);
 void export_outcome(pybind11::module_& module);
 void export_report(pybind11::module_& module);
 void export_texts(pybind11::module_& module);
+void export_events(pybind11::module_& module);
 void export_fleet(pybind11::module_& module);
 
 /// Raises the exception that set_input_error() named. Needs the GIL.
 [[noreturn]] void raise_input_error(const Error& error);
+
+/// Raises the input error for another word.
+EventFormat to_event_format(const std::string& text);
 
 /// HAProxy's bytes as text; what is no UTF-8 becomes U+FFFD. Needs the GIL.
 pybind11::str to_text(const std::string& bytes);

@@ -3,7 +3,7 @@
 
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -15,6 +15,8 @@
 #include <pybind11/stl.h>
 
 #include <stillgate/fleet.hpp>
+
+#include "mailbox.hpp"
 
 namespace py = pybind11;
 
@@ -40,38 +42,67 @@ milliseconds to_milliseconds(double seconds, const char* field) {
   return milliseconds(static_cast<milliseconds::rep>(rounded));
 }
 
-/// Runs `call(stop_token)` on a thread of its own, without the GIL. A signal whose Python handler
-/// raises (Ctrl-C) stops the call and waits for its orderly end (a suspend rolls back). If the
-/// call had come to its end just before, `undo` takes its result back; then the handler's
-/// exception goes on its way.
+/// A fleet, and what its calls tell meanwhile.
+struct TellingFleet {
+  std::shared_ptr<Mailbox> mailbox;
+  Fleet fleet;
+};
+
+/// Calls `on_line` with each line, on this thread. What that raises is the caller's (its face logs
+/// all but a signal's exception, and raises nothing else).
+void deliver(const std::vector<std::string>& lines, const py::object& on_line) {
+  if (on_line.is_none()) return;
+  for (const std::string& line : lines) on_line(to_text(line));
+}
+
+/// Signals and lines, with the GIL. Returns the exception that ends the call, if there is one.
+std::optional<py::error_already_set> attend(const std::vector<std::string>& lines,
+                                            const py::object& on_line) {
+  const py::gil_scoped_acquire acquired;
+  try {
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    deliver(lines, on_line);
+  } catch (py::error_already_set& error) {
+    return std::move(error);
+  }
+  return std::nullopt;
+}
+
+/// Runs `call(stop_token)` on a thread of its own, without the GIL, while this one delivers events
+/// to `on_line`. A signal whose Python handler raises (Ctrl-C) stops the call and waits for its
+/// orderly end (a suspend rolls back). If the call had come to its end just before, `undo` takes
+/// its result back; then the handler's exception goes on its way.
 template <class Call, class Undo>
-auto run_interruptibly(const Call& call, const Undo& undo) {
+auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call,
+                       const Undo& undo) {
   using Value = decltype(call(std::stop_token()));
   std::optional<Value> value;
   std::optional<py::error_already_set> raised;
   {
     const py::gil_scoped_release released;
-    std::mutex mutex;
-    std::condition_variable changed;
     bool done = false;
     std::jthread engine([&](const std::stop_token& stop) {
       auto result = call(stop);
-      const std::scoped_lock lock(mutex);
+      const std::scoped_lock lock(mailbox.mutex);
       value.emplace(std::move(result));
       done = true;
-      changed.notify_one();
+      mailbox.changed.notify_one();
     });
-    std::unique_lock lock(mutex);
-    while (!changed.wait_for(lock, slice, [&done] { return done; })) {
+    const auto take_lines = [&] { return std::exchange(mailbox.lines, {}); };
+    std::unique_lock lock(mailbox.mutex);
+    for (bool over = false; !over;) {
+      mailbox.changed.wait_for(lock, slice, [&] { return done || !mailbox.lines.empty(); });
+      over = done;
+      const auto lines = take_lines();
+      if (over && lines.empty()) break;
       lock.unlock();
-      {
-        const py::gil_scoped_acquire acquired;
-        if (PyErr_CheckSignals() != 0) raised.emplace();
-      }
+      raised = attend(lines, on_line);
       if (raised) {
         engine.request_stop();
         engine.join();
         undo(*value);
+        // The rollback is told too; a second exception would hide the first.
+        (void)attend(take_lines(), on_line);
         break;
       }
       lock.lock();
@@ -82,8 +113,8 @@ auto run_interruptibly(const Call& call, const Undo& undo) {
 }
 
 template <class Call>
-auto run_interruptibly(const Call& call) {
-  return run_interruptibly(call, [](const auto& /*result*/) {});
+auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call) {
+  return run_interruptibly(mailbox, on_line, call, [](const auto& /*result*/) {});
 }
 
 std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
@@ -93,20 +124,26 @@ std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
   return endpoints;
 }
 
-Fleet make_fleet(const std::vector<std::string>& urls, double connect_timeout,
-                 double greeting_timeout, double reply_timeout, std::size_t max_reply_bytes) {
+TellingFleet make_fleet(const std::vector<std::string>& urls, double connect_timeout,
+                        double greeting_timeout, double reply_timeout, std::size_t max_reply_bytes,
+                        const std::string& on_event, const std::string& event_format) {
   FleetOptions options;
   options.connect_timeout = to_milliseconds(connect_timeout, "connect_timeout");
   options.greeting_timeout = to_milliseconds(greeting_timeout, "greeting_timeout");
   options.reply_timeout = to_milliseconds(reply_timeout, "reply_timeout");
   options.max_reply_bytes = max_reply_bytes;
-  return take(Fleet::create(parse_all(urls), options));
+  options.events.on_event = on_event;
+  options.events.format = to_event_format(event_format);
+  auto mailbox = std::make_shared<Mailbox>();
+  options.events.on_line = [mailbox](const std::string& line) { mailbox->put(line); };
+  return {mailbox, take(Fleet::create(parse_all(urls), options))};
 }
 
-std::vector<Outcome> execute(Fleet& fleet, const std::string& command,
+std::vector<Outcome> execute(TellingFleet& told, const std::string& command,
                              const std::optional<std::string>& payload) {
-  return take(run_interruptibly(
-      [&](const std::stop_token& stop) { return fleet.execute(command, payload, stop); }));
+  return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
+    return told.fleet.execute(command, payload, stop);
+  }));
 }
 
 Method to_method(const std::string& text) {
@@ -139,47 +176,54 @@ SuspendOptions suspend_options(const std::string& method, bool accept_unproven,
   return options;
 }
 
-Report check(Fleet& fleet, const std::vector<std::string>& frontends, const std::string& method,
-             bool accept_unproven, const std::string& on_expiry, std::int64_t max_waiting,
-             bool accept_hazard, double max_hold, double drain_timeout) {
+Report check(TellingFleet& told, const std::vector<std::string>& frontends,
+             const std::string& method, bool accept_unproven, const std::string& on_expiry,
+             std::int64_t max_waiting, bool accept_hazard, double max_hold, double drain_timeout,
+             const py::object& on_line) {
   const auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, false,
                                        accept_hazard, max_hold, drain_timeout);
-  return take(run_interruptibly(
-      [&](const std::stop_token& stop) { return fleet.check(frontends, options, stop); }));
+  return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
+    return told.fleet.check(frontends, options, stop);
+  }));
 }
 
-Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, const std::string& method,
-               bool accept_unproven, const std::string& on_expiry, std::int64_t max_waiting,
-               bool no_lease, bool accept_hazard, double max_hold, double drain_timeout,
-               const std::string& owner, const std::string& reason) {
+Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
+               const std::string& method, bool accept_unproven, const std::string& on_expiry,
+               std::int64_t max_waiting, bool no_lease, bool accept_hazard,
+               double max_hold, double drain_timeout, const std::string& owner,
+               const std::string& reason, const py::object& on_line) {
   auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, no_lease,
                                  accept_hazard, max_hold, drain_timeout);
   options.owner = owner;
   options.reason = reason;
   return take(run_interruptibly(
-      [&](const std::stop_token& stop) { return fleet.suspend(frontends, options, stop); },
+      *told.mailbox, on_line,
+      [&](const std::stop_token& stop) { return told.fleet.suspend(frontends, options, stop); },
       [&](const Result<Report>& report) {
         // The caller gets an exception in place of this report, and would never know of the hold.
-        if (report && report->ok()) (void)fleet.resume(frontends);
+        if (report && report->ok()) (void)told.fleet.resume(frontends);
       }));
 }
 
-Report resume(Fleet& fleet, const std::vector<std::string>& frontends, double ramp,
-              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard,
-              double retry_for) {
+Report resume(TellingFleet& told, const std::vector<std::string>& frontends, double ramp,
+              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard, double retry_for,
+              bool at_deadline, const py::object& on_line) {
   ResumeOptions options;
   options.ramp = to_milliseconds(ramp, "ramp");
   options.limit = limit;
   options.wait_up = wait_up;
   options.accept_hazard = accept_hazard;
   options.retry_for = to_milliseconds(retry_for, "retry_for");
-  return take(run_interruptibly(
-      [&](const std::stop_token& stop) { return fleet.resume(frontends, options, stop); }));
+  options.at_deadline = at_deadline;
+  return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
+    return told.fleet.resume(frontends, options, stop);
+  }));
 }
 
-Report status(Fleet& fleet, const std::vector<std::string>& frontends) {
-  return take(run_interruptibly(
-      [&](const std::stop_token& stop) { return fleet.status(frontends, stop); }));
+Report status(TellingFleet& told, const std::vector<std::string>& frontends) {
+  return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
+    return told.fleet.status(frontends, stop);
+  }));
 }
 
 }  // namespace
@@ -189,37 +233,41 @@ void export_fleet(py::module_& module) {
   const auto seconds = [](milliseconds time) {
     return std::chrono::duration<double>(time).count();
   };
-  py::class_<Fleet>(module, "Fleet")
+  py::class_<TellingFleet>(module, "Fleet")
       .def(py::init(&make_fleet), py::arg("endpoints"), py::kw_only(),
            py::arg("connect_timeout") = seconds(defaults.connect_timeout),
            py::arg("greeting_timeout") = seconds(defaults.greeting_timeout),
            py::arg("reply_timeout") = seconds(defaults.reply_timeout),
-           py::arg("max_reply_bytes") = defaults.max_reply_bytes)
+           py::arg("max_reply_bytes") = defaults.max_reply_bytes, py::arg("on_event") = "",
+           py::arg("event_format") = "json")
       .def_property_readonly("endpoints",
-                             [](const Fleet& fleet) {
+                             [](const TellingFleet& told) {
                                std::vector<std::string> urls;
-                               for (const auto& one : fleet.endpoints()) urls.push_back(one.url());
+                               for (const auto& one : told.fleet.endpoints())
+                                 urls.push_back(one.url());
                                return urls;
                              })
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
       .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("method"),
            py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
-           py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"))
+           py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"),
+           py::arg("on_line"))
       .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("method"),
            py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
            py::arg("no_lease"), py::arg("accept_hazard"), py::arg("max_hold"),
-           py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"))
+           py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"), py::arg("on_line"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
-           py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"))
+           py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"),
+           py::arg("at_deadline"), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
-      .def("guard_descriptor", &Fleet::guard_descriptor)
+      .def("guard_descriptor", [](const TellingFleet& told) { return told.fleet.guard_descriptor(); })
       .def("renew_guard",
-           [](Fleet& fleet) {
-             return run_interruptibly(
-                 [&](const std::stop_token& stop) { return fleet.renew_guard(stop); });
+           [](TellingFleet& told) {
+             const py::gil_scoped_release released;
+             return told.fleet.renew_guard();
            })
-      .def("progress", [](const Fleet& fleet) {
-        const Progress& now = fleet.progress();
+      .def("progress", [](const TellingFleet& told) {
+        const Progress& now = told.fleet.progress();
         const std::int64_t flying = now.in_flight.load();
         return py::make_tuple(now.phase.load(), now.connected.load(), now.answered.load(),
                               flying < 0 ? std::nullopt : std::optional(flying));

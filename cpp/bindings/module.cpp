@@ -10,5 +10,6 @@ PYBIND11_MODULE(_core, module) {
   stillgate::bindings::export_outcome(module);
   stillgate::bindings::export_report(module);
   stillgate::bindings::export_texts(module);
+  stillgate::bindings::export_events(module);
   stillgate::bindings::export_fleet(module);
 }

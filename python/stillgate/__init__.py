@@ -15,6 +15,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ContextManager, Iterable, List, Optional, Union
 
 if TYPE_CHECKING:
+    from stillgate.audit import PastHold, history
     from stillgate.errors import (
         CheckRefused,
         EndpointFailed,
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
         ReportError,
         StillgateError,
     )
+    from stillgate.events import Event
     from stillgate.fleet import Fleet
     from stillgate.report import (
         Answer,
@@ -46,6 +48,7 @@ __all__ = [
     "CheckRefused",
     "EndpointFailed",
     "Error",
+    "Event",
     "Finding",
     "Fleet",
     "GateCounters",
@@ -56,6 +59,7 @@ __all__ = [
     "InputError",
     "InventoryError",
     "Outcome",
+    "PastHold",
     "Report",
     "ReportError",
     "StatRow",
@@ -66,6 +70,7 @@ __all__ = [
     "__version__",
     "check",
     "execute",
+    "history",
     "resume",
     "status",
     "suspend",
@@ -82,7 +87,14 @@ _ERRORS = {
     "ReportError",
     "StillgateError",
 }
-_HOMES = {"Fleet": "fleet", "Suspension": "suspension", **dict.fromkeys(_ERRORS, "errors")}
+_HOMES = {
+    "Event": "events",
+    "Fleet": "fleet",
+    "PastHold": "audit",
+    "Suspension": "suspension",
+    "history": "audit",
+    **dict.fromkeys(_ERRORS, "errors"),
+}
 
 logging.getLogger("stillgate").addHandler(logging.NullHandler())
 

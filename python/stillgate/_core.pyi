@@ -2,6 +2,8 @@
 
 from typing import Callable, Optional, Sequence
 
+from stillgate.events import Event
+
 __version__: str
 
 class Error:
@@ -136,6 +138,8 @@ class Fleet:
         greeting_timeout: float = ...,
         reply_timeout: float = ...,
         max_reply_bytes: int = ...,
+        on_event: str = ...,
+        event_format: str = ...,
     ) -> None: ...
     @property
     def endpoints(self) -> list[str]:
@@ -152,6 +156,7 @@ class Fleet:
         accept_hazard: bool,
         max_hold: float,
         drain_timeout: float,
+        on_line: Optional[Callable[[str], None]],
     ) -> Report: ...
     def suspend(
         self,
@@ -167,6 +172,7 @@ class Fleet:
         drain_timeout: float,
         owner: str,
         reason: str,
+        on_line: Optional[Callable[[str], None]],
     ) -> Report: ...
     def resume(
         self,
@@ -177,6 +183,8 @@ class Fleet:
         wait_up: bool,
         accept_hazard: bool,
         retry_for: float,
+        at_deadline: bool,
+        on_line: Optional[Callable[[str], None]],
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
     def guard_descriptor(self) -> int:
@@ -194,5 +202,8 @@ def parse_stat(text: str) -> list[dict[str, str]]:
 
 def error_codes() -> list[str]: ...
 def state_directory() -> str: ...
+def format_event(event: Event, format: str) -> str:
+    """As json, syslog or journald; raises the input error class for another kind or format."""
+
 def set_input_error(factory: Callable[[str, str, str], BaseException]) -> None:
     """The exception that wrong input raises: called with code, message, field."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
 from stillgate import _core
+from stillgate.audit import with_history
 from stillgate.errors import InputError, error_of
+from stillgate.events import Listener, to_listener
 from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
 from stillgate.suspension import Suspension
 
@@ -25,6 +27,11 @@ class Fleet:
     one reply, 1,000 to 1 GiB. `frontends` and `max_hold` are for calls that name none. Wrong input
     raises InputError, with nothing sent. Ctrl-C raises KeyboardInterrupt within 100 ms. One call at
     a time per Fleet; progress() from any thread.
+
+    `on_event` is told what happens to holds: a shell command, which gets a line in `event_format`
+    (json, syslog, journald) on its standard input and is not waited for, or a function, which gets
+    the parsed JSON line, a dict, on the calling thread (the end of suspended() on a thread of its
+    own). The hold does not wait for it, the call's return does; what it raises is logged.
     """
 
     def __init__(
@@ -37,6 +44,8 @@ class Fleet:
         greeting_timeout: float = 2.0,
         reply_timeout: float = 5.0,
         max_reply_bytes: int = 64 * 1024 * 1024,
+        on_event: Union[str, Listener, None] = None,
+        event_format: str = "json",
     ) -> None:
         if isinstance(endpoints, str):
             raise InputError("bad_endpoint", "endpoints: a list is wanted, not a text", "endpoints")
@@ -45,21 +54,31 @@ class Fleet:
             "greeting_timeout": greeting_timeout,
             "reply_timeout": reply_timeout,
             "max_reply_bytes": max_reply_bytes,
+            "event_format": event_format,
         }
-        self._core = _core.Fleet([str(one) for one in endpoints], **self._options)
+        self._on_event = on_event
+        listener = None if isinstance(on_event, str) else on_event
+        if listener is not None and not callable(listener):
+            raise InputError("bad_option", "on_event: a command or a function", "on_event")
+        self._on_line = to_listener(listener)
+        self._core = _core.Fleet(
+            [str(one) for one in endpoints],
+            on_event=on_event if isinstance(on_event, str) else "",
+            **self._options,
+        )
         self.frontends = list(frontends)
         self.max_hold = max_hold
 
     @classmethod
-    def load(cls, name: str, inventory: Optional[str] = None, **seconds: float) -> Fleet:
+    def load(cls, name: str, inventory: Optional[str] = None, **options: Any) -> Fleet:
         """The fleet of that name from an inventory file: `inventory`, else $STILLGATE_INVENTORY,
-        ./stillgate.toml, ~/.config/stillgate/, /etc/stillgate/. Seconds given here come before the
-        file's. Errors: InventoryError.
+        ./stillgate.toml, ~/.config/stillgate/, /etc/stillgate/. Options given here (timeouts and
+        events, as of Fleet) come before the file's. Errors: InventoryError.
         """
         from stillgate.inventory import load_fleet
 
         entry = load_fleet(name, inventory)
-        chosen: Dict[str, Any] = {**entry.seconds, **seconds}
+        chosen: Dict[str, Any] = {**entry.seconds, **entry.events, **options}
         return cls(entry.endpoints, frontends=entry.frontends, **chosen)
 
     @property
@@ -112,6 +131,7 @@ class Fleet:
             max_hold=self._max_hold(max_hold),
             drain_timeout=drain_timeout,
             accept_hazard=accept_hazard,
+            on_line=self._on_line,
         )
         return to_report(core)
 
@@ -170,7 +190,7 @@ class Fleet:
 
         Errors: EndpointFailed.
         """
-        core = self._core.resume(
+        return self._resume(
             self._named(frontends),
             ramp=ramp,
             limit=limit,
@@ -178,13 +198,13 @@ class Fleet:
             accept_hazard=accept_hazard,
             retry_for=retry_for,
         )
-        return _well(to_report(core))
 
     def status(self, *frontends: str) -> Report:
         """What is held, by whom and since when, and what slipped through; without frontends, of all
         that each HAProxy has. Changes nothing, and raises for no endpoint that cannot be asked.
+        From this machine's history: what the guard did to a hold, and which holds expired.
         """
-        return to_report(self._core.status(list(frontends) or self.frontends))
+        return with_history(to_report(self._core.status(list(frontends) or self.frontends)))
 
     @contextmanager
     def suspended(
@@ -222,9 +242,9 @@ class Fleet:
             reason=reason,
         )
 
-        def release() -> Report:
+        def release(at_deadline: bool) -> Report:
             # Of its own, because the block may be in the middle of a call of this one.
-            return self.twin().resume(*names, accept_hazard=accept_hazard)
+            return self.twin()._resume(names, accept_hazard=accept_hazard, at_deadline=at_deadline)
 
         hold = Suspension(report, seconds, release, self._core)
         try:
@@ -235,11 +255,15 @@ class Fleet:
     def twin(self) -> Fleet:
         """The same fleet for another thread, or for a call in the middle of one."""
         return Fleet(
-            self.endpoints, frontends=self.frontends, max_hold=self.max_hold, **self._options
+            self.endpoints,
+            frontends=self.frontends,
+            max_hold=self.max_hold,
+            on_event=self._on_event,
+            **self._options,
         )
 
     def _suspend(self, names: List[str], **options: Any) -> Report:
-        core = self._core.suspend(names, **options)
+        core = self._core.suspend(names, on_line=self._on_line, **options)
         try:
             return _well(to_report(core))
         except KeyboardInterrupt:
@@ -247,6 +271,29 @@ class Fleet:
             if core.ok:
                 self.twin().resume(*names, accept_hazard=options["accept_hazard"])
             raise
+
+    def _resume(
+        self,
+        names: List[str],
+        *,
+        ramp: float = 0.0,
+        limit: Optional[int] = None,
+        wait_up: bool = False,
+        accept_hazard: bool = False,
+        retry_for: float = 10.0,
+        at_deadline: bool = False,
+    ) -> Report:
+        core = self._core.resume(
+            names,
+            ramp=ramp,
+            limit=limit,
+            wait_up=wait_up,
+            accept_hazard=accept_hazard,
+            retry_for=retry_for,
+            at_deadline=at_deadline,
+            on_line=self._on_line,
+        )
+        return _well(to_report(core))
 
     def _max_hold(self, given: Optional[float]) -> float:
         return self.max_hold if given is None else given

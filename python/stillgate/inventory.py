@@ -6,11 +6,12 @@ import difflib
 import os
 import re
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from stillgate.errors import InventoryError
+from stillgate.events import FORMATS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,7 +20,8 @@ else:
 
 FILE_NAME = "stillgate.toml"
 SECONDS = ("connect_timeout", "greeting_timeout", "reply_timeout", "max_hold")
-KEYS = ("endpoints", "frontends", *SECONDS)
+EVENTS = ("on_event", "event_format")
+KEYS = ("endpoints", "frontends", *SECONDS, *EVENTS)
 # Where no key stands: comments, and texts that are no quoted keys.
 _VALUE = re.compile(r"""#.*|("(?:\\.|[^"\\])*"|'[^']*')(?!["']?\s*[=.])""")
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -27,12 +29,13 @@ _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$
 
 @dataclass(frozen=True)
 class Entry:
-    """One fleet of the file. `seconds` has the names of Fleet's options."""
+    """One fleet of the file. `seconds` and `events` have the names of Fleet's options."""
 
     name: str
     endpoints: List[str]
     frontends: List[str]
     seconds: Dict[str, float]
+    events: Dict[str, str] = field(default_factory=dict)
 
 
 def find_inventory(given: Optional[str] = None) -> Path:
@@ -111,6 +114,7 @@ class _Reader:
             endpoints,
             self._texts(table, "frontends", name),
             seconds,
+            {key: self._text(table, key, name) for key in EVENTS if key in table},
         )
 
     def _texts(self, table: Mapping[str, Any], key: str, fleet: str) -> List[str]:
@@ -120,6 +124,14 @@ class _Reader:
         for one in value:
             if value.count(one) > 1:
                 raise self._error(f"'{key}' names '{one}' twice", key, fleet)
+        return value
+
+    def _text(self, table: Mapping[str, Any], key: str, fleet: str) -> str:
+        value = table[key]
+        if not isinstance(value, str):
+            raise self._error(f"'{key}' must be a text", key, fleet)
+        if key == "event_format" and value not in FORMATS:
+            raise self._error(f"'{key}' must be one of {', '.join(FORMATS)}", key, fleet)
         return value
 
     def _seconds(self, table: Mapping[str, Any], key: str, fleet: str) -> float:

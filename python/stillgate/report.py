@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Dict, Generic, List, Optional, TypeVar
+from typing import TYPE_CHECKING, Dict, Generic, List, Optional, TypeVar
 
 from stillgate import _core
+
+if TYPE_CHECKING:
+    from stillgate.events import Event
 
 T = TypeVar("T")
 
@@ -193,7 +196,9 @@ class Switch:
 
 @dataclass(frozen=True)
 class Hold:
-    """A suspension; times are seconds since the epoch. Without a deadline it is yours to end."""
+    """A suspension; times are seconds since the epoch. Without a deadline it is yours to end.
+    `events`, in a status, is what the guard of this machine did to it.
+    """
 
     id: str
     owner: str
@@ -202,6 +207,7 @@ class Hold:
     started_at: float
     deadline: Optional[float]
     max_hold_s: Optional[float]
+    events: List[Event] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

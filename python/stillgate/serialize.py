@@ -7,8 +7,10 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
+from stillgate.audit import PastHold
 from stillgate.command import CommandResult
 from stillgate.errors import StillgateError
+from stillgate.events import Event
 from stillgate.report import Error, Hold, Outcome, Report, Switch
 
 SCHEMA = 1
@@ -91,6 +93,16 @@ def failure_document(action: str, error: StillgateError) -> Dict[str, Any]:
     }
 
 
+def history_document(holds: List[PastHold]) -> Dict[str, Any]:
+    """history: holds of this machine, the newest first."""
+    return {
+        "schema": SCHEMA,
+        "action": "history",
+        "ok": True,
+        "history": [_past_hold(hold) for hold in holds],
+    }
+
+
 def rfc3339(seconds: Optional[float]) -> Optional[str]:
     """Seconds since the epoch as UTC, with milliseconds."""
     if seconds is None:
@@ -129,6 +141,45 @@ def _hold(hold: Hold) -> Dict[str, Any]:
         "started_at": rfc3339(hold.started_at),
         "deadline": rfc3339(hold.deadline),
         "max_hold_s": hold.max_hold_s,
+        "events": [_event(event) for event in hold.events],
+    }
+
+
+def _event(event: Event) -> Dict[str, Any]:
+    return {
+        "event": event.event,
+        "at": rfc3339(event.at),
+        "source": event.source,
+        "host": event.host,
+        "pid": event.pid,
+        "seq": event.seq,
+        "endpoint": event.endpoint,
+        "frontend": event.frontend,
+        "message": event.message,
+        "figures": dict(event.figures),
+    }
+
+
+def _past_hold(hold: PastHold) -> Dict[str, Any]:
+    return {
+        "id": hold.id,
+        "owner": hold.owner,
+        "reason": hold.reason,
+        "frontends": hold.frontends,
+        "endpoints": hold.endpoints,
+        "started_at": rfc3339(hold.started_at),
+        "deadline": rfc3339(hold.deadline),
+        "ended_at": rfc3339(hold.ended_at),
+        "ended": hold.ended,
+        "ended_by": hold.ended_by,
+        "held_s": hold.held_s,
+        "commit_window_ms": hold.commit_window_ms,
+        "skew_ms": hold.skew_ms,
+        "drain_ms": hold.drain_ms,
+        "leaked": hold.leaked,
+        "reapplied": hold.reapplied,
+        "endpoints_lost": hold.endpoints_lost,
+        "events": [_event(event) for event in hold.events],
     }
 
 

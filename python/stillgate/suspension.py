@@ -30,7 +30,7 @@ class Suspension:
         self,
         report: Report,
         max_hold: float,
-        release: Callable[[], Report],
+        release: Callable[[bool], Report],
         core: _Core,
     ) -> None:
         self.report = report
@@ -69,7 +69,7 @@ class Suspension:
         # On this thread in any case: a Ctrl-C interrupts calls of the main thread alone.
         self._expired = not self._ended_in_time()
         try:
-            self.resumed = self._release()
+            self.resumed = self._release(self._expired)
         except StillgateError as error:
             self._failure = error
         finally:

@@ -43,7 +43,7 @@ def finding_codes() -> set[str]:
 
 def test_every_code_is_documented() -> None:
     documented = (ROOT / "docs" / "errors.md").read_text()
-    codes = {*_core.error_codes(), "bad_inventory", "hold_expired", *finding_codes()}
+    codes = {*_core.error_codes(), "bad_inventory", "hold_expired", "expired", *finding_codes()}
     assert set(re.findall(r"^\| `([a-z_]+)` \|", documented, re.MULTILINE)) == codes
 
 

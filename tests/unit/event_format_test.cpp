@@ -25,6 +25,7 @@ Event full() {
   event.hold = hold;
   event.source = "suspend";
   event.endpoint = "unix:///run/a.sock";
+  event.endpoints = {"unix:///run/a.sock"};
   event.message = "held\nat 2 endpoints";
   event.figures = {{"switches", std::int64_t{2}}, {"commit_window_ms", 1.5}};
   event.host = "lb 1";
@@ -40,7 +41,7 @@ TEST(EventFormatTest, TheWholeOfAJsonLine) {
       R"("owner":"deploy@host","reason":"move \"payments\" ]\\","frontends":["balanced","api"],)"
       R"("started_at":"2023-11-14T22:13:20.000Z","deadline":"2023-11-14T22:13:23.000Z",)"
       R"("max_hold_s":3.000},"source":"suspend","host":"lb 1","pid":42,"seq":7,)"
-      R"("endpoint":"unix:///run/a.sock","frontend":null,"message":"held\nat 2 endpoints",)"
+      R"("endpoint":"unix:///run/a.sock","frontend":null,"endpoints":["unix:///run/a.sock"],"message":"held\nat 2 endpoints",)"
       R"("figures":{"switches":2,"commit_window_ms":1.500}})");
 }
 

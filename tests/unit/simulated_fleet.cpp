@@ -65,6 +65,7 @@ std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
   seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
   seen.now = WallTime(milliseconds(1'800'000'000'000)) + clock + seen.elapsed;
   Step step = plan.next(seen);
+  for (Event& event : plan.take_events()) events.push_back(std::move(event));
   if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
   if (const auto* batch = std::get_if<Batch>(&step)) {
     const bool stopped = cancel_at && steps + 1 >= *cancel_at;

@@ -96,6 +96,7 @@ class SimulatedFleet {
   std::map<std::string, Record> journal;  ///< what is kept, by id
   std::optional<Record> guarded;          ///< what the guard was started for
   std::vector<step::TellGuard::Word> guard_told;
+  std::vector<Event> events;              ///< what plans told
   std::size_t steps{0};
   std::size_t batches{0};
   std::size_t writes{0};                 ///< limits that were really set

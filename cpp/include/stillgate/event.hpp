@@ -46,6 +46,7 @@ struct Event {
   std::string source;                   ///< "check", "suspend", "extend", "resume" or "guard"
   std::optional<std::string> endpoint;  ///< empty: the hold as a whole
   std::optional<std::string> frontend;
+  std::vector<std::string> endpoints;  ///< of `held` and `rolled_back`: all; in JSON alone
   std::string message;
   std::vector<Figure> figures;  ///< by names of [a-z_]; units end the name: _ms, _s
 

@@ -42,6 +42,7 @@ struct ResumeOptions {
   /// Nothing is released before every backend has a server that is up. If that does not come
   /// within retry_for, the hold goes on, and the report says application_down.
   bool wait_up{false};
+  bool at_deadline{false};  ///< it is the deadline that resumes: told as `expired`
 };
 
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they

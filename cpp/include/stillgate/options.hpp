@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <stillgate/event.hpp>
+
 namespace stillgate {
 
 /// Deadlines and bounds of one fleet. Each deadline is per endpoint and phase.
@@ -14,6 +16,7 @@ struct FleetOptions {
   std::chrono::milliseconds greeting_timeout{2000};  ///< 1 ms to 1 h; HAProxy's first answer
   std::chrono::milliseconds reply_timeout{5000};     ///< 1 ms to 1 h; from sent to complete reply
   std::size_t max_reply_bytes{64U << 20U};           ///< 1 kB to 1 GiB, per endpoint
+  EventOptions events;                               ///< who is told what happens to holds
 };
 
 /// How far a running call has come. Written by the call, read by any thread.

@@ -9,6 +9,7 @@
 #include <stillgate/report.hpp>
 
 #include "../hold/plan.hpp"
+#include "events.hpp"
 #include "guard_keeper.hpp"
 #include "journal.hpp"
 
@@ -18,10 +19,12 @@ struct Means {
   const std::vector<Endpoint>& endpoints;
   const FleetOptions& options;
   Progress& progress;
+  EventLog& events;
   GuardKeeper& guard;
 };
 
-/// Does what the plan wants, one step after the other, until it is done; on the caller's thread.
+/// Does what the plan wants, one step after the other, and tells what it tells, until it is done;
+/// on the caller's thread.
 [[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
                            const std::stop_token& stop);
 

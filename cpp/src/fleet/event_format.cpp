@@ -128,17 +128,19 @@ std::string json_hold(const Hold& hold) {
 }
 
 std::string json(const Event& event) {
+  std::vector<std::string> endpoints;
+  for (const std::string& url : event.endpoints) endpoints.push_back(quoted(url));
   std::vector<std::string> figures;
   for (const auto& figure : event.figures) {
     figures.push_back(fmt::format("{}:{}", quoted(figure.first), number(figure)));
   }
   return fmt::format(
       R"({{"schema":1,"event":"{}","at":"{}","hold":{},"source":{},"host":{},"pid":{},"seq":{},)"
-      R"("endpoint":{},"frontend":{},"message":{},"figures":{{{}}}}})",
+      R"("endpoint":{},"frontend":{},"endpoints":[{}],"message":{},"figures":{{{}}}}})",
       name(event.kind), rfc3339(event.at), event.hold ? json_hold(*event.hold) : "null",
       quoted(event.source), quoted(event.host), event.pid, event.seq,
-      quoted_or_null(event.endpoint), quoted_or_null(event.frontend), quoted(event.message),
-      joined(figures));
+      quoted_or_null(event.endpoint), quoted_or_null(event.frontend), joined(endpoints),
+      quoted(event.message), joined(figures));
 }
 
 using Fields = std::vector<std::pair<std::string, std::string>>;

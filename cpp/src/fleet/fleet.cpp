@@ -12,8 +12,10 @@
 #include "../hold/resume_plan.hpp"
 #include "../hold/status_plan.hpp"
 #include "../hold/suspend_plan.hpp"
+#include "../hold/telling.hpp"
 #include "../runtime_api/command.hpp"
 #include "drive.hpp"
+#include "events.hpp"
 #include "guard_keeper.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
@@ -31,6 +33,7 @@ constexpr milliseconds longest{3'600'000};
 constexpr milliseconds shortest_hold{100};
 constexpr std::size_t longest_owner = 200;
 constexpr std::size_t longest_reason = 1000;
+constexpr std::size_t longest_on_event = 4096;
 constexpr std::int64_t most_waiting = 1'000'000'000;
 constexpr std::size_t smallest_cap = 1000;
 constexpr std::size_t largest_cap = std::size_t{1} << 30U;
@@ -58,6 +61,13 @@ std::optional<Error> check_options(const FleetOptions& options) {
   if (options.max_reply_bytes < smallest_cap || options.max_reply_bytes > largest_cap) {
     return input(Errc::bad_option, "max_reply_bytes",
                  fmt::format("must be from {} to {}", smallest_cap, largest_cap));
+  }
+  if (options.events.on_event.size() > longest_on_event) {
+    return input(Errc::bad_option, "on_event",
+                 fmt::format("has more than {} bytes", longest_on_event));
+  }
+  if (options.events.on_event.find('\0') != std::string::npos) {
+    return input(Errc::bad_option, "on_event", "holds a zero byte");
   }
   return std::nullopt;
 }
@@ -122,10 +132,15 @@ std::optional<Error> check_resume(const ResumeOptions& options) {
 }  // namespace
 
 struct Fleet::State {
+  State(std::vector<Endpoint> those, const FleetOptions& given)
+      : endpoints(std::move(those)), options(given), events(state_directory(), given.events),
+        guard(std::filesystem::absolute(state_directory()).string(), given.events) {}
+
   std::vector<Endpoint> endpoints;
   FleetOptions options;
   Progress progress;
-  fleet::GuardKeeper guard{std::filesystem::absolute(state_directory()).string(), EventOptions{}};
+  fleet::EventLog events;
+  fleet::GuardKeeper guard;
 
   [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends) const {
     hold::Question question;
@@ -148,7 +163,7 @@ struct Fleet::State {
   }
 
   Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
-    return fleet::drive(plan, journal, {endpoints, options, progress, guard}, stop);
+    return fleet::drive(plan, journal, {endpoints, options, progress, events, guard}, stop);
   }
   Report check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                const std::stop_token& stop);
@@ -164,6 +179,9 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
                         std::min(wanted.drain_timeout, wanted.max_hold)});
   Report report = drive(plan, journal, stop);
   report.action = "check";
+  if (report.ending != Ending::cancelled) {
+    events.tell(hold::checked_event(report, frontends, std::chrono::system_clock::now()));
+  }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
 }
@@ -208,10 +226,7 @@ Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions&
     }
   }
   if (auto error = check_options(options)) return *std::move(error);
-  auto state = std::make_unique<State>();
-  state->endpoints = std::move(endpoints);
-  state->options = options;
-  return Fleet(std::move(state));
+  return Fleet(std::make_unique<State>(std::move(endpoints), options));
 }
 
 Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
@@ -265,6 +280,10 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
   hold::ResumePlan plan(std::move(request));
   Report report = state_->drive(plan, journal, stop);
   report.action = "resume";
+  for (Event& event : hold::resumed_events(report, {fleet::default_owner(), options.at_deadline},
+                                           std::chrono::system_clock::now())) {
+    state_->events.tell(std::move(event));
+  }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
 }

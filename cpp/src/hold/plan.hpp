@@ -4,10 +4,12 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <utility>
 #include <variant>
 #include <vector>
 
 #include <stillgate/error.hpp>
+#include <stillgate/event.hpp>
 #include <stillgate/report.hpp>
 
 #include "../runtime_api/batch.hpp"
@@ -75,6 +77,12 @@ class Plan {
   virtual ~Plan() = default;
 
   virtual Step next(const Observation& observation) = 0;
+
+  /// What has happened by now, to be told before the next step is carried out.
+  [[nodiscard]] std::vector<Event> take_events() { return std::exchange(events_, {}); }
+
+ protected:
+  std::vector<Event> events_;
 };
 
 }  // namespace stillgate::hold

@@ -6,6 +6,7 @@
 
 #include "advice.hpp"
 #include "method.hpp"
+#include "telling.hpp"
 
 namespace stillgate::hold {
 
@@ -36,6 +37,7 @@ SuspendPlan::SuspendPlan(Request request)
 }
 
 Step SuspendPlan::next(const Observation& observation) {
+  now_ = observation.now;
   switch (stage_) {
     case Stage::start:
       stage_ = Stage::surveying;
@@ -207,6 +209,7 @@ Step SuspendPlan::verified(const Observation& observation) {
     return roll_back();
   }
   if (too_late(observation)) return roll_back();
+  events_.push_back(held_event(request_.record, report_, now_));
   return drain(drain_.begin(held_, observation.elapsed), observation);
 }
 
@@ -253,6 +256,7 @@ Step SuspendPlan::sealed(const Observation& observation) {
   }
   // Whoever did not answer may be gone, and the hold there with it: one more look tells.
   if (doubtful && !std::exchange(doubted_, true)) return look(observation.elapsed);
+  if (report_.drained) events_.push_back(drained_event(request_.record, report_, now_));
   for (Switch& one : report_.switches) one.leaked = 0;
   report_.holds.push_back(request_.record.summary());
   stage_ = Stage::recording_counters;
@@ -267,6 +271,11 @@ Step SuspendPlan::roll_back() {
 
 /// What is not surely open again stays on record, for `resume`.
 Step SuspendPlan::close_record() {
+  if (stage_ == Stage::rolling_back) {
+    for (Event& event : rolled_back_events(request_.record, report_, now_)) {
+      events_.push_back(std::move(event));
+    }
+  }
   auto& switches = request_.record.switches;
   std::erase_if(switches, [this](const HeldSwitch& held) {
     return std::none_of(

@@ -86,6 +86,7 @@ class SuspendPlan final : public Plan {
   std::size_t endpoints_;
   std::size_t frontends_;
   Stage stage_{Stage::start};
+  WallTime now_;
   std::vector<Seen> before_;
   std::vector<Seen> held_;   ///< as read back right after the commit
   std::vector<bool> armed_;  ///< per endpoint: it may keep our record

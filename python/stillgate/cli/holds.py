@@ -6,7 +6,7 @@ from typing import Any, Callable, Optional, Tuple
 
 import click
 
-from stillgate.cli.options import fleet_options, hold_options
+from stillgate.cli.options import event_options, fleet_options, hold_options
 from stillgate.cli.outlet import carry_out
 from stillgate.fleet import Fleet
 
@@ -24,6 +24,7 @@ accept_hazard_option = click.option(
 @frontends_argument
 @hold_options
 @accept_hazard_option
+@event_options
 @fleet_options
 def check(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
@@ -40,6 +41,7 @@ def check(
 @hold_options
 @accept_hazard_option
 @click.option("--reason", metavar="TEXT", default="", help="Told to whoever finds the hold.")
+@event_options
 @fleet_options
 def suspend(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
@@ -79,6 +81,7 @@ def suspend(
     metavar="SECONDS",
     help="How long to try again what cannot be reached.",
 )
+@event_options
 @fleet_options
 def resume(
     frontends: Tuple[str, ...],

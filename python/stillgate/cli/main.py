@@ -14,6 +14,7 @@ from stillgate import _version
 from stillgate.cli.completion import completion
 from stillgate.cli.execute import exec_
 from stillgate.cli.gate import gate
+from stillgate.cli.history import history
 from stillgate.cli.hold import hold
 from stillgate.cli.holds import check, resume, suspend
 from stillgate.cli.outlet import json_verb, show_stopped, show_usage
@@ -34,7 +35,7 @@ def cli() -> None:
     """
 
 
-for command in (exec_, check, suspend, resume, status, hold, gate, completion):
+for command in (exec_, check, suspend, resume, status, hold, history, gate, completion):
     cli.add_command(command)
 
 

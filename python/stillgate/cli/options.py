@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 import click
 
+from stillgate.events import FORMATS
 from stillgate.fleet import Fleet
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -120,6 +121,27 @@ def hold_options(command: F) -> F:
     return command
 
 
+_EVENT_OPTIONS = [
+    click.option(
+        "--on-event",
+        metavar="CMD",
+        help="A shell command that gets a line on its standard input for each event of a hold.",
+    ),
+    click.option(
+        "--event-format",
+        type=click.Choice(FORMATS),
+        help="Of that line.  [default: the inventory's, else json]",
+    ),
+]
+
+
+def event_options(command: F) -> F:
+    """Adds who is told what happens to holds; for fleet_options, which takes them."""
+    for option in reversed(_EVENT_OPTIONS):
+        command = option(command)
+    return command
+
+
 def fleet_options(command: F) -> F:
     """Adds them; the command gets `make_fleet` (which may raise InputError) and `as_json`."""
 
@@ -133,15 +155,17 @@ def fleet_options(command: F) -> F:
         reply_timeout: Optional[float],
         **rest: Any,
     ) -> Any:
-        given = {
+        given: Dict[str, Any] = {
             "connect_timeout": connect_timeout,
             "greeting_timeout": greeting_timeout,
             "reply_timeout": reply_timeout,
         }
-        timeouts = {name: value for name, value in given.items() if value is not None}
+        for name in ("on_event", "event_format"):
+            given[name] = rest.pop(name, None)
+        chosen = {name: value for name, value in given.items() if value is not None}
         if (fleet_name is None) == (not endpoints):
             raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), and not both.")
-        make = functools.partial(make_fleet, fleet_name, endpoints, inventory, timeouts)
+        make = functools.partial(make_fleet, fleet_name, endpoints, inventory, chosen)
         return command(make_fleet=make, **rest)
 
     for option in reversed(_OPTIONS):
@@ -153,9 +177,9 @@ def make_fleet(
     name: Optional[str],
     endpoints: Tuple[str, ...],
     inventory: Optional[str],
-    timeouts: Dict[str, float],
+    chosen: Dict[str, Any],
 ) -> Fleet:
-    """The fleet that the options name; timeouts on the command line come before the inventory's."""
+    """The fleet that the options name; what the command line chose comes before the inventory's."""
     if name is None:
-        return Fleet(endpoints, **timeouts)  # type: ignore[arg-type]
-    return Fleet.load(name, inventory, **timeouts)
+        return Fleet(endpoints, **chosen)
+    return Fleet.load(name, inventory, **chosen)

@@ -11,6 +11,8 @@ from stillgate.report import Error, Hold, Outcome, Report, Switch
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from stillgate.audit import PastHold
+
 SHOWN_LINES = 3
 PIPED_WIDTH = 160  # columns where there is no terminal to ask
 COLUMNS = (
@@ -25,6 +27,21 @@ COLUMNS = (
     "leaked",
     "HAProxy",
     "rtt ms",
+)
+HISTORY_COLUMNS = (
+    "started",
+    "frontends",
+    "HAProxies",
+    "owner",
+    "ended",
+    "held s",
+    "window ms",
+    "skew ms",
+    "drain ms",
+    "leaked",
+    "reapplied",
+    "lost",
+    "reason",
 )
 STYLES = {
     "held": "yellow",
@@ -63,6 +80,8 @@ def show_report(report: Report, to: Optional[TextIO] = None) -> None:
         out.print(_switch_table(report.switches))
     for hold in report.holds:
         out.print(_hold_line(hold), soft_wrap=True)
+    for line in _guard_lines(report.holds):
+        out.print(line, soft_wrap=True)
     for line in _gate_lines(report.switches):
         out.print(line, soft_wrap=True)
     # At three in the morning a suspend tells what endangers it; the rest is for the check.
@@ -77,13 +96,63 @@ def show_report(report: Report, to: Optional[TextIO] = None) -> None:
     out.print(_summary(report))
 
 
-def _hold_line(hold: Hold) -> str:
-    def clock(seconds: float) -> str:
-        return time.strftime("%H:%M:%S", time.localtime(seconds))
+def show_history(holds: List[PastHold]) -> None:
+    """One line per hold, the newest first."""
+    from rich.table import Table
 
-    until = "until somebody resumes" if hold.deadline is None else f"until {clock(hold.deadline)}"
+    out = console()
+    if not holds:
+        out.print("no hold is known")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in HISTORY_COLUMNS:
+        table.add_column(name, overflow="fold")
+    for one in holds:
+        table.add_row(
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.started_at)),
+            ", ".join(one.frontends),
+            _text(one.endpoints),
+            one.owner,
+            _ending(one),
+            "-" if one.held_s is None else f"{one.held_s:.2f}",
+            _milliseconds(one.commit_window_ms),
+            _milliseconds(one.skew_ms),
+            _milliseconds(one.drain_ms),
+            _text(one.leaked),
+            _text(one.reapplied or None),
+            _text(one.endpoints_lost or None),
+            one.reason,
+        )
+    out.print(table)
+
+
+def _ending(hold: PastHold) -> str:
+    if hold.ended == "expired" and hold.ended_by == "haproxy":
+        return "expired (by HAProxy)"
+    return hold.ended.replace("_", " ")
+
+
+def _milliseconds(value: Optional[float]) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def _hold_line(hold: Hold) -> str:
+    until = "until somebody resumes" if hold.deadline is None else f"until {_clock(hold.deadline)}"
     why = f": {hold.reason}" if hold.reason else ""
-    return f"hold {hold.id} by {hold.owner} since {clock(hold.started_at)} {until}{why}"
+    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{why}"
+
+
+def _guard_lines(holds: List[Hold]) -> List[str]:
+    """What the guard did to them, of a status."""
+    return [
+        f"guard: {_clock(event.at)} {event.event.replace('_', ' ')}: {event.message}"
+        for hold in holds
+        for event in hold.events
+    ]
 
 
 def _gate_lines(switches: List[Switch]) -> List[str]:

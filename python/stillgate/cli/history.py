@@ -1,0 +1,90 @@
+"""`stillgate history`: who held what, when, how long, and how it ended."""
+
+from __future__ import annotations
+
+import sys
+from typing import List, Optional, Tuple
+
+import click
+
+from stillgate.audit import Events, as_line, fold, read_events, select
+from stillgate.cli.holds import frontends_argument
+from stillgate.cli.outlet import show_failure
+from stillgate.cli.tables import show_history
+from stillgate.errors import StillgateError
+from stillgate.events import FORMATS, Event
+from stillgate.serialize import history_document, to_json
+
+UNREADABLE = "journal_failed"
+
+
+@click.command()
+@frontends_argument
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="The latest N holds, or with --events the latest N events.",
+)
+@click.option("--events", "as_events", is_flag=True, help="The events themselves, oldest first.")
+@click.option(
+    "--format",
+    "line_format",
+    type=click.Choice(FORMATS),
+    help="Of the lines of --events.  [default: json]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+def history(
+    frontends: Tuple[str, ...],
+    limit: int,
+    as_events: bool,
+    line_format: Optional[str],
+    as_json: bool,
+) -> int:
+    """Tell who held FRONTEND (all, where none is named) from this machine: when, how long, how it
+    ended. Reads the history in the folder of the journal, and asks no HAProxy.
+    """
+    if as_events and as_json:
+        raise click.UsageError("--events prints lines; --format json makes each a JSON document.")
+    if line_format is not None and not as_events:
+        raise click.UsageError("--format goes with --events.")
+    try:
+        read = read_events()
+    except OSError as error:
+        words = f"the history: {error.filename}: {error.strerror}"
+        return show_failure("history", StillgateError(UNREADABLE, words), as_json)
+    _tell_skipped(read)
+    if as_events:
+        _print_lines(_of(read.events, frontends)[-limit:], line_format or "json")
+        return 0
+    holds = select(fold(read.events), frontends, limit)
+    if as_json:
+        print(to_json(history_document(holds)))
+    else:
+        show_history(holds)
+    return 0
+
+
+def _tell_skipped(read: Events) -> None:
+    if read.skipped:
+        words = "1 line was" if read.skipped == 1 else f"{read.skipped} lines were"
+        print(f"stillgate: the history: {words} cut short, and skipped", file=sys.stderr)
+
+
+def _of(events: List[Event], frontends: Tuple[str, ...]) -> List[Event]:
+    wanted = set(frontends)
+    return [
+        one
+        for one in events
+        if not wanted or (one.hold is not None and wanted & set(one.hold.frontends))
+    ]
+
+
+def _print_lines(events: List[Event], line_format: str) -> None:
+    for event in events:
+        print(as_line(event, line_format))
+        if line_format == "journald":
+            # Each is several lines.
+            print()

@@ -1,0 +1,94 @@
+"""Events of holds as Python sees them, and how they come to a caller's function."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+
+from stillgate.report import Hold
+
+FORMATS = ("json", "syslog", "journald")
+Listener = Callable[[Dict[str, Any]], object]
+log = logging.getLogger("stillgate")
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the history. `event` is checked, held, drained, reapplied, extended, resumed,
+    expired, rolled_back, endpoint_lost or guard_lost; `at` is seconds since the epoch; `source` is
+    check, suspend, extend, resume or guard; `seq` counts what that process told. `endpoint` and
+    `frontend` are None where the hold as a whole is meant. Figures have their unit in their name.
+    """
+
+    event: str
+    at: float
+    hold: Optional[Hold]
+    source: str
+    host: str
+    pid: int
+    seq: int
+    endpoint: Optional[str]
+    frontend: Optional[str]
+    endpoints: List[str]
+    message: str
+    figures: Mapping[str, Union[int, float, None]] = field(default_factory=dict)
+
+
+def parse_event(line: str) -> Event:
+    """One line of the history. Errors: ValueError, of a line that was cut short."""
+    told = json.loads(line)
+    try:
+        return Event(
+            event=str(told["event"]),
+            at=_seconds(told["at"]),
+            hold=_hold(told.get("hold")),
+            source=str(told.get("source", "")),
+            host=str(told.get("host", "")),
+            pid=int(told.get("pid", 0)),
+            seq=int(told.get("seq", 0)),
+            endpoint=told.get("endpoint"),
+            frontend=told.get("frontend"),
+            endpoints=list(told.get("endpoints") or ()),
+            message=str(told.get("message", "")),
+            figures=dict(told.get("figures") or {}),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"no event: {error!r}") from error
+
+
+def to_listener(listener: Optional[Listener]) -> Optional[Callable[[str], None]]:
+    """What the engine calls with each line. What the listener raises is logged: it ends no hold."""
+    if listener is None:
+        return None
+    given = listener
+
+    def told(line: str) -> None:
+        try:
+            given(json.loads(line))
+        except Exception:
+            log.exception("on_event raised; the hold goes on")
+
+    return told
+
+
+def _seconds(text: str) -> float:
+    # Python before 3.11 does not read a Z.
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _hold(told: Optional[Dict[str, Any]]) -> Optional[Hold]:
+    if told is None:
+        return None
+    deadline = told.get("deadline")
+    return Hold(
+        id=str(told["id"]),
+        owner=str(told["owner"]),
+        reason=str(told["reason"]),
+        frontends=[str(name) for name in told["frontends"]],
+        started_at=_seconds(told["started_at"]),
+        deadline=None if deadline is None else _seconds(deadline),
+        max_hold_s=told.get("max_hold_s"),
+    )
