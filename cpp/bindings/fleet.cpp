@@ -161,14 +161,22 @@ Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, const st
       [&](const std::stop_token& stop) { return fleet.suspend(frontends, options, stop); },
       [&](const Result<Report>& report) {
         // The caller gets an exception in place of this report, and would never know of the hold.
-        if (report && report->ok()) (void)fleet.resume(frontends);
+        if (!report || !report->ok()) return;
+        ResumeOptions undo;
+        undo.hold = report->holds.front().id;
+        (void)fleet.resume(frontends, undo);
       }));
 }
 
 Report resume(Fleet& fleet, const std::vector<std::string>& frontends, double ramp,
               std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard,
-              double retry_for) {
+              double retry_for, const std::string& hold, const std::string& owner, bool force,
+              const std::string& reason) {
   ResumeOptions options;
+  options.hold = hold;
+  options.owner = owner;
+  options.force = force;
+  options.reason = reason;
   options.ramp = to_milliseconds(ramp, "ramp");
   options.limit = limit;
   options.wait_up = wait_up;
@@ -211,7 +219,8 @@ void export_fleet(py::module_& module) {
            py::arg("no_lease"), py::arg("kept"), py::arg("accept_hazard"), py::arg("max_hold"),
            py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
-           py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"))
+           py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"),
+           py::arg("hold"), py::arg("owner"), py::arg("force"), py::arg("reason"))
       .def("status", &status, py::arg("frontends"))
       .def("progress", [](const Fleet& fleet) {
         const Progress& now = fleet.progress();

@@ -178,6 +178,10 @@ class Fleet:
         wait_up: bool,
         accept_hazard: bool,
         retry_for: float,
+        hold: str,
+        owner: str,
+        force: bool,
+        reason: str,
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
     def progress(self) -> tuple[str, int, int, Optional[int]]:

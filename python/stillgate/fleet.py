@@ -163,13 +163,21 @@ class Fleet:
         wait_up: bool = False,
         accept_hazard: bool = False,
         retry_for: float = 10.0,
+        hold: Optional[str] = None,
+        owner: Optional[str] = None,
+        force: bool = False,
+        reason: str = "",
     ) -> Report:
         """Releases the frontends wherever it can, with the limit that stood before, or `limit` (1
         to 2,147,483,647); over `ramp` seconds (0 to 3600) instead of at once. With `wait_up` not
         before each backend has a server that is up. What it cannot reach, or is not up, it tries
         again for `retry_for` seconds (0 to 3600). Frontends that are open already are well.
 
-        Errors: EndpointFailed.
+        Before its deadline a hold is ended only by its holder: by the same `owner` (user@host by
+        default), from the machine and user whose journal has it, or with its id as `hold`, which
+        ends no other. `force` overrules, and wants a `reason`.
+
+        Errors: EndpointFailed, HeldByOther (nothing was released).
         """
         core = self._core.resume(
             self._named(frontends),
@@ -178,6 +186,10 @@ class Fleet:
             wait_up=wait_up,
             accept_hazard=accept_hazard,
             retry_for=retry_for,
+            hold=hold or "",
+            owner=owner or "",
+            force=force,
+            reason=reason,
         )
         return _well(to_report(core))
 
@@ -226,7 +238,9 @@ class Fleet:
 
         def release() -> Report:
             # Of its own, because the block may be in the middle of a call of this one.
-            return self.twin().resume(*names, accept_hazard=accept_hazard)
+            return self.twin().resume(
+                *names, accept_hazard=accept_hazard, hold=report.holds[0].id
+            )
 
         hold = Suspension(report, seconds, release)
         try:
@@ -247,7 +261,9 @@ class Fleet:
         except KeyboardInterrupt:
             # A Ctrl-C just behind the call: its caller would never learn of the hold.
             if core.ok:
-                self.twin().resume(*names, accept_hazard=options["accept_hazard"])
+                self.twin().resume(
+                    *names, accept_hazard=options["accept_hazard"], hold=core.holds[0].id
+                )
             raise
 
     def _max_hold(self, given: Optional[float]) -> float:

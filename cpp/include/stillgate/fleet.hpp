@@ -43,6 +43,12 @@ struct ResumeOptions {
   /// Nothing is released before every backend has a server that is up. If that does not come
   /// within retry_for, the hold goes on, and the report says application_down.
   bool wait_up{false};
+  /// Before its deadline a hold is ended only by its holder: by the same owner, from where its
+  /// journal is, or by whoever names its id. Else nothing is released: not_the_holder.
+  std::string hold;    ///< this one, and no other
+  std::string owner;   ///< default: user@host; up to 200 bytes
+  bool force{false};   ///< overrules the holder, and wants a reason
+  std::string reason;  ///< up to 1,000 bytes
 };
 
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they

@@ -85,6 +85,16 @@ Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
   return outcome;
 }
 
+std::optional<Error> check_person(const std::string& owner, const std::string& reason) {
+  if (owner.size() > longest_owner) {
+    return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
+  }
+  if (reason.size() > longest_reason) {
+    return input(Errc::bad_option, "reason", fmt::format("has more than {} bytes", longest_reason));
+  }
+  return std::nullopt;
+}
+
 std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (auto error = check_seconds("max_hold", options.max_hold, shortest_hold)) return error;
   if (auto error = check_seconds("drain_timeout", options.drain_timeout, milliseconds(0))) {
@@ -100,13 +110,7 @@ std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (options.method == Method::maxconn && options.max_waiting > 0) {
     return input(Errc::bad_option, "max_waiting", "only the gate knows who waits, and not maxconn");
   }
-  if (options.owner.size() > longest_owner) {
-    return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
-  }
-  if (options.reason.size() > longest_reason) {
-    return input(Errc::bad_option, "reason", fmt::format("has more than {} bytes", longest_reason));
-  }
-  return std::nullopt;
+  return check_person(options.owner, options.reason);
 }
 
 std::optional<Error> check_resume(const ResumeOptions& options) {
@@ -115,6 +119,10 @@ std::optional<Error> check_resume(const ResumeOptions& options) {
                  fmt::format("{} is outside 1 to {}", *options.limit, Command::max_limit));
   }
   if (auto error = check_seconds("retry_for", options.retry_for, milliseconds(0))) return error;
+  if (options.force && options.reason.empty()) {
+    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
+  }
+  if (auto error = check_person(options.owner, options.reason)) return error;
   return check_seconds("ramp", options.ramp, milliseconds(0));
 }
 
@@ -262,6 +270,8 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
   request.retry_for = options.retry_for;
   request.ramp = options.ramp;
   request.wait_up = options.wait_up;
+  request.claim = {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold,
+                   options.force, options.reason};
   hold::ResumePlan plan(std::move(request));
   Report report = state_->drive(plan, journal, stop);
   report.action = "resume";
