@@ -201,14 +201,22 @@ Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
       [&](const std::stop_token& stop) { return told.fleet.suspend(frontends, options, stop); },
       [&](const Result<Report>& report) {
         // The caller gets an exception in place of this report, and would never know of the hold.
-        if (report && report->ok()) (void)told.fleet.resume(frontends);
+        if (!report || !report->ok()) return;
+        ResumeOptions undo;
+        undo.hold = report->holds.front().id;
+        (void)told.fleet.resume(frontends, undo);
       }));
 }
 
 Report resume(TellingFleet& told, const std::vector<std::string>& frontends, double ramp,
-              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard, double retry_for,
-              bool at_deadline, const py::object& on_line) {
+              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard,
+              double retry_for, const std::string& hold, const std::string& owner, bool force,
+              const std::string& reason, bool at_deadline, const py::object& on_line) {
   ResumeOptions options;
+  options.hold = hold;
+  options.owner = owner;
+  options.force = force;
+  options.reason = reason;
   options.ramp = to_milliseconds(ramp, "ramp");
   options.limit = limit;
   options.wait_up = wait_up;
@@ -217,6 +225,20 @@ Report resume(TellingFleet& told, const std::vector<std::string>& frontends, dou
   options.at_deadline = at_deadline;
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
     return told.fleet.resume(frontends, options, stop);
+  }));
+}
+
+Report extend(TellingFleet& told, const std::vector<std::string>& frontends, double seconds,
+              const std::string& hold, const std::string& owner, bool force,
+              const std::string& reason, const py::object& on_line) {
+  ExtendOptions options;
+  options.by = to_milliseconds(seconds, "seconds");
+  options.hold = hold;
+  options.owner = owner;
+  options.force = force;
+  options.reason = reason;
+  return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
+    return told.fleet.extend(frontends, options, stop);
   }));
 }
 
@@ -258,7 +280,11 @@ void export_fleet(py::module_& module) {
            py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"), py::arg("on_line"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
            py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"),
+           py::arg("hold"), py::arg("owner"), py::arg("force"), py::arg("reason"),
            py::arg("at_deadline"), py::arg("on_line"))
+      .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("seconds"),
+           py::arg("hold"), py::arg("owner"), py::arg("force"), py::arg("reason"),
+           py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
       .def("guard_descriptor", [](const TellingFleet& told) { return told.fleet.guard_descriptor(); })
       .def("renew_guard",

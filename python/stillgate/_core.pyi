@@ -183,7 +183,22 @@ class Fleet:
         wait_up: bool,
         accept_hazard: bool,
         retry_for: float,
+        hold: str,
+        owner: str,
+        force: bool,
+        reason: str,
         at_deadline: bool,
+        on_line: Optional[Callable[[str], None]],
+    ) -> Report: ...
+    def extend(
+        self,
+        frontends: Sequence[str],
+        *,
+        seconds: float,
+        hold: str,
+        owner: str,
+        force: bool,
+        reason: str,
         on_line: Optional[Callable[[str], None]],
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...

@@ -54,7 +54,7 @@ class TaskCall:
             except KeyboardInterrupt:
                 # The status says that nothing is held, so nothing may be.
                 if self._action == "suspend":
-                    fleet.resume(*names)
+                    fleet.resume(*names, hold=report.holds[0].id)
                 raise
         return report
 

@@ -11,7 +11,7 @@ from stillgate.audit import with_history
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
 from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
-from stillgate.suspension import Suspension
+from stillgate.suspension import GuardWatch, Suspension
 
 DRAIN_TIMEOUT = 5.0  # seconds
 T = TypeVar("T")
@@ -182,13 +182,21 @@ class Fleet:
         wait_up: bool = False,
         accept_hazard: bool = False,
         retry_for: float = 10.0,
+        hold: Optional[str] = None,
+        owner: Optional[str] = None,
+        force: bool = False,
+        reason: str = "",
     ) -> Report:
         """Releases the frontends wherever it can, with the limit that stood before, or `limit` (1
         to 2,147,483,647); over `ramp` seconds (0 to 3600) instead of at once. With `wait_up` not
         before each backend has a server that is up. What it cannot reach, or is not up, it tries
         again for `retry_for` seconds (0 to 3600). Frontends that are open already are well.
 
-        Errors: EndpointFailed.
+        Before its deadline a hold is ended only by its holder: by the same `owner` (user@host by
+        default), from the machine and user whose journal has it, or with its id as `hold`, which
+        ends no other. `force` overrules, and wants a `reason`.
+
+        Errors: EndpointFailed, HeldByOther (nothing was released).
         """
         return self._resume(
             self._named(frontends),
@@ -197,7 +205,37 @@ class Fleet:
             wait_up=wait_up,
             accept_hazard=accept_hazard,
             retry_for=retry_for,
+            hold=hold or "",
+            owner=owner or "",
+            force=force,
+            reason=reason,
         )
+
+    def extend(
+        self,
+        *frontends: str,
+        seconds: float,
+        hold: Optional[str] = None,
+        owner: Optional[str] = None,
+        force: bool = False,
+        reason: str = "",
+    ) -> Report:
+        """Moves the deadline of the hold on these frontends by `seconds` (0.1 to 3600). Only its
+        holder may, as with resume().
+
+        Errors: CheckRefused (there is no hold with a deadline), HeldByOther (nothing was changed),
+        EndpointFailed (there it ends when it would have).
+        """
+        core = self._core.extend(
+            self._named(frontends),
+            seconds=seconds,
+            hold=hold or "",
+            owner=owner or "",
+            force=force,
+            reason=reason,
+            on_line=self._on_line,
+        )
+        return _well(to_report(core))
 
     def status(self, *frontends: str) -> Report:
         """What is held, by whom and since when, and what slipped through; without frontends, of all
@@ -219,10 +257,12 @@ class Fleet:
         accept_hazard: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
+        at_deadline: Optional[Callable[[], object]] = None,
     ) -> Iterator[Suspension]:
         """Suspends, and resumes on every way out of the block. `max_hold` seconds after the hold
-        began, this process resumes even while the block still runs; the block then ends with
-        HoldExpired. If the block and the resume both fail, the resume's exception is raised with
+        began, this process resumes even while the block still runs, and calls `at_deadline` on a
+        thread of its own; the block then ends with HoldExpired. `hold.remaining` tells the block
+        how long it has, and `hold.extend(seconds)` gives it more. If the block and the resume both fail, the resume's exception is raised with
         the block's as its context. If this process is killed, the gate or the guard ends the hold at
         its deadline.
         """
@@ -241,12 +281,19 @@ class Fleet:
             owner=owner or "",
             reason=reason,
         )
+        hold_id = report.holds[0].id
 
         def release(at_deadline: bool) -> Report:
             # Of its own, because the block may be in the middle of a call of this one.
-            return self.twin()._resume(names, accept_hazard=accept_hazard, at_deadline=at_deadline)
+            return self.twin()._resume(
+                names, accept_hazard=accept_hazard, hold=hold_id, at_deadline=at_deadline
+            )
 
-        hold = Suspension(report, seconds, release, self._core)
+        def extend(by: float) -> Report:
+            return self.twin().extend(*names, seconds=by, hold=hold_id)
+
+        guard = GuardWatch(self._core, self._on_line)
+        hold = Suspension(report, seconds, release, extend, guard, at_deadline)
         try:
             yield hold
         finally:
@@ -269,7 +316,9 @@ class Fleet:
         except KeyboardInterrupt:
             # A Ctrl-C just behind the call: its caller would never learn of the hold.
             if core.ok:
-                self.twin().resume(*names, accept_hazard=options["accept_hazard"])
+                self.twin().resume(
+                    *names, accept_hazard=options["accept_hazard"], hold=core.holds[0].id
+                )
             raise
 
     def _resume(
@@ -281,6 +330,10 @@ class Fleet:
         wait_up: bool = False,
         accept_hazard: bool = False,
         retry_for: float = 10.0,
+        hold: str = "",
+        owner: str = "",
+        force: bool = False,
+        reason: str = "",
         at_deadline: bool = False,
     ) -> Report:
         core = self._core.resume(
@@ -290,6 +343,10 @@ class Fleet:
             wait_up=wait_up,
             accept_hazard=accept_hazard,
             retry_for=retry_for,
+            hold=hold,
+            owner=owner,
+            force=force,
+            reason=reason,
             at_deadline=at_deadline,
             on_line=self._on_line,
         )

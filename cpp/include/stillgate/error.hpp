@@ -60,6 +60,7 @@ enum class Errc {
   crash_hazard,       ///< this release crashes when a held frontend is resumed
   same_haproxy,       ///< two endpoints lead to one HAProxy
   already_held,       ///< a hold of Stillgate's is in effect on that frontend
+  not_the_holder,     ///< somebody else's hold, before its deadline
   frontend_stopped,   ///< that frontend takes no connections: disabled, or shut down
   not_held,           ///< there is no hold whose deadline could be moved
   limit_is_zero,      ///< the limit is 0 already, and no record says what it was before

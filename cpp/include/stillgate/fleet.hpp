@@ -43,6 +43,20 @@ struct ResumeOptions {
   /// within retry_for, the hold goes on, and the report says application_down.
   bool wait_up{false};
   bool at_deadline{false};  ///< it is the deadline that resumes: told as `expired`
+  /// Before its deadline a hold is ended only by its holder: by the same owner, from where its
+  /// journal is, or by whoever names its id. Else nothing is released: not_the_holder.
+  std::string hold;    ///< this one, and no other
+  std::string owner;   ///< default: user@host; up to 200 bytes
+  bool force{false};   ///< overrules the holder, and wants a reason
+  std::string reason;  ///< up to 1,000 bytes
+};
+
+struct ExtendOptions {
+  std::chrono::milliseconds by{0};  ///< 0.1 s to 1 h: the new deadline is so much later
+  std::string hold;                 ///< as for resume, and the three below too
+  std::string owner;
+  bool force{false};
+  std::string reason;
 };
 
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they
@@ -72,6 +86,11 @@ class Fleet {
   /// Releases all it can reach and retries the rest.
   Result<Report> resume(const std::vector<std::string>& frontends,
                         const ResumeOptions& options = {}, const std::stop_token& stop = {});
+
+  /// Moves the deadline of a hold. Refused with not_held or not_the_holder, nothing is changed;
+  /// what cannot be reached ends at the deadline that it knows.
+  Result<Report> extend(const std::vector<std::string>& frontends, const ExtendOptions& options,
+                        const std::stop_token& stop = {});
 
   /// What is held, by whom, since when; changes nothing. Without frontends: all there are, and an
   /// endpoint that cannot be asked has one switch of the frontend `*`.

@@ -9,6 +9,7 @@
 
 #include "../engine/session.hpp"
 #include "../hold/check_plan.hpp"
+#include "../hold/extend_plan.hpp"
 #include "../hold/resume_plan.hpp"
 #include "../hold/status_plan.hpp"
 #include "../hold/suspend_plan.hpp"
@@ -96,6 +97,16 @@ Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
   return outcome;
 }
 
+std::optional<Error> check_person(const std::string& owner, const std::string& reason) {
+  if (owner.size() > longest_owner) {
+    return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
+  }
+  if (reason.size() > longest_reason) {
+    return input(Errc::bad_option, "reason", fmt::format("has more than {} bytes", longest_reason));
+  }
+  return std::nullopt;
+}
+
 std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (auto error = check_seconds("max_hold", options.max_hold, shortest_hold)) return error;
   if (auto error = check_seconds("drain_timeout", options.drain_timeout, milliseconds(0))) {
@@ -111,13 +122,7 @@ std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (options.method == Method::maxconn && options.max_waiting > 0) {
     return input(Errc::bad_option, "max_waiting", "only the gate knows who waits, and not maxconn");
   }
-  if (options.owner.size() > longest_owner) {
-    return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
-  }
-  if (options.reason.size() > longest_reason) {
-    return input(Errc::bad_option, "reason", fmt::format("has more than {} bytes", longest_reason));
-  }
-  return std::nullopt;
+  return check_person(options.owner, options.reason);
 }
 
 std::optional<Error> check_resume(const ResumeOptions& options) {
@@ -126,7 +131,19 @@ std::optional<Error> check_resume(const ResumeOptions& options) {
                  fmt::format("{} is outside 1 to {}", *options.limit, Command::max_limit));
   }
   if (auto error = check_seconds("retry_for", options.retry_for, milliseconds(0))) return error;
+  if (options.force && options.reason.empty()) {
+    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
+  }
+  if (auto error = check_person(options.owner, options.reason)) return error;
   return check_seconds("ramp", options.ramp, milliseconds(0));
+}
+
+std::optional<Error> check_extend(const ExtendOptions& options) {
+  if (auto error = check_seconds("seconds", options.by, shortest_hold)) return error;
+  if (options.force && options.reason.empty()) {
+    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
+  }
+  return check_person(options.owner, options.reason);
 }
 
 }  // namespace
@@ -277,11 +294,34 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
   request.retry_for = options.retry_for;
   request.ramp = options.ramp;
   request.wait_up = options.wait_up;
+  request.claim = {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold,
+                   options.force, options.reason};
   hold::ResumePlan plan(std::move(request));
   Report report = state_->drive(plan, journal, stop);
   report.action = "resume";
   for (Event& event : hold::resumed_events(report, {fleet::default_owner(), options.at_deadline},
                                            std::chrono::system_clock::now())) {
+    state_->events.tell(std::move(event));
+  }
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
+
+Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
+                             const ExtendOptions& options, const std::stop_token& stop) {
+  if (auto error = check_frontends(frontends)) return *std::move(error);
+  if (auto error = check_extend(options)) return *std::move(error);
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  hold::ExtendPlan plan(
+      {state_->question(frontends),
+       std::move(loaded.records),
+       {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold, options.force,
+        options.reason},
+       options.by});
+  Report report = state_->drive(plan, journal, stop);
+  report.action = "extend";
+  for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
     state_->events.tell(std::move(event));
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);

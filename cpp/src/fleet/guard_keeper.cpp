@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "boot_clock.hpp"
+#include "journal.hpp"
 
 namespace stillgate::fleet {
 
@@ -71,6 +72,12 @@ Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
 }
 
 std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
+  // It may have been extended by another call.
+  if (const auto now = Journal(order_.state_folder).find(order_.record.id);
+      now && now->deadline > order_.record.deadline) {
+    order_.deadline += std::chrono::ceil<milliseconds>(*now->deadline - *order_.record.deadline);
+    order_.record.deadline = now->deadline;
+  }
   if (order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
     return Error{Errc::deadline_passed, "there is no hold to be guarded", {}, {}, {}};
   }

@@ -293,6 +293,7 @@ Event Guard::event(EventKind kind, const std::string& message) const {
   one.at = std::chrono::system_clock::now();
   one.hold = warden_.order().record.summary();
   one.source = "guard";
+  one.endpoints = urls_;
   one.message = message;
   return one;
 }

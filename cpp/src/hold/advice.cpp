@@ -224,6 +224,11 @@ void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
 
 void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
   advise_herd(target, seen, arrivals_of(question, *seen.frontends[frontend]));
+  if (!seen.can_lock()) {
+    add(target, "lock_weak", Level::info,
+        "HAProxy below 2.6 has no compare and set: of two suspends at the very same moment both may "
+        "be refused, or the later one may not notice the earlier");
+  }
   if (target.method == by_gate) {
     advise_gate(target, question, seen, frontend);
   } else {

@@ -48,8 +48,9 @@ std::optional<Error> Arming::unarmed(const Seen& seen, std::size_t endpoint, con
   if (answer.error) return answer.error;
   const auto names = armed_frontends(endpoint, seen);
   if (names.empty()) return std::nullopt;
-  const std::size_t each = answer.replies.size() / names.size();
-  for (std::size_t n = 0; n < answer.replies.size(); ++n) {
+  // Written by begin() for each: two commands that write, and one that reads. Others may follow.
+  static constexpr std::size_t each = 3;
+  for (std::size_t n = 0; n < each * names.size(); ++n) {
     const auto& reply = answer.replies[n];
     if (n % each != each - 1) {
       if (reply.refusal) return reply.refusal;

@@ -50,35 +50,6 @@ void weigh_release(Switch& target, const Question& question, const Seen& seen,
   }
 }
 
-std::string clock(WallTime time) {
-  return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
-}
-
-/// Held already: by a hold of ours, or by somebody's hand.
-void weigh_held(Switch& target, const runtime_api::GateSwitch* gate, const Record* record) {
-  if (record != nullptr) {
-    target.hold_id = record->id;
-    const std::string until = record->deadline ? " until " + clock(*record->deadline)
-                                               : std::string(", without a deadline");
-    refuse(target, Errc::already_held,
-           fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
-                       record->owner, clock(record->started_at), until,
-                       record->reason.empty() ? "" : ": ", record->reason, target.frontend));
-    return;
-  }
-  if (gate != nullptr) {
-    target.hold_id = gate->id;
-    refuse(target, Errc::already_held,
-           fmt::format("held already by the gate, and its switch does not say by whom; 'stillgate "
-                       "resume {}' ends that hold",
-                       target.frontend));
-    return;
-  }
-  refuse(target, Errc::limit_is_zero,
-         fmt::format("the limit is 0 already, and no record says what it was before; "
-                     "'stillgate resume {} --limit N' restores it to N",
-                     target.frontend));
-}
 
 void weigh_switch(Switch& target, const Question& question, const Seen& seen, std::size_t frontend,
                   const Record* record) {
@@ -110,8 +81,7 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen, st
   } else if (target.method == by_maxconn) {
     weigh_release(target, question, seen, frontend);
   }
-  const auto* gate = seen.gate_holds(frontend) ? seen.gate_switch(frontend) : nullptr;
-  if (gate != nullptr || *target.limit_now == 0) weigh_held(target, gate, record);
+  if (auto error = held_already(target, seen, frontend, record)) refuse(target, *std::move(error));
 }
 
 /// Names of hosts and their processes repeat across containers; all three together do not.
@@ -129,6 +99,46 @@ std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size
 }
 
 }  // namespace
+
+std::string clock(WallTime time) {
+  return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
+}
+
+std::optional<Error> held_already(Switch& target, const Seen& seen, std::size_t frontend,
+                                  const Record* record) {
+  const auto* gate = seen.gate_holds(frontend) ? seen.gate_switch(frontend) : nullptr;
+  if (gate == nullptr && seen.limit(frontend) != 0) return std::nullopt;
+  if (record != nullptr) {
+    target.hold_id = record->id;
+    const std::string until = record->deadline ? " until " + clock(*record->deadline)
+                                               : std::string(", without a deadline");
+    return Error{
+        Errc::already_held,
+        fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
+                    record->owner, clock(record->started_at), until,
+                    record->reason.empty() ? "" : ": ", record->reason, target.frontend),
+        {},
+        {},
+        {}};
+  }
+  if (gate != nullptr) {
+    target.hold_id = gate->id;
+    return Error{Errc::already_held,
+                 fmt::format("held already by the gate, and its switch does not say by whom; "
+                             "'stillgate resume {}' ends that hold",
+                             target.frontend),
+                 {},
+                 {},
+                 {}};
+  }
+  return Error{Errc::limit_is_zero,
+               fmt::format("the limit is 0 already, and no record says what it was before; "
+                           "'stillgate resume {} --limit N' restores it to N",
+                           target.frontend),
+               {},
+               {},
+               {}};
+}
 
 Error stopped(std::string_view frontend) {
   return {Errc::frontend_stopped,

@@ -41,6 +41,14 @@ struct Question {
                                       std::string_view endpoint, std::string_view name,
                                       const std::vector<Record>& records);
 
+/// Why a hold stands in the way there, by a hold of ours or by somebody's hand; `target` is told
+/// its id. `record`: what record_of() gives.
+[[nodiscard]] std::optional<Error> held_already(Switch& target, const Seen& seen,
+                                                std::size_t frontend, const Record* record);
+
+/// A time of the day, as messages tell it.
+[[nodiscard]] std::string clock(WallTime time);
+
 /// A frontend that refuses its clients is no held one.
 [[nodiscard]] Error stopped(std::string_view frontend);
 

@@ -1,5 +1,5 @@
 // The course of a resume. Its ramp stands in resume_ramp.cpp, what it makes of each answer in
-// resume_verdict.cpp.
+// resume_verdict.cpp, whose holds it leaves alone in resume_ownership.cpp.
 #include "resume_plan.hpp"
 
 #include <algorithm>
@@ -130,6 +130,9 @@ Step ResumePlan::surveyed(const Observation& observation) {
     last_[i] = read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends,
                            Scope::holds);
     judge(i, *last_[i]);
+  }
+  if (stage_ == Stage::surveying && !observation.cancelled && refuse_foreign(observation.now)) {
+    return done();
   }
   if (stage_ == Stage::verifying && !observation.cancelled && anybody_waits() &&
       last_looks_++ < most_last_looks) {
@@ -271,32 +274,13 @@ Step ResumePlan::retry_or_close(const Observation& observation) {
       add_hold(report_, *record);
     }
   }
-  return disarm();
+  return disarm(observation.now);
 }
 
 /// Open, with the limit that was wanted or by somebody else's hand: no record is needed any more.
 bool ResumePlan::over(std::size_t course) const {
   const Verdict verdict = report_.switches[course].verdict;
   return (verdict == Verdict::resumed || verdict == Verdict::open) && !courses_[course].unfinished;
-}
-
-/// A record that stays although its hold is over does no harm.
-Step ResumePlan::disarm() {
-  Batch batch;
-  batch.phase = "resuming";
-  batch.uninterruptible = true;
-  batch.work.resize(endpoints_);
-  bool any = false;
-  for (std::size_t i = 0; i < courses_.size(); ++i) {
-    if (!courses_[i].remembered || !over(i)) continue;
-    any = true;
-    const auto commands = empty_variable(report_.switches[i].frontend);
-    auto& work = batch.work[i / frontends_];
-    work.insert(work.end(), commands.begin(), commands.end());
-  }
-  if (!any) return close_records();
-  stage_ = Stage::disarming;
-  return batch;
 }
 
 /// Takes what is open again off the records, one record after the other.

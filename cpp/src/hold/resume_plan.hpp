@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "findings.hpp"
+#include "ownership.hpp"
 #include "plan.hpp"
 
 namespace stillgate::hold {
@@ -22,6 +23,7 @@ class ResumePlan final : public Plan {
         0};  ///< lets the queue of a gate go, and raises the limits over that time; 0: at once
     bool wait_up{false};  ///< not before each backend has a server that is up
     std::chrono::milliseconds retry_for{0};
+    Claim claim{};
   };
 
   static constexpr std::chrono::milliseconds retry_pause{250};
@@ -64,6 +66,10 @@ class ResumePlan final : public Plan {
     bool unfinished{false};        ///< open, but by a ramp that was broken off
     bool remembered{false};        ///< the HAProxy keeps a record of the hold
     bool was_gated{false};         ///< the gate held it when it was seen first
+    bool foreign{false};           ///< its record is of somebody else's hold
+    bool forced{false};            ///< so it was, and it was told that this is overruled
+    bool keeps_marks{false};       ///< the HAProxy has process variables
+    LockSeen lock;                 ///< as it was seen last
     GateHandle gate;               ///< `used`: it is the gate that holds
     std::size_t commands{0};       ///< of the release that is under way
     std::optional<Error> lost;     ///< no answer came to it: it may never have arrived
@@ -82,7 +88,10 @@ class ResumePlan final : public Plan {
   Step release();
   Step released(const std::vector<runtime_api::Answer>& answers);
   Step retry_or_close(const Observation& observation);
-  Step disarm();
+  [[nodiscard]] bool begun() const;
+  bool refuse_foreign(WallTime now);
+  [[nodiscard]] std::optional<std::string> ended_here(std::size_t course, WallTime now) const;
+  Step disarm(WallTime now);
   Step close_records();
   Step done();
 

@@ -67,6 +67,8 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
 
 /// Which hold it is, and what reached servers in spite of it until now.
 void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::size_t frontend) {
+  course.keeps_marks = seen.has_variables();
+  if (frontend < seen.locks.size()) course.lock = seen.locks[frontend];
   course.remembered = frontend < seen.remembered.size() && seen.remembered[frontend].record;
   if (course.written) return;
   const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);

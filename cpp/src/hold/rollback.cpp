@@ -33,8 +33,9 @@ bool may_be_held(const Switch& one) {
 }
 
 Rollback::Rollback(const Question& question, std::vector<Switch>& switches,
-                   const std::vector<bool>& armed, const std::vector<GateHandle>& gates)
-    : question_(question), switches_(switches), armed_(armed), gates_(gates) {}
+                   const std::vector<bool>& armed, const std::vector<GateHandle>& gates,
+                   const Lock& lock)
+    : question_(question), switches_(switches), armed_(armed), gates_(gates), lock_(lock) {}
 
 bool Rollback::any_gate(std::size_t endpoint) const {
   const auto first =
@@ -43,7 +44,7 @@ bool Rollback::any_gate(std::size_t endpoint) const {
                      [](const GateHandle& one) { return one.used; });
 }
 
-std::optional<Step> Rollback::begin() { return revert(); }
+std::optional<Step> Rollback::begin(WallTime now) { return revert(now); }
 
 std::optional<Step> Rollback::next(const Observation& observation) {
   switch (stage_) {
@@ -51,16 +52,16 @@ std::optional<Step> Rollback::next(const Observation& observation) {
       // Whatever was answered, only what is read back counts.
       return verify();
     case Stage::verifying:
-      return verified(std::get<observed::Answers>(observation.what).answers);
+      return verified(std::get<observed::Answers>(observation.what).answers, observation.now);
     case Stage::pausing:
-      return revert();
+      return revert(observation.now);
     case Stage::disarming:
       return std::nullopt;
   }
   return std::nullopt;
 }
 
-std::optional<Step> Rollback::revert() {
+std::optional<Step> Rollback::revert(WallTime now) {
   Batch batch = uninterruptible("rolling back", question_.endpoints.size());
   for (std::size_t i = 0; i < switches_.size(); ++i) {
     const Switch& one = switches_[i];
@@ -73,7 +74,7 @@ std::optional<Step> Rollback::revert() {
       work.push_back(*Command::set_maxconn(one.frontend, *one.limit_before));
     }
   }
-  if (idle(batch)) return disarm();
+  if (idle(batch)) return disarm(now);
   ++attempt_;
   stage_ = Stage::reverting;
   return batch;
@@ -89,7 +90,7 @@ Step Rollback::verify() {
   return batch;
 }
 
-std::optional<Step> Rollback::verified(const std::vector<Answer>& answers) {
+std::optional<Step> Rollback::verified(const std::vector<Answer>& answers, WallTime now) {
   for (std::size_t i = 0; i < question_.endpoints.size(); ++i) {
     const Scope scope = any_gate(i) ? Scope::gates : Scope::proxies;
     judge(i, read_survey(answers[i], question_.endpoints[i], question_.frontends, scope));
@@ -99,18 +100,23 @@ std::optional<Step> Rollback::verified(const std::vector<Answer>& answers) {
     stage_ = Stage::pausing;
     return step::Wait{pause};
   }
-  return disarm();
+  return disarm(now);
 }
 
-/// A record without its hold does no harm, so that this is tried once.
-std::optional<Step> Rollback::disarm() {
+/// A record without its hold does no harm, and a lock ends with its deadline, so that this is tried
+/// once.
+std::optional<Step> Rollback::disarm(WallTime now) {
   Batch batch = uninterruptible("rolling back", question_.endpoints.size());
   for (std::size_t i = 0; i < switches_.size(); ++i) {
     const std::size_t endpoint = i / question_.frontends.size();
-    if (!armed_[endpoint] || gates_[i].used || may_be_held(switches_[i])) continue;
-    auto commands = empty_variable(switches_[i].frontend);
+    if (may_be_held(switches_[i])) continue;
     auto& work = batch.work[endpoint];
-    work.insert(work.end(), commands.begin(), commands.end());
+    if (armed_[endpoint] && !gates_[i].used) {
+      const auto commands = empty_variable(switches_[i].frontend);
+      work.insert(work.end(), commands.begin(), commands.end());
+    }
+    const auto freed = lock_.free(i, now);
+    work.insert(work.end(), freed.begin(), freed.end());
   }
   if (idle(batch)) return std::nullopt;
   stage_ = Stage::disarming;

@@ -7,6 +7,7 @@
 
 #include "findings.hpp"
 #include "gate.hpp"
+#include "lock.hpp"
 #include "plan.hpp"
 
 namespace stillgate::hold {
@@ -18,21 +19,23 @@ class Rollback {
 
   /// Opens the switches whose verdict is held or unknown, and empties the records that HAProxies
   /// with `armed` may keep of switches that are not held. All must outlive it.
-  /// `gates` says per switch whether the gate holds it, and by which words.
+  /// `gates` says per switch whether the gate holds it, and by which words. What is not held any
+  /// more is freed of the lock.
   Rollback(const Question& question, std::vector<Switch>& switches, const std::vector<bool>& armed,
-           const std::vector<GateHandle>& gates);
+           const std::vector<GateHandle>& gates, const Lock& lock);
 
   /// The first step, and after each the next; nothing once it is over.
-  std::optional<Step> begin();
+  std::optional<Step> begin(WallTime now);
   std::optional<Step> next(const Observation& observation);
 
  private:
   enum class Stage { reverting, verifying, pausing, disarming };
 
-  std::optional<Step> revert();
+  std::optional<Step> revert(WallTime now);
   Step verify();
-  std::optional<Step> verified(const std::vector<runtime_api::Answer>& answers);
-  std::optional<Step> disarm();
+  std::optional<Step> verified(const std::vector<runtime_api::Answer>& answers,
+                               WallTime now);
+  std::optional<Step> disarm(WallTime now);
   void judge(std::size_t endpoint, const Seen& now);
   [[nodiscard]] bool any_gate(std::size_t endpoint) const;
 
@@ -40,6 +43,7 @@ class Rollback {
   std::vector<Switch>& switches_;
   const std::vector<bool>& armed_;
   const std::vector<GateHandle>& gates_;
+  const Lock& lock_;
   Stage stage_{Stage::reverting};
   int attempt_{0};
 };

@@ -10,6 +10,7 @@
 #include "advice.hpp"
 #include "findings.hpp"
 #include "method.hpp"
+#include "ownership.hpp"
 
 namespace stillgate::hold {
 
@@ -120,6 +121,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
                                           "its lease, a reload or somebody's hand ended it",
                                           record->owner)});
     }
+    if (frontend < seen.locks.size()) judge_lock(one, seen.locks[frontend], now);
     return one;
   }
   if (gate_holds) {
@@ -150,6 +152,26 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   }
   add_hold(report_, *record);
   return one;
+}
+
+/// Open: somebody may be about to hold it, and the deadline may have ended the last hold.
+void StatusPlan::judge_lock(Switch& one, const LockSeen& lock, WallTime now) {
+  if (lock.taken(now) && one.findings.empty()) {
+    one.findings.push_back(
+        {"locked", Level::info,
+         lock.last->record
+             ? fmt::format("not held, and yet locked for a hold of {}{}{}, {}: it is about to "
+                           "begin, or its holder died",
+                           lock.last->record->owner, lock.last->record->reason.empty() ? "" : ": ",
+                           lock.last->record->reason, time_left(*lock.last->record, now))
+             : fmt::format("not held, and yet locked for the hold {}", lock.last->id)});
+  }
+  if (lock.ended && lock.ended->how == How::expired) {
+    one.findings.push_back({"expired", Level::info,
+                            fmt::format("the last hold ended at its deadline {:%F} {}",
+                                        std::chrono::floor<std::chrono::seconds>(lock.ended->at),
+                                        clock(lock.ended->at))});
+  }
 }
 
 /// Held by the gate, which keeps the deadline itself.

@@ -29,6 +29,7 @@ class StatusPlan final : public Plan {
   Step asked(const Observation& observation);
   Switch judge(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
 
+  static void judge_lock(Switch& one, const LockSeen& lock, WallTime now);
   void judge_gate(Switch& one, const Seen& seen, std::size_t frontend, const Record* record);
 
   Request request_;

@@ -6,6 +6,8 @@
 
 #include <stillgate/stat.hpp>
 
+#include "../runtime_api/release.hpp"
+
 namespace stillgate::hold {
 
 using runtime_api::Answer;
@@ -144,6 +146,12 @@ bool Seen::gate_holds(std::size_t frontend) const {
 
 bool Seen::has_variables() const { return !remembered.empty() && remembered[0].supported; }
 
+bool Seen::can_lock() const {
+  static constexpr runtime_api::Release first{2, 6, runtime_api::Release::dev_base};
+  const auto release = runtime_api::Release::parse(info ? info->version : "");
+  return has_variables() && release && *release >= first;
+}
+
 GateHandle Seen::gate_handle(std::size_t frontend) const {
   const auto* one = gate_switch(frontend);
   if (one == nullptr) return {};
@@ -177,7 +185,11 @@ std::vector<Command> survey_commands(const std::vector<std::string>& frontends, 
   if (scope == Scope::servers) commands.push_back(*Command::gate_proofs(frontends));
   commands.push_back(*Command::gate_status(frontends));
   if (scope == Scope::gates) return commands;
-  for (const std::string& name : frontends) commands.push_back(read_variable(name));
+  for (const std::string& name : frontends) {
+    commands.push_back(read_variable(name));
+    commands.push_back(read_hint(name));
+    commands.push_back(read_end(name));
+  }
   return commands;
 }
 
@@ -216,9 +228,11 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
     if (seen.gate) seen.gate->told_at_ms = timings.answered_ms.value_or(0);
     next += asked;
   }
-  for (; next < answer.replies.size(); ++next) {
-    seen.remembered.push_back(
-        read_remembered(answer.replies[next], endpoint, frontends.at(seen.remembered.size())));
+  for (; next + 2 < answer.replies.size(); next += 3) {
+    const std::string& name = frontends.at(seen.remembered.size());
+    seen.remembered.push_back(read_remembered(answer.replies[next], endpoint, name));
+    seen.locks.push_back({read_lock(answer.replies[next + 1], endpoint, name),
+                          read_ended(answer.replies[next + 2])});
   }
   seen.info = *std::move(info);
   return seen;

@@ -12,6 +12,7 @@
 #include "../runtime_api/batch.hpp"
 #include "../runtime_api/gate.hpp"
 #include "gate.hpp"
+#include "lock_marks.hpp"
 #include "record.hpp"
 #include "variable.hpp"
 
@@ -59,6 +60,7 @@ struct Seen {
   std::vector<std::string> names;                      ///< of all its frontends
   std::vector<BackendSeen> backends;
   std::vector<Remembered> remembered;  ///< per frontend asked, where that was asked
+  std::vector<LockSeen> locks;         ///< as `remembered`
   std::optional<GateSeen> gate;        ///< where one is loaded, and was asked for
   std::optional<std::string> level;    ///< of the socket; empty where HAProxy does not tell
   std::optional<double> rtt_ms;
@@ -73,6 +75,8 @@ struct Seen {
   [[nodiscard]] bool gate_holds(std::size_t frontend) const;
   /// Has process variables, as far as was asked.
   [[nodiscard]] bool has_variables() const;
+  /// Has compare and set for them too, so that of two who want the lock one gets it.
+  [[nodiscard]] bool can_lock() const;
   /// How this frontend's gate is switched; `used` if it holds now.
   [[nodiscard]] GateHandle gate_handle(std::size_t frontend) const;
   [[nodiscard]] std::optional<Counters> counters(std::size_t frontend) const;

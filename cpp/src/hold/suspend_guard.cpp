@@ -8,13 +8,13 @@
 namespace stillgate::hold {
 
 /// A gate needs none: HAProxy itself keeps its deadline.
-Step SuspendPlan::start_guard() {
+Step SuspendPlan::start_guard(const Observation& observation) {
   Record guarded = request_.record;
   guarded.switches.clear();
   for (std::size_t i = 0; i < gates_.size(); ++i) {
     if (!gates_[i].used) guarded.switches.push_back(request_.record.switches[i]);
   }
-  if (guarded.switches.empty() || request_.question.no_lease) return arm();
+  if (guarded.switches.empty() || request_.question.no_lease) return take_lock(observation);
   stage_ = Stage::starting_guard;
   return step::StartGuard{std::move(guarded)};
 }
@@ -22,7 +22,7 @@ Step SuspendPlan::start_guard() {
 Step SuspendPlan::guarded(const Observation& observation) {
   const auto& error = std::get<observed::Guarded>(observation.what).error;
   guard_ = !error;
-  if (!error && !observation.cancelled) return arm();
+  if (!error && !observation.cancelled) return take_lock(observation);
   report_.ending = observation.cancelled ? Ending::cancelled : Ending::refused;
   if (error && error->code != Errc::cancelled) {
     report_.error = error;

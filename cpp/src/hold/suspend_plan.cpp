@@ -30,9 +30,10 @@ SuspendPlan::SuspendPlan(Request request)
       sent_(endpoints_, false),
       lost_(endpoints_, false),
       gates_(endpoints_ * frontends_),
+      lock_(request_.question, request_.record, before_, request_.known),
       arming_(request_.question, gates_),
       drain_(request_.question, gates_),
-      rollback_(request_.question, report_.switches, armed_, gates_) {
+      rollback_(request_.question, report_.switches, armed_, gates_, lock_) {
   report_.action = "suspend";
 }
 
@@ -50,6 +51,8 @@ Step SuspendPlan::next(const Observation& observation) {
       return recorded(observation);
     case Stage::starting_guard:
       return guarded(observation);
+    case Stage::locking:
+      return locked(observation);
     case Stage::arming:
       return armed(observation);
     case Stage::committing:
@@ -154,7 +157,26 @@ Step SuspendPlan::recorded(const Observation& observation) {
     report_.ending = Ending::cancelled;
     return close_record();
   }
-  return start_guard();
+  return start_guard(observation);
+}
+
+Step SuspendPlan::take_lock(const Observation& observation) {
+  if (const auto error = lock_.begin(observation.now)) {
+    report_.ending = Ending::refused;
+    report_.error = error;
+    return close_record();
+  }
+  stage_ = Stage::locking;
+  return *lock_.next();
+}
+
+Step SuspendPlan::locked(const Observation& observation) {
+  lock_.read(answers_of(observation), observation.now);
+  if (lock_.failed()) lock_.tell(report_);
+  if (observation.cancelled) report_.ending = Ending::cancelled;
+  if (lock_.failed() || observation.cancelled) return roll_back();
+  auto batch = lock_.next();
+  return batch ? Step(*std::move(batch)) : arm();
 }
 
 Step SuspendPlan::arm() {
@@ -162,7 +184,11 @@ Step SuspendPlan::arm() {
   if (!batch) {
     report_.ending = Ending::refused;
     report_.error = batch.error();
-    return close_record();
+    return roll_back();
+  }
+  for (std::size_t i = 0; i < endpoints_; ++i) {
+    const auto hints = lock_.hints(i);
+    batch->work[i].insert(batch->work[i].end(), hints.begin(), hints.end());
   }
   stage_ = Stage::arming;
   return *std::move(batch);
@@ -265,7 +291,7 @@ Step SuspendPlan::sealed(const Observation& observation) {
 
 Step SuspendPlan::roll_back() {
   stage_ = Stage::rolling_back;
-  if (auto step = rollback_.begin()) return *std::move(step);
+  if (auto step = rollback_.begin(now_)) return *std::move(step);
   return close_record();
 }
 

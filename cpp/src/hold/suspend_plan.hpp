@@ -10,6 +10,7 @@
 #include "arming.hpp"
 #include "drain.hpp"
 #include "findings.hpp"
+#include "lock.hpp"
 #include "plan.hpp"
 #include "rollback.hpp"
 
@@ -36,6 +37,7 @@ class SuspendPlan final : public Plan {
     looking,
     recording,
     starting_guard,
+    locking,
     arming,
     committing,
     verifying,
@@ -55,11 +57,13 @@ class SuspendPlan final : public Plan {
   Step looked(const std::vector<runtime_api::Answer>& answers, const Observation& observation);
   Step record(const Observation& observation);
   Step recorded(const Observation& observation);
-  Step start_guard();
+  Step start_guard(const Observation& observation);
   Step guarded(const Observation& observation);
   Step hand_over();
   Step handed_over(const Observation& observation);
   Step dismiss_guard();
+  Step take_lock(const Observation& observation);
+  Step locked(const Observation& observation);
   Step arm();
   Step armed(const Observation& observation);
   Step committed(const Observation& observation);
@@ -99,7 +103,9 @@ class SuspendPlan final : public Plan {
   std::vector<GateHandle> gates_;
   GateOrder order_;
   std::vector<std::vector<std::size_t>> committed_for_;  ///< per endpoint and command: a frontend
+  WallTime now_;
   Report report_;
+  Lock lock_;
   Arming arming_;
   Drain drain_;
   Rollback rollback_;

@@ -198,6 +198,28 @@ Event drained_event(const Record& record, const Report& report, WallTime now) {
   return made;
 }
 
+std::vector<Event> extended_events(const Report& report, WallTime now) {
+  std::vector<Event> events;
+  for (const Hold& hold : report.holds) {
+    const Switches its = [&] {
+      Switches found;
+      for (const Switch& one : report.switches) {
+        if (one.hold_id == hold.id && !one.error) found.push_back(&one);
+      }
+      return found;
+    }();
+    if (its.empty()) continue;
+    Event made = event(EventKind::extended, "extend", now);
+    made.hold = hold;
+    made.endpoints = endpoints(report);
+    made.message = fmt::format("{}: the deadline was moved, {:.3g} s after the hold began",
+                               fmt::join(hold.frontends, ", "), hold.max_hold_s.value_or(0));
+    made.figures = {sized("switches", its.size())};
+    events.push_back(std::move(made));
+  }
+  return events;
+}
+
 std::vector<Event> rolled_back_events(const Record& record, const Report& report, WallTime now) {
   std::vector<Event> events;
   const Switches all = all_of(report);

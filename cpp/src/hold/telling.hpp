@@ -23,6 +23,9 @@ namespace stillgate::hold {
 [[nodiscard]] std::vector<Event> rolled_back_events(const Record& record, const Report& report,
                                                     WallTime now);
 
+/// For each hold of the report whose deadline was moved.
+[[nodiscard]] std::vector<Event> extended_events(const Report& report, WallTime now);
+
 /// How a hold ended, as the resume of it says.
 struct Release {
   std::string who;          ///< user@host of who resumes

@@ -88,6 +88,14 @@ Result<Record> unpack(std::string_view text, std::string_view endpoint, std::str
   return record;
 }
 
+std::optional<std::string_view> value_in(const Reply& reply) {
+  static constexpr std::string_view opening = "value=<";
+  const std::size_t open = reply.text.find(opening);
+  if (reply.refusal || open == std::string::npos || !reply.text.ends_with('>')) return std::nullopt;
+  const std::string_view value = std::string_view(reply.text).substr(open + opening.size());
+  return value.substr(0, value.size() - 1);
+}
+
 Command read_variable(std::string_view frontend) {
   return *Command::get_variable(variable_of(frontend));
 }
@@ -110,17 +118,16 @@ Remembered read_remembered(const Reply& reply, std::string_view endpoint,
   }
   found.supported = true;
   if (reply.refusal) return found;
-  const std::size_t open = reply.text.find("value=<");
-  if (open == std::string::npos || !reply.text.ends_with('>')) {
+  const auto value = value_in(reply);
+  if (!value) {
     found.error = unreadable(frontend);
     return found;
   }
-  const std::string_view value = std::string_view(reply.text).substr(open + 7);
-  if (value == ">") {
+  if (value->empty()) {
     found.emptied = true;
     return found;
   }
-  auto record = unpack(value.substr(0, value.size() - 1), endpoint, frontend);
+  auto record = unpack(*value, endpoint, frontend);
   if (!record) {
     found.error = record.error();
     return found;

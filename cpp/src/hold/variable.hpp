@@ -24,6 +24,9 @@ namespace stillgate::hold {
 /// `stillgate_maxconn_` and the frontend's name, encoded.
 [[nodiscard]] std::string variable_of(std::string_view frontend);
 
+/// The value in the answer to `get var`; nothing where it was never set, or is no text.
+[[nodiscard]] std::optional<std::string_view> value_in(const runtime_api::Reply& reply);
+
 [[nodiscard]] runtime_api::Command read_variable(std::string_view frontend);
 
 /// Writes the record, which should hold that switch alone. Errors: bad_command, too long.

@@ -156,9 +156,18 @@ Result<Command> Command::get_variable(std::string_view name) {
 }
 
 Result<Command> Command::set_variable(std::string_view name, std::string_view value) {
+  return assign(name, "", value);
+}
+
+Result<Command> Command::set_variable_once(std::string_view name, std::string_view value) {
+  return assign(name, ",ifnotset", value);
+}
+
+Result<Command> Command::assign(std::string_view name, std::string_view condition,
+                                std::string_view value) {
   if (auto error = check_variable_name(name)) return *std::move(error);
   if (auto error = check_value(value)) return *std::move(error);
-  std::string wire = fmt::format("set var proc.{} str({})\n", name, value);
+  std::string wire = fmt::format("set var proc.{}{} str({})\n", name, condition, value);
   if (wire.size() > max_bytes) return too_long();
   return Command(std::move(wire));
 }

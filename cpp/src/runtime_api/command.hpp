@@ -43,6 +43,9 @@ class Command {
   /// or too long for one line.
   static Result<Command> get_variable(std::string_view name);
   static Result<Command> set_variable(std::string_view name, std::string_view value);
+  /// Compare and set, 2.6 and later: does nothing to a variable that was ever set, and does not say
+  /// so. Errors: as set_variable.
+  static Result<Command> set_variable_once(std::string_view name, std::string_view value);
   /// The gate's own commands (docs/gate.md). Errors: bad_name.
   static Result<Command> gate_sync(std::string_view frontend);
   /// With more names than HAProxy takes on one line it asks for all frontends.
@@ -60,6 +63,8 @@ class Command {
   [[nodiscard]] std::string_view text() const noexcept;
 
  private:
+  static Result<Command> assign(std::string_view name, std::string_view condition,
+                                std::string_view value);
   static Result<Command> for_frontends(std::string_view words,
                                        const std::vector<std::string>& frontends);
   explicit Command(std::string wire) : wire_(std::move(wire)) {}

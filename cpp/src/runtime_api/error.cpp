@@ -51,6 +51,7 @@ constexpr std::array codes{
     Named{Errc::crash_hazard, "crash_hazard"},
     Named{Errc::same_haproxy, "same_haproxy"},
     Named{Errc::already_held, "already_held"},
+    Named{Errc::not_the_holder, "not_the_holder"},
     Named{Errc::frontend_stopped, "frontend_stopped"},
     Named{Errc::not_held, "not_held"},
     Named{Errc::limit_is_zero, "limit_is_zero"},

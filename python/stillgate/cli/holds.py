@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, Tuple
 
 import click
 
@@ -82,28 +82,16 @@ def suspend(
     help="How long to try again what cannot be reached.",
 )
 @event_options
+@click.option("--hold", metavar="ID", help="End this hold, whosever it is, and no other.")
+@click.option("--force", is_flag=True, help="End somebody else's hold; wants --reason.")
+@click.option("--reason", metavar="TEXT", default="", help="Why --force overrules the holder.")
 @fleet_options
 def resume(
-    frontends: Tuple[str, ...],
-    ramp: float,
-    limit: Optional[int],
-    wait_up: bool,
-    accept_hazard: bool,
-    retry_for: float,
-    make_fleet: Callable[[], Fleet],
-    as_json: bool,
+    frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:
-    """Let FRONTEND through again wherever it can be reached, with the limit that stood before."""
+    """Let FRONTEND through again wherever it can be reached, with the limit that stood before.
+    Before its deadline a hold is ended by its holder alone.
+    """
     return carry_out(
-        "resume",
-        make_fleet,
-        as_json,
-        lambda fleet: fleet.resume(
-            *frontends,
-            ramp=ramp,
-            limit=limit,
-            wait_up=wait_up,
-            accept_hazard=accept_hazard,
-            retry_for=retry_for,
-        ),
+        "resume", make_fleet, as_json, lambda fleet: fleet.resume(*frontends, **options)
     )

@@ -13,6 +13,7 @@ import click
 from stillgate import _version
 from stillgate.cli.completion import completion
 from stillgate.cli.execute import exec_
+from stillgate.cli.extend import extend
 from stillgate.cli.gate import gate
 from stillgate.cli.history import history
 from stillgate.cli.hold import hold
@@ -35,7 +36,7 @@ def cli() -> None:
     """
 
 
-for command in (exec_, check, suspend, resume, status, hold, history, gate, completion):
+for command in (exec_, check, suspend, resume, extend, status, hold, history, gate, completion):
     cli.add_command(command)
 
 

@@ -14,7 +14,7 @@ from stillgate.fleet import Fleet
 from stillgate.report import Report
 from stillgate.serialize import failure_document, report_document, to_json
 
-VERBS = ("exec", "check", "suspend", "resume", "status", "hold", "history")
+VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
 
 
 def carry_out(
