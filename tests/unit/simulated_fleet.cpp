@@ -121,6 +121,13 @@ bool SimulatedFleet::reachable(std::size_t host) const {
   return hosts[host].alive && fault_of(host) != Fault::refuses_connection;
 }
 
+Answer SimulatedFleet::ask_one(std::size_t host, const std::vector<Command>& commands,
+                               std::optional<Fault> fault) {
+  faults.clear();
+  if (fault) faults[{batches, host}] = *fault;
+  return ask(host, commands);
+}
+
 Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& commands) {
   Host& host = hosts[index];
   const auto fault = fault_of(index);

@@ -115,6 +115,10 @@ class SimulatedFleet {
   /// One step alone, with its observation; the report where that was the last one.
   std::optional<Report> carry_out(Plan& plan, Observation& seen);
 
+  /// One host asked by itself, apart from any plan's batch.
+  runtime_api::Answer ask_one(std::size_t host, const std::vector<runtime_api::Command>& commands,
+                              std::optional<Fault> fault);
+
   /// A second course over the same hosts: counts from nothing, without faults.
   void start_over();
 

@@ -9,6 +9,7 @@
 #include <stillgate/stat.hpp>
 
 #include "../runtime_api/hazards.hpp"
+#include "lock_marks.hpp"
 
 namespace stillgate::hold {
 
@@ -75,6 +76,9 @@ KeepPlan::Step KeepPlan::next(const KeepOutlook& outlook, const Answer* answer) 
       if (answer->error) fresh_ = true;
       return look();
     case Stage::clearing:
+      for (Kept& one : kept_) {
+        if (!answer->error && to_clear(one, outlook)) one.cleared = true;
+      }
       return rest_or_leave(outlook);
     case Stage::poised:
       return ending(outlook) ? release() : look();
@@ -89,6 +93,7 @@ KeepPlan::Step KeepPlan::look() {
   for (const HeldSwitch& one : record_.switches) {
     commands.push_back(*Command::show_frontend(one.frontend));
     commands.push_back(read_variable(one.frontend));
+    commands.push_back(read_hint(one.frontend));
   }
   return keep::Ask{std::move(commands), fresh_, false};
 }
@@ -102,16 +107,18 @@ std::optional<KeepPlan::Sight> KeepPlan::sight_in(const Answer& answer,
     error = info.error();
     return std::nullopt;
   }
-  Sight sight{*std::move(info), {}, {}};
+  Sight sight{*std::move(info), {}, {}, {}};
   for (std::size_t i = 0; i < record_.switches.size(); ++i) {
     const std::string& frontend = record_.switches[i].frontend;
-    auto limit = limit_in(answer.replies[1 + 2 * i], frontend);
+    auto limit = limit_in(answer.replies[1 + 3 * i], frontend);
     if (!limit) {
       error = limit.error();
       return std::nullopt;
     }
     sight.limits.push_back(*limit);
-    sight.remembered.push_back(read_remembered(answer.replies[2 + 2 * i], endpoint_, frontend));
+    sight.remembered.push_back(read_remembered(answer.replies[2 + 3 * i], endpoint_, frontend));
+    const auto last = read_lock(answer.replies[3 + 3 * i], endpoint_, frontend);
+    sight.locked.push_back(last && last->id == record_.id);
   }
   return sight;
 }
@@ -193,6 +200,7 @@ KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   for (std::size_t i = 0; i < kept_.size(); ++i) {
     kept_[i].limit = sight.limits[i];
     kept_[i].recorded = is_ours(sight, i) && sight.remembered[i].supported;
+    kept_[i].locked = sight.locked[i];
     weigh_one(outlook, sight, i);
   }
   // Its pid is what tells it from the next one where there are no variables.
@@ -203,8 +211,9 @@ KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
     return keep::Rest{outlook.deadline};
   }
   if (!bare_.empty()) return put_back();
-  if (to_clear(outlook)) return clear(outlook);
-  return rest_or_leave(outlook);
+  const bool any = std::any_of(kept_.begin(), kept_.end(),
+                               [&](const Kept& one) { return to_clear(one, outlook); });
+  return any ? clear(outlook) : rest_or_leave(outlook);
 }
 
 void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::size_t index) {
@@ -317,12 +326,10 @@ KeepPlan::Step KeepPlan::release() {
 
 /// A record that outlives its hold would be taken for the hold's. Where somebody else resumed, it
 /// is theirs to empty, unless they died over it.
-bool KeepPlan::to_clear(const KeepOutlook& outlook) const {
-  return std::any_of(kept_.begin(), kept_.end(), [&](const Kept& one) {
-    if (!one.recorded || one.state == State::kept) return false;
-    return one.state == State::released ||
-           outlook.now - resumed_at_.value_or(outlook.now) >= 10 * pause;
-  });
+bool KeepPlan::to_clear(const Kept& one, const KeepOutlook& outlook) const {
+  if (one.cleared || one.state == State::kept) return false;
+  if (one.state == State::released) return one.recorded || one.locked;
+  return one.recorded && outlook.now - resumed_at_.value_or(outlook.now) >= 10 * pause;
 }
 
 KeepPlan::Step KeepPlan::clear(const KeepOutlook& outlook) {
@@ -330,9 +337,15 @@ KeepPlan::Step KeepPlan::clear(const KeepOutlook& outlook) {
   if (!opened_at_) opened_at_ = outlook.now;
   std::vector<Command> commands;
   for (std::size_t i = 0; i < kept_.size(); ++i) {
-    if (!kept_[i].recorded || kept_[i].state == State::kept) continue;
-    const auto empty = empty_variable(record_.switches[i].frontend);
-    commands.insert(commands.end(), empty.begin(), empty.end());
+    if (!to_clear(kept_[i], outlook)) continue;
+    const std::string& frontend = record_.switches[i].frontend;
+    if (kept_[i].recorded) {
+      const auto empty = empty_variable(frontend);
+      commands.insert(commands.end(), empty.begin(), empty.end());
+    }
+    const How how = outlook.now >= outlook.deadline ? How::expired : How::rolled_back;
+    const auto mark = mark_ended(frontend, record_.id, how, outlook.wall);
+    commands.insert(commands.end(), mark.begin(), mark.end());
   }
   return keep::Ask{std::move(commands), asked_fresh_, true};
 }
@@ -340,7 +353,7 @@ KeepPlan::Step KeepPlan::clear(const KeepOutlook& outlook) {
 KeepPlan::Step KeepPlan::rest_or_leave(const KeepOutlook& outlook) {
   if (any_kept()) return rest(outlook);
   const bool pending = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
-    return one.state == State::resumed && one.recorded;
+    return one.state == State::resumed && one.recorded && !one.cleared;
   });
   const bool released = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
     return one.state == State::released;

@@ -99,6 +99,8 @@ class KeepPlan {
     State state{State::kept};
     bool reapplied{false};
     bool recorded{false};  ///< our record stood in the HAProxy at the last look
+    bool locked{false};    ///< the lock there was ours
+    bool cleared{false};   ///< and both were taken back
     std::optional<std::int64_t> limit{};
   };
   /// One look.
@@ -106,6 +108,7 @@ class KeepPlan {
     Info info;
     std::vector<std::optional<std::int64_t>> limits;
     std::vector<Remembered> remembered;
+    std::vector<bool> locked;
   };
 
   Step look();
@@ -121,7 +124,7 @@ class KeepPlan {
   Step rest(const KeepOutlook& outlook);
   Step rest_or_leave(const KeepOutlook& outlook);
   [[nodiscard]] bool any_kept() const;
-  [[nodiscard]] bool to_clear(const KeepOutlook& outlook) const;
+  [[nodiscard]] bool to_clear(const Kept& one, const KeepOutlook& outlook) const;
   [[nodiscard]] std::optional<Sight> sight_in(const runtime_api::Answer& answer,
                                               std::optional<Error>& error) const;
   [[nodiscard]] bool ending(const KeepOutlook& outlook) const;

@@ -103,7 +103,6 @@ class SuspendPlan final : public Plan {
   std::vector<GateHandle> gates_;
   GateOrder order_;
   std::vector<std::vector<std::size_t>> committed_for_;  ///< per endpoint and command: a frontend
-  WallTime now_;
   Report report_;
   Lock lock_;
   Arming arming_;
