@@ -14,6 +14,9 @@ from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_o
 from stillgate.suspension import Suspension
 
 DRAIN_TIMEOUT = 5.0  # seconds
+RETRY_FOR = 10.0  # seconds
+# What suspended() resumes with.
+_RESUME = {"ramp": 0.0, "limit": None, "wait_up": False, "retry_for": RETRY_FOR}
 T = TypeVar("T")
 log = logging.getLogger("stillgate")
 
@@ -182,7 +185,7 @@ class Fleet:
         limit: Optional[int] = None,
         wait_up: bool = False,
         accept_hazard: bool = False,
-        retry_for: float = 10.0,
+        retry_for: float = RETRY_FOR,
     ) -> Report:
         """Releases the frontends wherever it can, with the limit that stood before, or `limit` (1
         to 2,147,483,647); over `ramp` seconds (0 to 3600) instead of at once. With `wait_up` not
@@ -193,6 +196,7 @@ class Fleet:
         """
         return self._resume(
             self._named(frontends),
+            at_deadline=False,
             ramp=ramp,
             limit=limit,
             wait_up=wait_up,
@@ -274,27 +278,10 @@ class Fleet:
                 self.twin().resume(*names, accept_hazard=options["accept_hazard"])
             raise
 
-    def _resume(
-        self,
-        names: List[str],
-        *,
-        ramp: float = 0.0,
-        limit: Optional[int] = None,
-        wait_up: bool = False,
-        accept_hazard: bool = False,
-        retry_for: float = 10.0,
-        at_deadline: bool = False,
-    ) -> Report:
-        core = self._core.resume(
-            names,
-            ramp=ramp,
-            limit=limit,
-            wait_up=wait_up,
-            accept_hazard=accept_hazard,
-            retry_for=retry_for,
-            at_deadline=at_deadline,
-            on_line=self._on_line,
-        )
+    def _resume(self, names: List[str], *, at_deadline: bool, **options: Any) -> Report:
+        """Told as an expiry where it is the deadline that resumes."""
+        given = {**_RESUME, **options}
+        core = self._core.resume(names, at_deadline=at_deadline, on_line=self._on_line, **given)
         return _well(to_report(core))
 
     def _max_hold(self, given: Optional[float]) -> float:
