@@ -16,7 +16,7 @@ from stillgate.suspension import Suspension
 DRAIN_TIMEOUT = 5.0  # seconds
 RETRY_FOR = 10.0  # seconds
 # What suspended() resumes with.
-_RESUME = {"ramp": 0.0, "limit": None, "wait_up": False, "retry_for": RETRY_FOR}
+_RESUME: Dict[str, Any] = {"ramp": 0.0, "limit": None, "wait_up": False, "retry_for": RETRY_FOR}
 T = TypeVar("T")
 log = logging.getLogger("stillgate")
 
