@@ -14,6 +14,17 @@ from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_o
 from stillgate.suspension import GuardWatch, Suspension
 
 DRAIN_TIMEOUT = 5.0  # seconds
+RETRY_FOR = 10.0  # seconds
+# What suspended() resumes with.
+_RESUME: Dict[str, Any] = {
+    "ramp": 0.0,
+    "limit": None,
+    "wait_up": False,
+    "retry_for": RETRY_FOR,
+    "owner": "",
+    "force": False,
+    "reason": "",
+}
 T = TypeVar("T")
 log = logging.getLogger("stillgate")
 
@@ -181,7 +192,7 @@ class Fleet:
         limit: Optional[int] = None,
         wait_up: bool = False,
         accept_hazard: bool = False,
-        retry_for: float = 10.0,
+        retry_for: float = RETRY_FOR,
         hold: Optional[str] = None,
         owner: Optional[str] = None,
         force: bool = False,
@@ -200,6 +211,7 @@ class Fleet:
         """
         return self._resume(
             self._named(frontends),
+            at_deadline=False,
             ramp=ramp,
             limit=limit,
             wait_up=wait_up,
@@ -321,35 +333,10 @@ class Fleet:
                 )
             raise
 
-    def _resume(
-        self,
-        names: List[str],
-        *,
-        ramp: float = 0.0,
-        limit: Optional[int] = None,
-        wait_up: bool = False,
-        accept_hazard: bool = False,
-        retry_for: float = 10.0,
-        hold: str = "",
-        owner: str = "",
-        force: bool = False,
-        reason: str = "",
-        at_deadline: bool = False,
-    ) -> Report:
-        core = self._core.resume(
-            names,
-            ramp=ramp,
-            limit=limit,
-            wait_up=wait_up,
-            accept_hazard=accept_hazard,
-            retry_for=retry_for,
-            hold=hold,
-            owner=owner,
-            force=force,
-            reason=reason,
-            at_deadline=at_deadline,
-            on_line=self._on_line,
-        )
+    def _resume(self, names: List[str], *, at_deadline: bool, **options: Any) -> Report:
+        """Told as an expiry where it is the deadline that resumes."""
+        given = {**_RESUME, **options}
+        core = self._core.resume(names, at_deadline=at_deadline, on_line=self._on_line, **given)
         return _well(to_report(core))
 
     def _max_hold(self, given: Optional[float]) -> float:

@@ -91,3 +91,13 @@ def test_the_order_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("STILLGATE_INVENTORY", "/named/in/environment")
     assert find_inventory() == Path("/named/in/environment")
     assert find_inventory("/given") == Path("/given")
+
+
+def test_a_fleet_may_say_who_is_told(tmp_path: Path) -> None:
+    text = '[fleet.a]\nendpoints = ["/a"]\non_event = "cat"\nevent_format = "syslog"\n'
+    path = write(tmp_path, text)
+    assert load_fleet("a", path).events == {"on_event": "cat", "event_format": "syslog"}
+    assert Fleet.load("a", path, event_format="journald").endpoints == ["unix:///a"]
+    for wrong, words in (("on_event = 1", "must be a text"), ('event_format = "x"', "one of json")):
+        with pytest.raises(InventoryError, match=words):
+            load_fleet("a", write(tmp_path, f'[fleet.a]\nendpoints = ["/a"]\n{wrong}\n'))

@@ -176,9 +176,10 @@ Event held_event(const Record& record, const Report& report, WallTime now) {
   const std::string until = made.hold->max_hold_s
                                 ? fmt::format("for at most {:g} s", *made.hold->max_hold_s)
                                 : "until somebody resumes";
-  made.message = fmt::format("{} held by {} at {} endpoints {}{}{}",
-                             fmt::join(made.hold->frontends, ", "), record.owner, made.endpoints.size(),
-                             until, record.reason.empty() ? "" : ": ", record.reason);
+  made.message =
+      fmt::format("{} held by {} at {} endpoint{} {}{}{}", fmt::join(made.hold->frontends, ", "),
+                  record.owner, made.endpoints.size(), made.endpoints.size() == 1 ? "" : "s", until,
+                  record.reason.empty() ? "" : ": ", record.reason);
   made.figures = {sized("endpoints", endpoints(report).size()),
                   sized("switches", report.switches.size()),
                   {"gate_switches", count(all_of(report), is_gated)}};
