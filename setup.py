@@ -30,7 +30,10 @@ class CMakeBuild(build_ext):
         target.parent.mkdir(parents=True, exist_ok=True)
         # The guard lies beside the module, which looks for it there; setuptools knows of modules
         # alone, in an editable install too.
-        for built, wanted in ((folder / target.name, target), (folder / GUARD, target.parent / GUARD)):
+        for built, wanted in (
+            (folder / target.name, target),
+            (folder / GUARD, target.parent / GUARD),
+        ):
             # Only when it changed, so that building twice changes nothing the second time.
             if not wanted.exists() or wanted.read_bytes() != built.read_bytes():
                 self.copy_file(str(built), str(wanted))

@@ -91,7 +91,9 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
     const auto take_lines = [&] { return std::exchange(mailbox.lines, {}); };
     std::unique_lock lock(mailbox.mutex);
     for (bool over = false; !over;) {
-      mailbox.changed.wait_for(lock, slice, [&] { return done || !mailbox.lines.empty(); });
+      mailbox.changed.wait_for(
+          lock, slice, [&] { return done || !mailbox.lines.empty() || mailbox.stopping; });
+      if (std::exchange(mailbox.stopping, false)) engine.request_stop();
       over = done;
       const auto lines = take_lines();
       if (over && lines.empty()) break;
@@ -286,6 +288,12 @@ void export_fleet(py::module_& module) {
            py::arg("hold"), py::arg("owner"), py::arg("force"), py::arg("reason"),
            py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
+      .def("stop",
+           [](TellingFleet& told) {
+             const std::scoped_lock lock(told.mailbox->mutex);
+             told.mailbox->stopping = true;
+             told.mailbox->changed.notify_one();
+           })
       .def("guard_descriptor", [](const TellingFleet& told) { return told.fleet.guard_descriptor(); })
       .def("renew_guard",
            [](TellingFleet& told) {

@@ -14,6 +14,7 @@ struct Mailbox {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::string> lines;
+  bool stopping{false};  ///< somebody wants the call to end early
 
   void put(const std::string& line) {
     const std::scoped_lock lock(mutex);

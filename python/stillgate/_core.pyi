@@ -202,6 +202,8 @@ class Fleet:
         on_line: Optional[Callable[[str], None]],
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
+    def stop(self) -> None:
+        """Ends the call under way, or the next one, early. From any thread."""
     def guard_descriptor(self) -> int:
         """Readable once the guard of the last hold says something or has died; -1: there is none."""
     def renew_guard(self) -> Optional[Error]:

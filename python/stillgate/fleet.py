@@ -166,8 +166,8 @@ class Fleet:
         `max_hold`, 0.1 to 3600 s, is when a gate ends the hold by itself: it releases, or with
         `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests per
         frontend it answers 503 too; 0 is no bound. A hold by maxconn is ended by a guard, a process
-        on this machine that outlives this one; with `no_lease` by nobody but you. `drain_timeout` is 0 to 3600 s, 0 does not
-        wait. `owner` is user@host by default.
+        on this machine that outlives this one; with `no_lease` by nobody but you. `drain_timeout`
+        is 0 to 3600 s, 0 does not wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
         """
@@ -274,9 +274,9 @@ class Fleet:
         """Suspends, and resumes on every way out of the block. `max_hold` seconds after the hold
         began, this process resumes even while the block still runs, and calls `at_deadline` on a
         thread of its own; the block then ends with HoldExpired. `hold.remaining` tells the block
-        how long it has, and `hold.extend(seconds)` gives it more. If the block and the resume both fail, the resume's exception is raised with
-        the block's as its context. If this process is killed, the gate or the guard ends the hold at
-        its deadline.
+        how long it has, and `hold.extend(seconds)` gives it more. If the block and the resume both
+        fail, the resume's exception is raised with the block's as its context. If this process is
+        killed, the gate or the guard ends the hold at its deadline.
         """
         names = self._named(frontends)
         seconds = self._max_hold(max_hold)
@@ -310,6 +310,12 @@ class Fleet:
             yield hold
         finally:
             hold.end()
+
+    def stop(self) -> None:
+        """Has the call that is under way, or the next one, end early: a suspend rolls back, and
+        raises KeyboardInterrupt as after Ctrl-C. From any thread.
+        """
+        self._core.stop()
 
     def twin(self) -> Fleet:
         """The same fleet for another thread, or for a call in the middle of one."""

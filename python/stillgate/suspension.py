@@ -21,9 +21,11 @@ _EXTENDED = b"+"
 class _Core(Protocol):
     """What of the engine's fleet knows the hold's guard."""
 
-    def guard_descriptor(self) -> int: ...
+    def guard_descriptor(self) -> int:
+        ...
 
-    def renew_guard(self) -> Optional[object]: ...
+    def renew_guard(self) -> Optional[object]:
+        ...
 
 
 class GuardWatch:

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include <malloc.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
@@ -181,6 +182,8 @@ void Guard::holder_died() {
 void Guard::answer() {
   if (!started_ && warden_.all_looked()) {
     started_ = true;
+    // All posts have looked at once, and will not do so again.
+    ::malloc_trim(0);
     const auto order = warden_.order();
     const auto error = warden_.first_error();
     if (order.mode == GuardMode::arming && error) {

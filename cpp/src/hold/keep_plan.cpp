@@ -194,7 +194,7 @@ bool KeepPlan::is_new(const Sight& sight, std::size_t index) const {
 
 KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   version_ = sight.info.version;
-  if (!known_ || outlook.mode == KeepOutlook::Mode::arming) known_ = sight.info;
+  if (!known_ || outlook.mode == KeepOutlook::Mode::arming) known_ = Process{sight.info.pid, sight.info.uptime_s};
   bare_.clear();
   due_.clear();
   for (std::size_t i = 0; i < kept_.size(); ++i) {
@@ -204,7 +204,7 @@ KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
     weigh_one(outlook, sight, i);
   }
   // Its pid is what tells it from the next one where there are no variables.
-  if (!bare_.empty()) known_ = sight.info;
+  if (!bare_.empty()) known_ = Process{sight.info.pid, sight.info.uptime_s};
   if (!due_.empty()) {
     if (ending(outlook) || outlook.over) return release();
     stage_ = Stage::poised;

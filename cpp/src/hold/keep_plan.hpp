@@ -103,6 +103,10 @@ class KeepPlan {
     bool cleared{false};   ///< and both were taken back
     std::optional<std::int64_t> limit{};
   };
+  struct Process {
+    std::int64_t pid{0};
+    std::int64_t uptime_s{0};
+  };
   /// One look.
   struct Sight {
     Info info;
@@ -138,7 +142,7 @@ class KeepPlan {
   bool looked_{false};
   bool fresh_{false};  ///< the next look needs a new connection
   std::optional<Error> error_;
-  std::optional<Info> known_;  ///< the process that holds
+  std::optional<Process> known_;  ///< that holds
   std::string version_;
   bool asked_fresh_{false};
   std::vector<std::size_t> bare_;  ///< of a new process: switches that are to be put back

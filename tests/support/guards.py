@@ -1,0 +1,114 @@
+"""The guards of a test's holds: found by the state folder that they were started with."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+import urllib.parse
+from collections.abc import Sequence
+from pathlib import Path
+
+from support.haproxy import HAProxy
+
+NAME = "stillgate-guard"
+
+
+def guards(state: Path) -> list[int]:
+    """The guard processes of that state folder that run or are stopped, oldest first; the dead that
+    nobody has reaped do not count.
+    """
+    wanted = f"STILLGATE_STATE_DIR={state}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit():
+            continue
+        try:
+            if (entry / "comm").read_text().strip() != NAME:
+                continue
+            if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                started = int((entry / "stat").read_text().rpartition(")")[2].split()[19])
+                found.append((started, int(entry.name)))
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
+            continue
+    return [pid for _, pid in sorted(found)]
+
+
+def active(state: Path) -> int:
+    """The one of the pair that works: it has threads for the endpoints."""
+    return max(guards(state), key=_threads)
+
+
+def standby(state: Path) -> int:
+    return min(guards(state), key=_threads)
+
+
+def _threads(pid: int) -> int:
+    try:
+        return len(os.listdir(f"/proc/{pid}/task"))
+    except FileNotFoundError:
+        return 0
+
+
+def resident_kb(pid: int) -> int:
+    found = re.search(r"VmRSS:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    assert found is not None
+    return int(found[1])
+
+
+def send_all(state: Path, number: signal.Signals) -> None:
+    for pid in guards(state):
+        os.kill(pid, number)
+
+
+def opened_at(proxies: Sequence[HAProxy], limits: Sequence[int], timeout: float) -> list[float]:
+    """When each of them was seen with its limit again, on time.time()."""
+    deadline = time.monotonic() + timeout
+    seen: dict[int, float] = {}
+    while len(seen) < len(proxies):
+        assert time.monotonic() < deadline, f"still held: {len(proxies) - len(seen)}"
+        for index, proxy in enumerate(proxies):
+            if index not in seen and proxy.limit("balanced") == limits[index]:
+                seen[index] = time.time()
+        time.sleep(0.005)
+    return [seen[index] for index in range(len(proxies))]
+
+
+class BareGuard:
+    """A guard started by hand, for as many endpoints as wanted, before anything is held."""
+
+    def __init__(self, executable: Path, state: Path, endpoints: Sequence[str]) -> None:
+        switches = "".join(f"switch {url} balanced 100\n" for url in endpoints)
+        head = "stillgate-hold 1\nid bare\nowner a%20test\nreason \nstarted 0\ndeadline 60000\n"
+        record = f"{head}{switches}end\n"
+        now_ms = int(time.clock_gettime(time.CLOCK_BOOTTIME) * 1000)
+        order = {
+            "mode": "arming",
+            "record": urllib.parse.quote(record, safe="/:"),
+            "deadline": str(now_ms + 60_000),
+            "state-folder": str(state),
+        }
+        lines = "".join(f"{key} {value}\n" for key, value in order.items())
+        self._here, there = socket.socketpair()
+        self._here.settimeout(10)
+        with there:
+            environment = {**os.environ, "STILLGATE_STATE_DIR": str(state)}
+            command = [str(executable)]
+            subprocess.run(command, stdin=there, stdout=there, check=True, env=environment)
+        self._here.sendall(f"stillgate-guard 1\n{lines}go\n".encode())
+
+    def answer(self) -> str:
+        said = b""
+        while not said.endswith(b"\n"):
+            piece = self._here.recv(4096)
+            if not piece:
+                break
+            said += piece
+        return said.decode().strip()
+
+    def leave(self) -> None:
+        self._here.sendall(b"leave\n")
+        self._here.close()
