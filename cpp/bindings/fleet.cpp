@@ -169,8 +169,8 @@ Report suspend(Fleet& fleet, const std::vector<std::string>& frontends, const st
 }
 
 Report resume(Fleet& fleet, const std::vector<std::string>& frontends, double ramp,
-              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard,
-              double retry_for, const std::string& hold, const std::string& owner, bool force,
+              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard, double retry_for,
+              const std::string& hold, const std::string& owner, bool force,
               const std::string& reason) {
   ResumeOptions options;
   options.hold = hold;
