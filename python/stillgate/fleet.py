@@ -238,9 +238,7 @@ class Fleet:
 
         def release() -> Report:
             # Of its own, because the block may be in the middle of a call of this one.
-            return self.twin().resume(
-                *names, accept_hazard=accept_hazard, hold=report.holds[0].id
-            )
+            return self.twin().resume(*names, accept_hazard=accept_hazard, hold=report.holds[0].id)
 
         hold = Suspension(report, seconds, release)
         try:
