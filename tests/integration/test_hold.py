@@ -227,8 +227,11 @@ def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
         "stillgate prove balanced": "[6]: Unknown command. Please enter one of the following\n",
         "set maxconn frontend balanced 70": "",
     }
-    # The greeting's two lines, the check's seven and the arming are answered, the commit is not.
-    with FaultyPeer([serve(10), silence()], [serve()], answers=answers) as peer:
+    unknown = answers["stillgate status balanced"]
+    answers |= {f"get var proc.stillgate_{mark}_balanced": unknown for mark in ("lock", "ended")}
+    # The greeting's two lines, the check's nine, the second look's seven and the arming are
+    # answered, the commit is not.
+    with FaultyPeer([serve(19), silence()], [serve()], answers=answers) as peer:
         fleet = Fleet([*proxy.endpoints, peer.endpoint], reply_timeout=0.5)
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend("balanced", no_lease=True)

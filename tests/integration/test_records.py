@@ -53,7 +53,7 @@ def test_another_machine_sees_the_hold_and_ends_it(
     with pytest.raises(HeldByOther) as caught:
         fleet.suspend(F, no_lease=True)
     assert "anna@lb" in caught.value.message
-    assert verdicts(fleet.resume(F)) == ["resumed", "resumed"]
+    assert verdicts(fleet.resume(F, hold=hold.id)) == ["resumed", "resumed"]
     assert [proxy.limit(F) for proxy in proxies] == [123, 456]
     assert not any(remembered(proxy) for proxy in proxies)
     assert records(elsewhere) == []

@@ -110,7 +110,7 @@ TEST(Drain, WithoutTimeNobodyWaits) {
 TEST(Drain, OneLostLookIsNoLossAndTwoAre) {
   for (const std::size_t lost : {1U, 2U}) {
     SimulatedFleet fleet = busy({3, 2, 2, 0});
-    for (std::size_t i = 0; i < lost; ++i) fleet.faults[{5 + i, 1}] = Fault::hangs;
+    for (std::size_t i = 0; i < lost; ++i) fleet.faults[{7 + i, 1}] = Fault::hangs;
     const Report report = suspend(fleet);
     EXPECT_EQ(report.ending, lost == 1 ? Ending::done : Ending::endpoint_failed);
     if (lost == 2) {

@@ -94,6 +94,7 @@ std::vector<Answer> SimulatedFleet::run(const Batch& batch, bool stopped) {
   if (up_at && batches >= *up_at) {
     for (Host& host : hosts) host.up = true;
   }
+  locking_ = std::string_view(batch.phase) == "locking";
   std::vector<Answer> answers(hosts.size());
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     missing = missing || (batch.barrier && !batch.work[i].empty() && !reachable(i));
@@ -181,7 +182,8 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
 }
 
 Reply SimulatedFleet::show_stat(Host& host) {
-  if (const auto hand = host.meddling.find(host.looks); hand != host.meddling.end()) {
+  const auto hand = host.meddling.find(host.looks);
+  if (!locking_ && hand != host.meddling.end()) {
     hand->second(host);
   }
   std::string text = "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n";
@@ -193,6 +195,7 @@ Reply SimulatedFleet::show_stat(Host& host) {
       host.in_flight.empty() ? 0 : host.in_flight[std::min(host.looks, host.in_flight.size() - 1)];
   text += fmt::format("servers,BACKEND,0,{},10,{},{},0,http,,\n", running, host.reached,
                       host.up ? "UP" : "DOWN");
+  if (locking_) return {text, {}};
   ++host.looks;
   host.reached += host.leaks_per_look;
   return {text, {}};
@@ -205,7 +208,7 @@ Reply SimulatedFleet::variable(Host& host, std::string_view command, std::option
   if (command.starts_with("experimental-mode")) return {};
   const bool reads = command.starts_with("get");
   command.remove_prefix(std::string_view("get var proc.").size());
-  const std::string name(command.substr(0, command.find(' ')));
+  std::string name(command.substr(0, command.find(' ')));
   if (reads) {
     const auto at = host.variables.find(name);
     if (at == host.variables.end()) {
@@ -216,8 +219,16 @@ Reply SimulatedFleet::variable(Host& host, std::string_view command, std::option
   if (fault == Fault::refuses_writes) {
     return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
   }
-  if (fault == Fault::ignores_writes) return {};
   command.remove_prefix(name.size() + std::string_view(" str(").size());
+  if (const std::size_t comma = name.find(','); comma != std::string::npos) {
+    if (!host.compares) {
+      return {"", Error{Errc::command_failed, "simulated", "invalid variable name", {}, {}}};
+    }
+    name.resize(comma);
+    // An empty text counts as set.
+    if (host.variables.contains(name)) return {};
+  }
+  if (fault == Fault::ignores_writes) return {};
   host.variables[name] = command.substr(0, command.size() - 1);
   for (const auto& [frontend, limit] : host.limits) {
     const bool emptied = variable_of(frontend) == name && host.variables[name].empty();
@@ -384,8 +395,8 @@ bool SimulatedFleet::restarted_unseen(const std::string& url) const {
 bool SimulatedFleet::all_forgotten() const {
   return std::all_of(hosts.begin(), hosts.end(), [](const Host& host) {
     return std::all_of(host.variables.begin(), host.variables.end(), [](const auto& one) {
-      // What a gate was last switched to stays, and does nothing.
-      return one.second.empty() || one.first.starts_with("stillgate_gate_");
+      // What a gate was last switched to stays, and does nothing; so do the marks of the lock.
+      return one.second.empty() || !one.first.starts_with("stillgate_maxconn_");
     });
   });
 }
@@ -427,6 +438,7 @@ ResumePlan::Request resume_request(const SimulatedFleet& fleet) {
   request.question.frontends = fleet.frontends;
   request.records = fleet.records();
   request.retry_for = milliseconds(5000);
+  request.claim.owner = "test@here";
   return request;
 }
 

@@ -56,6 +56,7 @@ struct Host {
   bool stopping{false};
   bool alive{true};
   bool remembers{true};                          ///< has process variables, as from 2.4 on
+  bool compares{true};                           ///< has compare and set for them, from 2.6 on
   std::map<std::string, std::string> variables;  ///< lost with the process
   std::vector<std::int64_t> in_flight;           ///< at each `show stat`; the last one stays
   std::size_t looks{0};                          ///< so many `show stat` were answered
@@ -151,6 +152,7 @@ class SimulatedFleet {
   [[nodiscard]] bool reachable(std::size_t host) const;
 
   std::size_t journal_writes_{0};
+  bool locking_{false};  ///< the lock's own looks do not count as such
 };
 
 /// A hold over all of the fleet, and the end of what its journal knows.

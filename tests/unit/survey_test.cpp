@@ -38,13 +38,15 @@ TEST(Survey, AsksNoMoreThanItsScope) {
   EXPECT_EQ(proxies[1].text(), "show stat -1 3 -1");
   EXPECT_EQ(proxies[2].text(), "show cli level");
   const auto servers = survey_commands({"a", "b-c"}, Scope::servers);
-  ASSERT_EQ(servers.size(), 7U);
+  ASSERT_EQ(servers.size(), 11U);
   EXPECT_EQ(servers[1].text(), "show stat -1 7 -1");
   EXPECT_EQ(servers[3].text(), "stillgate prove a b-c");
   EXPECT_EQ(servers[4].text(), "stillgate status a b-c");
-  EXPECT_EQ(servers[6].text(), "get var proc.stillgate_maxconn_b_2dc");
+  EXPECT_EQ(servers[8].text(), "get var proc.stillgate_maxconn_b_2dc");
+  EXPECT_EQ(servers[9].text(), "get var proc.stillgate_lock_b_2dc");
+  EXPECT_EQ(servers[10].text(), "get var proc.stillgate_ended_b_2dc");
   const auto holds = survey_commands({"a"}, Scope::holds);
-  ASSERT_EQ(holds.size(), 5U);
+  ASSERT_EQ(holds.size(), 7U);
   EXPECT_EQ(holds[1].text(), "show stat -1 3 -1");
   EXPECT_EQ(holds[3].text(), "stillgate status a");
   EXPECT_EQ(survey_commands({"a"}, Scope::gates).size(), 4U);

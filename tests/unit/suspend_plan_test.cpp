@@ -12,12 +12,15 @@
 namespace stillgate::hold {
 namespace {
 
-// survey, arm, commit, verify, seal, three times revert and verify, disarm
-constexpr std::size_t last_batch = 12;
-constexpr std::size_t arm = 1;
-constexpr std::size_t commit = 2;
-constexpr std::size_t seal = 4;
-constexpr std::size_t good_steps = 7;  // and two writes of the journal
+// survey, the lock's two frontends at its first host, the lock at the others, arm, commit, verify,
+// seal, three times revert and verify, disarm
+constexpr std::size_t last_batch = 15;
+constexpr std::size_t good_steps = 10;  // and two writes of the journal
+
+/// Batches from the arming on; a fleet of one has no other host to lock.
+constexpr std::size_t arm_of(std::size_t hosts) { return hosts > 1 ? 4 : 3; }
+constexpr std::size_t arm = arm_of(3);
+constexpr std::size_t commit = arm + 1;
 
 SimulatedFleet three() { return {3, {"a", "b"}}; }
 
@@ -313,7 +316,7 @@ void expect_no_trace(const SimulatedFleet& fleet, const Report& report, std::siz
                           [](const Switch& one) { return one.error.has_value(); }));
   const bool all_alive = std::all_of(fleet.hosts.begin(), fleet.hosts.end(),
                                      [](const Host& one) { return one.alive; });
-  EXPECT_EQ(fleet.journal.empty(), all_alive || batch <= arm);
+  EXPECT_EQ(fleet.journal.empty(), all_alive || batch <= arm_of(fleet.hosts.size()));
 }
 
 /// One fault anywhere: whoever can be reached is as before, and the verdicts say so. A fleet of
@@ -329,7 +332,7 @@ TEST(SuspendPlan, AFaultAtEachStepOfEachHostLeavesNothingHeld) {
         SimulatedFleet fleet(hosts, {"a", "b"});
         fleet.faults[{batch, host}] = fault;
         // What restarts after it was read back, was held when it was read back.
-        if (fault == Fault::restarts && batch == seal) continue;
+        if (fault == Fault::restarts && batch == arm_of(hosts) + 3) continue;
         const Report report = suspend(fleet);
         if (report.ending != Ending::done) expect_no_trace(fleet, report, batch);
       }
@@ -340,7 +343,7 @@ TEST(SuspendPlan, AFaultAtEachStepOfEachHostLeavesNothingHeld) {
 /// Two faults: the first makes it fail, the second meets the rollback.
 TEST(SuspendPlan, ASecondFaultInTheRollbackLeavesNothingHeld) {
   for (const Fault fault : all_faults) {
-    for (std::size_t batch = 3; batch < last_batch; ++batch) {
+    for (std::size_t batch = commit + 1; batch < last_batch; ++batch) {
       for (std::size_t host = 0; host < 3; ++host) {
         SCOPED_TRACE(testing::Message() << "fault " << static_cast<int>(fault) << " in batch "
                                         << batch << " at host " << host);
@@ -378,7 +381,8 @@ TEST(SuspendPlan, OneMissingAtTheBarrierMeansNothingIsWritten) {
 TEST(SuspendPlan, ARollbackThatNeverTakesStaysOnRecord) {
   SimulatedFleet fleet = three();
   fleet.faults[{commit, 0}] = Fault::refuses_writes;
-  for (std::size_t batch = 3; batch < 20; ++batch) fleet.faults[{batch, 1}] = Fault::ignores_writes;
+  for (std::size_t batch = commit + 1; batch < 25; ++batch)
+    fleet.faults[{batch, 1}] = Fault::ignores_writes;
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
   EXPECT_EQ(report.switches[2].verdict, Verdict::held);

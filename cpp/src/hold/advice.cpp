@@ -226,7 +226,8 @@ void advise(Switch& target, const Question& question, const Seen& seen, std::siz
   advise_herd(target, seen, arrivals_of(question, *seen.frontends[frontend]));
   if (!seen.can_lock()) {
     add(target, "lock_weak", Level::info,
-        "HAProxy below 2.6 has no compare and set: of two suspends at the very same moment both may "
+        "HAProxy below 2.6 has no compare and set: of two suspends at the very same moment both "
+        "may "
         "be refused, or the later one may not notice the earlier");
   }
   if (target.method == by_gate) {

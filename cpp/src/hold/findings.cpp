@@ -50,7 +50,6 @@ void weigh_release(Switch& target, const Question& question, const Seen& seen,
   }
 }
 
-
 void weigh_switch(Switch& target, const Question& question, const Seen& seen, std::size_t frontend,
                   const Record* record) {
   target.version = seen.info->version;

@@ -29,16 +29,16 @@ auto rank(const Seen& seen, const std::string& url) {
 
 Error taken_by(const LockHolder& other, std::string_view frontend, WallTime now) {
   if (!other.record) {
-    return error_of(Errc::already_held,
-                    fmt::format("the hold {}, of somebody unknown, has the lock on '{}'", other.id,
-                                frontend));
+    return error_of(
+        Errc::already_held,
+        fmt::format("the hold {}, of somebody unknown, has the lock on '{}'", other.id, frontend));
   }
   const Record& record = *other.record;
-  return error_of(Errc::already_held,
-                  fmt::format("{} has just begun to hold it, or holds it, since {}{}{}, {}",
-                              record.owner, clock(record.started_at),
-                              record.reason.empty() ? "" : ": ", record.reason,
-                              time_left(record, now)));
+  return error_of(
+      Errc::already_held,
+      fmt::format("{} has just begun to hold it, or holds it, since {}{}{}, {}", record.owner,
+                  clock(record.started_at), record.reason.empty() ? "" : ": ", record.reason,
+                  time_left(record, now)));
 }
 
 }  // namespace
@@ -73,8 +73,8 @@ void Lock::order() {
   std::optional<std::size_t> first;
   for (std::size_t i = 0; i < seen_.size(); ++i) {
     if (!seen_[i].can_lock()) continue;
-    if (!first || rank(seen_[i], question_.endpoints[i]) <
-                      rank(seen_[*first], question_.endpoints[*first])) {
+    if (!first ||
+        rank(seen_[i], question_.endpoints[i]) < rank(seen_[*first], question_.endpoints[*first])) {
       first = i;
     }
   }
@@ -227,8 +227,8 @@ void Lock::look_again(std::size_t endpoint, const Seen& now) {
     } else if (told && !(known && known->id == told->id)) {
       slot.holder = told;
       slot.hold_id = told->id;
-      fail(slot, error_of(Errc::already_held,
-                          fmt::format("{} has just begun to hold it", told->owner)));
+      fail(slot,
+           error_of(Errc::already_held, fmt::format("{} has just begun to hold it", told->owner)));
     } else if (now.info->stopping || !now.same_process(before)) {
       fail(slot, error_of(Errc::haproxy_restarted,
                           "another process answers than at the check, or this one is stopping; "

@@ -17,15 +17,15 @@ namespace stillgate::hold {
 
 /// First on one HAProxy, which is the same one for everybody, one frontend after the other by name:
 /// whoever loses there has lost, and nobody ends up with a part. Then on all the others at once.
-/// Each look also tells whether a hold has begun since the check. An HAProxy below 2.6 has no compare
-/// and set: there that look, and the record that is read back, are all there is.
+/// Each look also tells whether a hold has begun since the check. An HAProxy below 2.6 has no
+/// compare and set: there that look, and the record that is read back, are all there is.
 class Lock {
  public:
   /// A chain that is longer cannot be followed: each hold adds one to it, and the hint is its end.
   static constexpr int most_steps = 1000;
 
-  /// `record` with its switches, and `seen`, from begin() on; `known`: holds that the journal knows.
-  /// All must outlive it.
+  /// `record` with its switches, and `seen`, from begin() on; `known`: holds that the journal
+  /// knows. All must outlive it.
   Lock(const Question& question, const Record& record, const std::vector<Seen>& seen,
        const std::vector<Record>& known);
 

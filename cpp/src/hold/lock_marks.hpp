@@ -12,8 +12,9 @@
 
 namespace stillgate::hold {
 
-/// A process variable can be set once and never unset. So the lock is a chain: whoever wants it sets
-/// the variable that names the successor of the last one who had it. The chain begins behind this id.
+/// A process variable can be set once and never unset. So the lock is a chain: whoever wants it
+/// sets the variable that names the successor of the last one who had it. The chain begins behind
+/// this id.
 inline constexpr std::string_view lock_root = "0";
 
 /// One who has the lock, or had it.
@@ -32,7 +33,8 @@ struct Ended {
   WallTime at;
 };
 
-/// One frontend's lock, as a look at an HAProxy found it. `last` is a hint: others may have followed.
+/// One frontend's lock, as a look at an HAProxy found it. `last` is a hint: others may have
+/// followed.
 struct LockSeen {
   std::optional<LockHolder> last{};
   std::optional<Ended> ended{};

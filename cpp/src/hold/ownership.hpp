@@ -19,9 +19,9 @@ struct Claim {
   std::string reason;  ///< why he does
 };
 
-/// Why this caller must leave that hold alone, or nothing: not_the_holder. The holder is who has the
-/// same owner's name, or the hold in the journal here, or names its id; after the deadline anybody
-/// is. Who names another id means another hold, whatever else is true.
+/// Why this caller must leave that hold alone, or nothing: not_the_holder. The holder is who has
+/// the same owner's name, or the hold in the journal here, or names its id; after the deadline
+/// anybody is. Who names another id means another hold, whatever else is true.
 [[nodiscard]] std::optional<Error> not_the_holder(const Record& hold, const Claim& claim,
                                                   const std::vector<Record>& journal, WallTime now);
 

@@ -33,8 +33,7 @@ class Rollback {
 
   std::optional<Step> revert(WallTime now);
   Step verify();
-  std::optional<Step> verified(const std::vector<runtime_api::Answer>& answers,
-                               WallTime now);
+  std::optional<Step> verified(const std::vector<runtime_api::Answer>& answers, WallTime now);
   std::optional<Step> disarm(WallTime now);
   void judge(std::size_t endpoint, const Seen& now);
   [[nodiscard]] bool any_gate(std::size_t endpoint) const;

@@ -1,4 +1,5 @@
-// The writes of a suspend: the commit, its answers, and the counters added behind the drain.
+// The writes of a suspend: the lock, the commit, its answers, and the counters added behind the
+// drain.
 #include <algorithm>
 
 #include "suspend_plan.hpp"
@@ -10,6 +11,25 @@ namespace stillgate::hold {
 using runtime_api::Batch;
 using runtime_api::Command;
 using std::chrono::milliseconds;
+
+Step SuspendPlan::take_lock(const Observation& observation) {
+  if (const auto error = lock_.begin(observation.now)) {
+    report_.ending = Ending::refused;
+    report_.error = error;
+    return close_record();
+  }
+  stage_ = Stage::locking;
+  return *lock_.next();
+}
+
+Step SuspendPlan::locked(const Observation& observation) {
+  lock_.read(std::get<observed::Answers>(observation.what).answers, observation.now);
+  if (lock_.failed()) lock_.tell(report_);
+  if (observation.cancelled) report_.ending = Ending::cancelled;
+  if (lock_.failed() || observation.cancelled) return roll_back();
+  auto batch = lock_.next();
+  return batch ? Step(*std::move(batch)) : arm();
+}
 
 /// The deadline on the gate's own clock, as the survey read that: a commit that was long under way
 /// must not hold any longer for it. What the reading was late makes the hold shorter, by less than

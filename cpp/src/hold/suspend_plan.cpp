@@ -160,25 +160,6 @@ Step SuspendPlan::recorded(const Observation& observation) {
   return start_guard(observation);
 }
 
-Step SuspendPlan::take_lock(const Observation& observation) {
-  if (const auto error = lock_.begin(observation.now)) {
-    report_.ending = Ending::refused;
-    report_.error = error;
-    return close_record();
-  }
-  stage_ = Stage::locking;
-  return *lock_.next();
-}
-
-Step SuspendPlan::locked(const Observation& observation) {
-  lock_.read(answers_of(observation), observation.now);
-  if (lock_.failed()) lock_.tell(report_);
-  if (observation.cancelled) report_.ending = Ending::cancelled;
-  if (lock_.failed() || observation.cancelled) return roll_back();
-  auto batch = lock_.next();
-  return batch ? Step(*std::move(batch)) : arm();
-}
-
 Step SuspendPlan::arm() {
   auto batch = arming_.begin(before_, request_.record);
   if (!batch) {
