@@ -27,6 +27,17 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
         {"cpp/include", SRC + "runtime_api", SRC + "hold", SRC + "engine"},
         {"fmt", "posix"},
     ),
+    SRC
+    + "guard": (
+        {
+            "cpp/include",
+            SRC + "runtime_api",
+            SRC + "hold",
+            SRC + "engine",
+            SRC + "fleet",
+        },
+        {"fmt", "posix"},
+    ),
     "cpp/bindings": ({"cpp/include"}, {"pybind11"}),
 }
 # The parts without I/O: no socket, no clock, no file, no thread.
@@ -44,7 +55,7 @@ IMPURE_STD = {
 
 CORE_KNOWN_TO = {"fleet.py", "report.py", "errors.py", "audit.py"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
-POSIX = re.compile(r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|signal|poll)\.h")
+POSIX = re.compile(r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|signal|poll|spawn|malloc|dlfcn|time)\.h")
 
 
 def cpp_files() -> list[Path]:

@@ -15,6 +15,7 @@ using std::chrono::milliseconds;
 Seen quiet() {
   Seen seen;
   seen.info = Info{};
+  seen.info->version = "3.0.11";
   seen.frontends.push_back(FrontendSeen{100, true, false, 0, 5, 1000, 1000});
   seen.backends.push_back(BackendSeen{"app", 0, 0, 900, true, 500, 40});
   seen.remembered.push_back(Remembered{true, false, {}, {}});
@@ -49,6 +50,16 @@ TEST(Advice, AQuietFrontendHasNoWarning) {
   for (const Finding& finding : advised(quiet()).findings) {
     EXPECT_EQ(finding.level, Level::info) << finding.code;
   }
+}
+
+TEST(Advice, WhatCouldKeepAHoldFromEndingIsTold) {
+  Seen seen = quiet();
+  EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::info, "killed at once"));
+  seen.info->version = "2.8.5";
+  EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::warning, "freezes or vanishes"));
+  Question asked = question();
+  asked.no_lease = true;
+  EXPECT_EQ(find(advised(seen, asked), "guard_alone"), nullptr);
 }
 
 TEST(Advice, KeepAliveIsAWarningWhereItWasSeen) {

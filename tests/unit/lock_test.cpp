@@ -29,7 +29,6 @@ struct Caller {
     request.record.id = std::move(id);
     request.record.owner = request.record.id + "@there";
     request.record.reason = "a race";
-    request.kept = true;
     plan.emplace(std::move(request));
   }
 
@@ -150,7 +149,7 @@ TEST(Lock, FleetsThatOverlapNeverHoldHalf) {
 
 /// Steps until the lock is taken everywhere: the survey, the journal, and one batch each for the
 /// first host and the other one.
-constexpr int locked_after = 4;
+constexpr int locked_after = 5;
 
 TEST(Lock, OneThatDiedWithItEndsWithItsLease) {
   SimulatedFleet all = fleet_of(2, false);

@@ -13,10 +13,10 @@ using std::chrono::milliseconds;
 constexpr const char* id = "0123456789abcdef";
 
 /// Held by test@here, seen from a machine that has no journal of it.
-SimulatedFleet held(bool kept = true) {
+SimulatedFleet held(bool leased = true) {
   SimulatedFleet fleet(2, {"a"});
   auto request = suspend_request(fleet);
-  request.kept = kept;
+  request.question.no_lease = !leased;
   SuspendPlan plan(std::move(request));
   EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();

@@ -335,10 +335,13 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   }
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::StatusPlan plan(
-      {state_->question(frontends).endpoints, frontends, std::move(loaded.records)});
+  hold::StatusPlan plan({state_->question(frontends).endpoints, frontends, loaded.records});
   Report report = state_->drive(plan, journal, stop);
   report.action = "status";
+  for (const hold::Record& over : hold::ended_records(report, loaded.records,
+                                                        std::chrono::system_clock::now())) {
+    (void)journal.keep(over);
+  }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
 }

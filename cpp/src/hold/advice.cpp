@@ -136,6 +136,23 @@ bool is_here(const Question& question, std::size_t endpoint) {
   return question.endpoints[endpoint].starts_with("unix://") && !question.listen_depths.empty();
 }
 
+/// What ends the hold, and what could keep it from that (docs/guard.md).
+void advise_lease(Switch& target, const Question& question, const Seen& seen) {
+  if (question.no_lease) {
+    add(target, "no_lease", Level::warning,
+        fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
+                    target.frontend));
+    return;
+  }
+  const auto release = runtime_api::Release::parse(seen.info->version);
+  const bool waits = release && *release >= runtime_api::Release{3, 0, 0};
+  add(target, "guard_alone", waits ? Level::info : Level::warning,
+      waits ? "a guard on this machine ends the hold, and HAProxy's own 'wait' if the machine "
+              "freezes or vanishes; nobody does if both guards and the holder are killed at once"
+            : "a guard on this machine ends the hold, and nobody if the machine freezes or vanishes: "
+              "from 3.0 on HAProxy itself can, and the gate on any release");
+}
+
 void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
                     std::size_t frontend) {
   advise_keep_alive(target, *seen.frontends[frontend]);
@@ -147,13 +164,10 @@ void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
   } else if (const auto& error = seen.remembered[frontend].error) {
     add(target, "record_unreadable", Level::warning, error->message);
   }
-  if (question.no_lease) {
-    add(target, "no_lease", Level::warning,
-        fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
-                    target.frontend));
-  }
+  advise_lease(target, question, seen);
   add(target, "reload_ends_hold", Level::info,
-      "a reload of HAProxy ends a hold by maxconn at once; keep configuration management away");
+      "a reload of HAProxy lets through who waits in a hold by maxconn, until the guard has put it "
+      "back; keep configuration management away");
   add(target, "clients_give_up", Level::info,
       fmt::format("clients that give up before {:.3g} s fail, and those who waited in the kernel's "
                   "queue still reach a server after the release; health checks that a balancer in "

@@ -170,6 +170,22 @@ Hold Record::summary() const {
   return hold;
 }
 
+std::vector<Record> ended_records(const Report& report, const std::vector<Record>& records,
+                                  WallTime now) {
+  std::vector<Record> ended;
+  for (Record record : records) {
+    if (!record.deadline || *record.deadline > now) continue;
+    const auto erased = std::erase_if(record.switches, [&report](const HeldSwitch& held) {
+      return std::any_of(report.switches.begin(), report.switches.end(), [&](const Switch& one) {
+        return one.endpoint == held.endpoint && one.frontend == held.frontend &&
+               one.verdict == Verdict::open;
+      });
+    });
+    if (erased > 0) ended.push_back(std::move(record));
+  }
+  return ended;
+}
+
 void add_hold(Report& report, const Record& record) {
   const bool there = std::any_of(report.holds.begin(), report.holds.end(),
                                  [&record](const Hold& hold) { return hold.id == record.id; });
