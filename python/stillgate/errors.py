@@ -101,11 +101,13 @@ class HoldExpired(StillgateError):
     the work did from then on met live requests.
     """
 
-    def __init__(self, max_hold: float) -> None:
-        super().__init__(
-            "hold_expired",
-            f"the hold ended at its deadline after {max_hold:g} s, before the work inside it did",
+    def __init__(self, max_hold: float, unguarded: bool = False) -> None:
+        how = (
+            "was ended early, because its guard died and no other could be started"
+            if unguarded
+            else f"ended at its deadline after {max_hold:g} s"
         )
+        super().__init__("hold_expired", f"the hold {how}, before the work inside it did")
 
 
 _BY_STATUS = {error.exit_status: error for error in (EndpointFailed, CheckRefused, HeldByOther)}

@@ -125,7 +125,12 @@ class Suspension:
 
     def _keep(self) -> None:
         # On this thread in any case: a Ctrl-C interrupts calls of the main thread alone.
-        self._expired = not self._ended_in_time()
+        try:
+            self._expired = not self._ended_in_time()
+        except Exception:  # pylint: disable=broad-except
+            # Whatever it is, a hold that nobody watches is not left alone.
+            log.exception("the hold cannot be watched any more, and is ended")
+            self._expired = self._unguarded = True
         try:
             self.resumed = self._release(self._expired and not self._unguarded)
         except StillgateError as error:
@@ -170,7 +175,7 @@ class Suspension:
         os.close(self._told)
         if stopped is not None:
             raise stopped
-        expired = HoldExpired(self._max_hold) if self._expired else None
+        expired = HoldExpired(self._max_hold, self._unguarded) if self._expired else None
         if self._failure is not None:
             raise self._failure from expired
         if expired is not None:

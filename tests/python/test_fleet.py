@@ -28,6 +28,9 @@ class Core:
         self.statuses = statuses
         self.calls: list[tuple[str, list[str]]] = []
 
+    def guard_descriptor(self) -> int:
+        return -1
+
     def __getattr__(self, verb: str) -> Callable[..., Report]:
         def call(frontends: list[str], **options: Any) -> Report:
             self.calls.append((verb, list(frontends)))
