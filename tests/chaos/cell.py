@@ -27,12 +27,9 @@ CLEAR = 0.1  # seconds behind the last instant at which anything may be held
 
 @dataclass
 class Result:
-    """What came of a cell. `tidied` says who took the last record away: nobody had to, or an
-    operator's resume; `lag` is how long the harness itself was kept from its work.
-    """
+    """What came of a cell. `lag` is how long the harness itself was kept from its work."""
 
     broken: list[Broken] = field(default_factory=list)
-    tidied: str = "itself"
     left: list[str] = field(default_factory=list)
     seconds: float = 0.0
     lag: float = 0.0
@@ -159,9 +156,18 @@ class _Run:
             self.result.broken.append(Broken("process_left", ", ".join(self.result.left)))
         assert self.deploy.process is not None
         self.result.deploy_status = self.deploy.process.poll()
+        self._look_for_a_crash()
         deadline = self.deadline()
         if deadline is not None:
             await wait_for(lambda: time.monotonic() > deadline + LATE + CLEAR, ENDED_WITHIN)
+
+    def _look_for_a_crash(self) -> None:
+        """A signal that nobody sent it, or a traceback."""
+        status = self.result.deploy_status
+        killed = self.cell.fault in ("kill_deploy", "kill_both")
+        if (status is not None and status < 0 and not killed) or "Traceback" in self.deploy.output:
+            words = f"the deploy ended with {status}: {self.deploy.output.strip()[-300:]}"
+            self.result.broken.append(Broken("crashed", words))
 
     async def _tidy(self) -> None:
         def tidy() -> bool:
@@ -169,11 +175,10 @@ class _Run:
 
         if await wait_for(tidy, 0.3, error=False):
             return
-        before = self.deploy.records()
+        self.result.broken.append(Broken("record_left", ", ".join(self.deploy.records())))
         told = await self.deploy.resume()
-        self.result.tidied = "resume"
         if not await wait_for(tidy, TIDY_WITHIN, error=False):
-            words = f"{before}, and behind a resume {self.deploy.records()}: {told.strip()}"
+            words = f"{self.deploy.records()}, even behind a resume: {told.strip()}"
             self.result.broken.append(Broken("file_left", words))
 
     async def _judge(self) -> None:

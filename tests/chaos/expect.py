@@ -22,7 +22,17 @@ class Named:
         return fnmatchcase(cell.name, self.where)
 
 
-NAMED: tuple[Named, ...] = ()
+NOBODY_LEFT = (
+    "nobody of the controller's side is left to remove the journal's record: the next resume does"
+)
+NOT_READ_BACK = (
+    "what a HAProxy that is down held cannot be read back: its record stays for the next resume"
+)
+NAMED: tuple[Named, ...] = (
+    Named("gate-*/kill_deploy", ("record_left",), NOBODY_LEFT),
+    Named("*/kill_both", ("record_left",), NOBODY_LEFT),
+    Named("*/haproxy_kill", ("record_left",), NOT_READ_BACK),
+)
 
 
 def named_for(cell: Cell, table: Iterable[Named] = NAMED) -> list[Named]:

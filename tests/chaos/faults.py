@@ -184,6 +184,11 @@ class Fault:
         self.victim.relay.cut()
         self._mend_by(self.victim.relay.mend)
 
+    async def _stall(self) -> None:
+        """What is on the way arrives in the end, as TCP sends it again until it does."""
+        self.victim.relay.cut()
+        self._mend_by(self.victim.relay.go_on)
+
     async def _delay(self) -> None:
         self.victim.relay.delay = DELAYED
         self._mend_by(self.victim.relay.mend)

@@ -19,7 +19,8 @@ WAKING = 0.25  # and behind the end of a stop of HAProxy itself, for all that it
 @dataclass(frozen=True)
 class Broken:
     """One promise that was not kept: held_late, request_failed, leak, limit, process_left,
-    file_left, not_ended, not_reached.
+    record_left (a resume takes it away), file_left (nothing does), crashed. Or the harness failed:
+    not_reached, harness.
     """
 
     promise: str

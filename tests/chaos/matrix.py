@@ -33,6 +33,7 @@ FAULTS = {
     "socket_removed": "the stats socket's file removed",
     "reset": "all connections to one HAProxy reset",
     "cut": "the path to one HAProxy cut without a word",
+    "stall": "the path to one HAProxy stalled, and going on behind the deadline",
     "delay": "the answers of one HAProxy delayed by 500 ms",
     "disk_full": "the disk full for the journal",
     "clock_forward": "the controller's clock stepped by an hour forward",

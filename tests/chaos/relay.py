@@ -71,6 +71,13 @@ class Relay:
         self._passing.clear()
 
     def mend(self) -> None:
+        """What was open when it was cut is lost; new connections pass."""
+        if not self._passing.is_set():
+            self.reset()
+        self.go_on()
+
+    def go_on(self) -> None:
+        """All that was written meanwhile passes."""
         self._passing.set()
         self.delay = 0.0
 
