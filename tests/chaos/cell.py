@@ -123,7 +123,8 @@ class _Run:
 
     def deadline(self) -> Optional[float]:
         """Of the record that passed, else counted from the commit; None where none was seen."""
-        if self._committed is None:
+        committed = self._committed
+        if committed is None:
             return None
         for course in self._courses.values():
             if course.deadline_ms is not None:
@@ -131,7 +132,7 @@ class _Run:
                 # The record is of a clock that may have been stepped by then.
                 left -= round(left / STEP) * STEP
                 return time.monotonic() + left
-        return self._committed + MAX_HOLD
+        return committed + MAX_HOLD
 
     async def _let_it_end(self) -> None:
         """Until all is open and over, or must be."""

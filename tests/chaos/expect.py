@@ -7,19 +7,24 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Optional
 
-from chaos.matrix import Cell
+from chaos.matrix import PHASES, Cell
 
 
 @dataclass(frozen=True)
 class Named:
-    """`where` is a pattern of cells' names, variant/phase/fault; `promises` are those not kept."""
+    """`variant` is a pattern of their names; `promises` are those not kept. Without `phases` it is
+    all of them.
+    """
 
-    where: str
+    variant: str
+    faults: tuple[str, ...]
     promises: tuple[str, ...]
     reason: str
+    phases: tuple[str, ...] = PHASES
 
     def covers(self, cell: Cell) -> bool:
-        return fnmatchcase(cell.name, self.where)
+        same = cell.fault in self.faults and cell.phase in self.phases
+        return same and fnmatchcase(cell.variant.name, self.variant)
 
 
 NOBODY_LEFT = (
@@ -28,10 +33,20 @@ NOBODY_LEFT = (
 NOT_READ_BACK = (
     "what a HAProxy that is down held cannot be read back: its record stays for the next resume"
 )
+ARRIVES_LATE = (
+    "a gate counts from the moment at which the commit arrives: one that a stalled path delivers "
+    "behind the deadline holds until the deploy opens it"
+)
 NAMED: tuple[Named, ...] = (
-    Named("gate-*/kill_deploy", ("record_left",), NOBODY_LEFT),
-    Named("*/kill_both", ("record_left",), NOBODY_LEFT),
-    Named("*/haproxy_kill", ("record_left",), NOT_READ_BACK),
+    Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),
+    Named(
+        "gate-*",
+        ("haproxy_kill",),
+        ("record_left",),
+        NOT_READ_BACK,
+        ("committing", "verifying", "draining"),
+    ),
+    Named("gate-*", ("stall",), ("held_late",), ARRIVES_LATE, ("committing",)),
 )
 
 

@@ -8,7 +8,7 @@ import resource
 import signal
 import struct
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -81,16 +81,14 @@ class Fault:
             self._mend_by(lambda: send(self.deploy.pid, signal.SIGCONT))
 
     async def _kill_guard(self) -> None:
-        for pid in self._some_guards():
-            send(pid, signal.SIGKILL)
+        send_all(self._some_guards(), signal.SIGKILL)
 
     async def _kill_one_guard(self) -> None:
         send(self._some_guards()[0], signal.SIGKILL)
 
     async def _kill_both(self) -> None:
         self._signal_deploy(signal.SIGKILL)
-        for pid in self.deploy.guards():
-            send(pid, signal.SIGKILL)
+        send_all(self.deploy.guards(), signal.SIGKILL)
 
     def _some_guards(self) -> list[int]:
         guards = self.deploy.guards()
@@ -102,10 +100,9 @@ class Fault:
         frozen: set[int] = set()
         # Once more, for what one of them started between the look and its signal.
         while more := set(self.deploy.processes()) - frozen:
-            for pid in more:
-                send(pid, signal.SIGSTOP)
+            send_all(more, signal.SIGSTOP)
             frozen |= more
-        self._mend_by(lambda: [send(pid, signal.SIGCONT) for pid in frozen])
+        self._mend_by(lambda: send_all(frozen, signal.SIGCONT))
 
     async def _disk_full(self) -> None:
         """Nothing can be written to any file, as on a full disk, and no disk has to be filled."""
@@ -209,6 +206,11 @@ def send(pid: int, number: signal.Signals) -> None:
         os.kill(pid, number)
     except ProcessLookupError:
         pass
+
+
+def send_all(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        send(pid, number)
 
 
 def step_clock(file: Path, seconds: int) -> None:

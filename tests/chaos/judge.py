@@ -85,7 +85,9 @@ def _waited_too_long(seen: Seen) -> Optional[Broken]:
     if not late:
         return None
     by = max(one.arrived or 0.0 for one in late) - seen.deadline
-    words = f"{seen.name}: {len(late)} requests went on up to {by * 1000:.0f} ms behind the deadline"
+    words = (
+        f"{seen.name}: {len(late)} requests went on up to {by * 1000:.0f} ms behind the deadline"
+    )
     return Broken("held_late", words)
 
 
@@ -119,7 +121,9 @@ def _failed(seen: Seen) -> Optional[Broken]:
         return None
     first = failed[0]
     why = first.error or f"status {first.status}"
-    words = f"{seen.name}: {len(failed)} of {len(seen.requests)} failed, first a {first.kind}: {why}"
+    words = (
+        f"{seen.name}: {len(failed)} of {len(seen.requests)} failed, first a {first.kind}: {why}"
+    )
     return Broken("request_failed", words)
 
 

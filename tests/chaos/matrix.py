@@ -41,7 +41,7 @@ FAULTS = {
     "frozen": "everything on the controller frozen, the guard included",
 }
 OF_THE_GUARD = ("kill_guard", "kill_one_guard", "kill_both")
-SHORT_STRIDE = 10
+AGAIN_LATER = 3  # phases between the two of a fault
 
 
 @dataclass(frozen=True)
@@ -100,8 +100,8 @@ def all_cells() -> Iterator[Cell]:
 
 
 def short_cells() -> list[Cell]:
-    """A tenth, always the same: each fault with each method, on versions and in phases that take
-    turns, and then each phase in which a hold can be lost, once more with its worst fault.
+    """A tenth, always the same: each fault twice with each method, on versions and in phases that
+    take turns, so that every phase of every variant is there.
     """
     chosen = []
     for method in ("gate", "maxconn"):
@@ -109,7 +109,7 @@ def short_cells() -> list[Cell]:
         turn = 0
         for number, fault in enumerate(FAULTS):
             for again in range(2):
-                cell = _next_meaningful(variants, fault, number + again * 3, turn)
+                cell = _next_meaningful(variants, fault, number + again * AGAIN_LATER, turn)
                 turn += 1
                 if cell is not None:
                     chosen.append(cell)

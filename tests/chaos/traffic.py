@@ -16,7 +16,8 @@ ANSWER_WITHIN = 30.0
 
 
 class _Client(Protocol):
-    async def request(self, method: str, path: str, name: str) -> int: ...
+    async def request(self, method: str, path: str, name: str) -> int:
+        ...
 
 
 @dataclass
