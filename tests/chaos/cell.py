@@ -160,7 +160,8 @@ class _Run:
         self._look_for_a_crash()
         deadline = self.deadline()
         if deadline is not None:
-            await wait_for(lambda: time.monotonic() > deadline + LATE + CLEAR, ENDED_WITHIN)
+            until = deadline + LATE + CLEAR
+            await wait_for(lambda: time.monotonic() > until, ENDED_WITHIN)
 
     def _look_for_a_crash(self) -> None:
         """A signal that nobody sent it, or a traceback."""
