@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 import traceback
 from collections.abc import Callable
@@ -69,8 +70,9 @@ class _Run:
 
     async def close(self) -> None:
         for place in self.places:
-            if hasattr(place, "relay"):
+            if place.started:
                 place.relay.mend()
+        await self.fault.close()
         await self.deploy.close()
         await asyncio.gather(*(place.close() for place in self.places))
 
@@ -210,13 +212,14 @@ class _Run:
     def evidence(self) -> str:
         """For whoever looks for the reason."""
         at = self.fault.effects.at
-        start = min((log[0] for p in self.places for log in p.relay.log), default=0.0)
+        started = [place for place in self.places if place.started]
+        start = min((log[0] for place in started for log in place.relay.log), default=0.0)
         words = [f"deploy {self.result.deploy_status}:", self.deploy.output.rstrip()]
         if at is not None:
             words.append(f"fault at {at - start:.3f} s")
         if (deadline := self.deadline()) is not None:
             words.append(f"deadline at {deadline - start:.3f} s")
-        for place in self.places:
+        for place in started:
             words.append(f"--- HAProxy {place.name}: log")
             words.append(place.proxy.log()[-2000:])
             words.append(f"--- HAProxy {place.name}: lines, and what was seen")
@@ -242,19 +245,33 @@ async def wait_for(condition: Callable[[], bool], seconds: float, error: bool = 
     return True
 
 
+def _clear_away_when_stopped() -> None:
+    """Whatever ends us, the cell's own processes are ended first; the first signal is enough."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+    def stop() -> None:
+        for number in numbers:
+            loop.add_signal_handler(number, lambda: None)
+        if task is not None:
+            task.cancel()
+
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+
+
 async def _play(cell: Cell, clock_library: Path) -> Result:
     folder = cell_folder()
     run = _Run(cell, folder, clock_library)
     began = time.monotonic()
+    _clear_away_when_stopped()
     try:
-        await asyncio.wait_for(run.play(), WHOLE_WITHIN)
-    except Exception:  # whatever it is, the other cells go on
-        run.result.broken.append(Broken("harness", traceback.format_exc()))
-    try:
+        try:
+            await asyncio.wait_for(run.play(), WHOLE_WITHIN)
+        except Exception:  # whatever it is, the other cells go on
+            run.result.broken.append(Broken("harness", traceback.format_exc()))
         if run.result.broken:
             run.result.evidence = run.evidence()
-    except Exception:
-        run.result.evidence = traceback.format_exc()
     finally:
         await run.close()
         remove(folder)

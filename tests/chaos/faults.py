@@ -67,6 +67,10 @@ class Fault:
         elif self.name != "none":
             await getattr(self, f"_{self.name}")()
 
+    async def close(self) -> None:
+        """Waits for what starts a HAProxy again, so that it can be ended."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+
     async def mend(self) -> None:
         await asyncio.gather(*self._background)
         for work in self._mending:

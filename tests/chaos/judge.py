@@ -79,7 +79,7 @@ def _waited_too_long(seen: Seen) -> Optional[Broken]:
     late = [
         one
         for one in seen.requests
-        if one.arrived is not None and not _excused(seen, one) and one.sent <= seen.deadline
+        if one.arrived is not None and not _while_down(seen, one) and one.sent <= seen.deadline
         if one.arrived > until
     ]
     if not late:
@@ -91,13 +91,18 @@ def _waited_too_long(seen: Seen) -> Optional[Broken]:
     return Broken("held_late", words)
 
 
-def _excused(seen: Seen, request: Request) -> bool:
-    """Whether its HAProxy was killed or did not run for some of the request's time."""
+def _while_down(seen: Seen, request: Request) -> bool:
+    """Whether its HAProxy did not run for some of the request's time."""
     down_from, down_to = seen.effects.down_from, seen.effects.down_to
     if down_from is None:
         return False
     ended = float("inf") if request.finished is None else request.finished
     return ended >= down_from and (down_to is None or request.sent <= down_to)
+
+
+def _lost_with_haproxy(seen: Seen, request: Request) -> bool:
+    """Whether it was there when its HAProxy ended. One that was only stopped loses nothing."""
+    return seen.effects.replaced and _while_down(seen, request)
 
 
 def _met_a_close(seen: Seen, request: Request) -> bool:
@@ -115,7 +120,7 @@ def _failed(seen: Seen) -> Optional[Broken]:
     failed = [
         one
         for one in seen.requests
-        if not one.ok and not _excused(seen, one) and not _met_a_close(seen, one)
+        if not one.ok and not _lost_with_haproxy(seen, one) and not _met_a_close(seen, one)
     ]
     if not failed:
         return None

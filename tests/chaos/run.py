@@ -9,7 +9,6 @@ import argparse
 import json
 import multiprocessing
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -85,7 +84,7 @@ def _run(cells: list[Cell], jobs: int, library_file: Path) -> Iterable[tuple[Cel
     if not cells:
         return
     context = multiprocessing.get_context("fork")
-    with ProcessPoolExecutor(jobs, context, initializer=_leave_signals) as pool:
+    with ProcessPoolExecutor(jobs, context, initializer=_take_signals) as pool:
         running: dict[Future[Result], Cell] = {
             pool.submit(play, cell, library_file): cell for cell in cells
         }
@@ -103,10 +102,10 @@ def _run(cells: list[Cell], jobs: int, library_file: Path) -> Iterable[tuple[Cel
                 future.cancel()
 
 
-def _leave_signals() -> None:
-    """Ctrl-C is for the one that began; whoever runs in the background may ignore it for us."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+def _take_signals() -> None:
+    """As Ctrl-C; a cell under way has handlers of its own."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def _tell_failure(cell: Cell, result: Result) -> None:
@@ -118,6 +117,7 @@ def _tell_failure(cell: Cell, result: Result) -> None:
 
 def main() -> int:
     asked = options()
+    _take_signals()
     cells = chosen(asked)
     meaningful = [cell for cell in cells if means_nothing(cell) is None]
     ensure(sorted({cell.variant.label for cell in meaningful}))
@@ -140,5 +140,5 @@ def main() -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except subprocess.CalledProcessError as error:
-        sys.exit(str(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

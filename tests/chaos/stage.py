@@ -40,7 +40,8 @@ class Place:
         self.proxy: HAProxy
         self.relay: Relay
         self.witness: Witness
-        self._started = False
+        self.started = False
+        self._starting: Optional[asyncio.Future[HAProxy]] = None
 
     async def start(self, on_line: Callable[[str, int, str], Awaitable[None]]) -> None:
         port = await self.traffic.start()
@@ -57,8 +58,10 @@ class Place:
         if self._variant.method == "gate":
             folder = self._folder / f"gate{self.name}"
             options = gate_options(F, folder, binary["version"], **options)
-        self.proxy = await asyncio.to_thread(HAProxy, binary["path"], **options)
-        self._started = True
+        start = asyncio.to_thread(HAProxy, binary["path"], **options)
+        self._starting = asyncio.ensure_future(start)
+        # Whoever is stopped here has to end what the thread goes on to start.
+        self.proxy = await asyncio.shield(self._starting)
 
         async def tell(pid: int, line: str) -> None:
             await on_line(self.name, pid, line)
@@ -68,6 +71,7 @@ class Place:
         self.witness = Witness(self.proxy.sockets[1], self._variant.method)
         self.witness.start()
         self.traffic.load(self.proxy.ports[F], keep_alive=self._variant.method == "gate")
+        self.started = True
 
     def processes(self) -> list[int]:
         return running_in_group(self.proxy.pid)
@@ -81,10 +85,15 @@ class Place:
 
     async def close(self) -> None:
         self.traffic.close()
-        if not self._started:
+        if self._starting is None:
             return
-        self.witness.stop()
-        self.relay.close()
+        try:
+            self.proxy = await self._starting
+        except Exception:  # was told where it was started
+            return
+        if self.started:
+            self.witness.stop()
+            self.relay.close()
         self.signal(signal.SIGCONT)
         self.proxy.kill()
         self.proxy.close()
