@@ -27,10 +27,14 @@ class _Path:
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
 
     def close(self) -> None:
+        loop = asyncio.get_running_loop()
         for task in self.tasks:
             task.cancel()
         for one in (self.client, self.server):
-            if one is not None:
+            if one is not None and one.fileno() >= 0:
+                # The loop would go on to watch that number, which another socket is given next.
+                loop.remove_reader(one.fileno())
+                loop.remove_writer(one.fileno())
                 one.close()
 
 
@@ -63,7 +67,8 @@ class Relay:
         """As the file of a HAProxy that is gone: nobody listens there."""
         if self._accepting is not None:
             self._accepting.cancel()
-        if self._listener is not None:
+        if self._listener is not None and self._listener.fileno() >= 0:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
             self._listener.close()
 
     def cut(self) -> None:
