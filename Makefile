@@ -16,7 +16,7 @@ CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests
 CMAKE = cmake -S . -G Ninja --log-level=WARNING
 
-.PHONY: setup build demo playground test lint bench coverage asan tsan fuzz clean
+.PHONY: setup build demo playground test chaos chaos-short lint bench coverage asan tsan fuzz clean
 
 setup:
 	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
@@ -45,6 +45,16 @@ test: build
 	$(VENV) tests/support/fetch_haproxy.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 2
 	$(VENV) -m pytest
+	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
+
+# The fault matrix, whole and CI's tenth of it, which 'make test' runs too.
+chaos: build
+	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
+	$(VENV) tests/chaos/run.py --json build/chaos.json
+
+chaos-short: build
+	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
+	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
 lint: build
 	clang-format --dry-run -Werror $(CXX_FILES)

@@ -13,14 +13,20 @@ from unittest import mock
 SOURCE = Path(__file__).with_name("step_clock.cpp")
 
 
+def library(folder: Path) -> Path:
+    """What is preloaded, compiled into that folder."""
+    compiled = folder / "step_clock.so"
+    # It must link no C++ library: an HAProxy of another Debian would find the wrong one.
+    options = "-shared -fPIC -O1 -fno-exceptions -fno-threadsafe-statics -nodefaultlibs -lc"
+    subprocess.run(["g++", SOURCE, *options.split(), "-o", compiled], check=True)
+    return compiled
+
+
 class WallClock:
     """step() sets it off from the true one; the monotonic clock stays as it is."""
 
     def __init__(self, folder: Path) -> None:
-        self._library = folder / "step_clock.so"
-        # It must link no C++ library: an HAProxy of another Debian would find the wrong one.
-        options = "-shared -fPIC -O1 -fno-exceptions -fno-threadsafe-statics -nodefaultlibs -lc"
-        subprocess.run(["g++", SOURCE, *options.split(), "-o", self._library], check=True)
+        self._library = library(folder)
         self._file = folder / "seconds"
         self.step(0)
 

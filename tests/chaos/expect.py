@@ -1,0 +1,66 @@
+"""The cells that cannot be met, each with its reason. What is not named here must be well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Optional
+
+from chaos.matrix import PHASES, Cell
+
+
+@dataclass(frozen=True)
+class Named:
+    """`variant` is a pattern of their names; `promises` are those not kept. Without `phases` it is
+    all of them.
+    """
+
+    variant: str
+    faults: tuple[str, ...]
+    promises: tuple[str, ...]
+    reason: str
+    phases: tuple[str, ...] = PHASES
+
+    def covers(self, cell: Cell) -> bool:
+        same = cell.fault in self.faults and cell.phase in self.phases
+        return same and fnmatchcase(cell.variant.name, self.variant)
+
+
+NOBODY_LEFT = (
+    "nobody of the controller's side is left to remove the journal's record: the next resume does"
+)
+NOT_READ_BACK = (
+    "what a HAProxy that is down held cannot be read back: its record stays for the next resume"
+)
+ARRIVES_LATE = (
+    "a gate counts from the moment at which the commit arrives: one that a stalled path delivers "
+    "behind the deadline holds until the deploy opens it"
+)
+NAMED: tuple[Named, ...] = (
+    Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),
+    Named(
+        "gate-*",
+        ("haproxy_kill",),
+        ("record_left",),
+        NOT_READ_BACK,
+        ("committing", "verifying", "draining"),
+    ),
+    Named("gate-*", ("stall",), ("held_late",), ARRIVES_LATE, ("committing",)),
+)
+
+
+def named_for(cell: Cell, table: Iterable[Named] = NAMED) -> list[Named]:
+    return [one for one in table if one.covers(cell)]
+
+
+def reason_for(cell: Cell, broken: Iterable[str], table: Iterable[Named] = NAMED) -> Optional[str]:
+    """The reasons where every promise that was broken is named for this cell; else None."""
+    named = named_for(cell, table)
+    reasons = []
+    for promise in dict.fromkeys(broken):
+        found = [one.reason for one in named if promise in one.promises]
+        if not found:
+            return None
+        reasons += found
+    return "; ".join(dict.fromkeys(reasons)) or None

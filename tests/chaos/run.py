@@ -1,0 +1,144 @@
+"""Runs the fault matrix: `make chaos`, or its tenth with --short, or what is asked for by name.
+
+    .venv/bin/python tests/chaos/run.py --variant gate-3.0 --phase committing --fault kill_deploy
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[0] = str(ROOT / "tests")
+sys.path.insert(1, str(ROOT / "python"))
+
+from chaos import table  # noqa: E402
+from chaos.cell import Result, play  # noqa: E402
+from chaos.matrix import (  # noqa: E402
+    FAULTS,
+    PHASES,
+    VARIANTS,
+    Cell,
+    all_cells,
+    means_nothing,
+    short_cells,
+)
+from support.clock import library  # noqa: E402
+from support.fetch_haproxy import ensure  # noqa: E402
+
+AT_ONCE = 4
+UNSTEADY = 0.1  # seconds that a cell's harness was kept from its work: what it measured is void
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Runs the fault matrix.")
+    for name, known in (
+        ("variant", [one.name for one in VARIANTS]),
+        ("phase", PHASES),
+        ("fault", [*FAULTS, "none"]),
+    ):
+        parser.add_argument(f"--{name}", action="append", choices=known, help="again and again")
+    parser.add_argument("--short", action="store_true", help="CI's tenth")
+    parser.add_argument("--jobs", type=int, default=AT_ONCE, help="cells at once")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the document goes there")
+    return parser.parse_args()
+
+
+def chosen(asked: argparse.Namespace) -> list[Cell]:
+    cells = short_cells() if asked.short else list(all_cells())
+    if asked.fault and "none" in asked.fault:
+        cells += [Cell(variant, phase, "none") for variant in VARIANTS for phase in PHASES]
+    return [
+        cell
+        for cell in cells
+        if (not asked.variant or cell.variant.name in asked.variant)
+        and (not asked.phase or cell.phase in asked.phase)
+        and (not asked.fault or cell.fault in asked.fault)
+    ]
+
+
+def run_all(cells: list[Cell], jobs: int, library_file: Path) -> dict[str, Result]:
+    """What a machine too busy to measure has spoilt is run again, by itself."""
+    results = {}
+    for cell, result in _run(cells, jobs, library_file):
+        results[cell.name] = result
+    again = [cell for cell in cells if spoilt(results[cell.name])]
+    for cell, result in _run(again, 1, library_file):
+        results[cell.name] = result
+    return results
+
+
+def spoilt(result: Result) -> bool:
+    return bool(result.broken) and result.lag > UNSTEADY
+
+
+def _run(cells: list[Cell], jobs: int, library_file: Path) -> Iterable[tuple[Cell, Result]]:
+    if not cells:
+        return
+    context = multiprocessing.get_context("fork")
+    with ProcessPoolExecutor(jobs, context, initializer=_take_signals) as pool:
+        running: dict[Future[Result], Cell] = {
+            pool.submit(play, cell, library_file): cell for cell in cells
+        }
+        try:
+            for done in as_completed(running):
+                cell, result = running[done], done.result()
+                mark = table.row_of(cell, result).mark
+                if mark == table.FAILED:
+                    _tell_failure(cell, result)
+                elif sys.stderr.isatty():
+                    print(f"\r{mark:6} {cell.name:60}", end="", file=sys.stderr, flush=True)
+                yield cell, result
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _take_signals() -> None:
+    """As Ctrl-C; a cell under way has handlers of its own."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
+
+
+def _tell_failure(cell: Cell, result: Result) -> None:
+    print(f"\n==== FAIL {cell.name} ({result.seconds:.1f} s, lag {result.lag * 1000:.0f} ms)")
+    for one in result.broken:
+        print(f"  {one.promise}: {one.evidence}")
+    print(result.evidence, flush=True)
+
+
+def main() -> int:
+    asked = options()
+    _take_signals()
+    cells = chosen(asked)
+    meaningful = [cell for cell in cells if means_nothing(cell) is None]
+    ensure(sorted({cell.variant.label for cell in meaningful}))
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="sgc-", dir="/tmp") as folder:
+        results = run_all(meaningful, asked.jobs, library(Path(folder)))
+    seconds = time.monotonic() - began
+    rows = {cell.name: table.row_of(cell, results.get(cell.name)) for cell in cells}
+    print(table.text(rows))
+    print(table.notes(rows.values()))
+    counted = table.counts(rows.values())
+    told = ", ".join(f"{number} {mark}" for mark, number in sorted(counted.items()))
+    print(f"\n{len(rows)} cells: {told}; {seconds / 60:.1f} min")
+    if asked.json is not None:
+        asked.json.parent.mkdir(parents=True, exist_ok=True)
+        asked.json.write_text(json.dumps(table.document(rows.values(), seconds), indent=1) + "\n")
+    return 1 if counted.get(table.FAILED) else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
