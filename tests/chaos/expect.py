@@ -33,9 +33,9 @@ NOBODY_LEFT = (
 NOT_READ_BACK = (
     "what a HAProxy that is down held cannot be read back: its record stays for the next resume"
 )
-ARRIVES_LATE = (
-    "a gate counts from the moment at which the commit arrives: one that a stalled path delivers "
-    "behind the deadline holds until the deploy opens it"
+ALL_KILLED = (
+    "every process that could end the hold was killed at once; HAProxy's own wait ends with its "
+    "connection, so that no death lets it fire early: the next resume ends the hold"
 )
 NAMED: tuple[Named, ...] = (
     Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),
@@ -46,7 +46,7 @@ NAMED: tuple[Named, ...] = (
         NOT_READ_BACK,
         ("committing", "verifying", "draining"),
     ),
-    Named("gate-*", ("stall",), ("held_late",), ARRIVES_LATE, ("committing",)),
+    Named("maxconn-*", ("kill_both",), ("held_late", "record_left"), ALL_KILLED, PHASES[2:]),
 )
 
 

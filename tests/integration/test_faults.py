@@ -113,7 +113,9 @@ def test_one_that_refuses(
 ) -> None:
     """In HAProxy's own words, which it is made to say by another line on the way."""
     proxies = [haproxy("3.0") for _ in range(3)]
-    with Tap(proxies[1], {moment: lambda: instead}) as tap:
+    with Tap(proxies[1], {}) as tap:
+        # The first time it is the lock's line: a release that has none is held without.
+        tap.hook(moment, lambda: instead if moment == COMMIT else tap.hook(ARM, lambda: instead))
         fleet = Fleet([proxies[0].endpoints[0], tap.endpoint, proxies[2].endpoints[0]])
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend(F, no_lease=True)

@@ -100,7 +100,7 @@ def test_the_document_has_standard_output_for_itself(haproxy: Start) -> None:
     assert "word\n" in talk
     assert document["command"] == {"status": 3, "ended_by_deadline": False}
     (held,), (resumed,) = document["suspend"]["switches"], document["resume"]["switches"]
-    assert (held["verdict"], held["lease"], resumed["verdict"]) == ("held", "holder", "resumed")
+    assert (held["verdict"], held["lease"], resumed["verdict"]) == ("held", "guard+wait", "resumed")
     (hold,) = document["suspend"]["holds"]
     assert hold["max_hold_s"] == 9.0 and hold["deadline"] > hold["started_at"]
 

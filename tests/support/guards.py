@@ -11,6 +11,7 @@ import time
 import urllib.parse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Optional
 
 from support.haproxy import HAProxy
 
@@ -77,6 +78,14 @@ def opened_at(proxies: Sequence[HAProxy], limits: Sequence[int], timeout: float)
     return [seen[index] for index in range(len(proxies))]
 
 
+def limit_or_none(proxy: HAProxy) -> Optional[int]:
+    """None where its listen queue is still full of those who asked while it was stopped."""
+    try:
+        return proxy.limit("balanced")
+    except OSError:
+        return None
+
+
 class BareGuard:
     """A guard started by hand, for as many endpoints as wanted, before anything is held."""
 
@@ -96,6 +105,8 @@ class BareGuard:
         self._here.settimeout(10)
         with there:
             environment = {**os.environ, "STILLGATE_STATE_DIR": str(state)}
+            # As the fleet starts it.
+            environment["GLIBC_TUNABLES"] = "glibc.malloc.tcache_count=0"
             command = [str(executable)]
             subprocess.run(command, stdin=there, stdout=there, check=True, env=environment)
         self._here.sendall(f"stillgate-guard 1\n{lines}go\n".encode())
@@ -107,7 +118,7 @@ class BareGuard:
             if not piece:
                 break
             said += piece
-        return said.decode().strip()
+        return said.decode().split()[0]
 
     def leave(self) -> None:
         self._here.sendall(b"leave\n")

@@ -41,6 +41,10 @@ class Tap:
         self.endpoint = f"unix://{self._folder / 'tap.sock'}"
         self._run(self._accept)
 
+    def hook(self, line: str, hook: Hook) -> None:
+        """Another hook, also from within one, for the next time that this line comes."""
+        self._hooks[line] = hook
+
     def after(self, line: str, hook: Callable[[], None]) -> None:
         """Calls the hook when this line was answered and the next one comes."""
         self._after[line] = hook

@@ -129,6 +129,14 @@ TEST_F(Guarded, AtTheDeadlineItReleasesAndLeavesNoTrace) {
   EXPECT_THAT(kinds(), ElementsAre(Kind::released));
 }
 
+TEST_F(Guarded, ASuspendThatIsHeldUpElsewhereEndsInTimeHere) {
+  run_until(milliseconds(100));
+  hold();
+  outlook_.mode = Mode::arming;
+  run_until(deadline + milliseconds(2));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
 TEST_F(Guarded, ASuspendThatDiesIsTakenBack) {
   run_until(milliseconds(100));
   hold();

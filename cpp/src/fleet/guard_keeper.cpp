@@ -57,10 +57,9 @@ Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
   using Word = hold::step::TellGuard::Word;
   if (!process_) return {};
   if (word == Word::hold) {
-    auto backed = process_->hold(hold_patience);
-    if (!backed) return {backed.error(), {}};
+    if (auto error = process_->hold(hold_patience)) return {std::move(error), {}};
     order_.mode = GuardMode::holding;
-    return {{}, *std::move(backed)};
+    return {{}, process_->backed()};
   }
   if (word == Word::leave) {
     process_->dismiss();

@@ -32,7 +32,7 @@ struct GuardOrder {
 /// Error: guard_failed, with the line.
 [[nodiscard]] Result<GuardOrder> decode_order(std::string_view text);
 
-/// What a guard answers: `ready`, `holding` with the endpoints that HAProxy's own `wait` backs, or
+/// What a guard answers: `ready` with the endpoints that HAProxy's own `wait` backs, `holding`, or
 /// `refused` with the error of an endpoint. One line each.
 [[nodiscard]] std::string encode_refusal(const std::string& endpoint, const Error& error);
 /// Error::field is the endpoint.

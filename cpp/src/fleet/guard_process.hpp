@@ -27,9 +27,11 @@ class GuardProcess {
   GuardProcess& operator=(GuardProcess&& other) noexcept;
   ~GuardProcess();
 
-  /// The hold is in effect. Returns the endpoints that HAProxy's own `wait` backs. Error:
-  /// guard_failed, where the guard is not there any more: then nothing would end the hold.
-  Result<std::vector<std::string>> hold(std::chrono::milliseconds patience);
+  /// The endpoints where HAProxy's own `wait` stands behind the guard.
+  [[nodiscard]] const std::vector<std::string>& backed() const noexcept { return backed_; }
+  /// The hold is in effect. Error: guard_failed, where the guard is not there any more: then nothing
+  /// would end the hold.
+  std::optional<Error> hold(std::chrono::milliseconds patience);
   /// Nothing is held: it may go.
   void dismiss();
   /// Something may be held that this process could not release: it goes on trying.
@@ -48,6 +50,7 @@ class GuardProcess {
   int to_{-1};
   int from_{-1};
   std::string unread_;
+  std::vector<std::string> backed_;
 };
 
 /// The guard's executable: $STILLGATE_GUARD, or `stillgate-guard` beside the library or program

@@ -26,7 +26,7 @@ using std::chrono::milliseconds;
 namespace {
 
 constexpr milliseconds tick{50};
-constexpr milliseconds backing_patience{400};
+constexpr milliseconds backing_patience{2000};
 constexpr milliseconds expiry_patience{500};
 constexpr int most_twins = 20;
 
@@ -90,6 +90,7 @@ void Guard::run() {
     tell_notices();
     answer();
     keep_twin();
+    give_memory_back();
   }
   tell_notices();
   if (!leaving_) {
@@ -103,17 +104,22 @@ void Guard::run() {
 
 void Guard::start_posts() {
   const auto order = warden_.order();
+  hold::Record bare = order.record;
+  bare.switches = {};
   for (std::size_t i = 0; i < urls_.size(); ++i) {
     auto endpoint = Endpoint::parse(urls_[i]);
     if (!endpoint) {
       warden_.left(i);
       continue;
     }
-    hold::Record record = order.record;
-    std::erase_if(record.switches,
-                  [&](const hold::HeldSwitch& one) { return one.endpoint != urls_[i]; });
-    posts_.push_back(
-        std::make_unique<Post>(warden_, i, *std::move(endpoint), std::move(record)));
+    // Only its own switches from the start: what a vector had once it keeps, for each post.
+    hold::Record record = bare;
+    for (const hold::HeldSwitch& one : order.record.switches) {
+      if (one.endpoint == urls_[i]) record.switches.push_back(one);
+    }
+    const auto first_rest = hold::KeepPlan::pause * (i + 1) / urls_.size();
+    posts_.push_back(std::make_unique<Post>(warden_, i, *std::move(endpoint), std::move(record),
+                                            first_rest));
   }
 }
 
@@ -161,9 +167,8 @@ void Guard::hear_lines() {
 void Guard::hear_line(const std::string& line) {
   if (line == "hold") {
     if (warden_.order().mode != GuardMode::arming) return;
-    asked_ = true;
-    asked_at_ = boot_time();
     warden_.set_mode(GuardMode::holding);
+    say("holding\n");
   } else if (line == "end") {
     warden_.set_mode(GuardMode::ending);
   } else if (line == "leave") {
@@ -180,25 +185,21 @@ void Guard::holder_died() {
 
 /// What is waited for by whoever started us.
 void Guard::answer() {
-  if (!started_ && warden_.all_looked()) {
+  if (started_ || !warden_.all_looked()) return;
+  const auto order = warden_.order();
+  const auto error = warden_.first_error();
+  if (order.mode == GuardMode::arming && error) {
     started_ = true;
-    // All posts have looked at once, and will not do so again.
-    ::malloc_trim(0);
-    const auto order = warden_.order();
-    const auto error = warden_.first_error();
-    if (order.mode == GuardMode::arming && error) {
-      say(fleet::encode_refusal(urls_[error->first], error->second));
-      leaving_ = true;
-      return;
-    }
-    if (order.mode != GuardMode::ending) say("ready\n");
+    say(fleet::encode_refusal(urls_[error->first], error->second));
+    leaving_ = true;
+    return;
   }
-  if (asked_ && (warden_.all_settled_backing() || boot_time() - asked_at_ >= backing_patience)) {
-    asked_ = false;
-    std::string line = "holding";
-    for (const std::size_t i : warden_.backed_posts()) line += " " + hold::escape(urls_[i]);
-    say(line + "\n");
-  }
+  const bool settled = order.mode == GuardMode::ending || warden_.all_settled_backing();
+  if (!settled && boot_time() - begun_at_ < backing_patience) return;
+  started_ = true;
+  std::string line = "ready";
+  for (const std::size_t i : warden_.backed_posts()) line += " " + hold::escape(urls_[i]);
+  say(line + "\n");
 }
 
 /// The journal of this machine says whether somebody here has ended the hold, or moved its end.
@@ -216,6 +217,14 @@ void Guard::look_at_journal() {
   for (const hold::HeldSwitch& one : order.record.switches) {
     if (found->find(one.endpoint, one.frontend) == nullptr) warden_.set_over();
   }
+}
+
+/// What a hundred posts needed at their first look, all at once, they never need again.
+void Guard::give_memory_back() {
+  constexpr milliseconds pause{500};
+  if (boot_time() < trimmed_at_ + pause) return;
+  trimmed_at_ = boot_time();
+  ::malloc_trim(0);
 }
 
 void Guard::keep_twin() {

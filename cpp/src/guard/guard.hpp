@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "../fleet/boot_clock.hpp"
 #include "../fleet/events.hpp"
 #include "../fleet/guard_order.hpp"
 #include "../fleet/journal.hpp"
@@ -38,6 +39,7 @@ class Guard {
   void answer();
   void look_at_journal();
   void keep_twin();
+  void give_memory_back();
   void end_if_due();
   void tell_notices();
   void tell_expiry(bool last);
@@ -58,7 +60,6 @@ class Guard {
   std::string heard_;
   bool holder_there_{true};
   bool started_{false};   ///< `ready` was said
-  bool asked_{false};     ///< `hold` came, and is not answered yet
   bool leaving_{false};
   bool in_journal_{false};
   bool ended_{false};     ///< the looks were broken off for the release
@@ -66,8 +67,9 @@ class Guard {
   bool expiry_told_{false};
   int twins_started_{0};
   std::uint64_t twin_revision_{0};
-  std::chrono::milliseconds asked_at_{0};
+  std::chrono::milliseconds begun_at_{fleet::boot_time()};
   std::chrono::milliseconds journal_at_{0};
+  std::chrono::milliseconds trimmed_at_{fleet::boot_time()};
   WallTime released_at_;
   std::vector<std::string> releases_;
   std::vector<std::string> given_up_;

@@ -1,6 +1,7 @@
 // Carrying out the guard's plan at one endpoint.
 #include "post.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,11 +39,13 @@ bool has_wait(const std::string& version) {
 
 }  // namespace
 
-Post::Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record)
+Post::Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
+           milliseconds first_rest)
     : warden_(warden),
       number_(number),
       endpoint_{std::move(endpoint)},
       options_(patience()),
+      first_rest_(first_rest),
       plan_(endpoint_[0].url(), std::move(record)),
       thread_([this] { run(); }) {}
 
@@ -63,7 +66,8 @@ void Post::run() {
     if (const auto* wanted = std::get_if<hold::keep::Ask>(&step)) {
       answer = ask(*wanted);
     } else if (const auto* rest = std::get_if<hold::keep::Rest>(&step)) {
-      warden_.wait_until(rest->until);
+      const auto first = std::exchange(first_rest_, std::nullopt);
+      warden_.wait_until(first ? std::min(rest->until, outlook.now + *first) : rest->until);
     } else {
       break;
     }
@@ -91,9 +95,10 @@ runtime_api::Answer Post::ask(const hold::keep::Ask& wanted) {
 }
 
 /// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
-/// nobody closes the connection.
+/// nobody closes the connection. It stands before anything is held, because that can happen in the
+/// middle of a commit; what it would restore is in force until then.
 void Post::back_up(const hold::KeepOutlook& outlook) {
-  if (outlook.mode != hold::KeepOutlook::Mode::holding || !plan_.looked()) return;
+  if (outlook.mode == hold::KeepOutlook::Mode::ending || !plan_.looked()) return;
   std::string releases;
   for (const hold::HeldSwitch& one : plan_.record().switches) {
     releases += fmt::format(

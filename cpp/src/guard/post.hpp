@@ -23,8 +23,10 @@ namespace stillgate::guard {
 /// With connections and a thread of its own, so that no endpoint waits for another.
 class Post {
  public:
-  /// `warden` must outlive it. Starts at once.
-  Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record);
+  /// `warden` must outlive it. Starts at once. `first_rest` spreads the later looks of all posts:
+  /// together they would need all of their memory at the same moment.
+  Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
+       std::chrono::milliseconds first_rest);
   Post(const Post&) = delete;
   Post& operator=(const Post&) = delete;
   ~Post() = default;
@@ -49,6 +51,7 @@ class Post {
   std::size_t number_;
   std::vector<Endpoint> endpoint_;  ///< just the one, as a session wants it
   FleetOptions options_;
+  std::optional<std::chrono::milliseconds> first_rest_;
   Progress progress_;
   hold::KeepPlan plan_;
   std::unique_ptr<engine::Session> kept_;

@@ -242,7 +242,11 @@ void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::si
   const bool ramping = memory.record && memory.record->ramping;
   const bool poised = outlook.deadline - outlook.now <= lead(rtt_);
   const bool revoked = kept.reapplied && outlook.over;
-  if (outlook.mode == KeepOutlook::Mode::arming && !ending(outlook)) return;
+  if (outlook.mode == KeepOutlook::Mode::arming && !ending(outlook)) {
+    // The suspend may be held up at another endpoint, and this one be held already.
+    if (ours && zero && poised) due_.push_back(index);
+    return;
+  }
   if (ours && zero) {
     if (ending(outlook) || poised || revoked) due_.push_back(index);
     return;

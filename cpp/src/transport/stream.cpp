@@ -206,7 +206,9 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
 
   void receive() {
     if (listener_ == nullptr) return;
-    char* const buffer = shared_.read_buffer.get();
+    auto& held = shared_.read_buffer;
+    if (!held) held = std::make_unique_for_overwrite<char[]>(Shared::read_bytes);
+    char* const buffer = held.get();
     const ssize_t n = ::recv(socket_.native_handle(), buffer, Shared::read_bytes, 0);
     if (n > 0) {
       listener_->on_bytes({buffer, static_cast<std::size_t>(n)});

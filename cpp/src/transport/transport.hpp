@@ -36,10 +36,10 @@ struct Shared {
 
   boost::asio::io_context& io;
   Resolver resolver;
-  /// One for all: a connection that waits needs no buffer of its own. Not cleared, so that what is
-  /// never read into takes no memory: a guard has one of these per endpoint.
+  /// One for all: a connection that waits needs no buffer of its own. Made at the first reading, and
+  /// not cleared, so that only what is read into takes memory: a guard has two of these per endpoint.
   static constexpr std::size_t read_bytes = std::size_t{64} * 1024;
-  std::unique_ptr<char[]> read_buffer = std::make_unique_for_overwrite<char[]>(read_bytes);
+  std::unique_ptr<char[]> read_buffer{};
 };
 
 /// One connection. Not thread-safe. After close() the listener hears nothing more.
