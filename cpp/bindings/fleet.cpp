@@ -91,8 +91,8 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
     const auto take_lines = [&] { return std::exchange(mailbox.lines, {}); };
     std::unique_lock lock(mailbox.mutex);
     for (bool over = false; !over;) {
-      mailbox.changed.wait_for(
-          lock, slice, [&] { return done || !mailbox.lines.empty() || mailbox.stopping; });
+      mailbox.changed.wait_for(lock, slice,
+                               [&] { return done || !mailbox.lines.empty() || mailbox.stopping; });
       if (std::exchange(mailbox.stopping, false)) engine.request_stop();
       over = done;
       const auto lines = take_lines();
@@ -191,9 +191,9 @@ Report check(TellingFleet& told, const std::vector<std::string>& frontends,
 
 Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
                const std::string& method, bool accept_unproven, const std::string& on_expiry,
-               std::int64_t max_waiting, bool no_lease, bool accept_hazard,
-               double max_hold, double drain_timeout, const std::string& owner,
-               const std::string& reason, const py::object& on_line) {
+               std::int64_t max_waiting, bool no_lease, bool accept_hazard, double max_hold,
+               double drain_timeout, const std::string& owner, const std::string& reason,
+               const py::object& on_line) {
   auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, no_lease,
                                  accept_hazard, max_hold, drain_timeout);
   options.owner = owner;
@@ -211,8 +211,8 @@ Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
 }
 
 Report resume(TellingFleet& told, const std::vector<std::string>& frontends, double ramp,
-              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard,
-              double retry_for, const std::string& hold, const std::string& owner, bool force,
+              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard, double retry_for,
+              const std::string& hold, const std::string& owner, bool force,
               const std::string& reason, bool at_deadline, const py::object& on_line) {
   ResumeOptions options;
   options.hold = hold;
@@ -294,7 +294,8 @@ void export_fleet(py::module_& module) {
              told.mailbox->stopping = true;
              told.mailbox->changed.notify_one();
            })
-      .def("guard_descriptor", [](const TellingFleet& told) { return told.fleet.guard_descriptor(); })
+      .def("guard_descriptor",
+           [](const TellingFleet& told) { return told.fleet.guard_descriptor(); })
       .def("renew_guard",
            [](TellingFleet& told) {
              const py::gil_scoped_release released;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,9 +27,8 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 
 @pytest.fixture
-def proxy(gated: Start, app: App, haproxy_binaries: dict[str, Binary]) -> Gated:
-    made: Gated = gated(haproxy_binaries["3.0"], servers=[app.port])
-    return made
+def proxy(gated: Callable[..., Gated], app: App, haproxy_binaries: dict[str, Binary]) -> Gated:
+    return gated(haproxy_binaries["3.0"], servers=[app.port])
 
 
 def fleet_of(proxy: Gated) -> aio.Fleet:

@@ -161,7 +161,8 @@ def test_a_second_suspend_is_4_and_says_whose_it_is(haproxy: Start) -> None:
 
 def test_a_hold_without_a_lease_must_be_asked_for(haproxy: Start) -> None:
     proxy = haproxy("3.0")
-    for options, lease in (([], "guard+wait"), (["--no-lease"], "none")):
+    kinds: list[tuple[list[str], str]] = [([], "guard+wait"), (["--no-lease"], "none")]
+    for options, lease in kinds:
         status, document = run_json("suspend", F, *options, "-e", proxy.endpoints[0])
         assert (status, only_switch(document)["lease"]) == (0, lease)
         assert (document["holds"][0]["deadline"] is None) == (lease == "none")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from support.haproxy import wait_until
 from support.holds import F
 
 if TYPE_CHECKING:
-    from conftest import Binary, Start
+    from conftest import Binary
 
 LATE_S = 0.25
 
@@ -28,7 +29,9 @@ def waits_until_open(proxy: Gated, timeout: float) -> float:
     return time.time()
 
 
-def test_a_gate_holds_longer(haproxy_version: Binary, gated: Start, app: App) -> None:
+def test_a_gate_holds_longer(
+    haproxy_version: Binary, gated: Callable[..., Gated], app: App
+) -> None:
     proxies = [gated(haproxy_version, servers=[app.port]) for _ in range(2)]
     fleet = Fleet([proxy.proxy.endpoints[0] for proxy in proxies])
     before = fleet.suspend(F, method="gate", max_hold=1.5).holds[0].deadline
@@ -43,7 +46,7 @@ def test_a_gate_holds_longer(haproxy_version: Binary, gated: Start, app: App) ->
 
 
 def test_only_the_holder_extends(
-    gated: Start,
+    gated: Callable[..., Gated],
     app: App,
     haproxy_binaries: dict[str, Binary],
     monkeypatch: pytest.MonkeyPatch,
@@ -69,7 +72,7 @@ def test_only_the_holder_extends(
 
 
 def test_an_endpoint_that_cannot_be_asked_is_told_and_the_others_are_extended(
-    gated: Start, app: App, haproxy_binaries: dict[str, Binary]
+    gated: Callable[..., Gated], app: App, haproxy_binaries: dict[str, Binary]
 ) -> None:
     proxies = [gated(haproxy_binaries["3.0"], servers=[app.port]) for _ in range(2)]
     fleet = Fleet([proxy.proxy.endpoints[0] for proxy in proxies])
@@ -86,7 +89,7 @@ def test_an_endpoint_that_cannot_be_asked_is_told_and_the_others_are_extended(
 
 @pytest.mark.parametrize("method", ["gate", "maxconn"])
 def test_a_block_gives_itself_more_time(
-    gated: Start, app: App, haproxy_binaries: dict[str, Binary], method: str
+    gated: Callable[..., Gated], app: App, haproxy_binaries: dict[str, Binary], method: str
 ) -> None:
     proxy = gated(haproxy_binaries["3.0"], servers=[app.port])
     fleet = Fleet([proxy.proxy.endpoints[0]])
@@ -100,7 +103,7 @@ def test_a_block_gives_itself_more_time(
 
 
 def test_the_deadline_calls_the_block(
-    gated: Start, app: App, haproxy_binaries: dict[str, Binary]
+    gated: Callable[..., Gated], app: App, haproxy_binaries: dict[str, Binary]
 ) -> None:
     proxy = gated(haproxy_binaries["3.0"], servers=[app.port])
     fleet = Fleet([proxy.proxy.endpoints[0]])

@@ -164,7 +164,8 @@ def test_a_resume_sends_it_away(label: str, haproxy: Start, app: App, state: Pat
 @pytest.mark.parametrize("label", SAFE)
 def test_an_extended_hold_keeps_it(label: str, haproxy: Start, app: App, state: Path) -> None:
     proxies = pair(haproxy, app, label)
-    report = suspend(proxies, 1.5)
+    before = suspend(proxies, 1.5).holds[0].deadline
+    assert before is not None
     options = [part for url in endpoints(proxies) for part in ("-e", url)]
     done = subprocess.run(
         [*CLI, "extend", F, "1.5", "--json", *options],
@@ -175,9 +176,8 @@ def test_an_extended_hold_keeps_it(label: str, haproxy: Start, app: App, state: 
     document = json.loads(done.stdout)
     assert document["action"] == "extend" and document["ok"]
     assert document["holds"][0]["max_hold_s"] == 3.0
-    before = report.holds[0].deadline
-    assert before is not None
-    wait_until(lambda: time.time() > before + LATE_S, 5, "the first deadline")
+    first = before + LATE_S
+    wait_until(lambda: time.time() > first, 5, "the first deadline")
     assert [proxy.limit(F) for proxy in proxies] == [0, 0]
     ends_in_time(proxies, before + 1.5, state)
 

@@ -55,7 +55,7 @@ IMPURE_STD = {
 
 CORE_KNOWN_TO = {"fleet.py", "report.py", "errors.py", "audit.py"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
-POSIX = re.compile(r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|signal|poll|spawn|malloc|dlfcn|time)\.h")
+POSIX = re.compile(r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|signal|poll)\.h")
 
 
 def cpp_files() -> list[Path]:

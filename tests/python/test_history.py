@@ -56,7 +56,12 @@ def line(event: str, at: float, **told: Any) -> str:
     return json.dumps(document)
 
 
-BY_GATE: dict[str, Any] = {"endpoints": 1, "switches": 1, "gate_switches": 1, "commit_window_ms": 1.5}
+BY_GATE: dict[str, Any] = {
+    "endpoints": 1,
+    "switches": 1,
+    "gate_switches": 1,
+    "commit_window_ms": 1.5,
+}
 BY_MAXCONN = {**BY_GATE, "gate_switches": 0}
 HELD = line("held", NOW + 0.1, figures=BY_GATE)
 

@@ -108,7 +108,9 @@ class BareGuard:
             # As the fleet starts it.
             environment["GLIBC_TUNABLES"] = "glibc.malloc.tcache_count=0"
             command = [str(executable)]
-            subprocess.run(command, stdin=there, stdout=there, check=True, env=environment)
+            subprocess.run(
+                command, stdin=there.fileno(), stdout=there.fileno(), check=True, env=environment
+            )
         self._here.sendall(f"stillgate-guard 1\n{lines}go\n".encode())
 
     def answer(self) -> str:

@@ -268,8 +268,8 @@ Reply SimulatedFleet::gate_status(Host& host) {
   }
   const std::string clock =
       host.gate_clock_ms ? fmt::format("\"now_ms\":{},", *host.gate_clock_ms) : "";
-  return {fmt::format("{{\"format\":1,{}\"table\":{},\"frontends\":{{{}}}}}", clock,
-                      host.has_table, list),
+  return {fmt::format("{{\"format\":1,{}\"table\":{},\"frontends\":{{{}}}}}", clock, host.has_table,
+                      list),
           {}};
 }
 

@@ -67,9 +67,9 @@ struct Host {
   std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
   std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
   bool has_table{true};
-  bool gate_sticks{false};   ///< the gate takes no switch
+  bool gate_sticks{false};                    ///< the gate takes no switch
   std::optional<std::int64_t> gate_clock_ms;  ///< empty: a gate that does not tell its clock
-  std::int64_t sessions{0};  ///< connections of clients, idle ones too
+  std::int64_t sessions{0};                   ///< connections of clients, idle ones too
   bool up{true};
   bool shut{false};  ///< its frontends take no connections
   /// At that look (from 0), before it: somebody's hand.
@@ -97,7 +97,7 @@ class SimulatedFleet {
   std::map<std::string, Record> journal;  ///< what is kept, by id
   std::optional<Record> guarded;          ///< what the guard was started for
   std::vector<step::TellGuard::Word> guard_told;
-  std::vector<Event> events;              ///< what plans told
+  std::vector<Event> events;  ///< what plans told
   std::size_t steps{0};
   std::size_t batches{0};
   std::size_t writes{0};                 ///< limits that were really set

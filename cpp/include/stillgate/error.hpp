@@ -54,20 +54,20 @@ enum class Errc {
   command_failed,     ///< any other refusal, in HAProxy's own words
 
   // Holding.
-  gate_missing,       ///< no gate is loaded there, and one was asked for
-  gate_unproven,      ///< nothing shows that the frontend's requests come through the gate
-  gate_failed,        ///< the gate did not do what it was switched to
-  crash_hazard,       ///< this release crashes when a held frontend is resumed
-  same_haproxy,       ///< two endpoints lead to one HAProxy
-  already_held,       ///< a hold of Stillgate's is in effect on that frontend
-  not_the_holder,     ///< somebody else's hold, before its deadline
-  frontend_stopped,   ///< that frontend takes no connections: disabled, or shut down
-  not_held,           ///< there is no hold whose deadline could be moved
-  limit_is_zero,      ///< the limit is 0 already, and no record says what it was before
-  guard_failed,       ///< the process that is to end a hold by maxconn could not be started, or died
-  deadline_passed,    ///< the hold's deadline came before the suspend was done
-  fleet_too_large,    ///< a hold needs all connections open at once, and the file limit forbids it
-  limit_mismatch,     ///< the limit that was read back is not the one that was set
+  gate_missing,      ///< no gate is loaded there, and one was asked for
+  gate_unproven,     ///< nothing shows that the frontend's requests come through the gate
+  gate_failed,       ///< the gate did not do what it was switched to
+  crash_hazard,      ///< this release crashes when a held frontend is resumed
+  same_haproxy,      ///< two endpoints lead to one HAProxy
+  already_held,      ///< a hold of Stillgate's is in effect on that frontend
+  not_the_holder,    ///< somebody else's hold, before its deadline
+  frontend_stopped,  ///< that frontend takes no connections: disabled, or shut down
+  not_held,          ///< there is no hold whose deadline could be moved
+  limit_is_zero,     ///< the limit is 0 already, and no record says what it was before
+  guard_failed,      ///< the process that is to end a hold by maxconn could not be started, or died
+  deadline_passed,   ///< the hold's deadline came before the suspend was done
+  fleet_too_large,   ///< a hold needs all connections open at once, and the file limit forbids it
+  limit_mismatch,    ///< the limit that was read back is not the one that was set
   haproxy_restarted,  ///< another process answers than before
   haproxy_stopping,   ///< an old worker of a reload, or an HAProxy that is being stopped
   journal_failed,     ///< the record of the hold could not be written or read

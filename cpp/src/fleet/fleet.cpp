@@ -150,7 +150,9 @@ std::optional<Error> check_extend(const ExtendOptions& options) {
 
 struct Fleet::State {
   State(std::vector<Endpoint> those, const FleetOptions& given)
-      : endpoints(std::move(those)), options(given), events(state_directory(), given.events),
+      : endpoints(std::move(those)),
+        options(given),
+        events(state_directory(), given.events),
         guard(std::filesystem::absolute(state_directory()).string(), given.events) {}
 
   std::vector<Endpoint> endpoints;
@@ -313,12 +315,11 @@ Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
   if (auto error = check_extend(options)) return *std::move(error);
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::ExtendPlan plan(
-      {state_->question(frontends),
-       std::move(loaded.records),
-       {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold, options.force,
-        options.reason},
-       options.by});
+  hold::ExtendPlan plan({state_->question(frontends),
+                         std::move(loaded.records),
+                         {options.owner.empty() ? fleet::default_owner() : options.owner,
+                          options.hold, options.force, options.reason},
+                         options.by});
   Report report = state_->drive(plan, journal, stop);
   report.action = "extend";
   for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
@@ -338,8 +339,8 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   hold::StatusPlan plan({state_->question(frontends).endpoints, frontends, loaded.records});
   Report report = state_->drive(plan, journal, stop);
   report.action = "status";
-  for (const hold::Record& over : hold::ended_records(report, loaded.records,
-                                                        std::chrono::system_clock::now())) {
+  for (const hold::Record& over :
+       hold::ended_records(report, loaded.records, std::chrono::system_clock::now())) {
     (void)journal.keep(over);
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);

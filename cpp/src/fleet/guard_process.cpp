@@ -29,11 +29,12 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds slice{20};  ///< between two looks whether the caller stops
 
 Error failed(std::string_view what, std::string_view why) {
-  return {Errc::guard_failed,
-          fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why),
-          {},
-          {},
-          {}};
+  return {
+      Errc::guard_failed,
+      fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why),
+      {},
+      {},
+      {}};
 }
 
 std::string words_of(int number) { return std::system_category().message(number); }
@@ -41,7 +42,9 @@ std::string words_of(int number) { return std::system_category().message(number)
 /// Both ends close on exec; each end is this process's until it is moved to a child.
 struct Channel {
   std::array<int, 2> ends{-1, -1};
-  [[nodiscard]] bool open() { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0; }
+  [[nodiscard]] bool open() {
+    return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0;
+  }
   int take(std::size_t which) { return std::exchange(ends.at(which), -1); }
   Channel() = default;
   Channel(const Channel&) = delete;
@@ -53,8 +56,8 @@ struct Channel {
   }
 };
 
-/// Our environment, and for a process of many threads that each need little: no heap of freed pieces
-/// for each of them. It is a megabyte of a guard for a hundred endpoints.
+/// Our environment, and for a process of many threads that each need little: no heap of freed
+/// pieces for each of them. It is a megabyte of a guard for a hundred endpoints.
 std::vector<char*> guard_environment() {
   static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0";
   std::vector<char*> all;
@@ -76,8 +79,8 @@ std::optional<std::string> spawn(const std::string& path, int input, int output)
   std::array<char*, 2> arguments{name.data(), nullptr};
   pid_t child = 0;
   auto environment = guard_environment();
-  const int error = ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(),
-                                  environment.data());
+  const int error =
+      ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);
   if (error != 0) return fmt::format("{}: {}", path, words_of(error));
   int status = 0;

@@ -29,8 +29,8 @@ class GuardProcess {
 
   /// The endpoints where HAProxy's own `wait` stands behind the guard.
   [[nodiscard]] const std::vector<std::string>& backed() const noexcept { return backed_; }
-  /// The hold is in effect. Error: guard_failed, where the guard is not there any more: then nothing
-  /// would end the hold.
+  /// The hold is in effect. Error: guard_failed, where the guard is not there any more: then
+  /// nothing would end the hold.
   std::optional<Error> hold(std::chrono::milliseconds patience);
   /// Nothing is held: it may go.
   void dismiss();

@@ -118,8 +118,8 @@ void Guard::start_posts() {
       if (one.endpoint == urls_[i]) record.switches.push_back(one);
     }
     const auto first_rest = hold::KeepPlan::pause * (i + 1) / urls_.size();
-    posts_.push_back(std::make_unique<Post>(warden_, i, *std::move(endpoint), std::move(record),
-                                            first_rest));
+    posts_.push_back(
+        std::make_unique<Post>(warden_, i, *std::move(endpoint), std::move(record), first_rest));
   }
 }
 

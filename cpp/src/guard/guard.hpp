@@ -59,7 +59,7 @@ class Guard {
   std::vector<std::unique_ptr<Post>> posts_;
   std::string heard_;
   bool holder_there_{true};
-  bool started_{false};   ///< `ready` was said
+  bool started_{false};  ///< `ready` was said
   bool leaving_{false};
   bool in_journal_{false};
   bool ended_{false};     ///< the looks were broken off for the release

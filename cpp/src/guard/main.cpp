@@ -16,8 +16,8 @@
 
 namespace {
 
-/// In the background and in a session of its own: no terminal's end, and no Ctrl-C meant for others,
-/// reaches it.
+/// In the background and in a session of its own: no terminal's end, and no Ctrl-C meant for
+/// others, reaches it.
 bool detach(bool twin) {
   const pid_t child = ::fork();
   if (child != 0) ::_exit(child < 0 ? 1 : 0);

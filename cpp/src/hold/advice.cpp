@@ -147,10 +147,11 @@ void advise_lease(Switch& target, const Question& question, const Seen& seen) {
   const auto release = runtime_api::Release::parse(seen.info->version);
   const bool waits = release && *release >= runtime_api::Release{3, 0, 0};
   add(target, "guard_alone", waits ? Level::info : Level::warning,
-      waits ? "a guard on this machine ends the hold, and HAProxy's own 'wait' if the machine "
-              "freezes or vanishes; nobody does if both guards and the holder are killed at once"
-            : "a guard on this machine ends the hold, and nobody if the machine freezes or vanishes: "
-              "from 3.0 on HAProxy itself can, and the gate on any release");
+      waits
+          ? "a guard on this machine ends the hold, and HAProxy's own 'wait' if the machine "
+            "freezes or vanishes; nobody does if both guards and the holder are killed at once"
+          : "a guard on this machine ends the hold, and nobody if the machine freezes or vanishes: "
+            "from 3.0 on HAProxy itself can, and the gate on any release");
 }
 
 void advise_maxconn(Switch& target, const Question& question, const Seen& seen,

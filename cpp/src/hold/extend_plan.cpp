@@ -91,14 +91,15 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
   if (!extensible) {
     refused_ = true;
     report_.ending = Ending::refused;
-    one.error = Error{Errc::not_held,
-                      record != nullptr
-                          ? fmt::format("the hold of '{}' has no deadline", one.frontend)
-                          : fmt::format("'{}' is not held here, so that there is no deadline to move",
-                                        one.frontend),
-                      {},
-                      {},
-                      {}};
+    one.error =
+        Error{Errc::not_held,
+              record != nullptr
+                  ? fmt::format("the hold of '{}' has no deadline", one.frontend)
+                  : fmt::format("'{}' is not held here, so that there is no deadline to move",
+                                one.frontend),
+              {},
+              {},
+              {}};
     return;
   }
   one.hold_id = record->id;
@@ -152,7 +153,8 @@ Step ExtendPlan::verified(const Observation& observation) {
     if (!course.longer || one.error) continue;
     const std::size_t i = index / frontends_;
     const std::size_t j = index % frontends_;
-    const Seen now = read_survey(answers[i], one.endpoint, request_.question.frontends, Scope::holds);
+    const Seen now =
+        read_survey(answers[i], one.endpoint, request_.question.frontends, Scope::holds);
     if (now.error) {
       one.verdict = Verdict::unknown;
       one.error = now.error;

@@ -163,9 +163,8 @@ KeepPlan::Step KeepPlan::failed(const KeepOutlook& outlook, const Error& error) 
   }
   if (ending(outlook)) {
     const auto patience = nobody_there(error) ? gone_after : given_up_after;
-    const auto since = std::max(*lost_at_, outlook.mode == KeepOutlook::Mode::ending
-                                               ? *lost_at_
-                                               : outlook.deadline);
+    const auto since = std::max(
+        *lost_at_, outlook.mode == KeepOutlook::Mode::ending ? *lost_at_ : outlook.deadline);
     if (outlook.now - since >= patience || !any_kept()) {
       if (any_kept()) {
         notices_.push_back({KeepNotice::Kind::gone, {}, "given up: " + error.message});
@@ -194,7 +193,8 @@ bool KeepPlan::is_new(const Sight& sight, std::size_t index) const {
 
 KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   version_ = sight.info.version;
-  if (!known_ || outlook.mode == KeepOutlook::Mode::arming) known_ = Process{sight.info.pid, sight.info.uptime_s};
+  if (!known_ || outlook.mode == KeepOutlook::Mode::arming)
+    known_ = Process{sight.info.pid, sight.info.uptime_s};
   bare_.clear();
   due_.clear();
   for (std::size_t i = 0; i < kept_.size(); ++i) {
@@ -359,9 +359,8 @@ KeepPlan::Step KeepPlan::rest_or_leave(const KeepOutlook& outlook) {
   const bool pending = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
     return one.state == State::resumed && one.recorded && !one.cleared;
   });
-  const bool released = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
-    return one.state == State::released;
-  });
+  const bool released = std::any_of(kept_.begin(), kept_.end(),
+                                    [](const Kept& one) { return one.state == State::released; });
   if (released && !opened_at_) opened_at_ = outlook.now;
   const auto watch = write_lost_ ? quiet_after_loss : quiet;
   if (pending || (opened_at_ && outlook.now - *opened_at_ < watch)) return rest(outlook);

@@ -52,10 +52,11 @@ struct Answers {  ///< to a Batch; one per endpoint
 struct Journaled {  ///< to a WriteJournal
   std::optional<Error> error;
 };
-struct Tick {};  ///< to a Wait that is over
-struct Guarded {  ///< to a StartGuard or a TellGuard
-  std::optional<Error> error;       ///< its `field` is the endpoint that it is about, if any
-  std::vector<std::string> backed;  ///< to `hold`: endpoints where HAProxy's `wait` stands behind it
+struct Tick {};                ///< to a Wait that is over
+struct Guarded {               ///< to a StartGuard or a TellGuard
+  std::optional<Error> error;  ///< its `field` is the endpoint that it is about, if any
+  std::vector<std::string>
+      backed;  ///< to `hold`: endpoints where HAProxy's `wait` stands behind it
 };
 }  // namespace observed
 using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick,

@@ -52,8 +52,9 @@ struct Record {
 /// Adds the hold to those of the report, once.
 void add_hold(Report& report, const Record& record);
 
-/// Of these, the records whose deadline has passed and of which the report shows switches open: with
-/// what is left of them. HAProxy itself ended a hold by the gate, and nobody was there to say so.
+/// Of these, the records whose deadline has passed and of which the report shows switches open:
+/// with what is left of them. HAProxy itself ended a hold by the gate, and nobody was there to say
+/// so.
 [[nodiscard]] std::vector<Record> ended_records(const Report& report,
                                                 const std::vector<Record>& records, WallTime now);
 

@@ -48,8 +48,8 @@ Result<Batch> SuspendPlan::commit(const Observation& observation) {
   order_.on_expiry = request_.question.on_expiry;
   order_.max_waiting = request_.question.max_waiting;
   if (deadline_) {
-    order_.lasts = std::clamp(*deadline_ - observation.elapsed, milliseconds(1),
-                              request_.question.max_hold);
+    order_.lasts =
+        std::clamp(*deadline_ - observation.elapsed, milliseconds(1), request_.question.max_hold);
   }
   Batch batch;
   batch.phase = "holding";
@@ -62,7 +62,8 @@ Result<Batch> SuspendPlan::commit(const Observation& observation) {
     Result<std::vector<Command>> commands{
         std::vector<Command>{*Command::set_maxconn(one.frontend, 0)}};
     if (gates_[index].used) {
-      gates_[index].token = gate_token(request_.record.only(one.endpoint, one.frontend), order_for(i));
+      gates_[index].token =
+          gate_token(request_.record.only(one.endpoint, one.frontend), order_for(i));
       commands = hold_gate(one.frontend, gates_[index]);
     }
     if (!commands) return commands.error();

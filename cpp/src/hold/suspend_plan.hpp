@@ -22,7 +22,7 @@ class SuspendPlan final : public Plan {
   struct Request {
     Question question;
     Record record;
-    std::vector<Record> known;  ///< holds that the journal knows
+    std::vector<Record> known;                   ///< holds that the journal knows
     std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait
   };
 

@@ -36,8 +36,9 @@ struct Shared {
 
   boost::asio::io_context& io;
   Resolver resolver;
-  /// One for all: a connection that waits needs no buffer of its own. Made at the first reading, and
-  /// not cleared, so that only what is read into takes memory: a guard has two of these per endpoint.
+  /// One for all: a connection that waits needs no buffer of its own. Made at the first reading,
+  /// and not cleared, so that only what is read into takes memory: a guard has two of these per
+  /// endpoint.
   static constexpr std::size_t read_bytes = std::size_t{64} * 1024;
   std::unique_ptr<char[]> read_buffer{};
 };
