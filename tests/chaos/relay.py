@@ -181,6 +181,8 @@ class Relay:
 async def _readable(connection: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     ready = loop.create_future()
+    if connection.fileno() < 0:
+        raise ConnectionResetError("the relay was closed meanwhile")
 
     def wake() -> None:
         if not ready.done():

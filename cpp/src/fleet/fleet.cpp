@@ -1,4 +1,4 @@
-// The public Fleet: checks its input and makes the plans.
+// The public Fleet: makes the plans, and has them carried out.
 #include <stillgate/fleet.hpp>
 
 #include <algorithm>
@@ -18,6 +18,7 @@
 #include "drive.hpp"
 #include "events.hpp"
 #include "guard_keeper.hpp"
+#include "input.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
 #include "surroundings.hpp"
@@ -28,63 +29,6 @@ namespace {
 using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Command;
-using std::chrono::milliseconds;
-
-constexpr milliseconds longest{3'600'000};
-constexpr milliseconds shortest_hold{100};
-constexpr std::size_t longest_owner = 200;
-constexpr std::size_t longest_reason = 1000;
-constexpr std::size_t longest_on_event = 4096;
-constexpr std::int64_t most_waiting = 1'000'000'000;
-constexpr std::size_t smallest_cap = 1000;
-constexpr std::size_t largest_cap = std::size_t{1} << 30U;
-
-Error input(Errc code, std::string_view field, std::string message) {
-  return {code, fmt::format("{}: {}", field, message), {}, {}, std::string(field)};
-}
-
-std::optional<Error> check_seconds(std::string_view field, milliseconds value, milliseconds least) {
-  if (value >= least && value <= longest) return std::nullopt;
-  return input(Errc::bad_option, field,
-               fmt::format("must be from {:.3g} to 3600 seconds",
-                           std::chrono::duration<double>(least).count()));
-}
-
-std::optional<Error> check_options(const FleetOptions& options) {
-  const std::pair<std::string_view, milliseconds> timeouts[] = {
-      {"connect_timeout", options.connect_timeout},
-      {"greeting_timeout", options.greeting_timeout},
-      {"reply_timeout", options.reply_timeout},
-  };
-  for (const auto& [field, value] : timeouts) {
-    if (auto error = check_seconds(field, value, milliseconds(1))) return error;
-  }
-  if (options.max_reply_bytes < smallest_cap || options.max_reply_bytes > largest_cap) {
-    return input(Errc::bad_option, "max_reply_bytes",
-                 fmt::format("must be from {} to {}", smallest_cap, largest_cap));
-  }
-  if (options.events.on_event.size() > longest_on_event) {
-    return input(Errc::bad_option, "on_event",
-                 fmt::format("has more than {} bytes", longest_on_event));
-  }
-  if (options.events.on_event.find('\0') != std::string::npos) {
-    return input(Errc::bad_option, "on_event", "holds a zero byte");
-  }
-  return std::nullopt;
-}
-
-std::optional<Error> check_frontends(const std::vector<std::string>& frontends) {
-  if (frontends.empty()) return input(Errc::bad_name, "frontend", "none is named");
-  std::set<std::string_view> seen;
-  for (const std::string& name : frontends) {
-    if (auto error = runtime_api::check_frontend_name(name)) return error;
-    if (!seen.insert(name).second) {
-      return input(Errc::bad_name, "frontend", fmt::format("'{}' is named twice", name));
-    }
-  }
-  return std::nullopt;
-}
-
 Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
   Outcome outcome{endpoint.url(), {}, std::move(answer.error), answer.timings};
   if (outcome.error) return outcome;
@@ -95,55 +39,6 @@ Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
     outcome.reply = std::move(reply.text);
   }
   return outcome;
-}
-
-std::optional<Error> check_person(const std::string& owner, const std::string& reason) {
-  if (owner.size() > longest_owner) {
-    return input(Errc::bad_option, "owner", fmt::format("has more than {} bytes", longest_owner));
-  }
-  if (reason.size() > longest_reason) {
-    return input(Errc::bad_option, "reason", fmt::format("has more than {} bytes", longest_reason));
-  }
-  return std::nullopt;
-}
-
-std::optional<Error> check_suspend(const SuspendOptions& options) {
-  if (auto error = check_seconds("max_hold", options.max_hold, shortest_hold)) return error;
-  if (auto error = check_seconds("drain_timeout", options.drain_timeout, milliseconds(0))) {
-    return error;
-  }
-  if (options.max_waiting < 0 || options.max_waiting > most_waiting) {
-    return input(Errc::bad_number, "max_waiting",
-                 fmt::format("{} is outside 0 to {}", options.max_waiting, most_waiting));
-  }
-  if (options.method == Method::maxconn && options.on_expiry != Expiry::release) {
-    return input(Errc::bad_option, "on_expiry", "only the gate can reject, and not maxconn");
-  }
-  if (options.method == Method::maxconn && options.max_waiting > 0) {
-    return input(Errc::bad_option, "max_waiting", "only the gate knows who waits, and not maxconn");
-  }
-  return check_person(options.owner, options.reason);
-}
-
-std::optional<Error> check_resume(const ResumeOptions& options) {
-  if (options.limit && (*options.limit < 1 || *options.limit > Command::max_limit)) {
-    return input(Errc::bad_number, "limit",
-                 fmt::format("{} is outside 1 to {}", *options.limit, Command::max_limit));
-  }
-  if (auto error = check_seconds("retry_for", options.retry_for, milliseconds(0))) return error;
-  if (options.force && options.reason.empty()) {
-    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
-  }
-  if (auto error = check_person(options.owner, options.reason)) return error;
-  return check_seconds("ramp", options.ramp, milliseconds(0));
-}
-
-std::optional<Error> check_extend(const ExtendOptions& options) {
-  if (auto error = check_seconds("seconds", options.by, shortest_hold)) return error;
-  if (options.force && options.reason.empty()) {
-    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
-  }
-  return check_person(options.owner, options.reason);
 }
 
 }  // namespace
@@ -236,15 +131,15 @@ Fleet& Fleet::operator=(Fleet&&) noexcept = default;
 Fleet::~Fleet() = default;
 
 Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions& options) {
-  if (endpoints.empty()) return input(Errc::empty_fleet, "endpoints", "none is named");
+  if (endpoints.empty()) return fleet::input(Errc::empty_fleet, "endpoints", "none is named");
   std::set<std::string_view> seen;
   for (const Endpoint& endpoint : endpoints) {
     if (!seen.insert(endpoint.url()).second) {
-      return input(Errc::duplicate_endpoint, "endpoints",
+      return fleet::input(Errc::duplicate_endpoint, "endpoints",
                    fmt::format("'{}' is named twice", endpoint.url()));
     }
   }
-  if (auto error = check_options(options)) return *std::move(error);
+  if (auto error = fleet::check_options(options)) return *std::move(error);
   return Fleet(std::make_unique<State>(std::move(endpoints), options));
 }
 
@@ -270,22 +165,22 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
 
 Result<Report> Fleet::check(const std::vector<std::string>& frontends,
                             const SuspendOptions& options, const std::stop_token& stop) {
-  if (auto error = check_frontends(frontends)) return *std::move(error);
-  if (auto error = check_suspend(options)) return *std::move(error);
+  if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
+  if (auto error = fleet::check_suspend(options)) return *std::move(error);
   return state_->check(frontends, options, stop);
 }
 
 Result<Report> Fleet::suspend(const std::vector<std::string>& frontends,
                               const SuspendOptions& options, const std::stop_token& stop) {
-  if (auto error = check_frontends(frontends)) return *std::move(error);
-  if (auto error = check_suspend(options)) return *std::move(error);
+  if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
+  if (auto error = fleet::check_suspend(options)) return *std::move(error);
   return state_->suspend(frontends, options, stop);
 }
 
 Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
                              const ResumeOptions& options, const std::stop_token& stop) {
-  if (auto error = check_frontends(frontends)) return *std::move(error);
-  if (auto error = check_resume(options)) return *std::move(error);
+  if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
+  if (auto error = fleet::check_resume(options)) return *std::move(error);
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   hold::ResumePlan::Request request;
@@ -311,8 +206,8 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
 
 Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
                              const ExtendOptions& options, const std::stop_token& stop) {
-  if (auto error = check_frontends(frontends)) return *std::move(error);
-  if (auto error = check_extend(options)) return *std::move(error);
+  if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
+  if (auto error = fleet::check_extend(options)) return *std::move(error);
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   hold::ExtendPlan plan({state_->question(frontends),
@@ -332,7 +227,7 @@ Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
 Result<Report> Fleet::status(const std::vector<std::string>& frontends,
                              const std::stop_token& stop) {
   if (!frontends.empty()) {
-    if (auto error = check_frontends(frontends)) return *std::move(error);
+    if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
   }
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();

@@ -132,6 +132,8 @@ class KeepPlan {
   [[nodiscard]] std::optional<Sight> sight_in(const runtime_api::Answer& answer,
                                               std::optional<Error>& error) const;
   [[nodiscard]] bool ending(const KeepOutlook& outlook) const;
+  /// A look so long before the deadline is the last one before the release.
+  [[nodiscard]] std::chrono::milliseconds lead() const;
   void give_up(std::size_t index, KeepNotice::Kind kind, std::string message);
   void notice(KeepNotice::Kind kind, std::size_t index, std::string message);
 
