@@ -37,6 +37,10 @@ ALL_KILLED = (
     "every process that could end the hold was killed at once; HAProxy's own wait ends with its "
     "connection, so that no death lets it fire early: the next resume ends the hold"
 )
+LATE_COMMIT = (
+    "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or the "
+    "guard undoes it within a few ms"
+)
 NAMED: tuple[Named, ...] = (
     Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),
     Named(
@@ -47,6 +51,7 @@ NAMED: tuple[Named, ...] = (
         ("committing", "verifying", "draining"),
     ),
     Named("maxconn-*", ("kill_both",), ("held_late", "record_left"), ALL_KILLED, PHASES[2:]),
+    Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),
 )
 
 

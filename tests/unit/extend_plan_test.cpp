@@ -178,7 +178,8 @@ TEST(LongerToken, AddsToBothTimesAndLeavesWhatItCannotRead) {
   };
   EXPECT_EQ(longer("1.7d.1000.release.0.Zm"), "1.7d.1500.release.0");
   EXPECT_EQ(longer("1.7d.1000_90000.reject.7.Zm"), "1.7d.1500_90500.reject.7");
-  for (const char* broken : {"1.7d.1000.release.0", "1.7d.x.release.0.Zm", "1.7d.1_x.release.0.Zm"}) {
+  for (const char* broken :
+       {"1.7d.1000.release.0", "1.7d.x.release.0.Zm", "1.7d.1_x.release.0.Zm"}) {
     EXPECT_EQ(longer_token(broken, milliseconds(500), record), broken);
   }
 }

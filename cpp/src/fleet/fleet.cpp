@@ -136,7 +136,7 @@ Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions&
   for (const Endpoint& endpoint : endpoints) {
     if (!seen.insert(endpoint.url()).second) {
       return fleet::input(Errc::duplicate_endpoint, "endpoints",
-                   fmt::format("'{}' is named twice", endpoint.url()));
+                          fmt::format("'{}' is named twice", endpoint.url()));
     }
   }
   if (auto error = fleet::check_options(options)) return *std::move(error);

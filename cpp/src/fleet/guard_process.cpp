@@ -18,8 +18,6 @@
 
 #include <fmt/format.h>
 
-extern char** environ;
-
 namespace stillgate::fleet {
 namespace {
 

@@ -63,7 +63,7 @@ EventOptions event_options(const fleet::GuardOrder& order) {
 
 }  // namespace
 
-Guard::Guard(fleet::GuardOrder order, std::string heard)
+Guard::Guard(const fleet::GuardOrder& order, std::string heard)
     : journal_(order.state_folder),
       wake_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       // Before any thread starts, so that all have it blocked.

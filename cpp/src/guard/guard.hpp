@@ -22,7 +22,7 @@ namespace stillgate::guard {
 class Guard {
  public:
   /// `heard`: what the holder has said behind the order already.
-  Guard(fleet::GuardOrder order, std::string heard);
+  Guard(const fleet::GuardOrder& order, std::string heard);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
   ~Guard();

@@ -62,14 +62,14 @@ int main(int count, char** arguments) {
   }
   if (!detach(twin)) return 1;
   if (twin) {
-    auto order = stillgate::guard::stand_by();
+    const auto order = stillgate::guard::stand_by();
     if (!order) return 0;
-    stillgate::guard::Guard(*std::move(order), {}).run();
+    stillgate::guard::Guard(*order, {}).run();
     return 0;
   }
   auto [text, rest] = read_order();
-  auto order = stillgate::fleet::decode_order(text);
+  const auto order = stillgate::fleet::decode_order(text);
   if (!order) return 2;
-  stillgate::guard::Guard(*std::move(order), std::move(rest)).run();
+  stillgate::guard::Guard(*order, std::move(rest)).run();
   return 0;
 }
