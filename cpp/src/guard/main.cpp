@@ -28,6 +28,12 @@ bool detach(bool twin) {
   return ::chdir("/") == 0;
 }
 
+/// Whoever starts a guard talks to it over one; a person at a terminal has none.
+bool is_socket(int descriptor) {
+  struct stat found {};
+  return ::fstat(descriptor, &found) == 0 && S_ISSOCK(found.st_mode);
+}
+
 /// The order, and what was said behind it already.
 std::pair<std::string, std::string> read_order() {
   static constexpr std::string_view end_of_order = "\ngo\n";
@@ -54,7 +60,7 @@ int main(int count, char** arguments) {
   // Many threads that each need little: one heap for all keeps the process small.
   ::mallopt(M_ARENA_MAX, 1);
   const bool twin = count == 2 && std::strcmp(arguments[1], "--twin") == 0;
-  if (count > (twin ? 2 : 1) || ::isatty(STDIN_FILENO) == 1) {
+  if (count > (twin ? 2 : 1) || !is_socket(STDIN_FILENO)) {
     static constexpr char words[] =
         "stillgate-guard is started by 'stillgate suspend', and by nobody else.\n";
     (void)!::write(STDERR_FILENO, words, sizeof words - 1);
