@@ -145,7 +145,9 @@ def _with_expiry(switch: Switch, past: List[PastHold], now: float) -> Switch:
             return switch
         at = time.strftime("%H:%M:%S", time.gmtime(ended))
         words = f"the last hold, by {hold.owner}, expired at {at} UTC"
-        return replace(switch, findings=[*switch.findings, Finding("expired", "info", words)])
+        # The HAProxy's own mark says the same, without the name.
+        others = [one for one in switch.findings if one.code != "expired"]
+        return replace(switch, findings=[*others, Finding("expired", "info", words)])
     return switch
 
 

@@ -38,8 +38,8 @@ ALL_KILLED = (
     "connection, so that no death lets it fire early: the next resume ends the hold"
 )
 LATE_COMMIT = (
-    "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or the "
-    "guard undoes it within a few ms"
+    "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or "
+    "the guard undoes it within a few ms"
 )
 NAMED: tuple[Named, ...] = (
     Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Dict, List, Optional, TextIO, Tuple
+from typing import TYPE_CHECKING, Dict, List, Optional, Sequence, TextIO, Tuple
 
 from stillgate.report import Error, Hold, Outcome, Report, Switch
 
@@ -79,7 +79,7 @@ def show_report(report: Report, to: Optional[TextIO] = None) -> None:
     if report.switches:
         out.print(_switch_table(report.switches))
     for hold in report.holds:
-        out.print(_hold_line(hold), soft_wrap=True)
+        out.print(_hold_line(hold, report.switches), soft_wrap=True)
     for line in _guard_lines(report.holds):
         out.print(line, soft_wrap=True)
     for line in _gate_lines(report.switches):
@@ -140,10 +140,12 @@ def _clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
-def _hold_line(hold: Hold) -> str:
+def _hold_line(hold: Hold, switches: Sequence[Switch]) -> str:
+    leases = sorted({one.lease for one in switches if one.hold_id == hold.id and one.lease})
+    by = f" ({', '.join(leases)})" if leases and hold.deadline is not None else ""
     until = "until somebody resumes" if hold.deadline is None else f"until {_clock(hold.deadline)}"
     why = f": {hold.reason}" if hold.reason else ""
-    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{why}"
+    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{by}{why}"
 
 
 def _guard_lines(holds: List[Hold]) -> List[str]:
