@@ -25,6 +25,7 @@ from support.guards import (
     resident_kb,
     send_all,
     standby,
+    threads,
 )
 from support.haproxy import HAProxy, wait_until
 from support.holds import COMMIT, REMEMBERING, SAFE, F, records, remembered
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
 
 LATE_S = 0.25  # what a hold may last beyond its deadline
 EARLY_S = 0.05
+GUARD = Path(
+    os.environ.get("STILLGATE_GUARD") or Path(stillgate.__file__).parent / "stillgate-guard"
+)
 CLI = [sys.executable, "-m", "stillgate"]
 
 pytestmark = pytest.mark.usefixtures("state")
@@ -94,6 +98,31 @@ def test_a_guard_that_is_killed_is_replaced_by_its_twin(
     assert [proxy.limit(F) for proxy in proxies] == [0, 0]
     assert report.holds[0].deadline is not None
     ends_in_time(proxies, report.holds[0].deadline, state)
+
+
+@pytest.mark.parametrize("round_", range(5))
+def test_a_guard_that_dies_with_its_promise_to_hold_has_told_its_twin(
+    round_: int, haproxy: Start, state: Path
+) -> None:
+    # Newer ones remember who holds, and a bare guard is nobody there.
+    proxy = haproxy("2.2", maxconn=100)
+    guard = BareGuard(GUARD, state, proxy.endpoints[:1])
+    assert guard.answer() == "ready"
+    proxy.cli(f"set maxconn frontend {F} 0")
+    first, before = active(state), guards(state)
+    guard.say("hold")
+    assert guard.answer() == "holding"
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: len(guards(state)) == 2 and guards(state) != before, 5, "a new pair")
+    wait_until(lambda: threads(active(state)) > 1, 5, "the twin's look at its endpoint")
+    try:
+        stays_until = time.monotonic() + 0.3
+        while time.monotonic() < stays_until:
+            assert proxy.limit(F) == 0
+    finally:
+        proxy.cli(f"set maxconn frontend {F} 100")
+        send_all(state, signal.SIGTERM)
+    wait_until(lambda: not guards(state), 5, "the guards to leave")
 
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
@@ -273,8 +302,7 @@ def test_what_a_rollback_could_not_reach_is_released_later(
 
 def test_it_is_small(haproxy: Start, state: Path) -> None:
     proxy = haproxy("3.0", unix_sockets=100, stats_maxconn=400)
-    executable = Path(stillgate.__file__).parent / "stillgate-guard"
-    guard = BareGuard(executable, state, proxy.endpoints)
+    guard = BareGuard(GUARD, state, proxy.endpoints)
     assert guard.answer() == "ready"
     try:
         assert resident_kb(active(state)) < 8000

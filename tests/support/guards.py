@@ -40,14 +40,14 @@ def guards(state: Path) -> list[int]:
 
 def active(state: Path) -> int:
     """The one of the pair that works: it has threads for the endpoints."""
-    return max(guards(state), key=_threads)
+    return max(guards(state), key=threads)
 
 
 def standby(state: Path) -> int:
-    return min(guards(state), key=_threads)
+    return min(guards(state), key=threads)
 
 
-def _threads(pid: int) -> int:
+def threads(pid: int) -> int:
     try:
         return len(os.listdir(f"/proc/{pid}/task"))
     except FileNotFoundError:
@@ -122,6 +122,9 @@ class BareGuard:
             said += piece
         return said.decode().split()[0]
 
+    def say(self, word: str) -> None:
+        self._here.sendall(f"{word}\n".encode())
+
     def leave(self) -> None:
-        self._here.sendall(b"leave\n")
+        self.say("leave")
         self._here.close()

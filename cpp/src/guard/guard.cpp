@@ -168,6 +168,8 @@ void Guard::hear_line(const std::string& line) {
   if (line == "hold") {
     if (warden_.order().mode != GuardMode::arming) return;
     warden_.set_mode(GuardMode::holding);
+    // First its twin: one that knew of the arming only would take a hold back that was promised.
+    keep_twin();
     say("holding\n");
   } else if (line == "end") {
     warden_.set_mode(GuardMode::ending);
