@@ -19,7 +19,8 @@ from support.holds import F
 if TYPE_CHECKING:
     from conftest import Binary
 
-LATE_S = 0.25
+LATE_S = 2.0  # on a machine that stalls
+CLEAR_S = 0.25
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -97,7 +98,7 @@ def test_a_block_gives_itself_more_time(
         first = time.monotonic() + hold.remaining
         hold.extend(1.5)
         assert 1.5 < hold.remaining <= 2.7
-        wait_until(lambda: time.monotonic() > first + LATE_S, 5, "the first deadline")
+        wait_until(lambda: time.monotonic() > first + CLEAR_S, 5, "the first deadline")
         assert fleet.status(F).switches[0].verdict == "held"
     assert hold.resumed is not None and not hold.expired
 

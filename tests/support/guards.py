@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -13,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from support.haproxy import HAProxy
+from support.haproxy import HAProxy, wait_until
 
 NAME = "stillgate-guard"
 
@@ -127,4 +128,44 @@ class BareGuard:
 
     def leave(self) -> None:
         self.say("leave")
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """As a suspend that is done, or that died."""
         self._here.close()
+
+
+class Stuck:
+    """A file that nobody gets read: a named pipe in its place, gone at the end."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer = -1
+
+    def __enter__(self) -> Stuck:
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.mkfifo(self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink()
+        if self._writer >= 0:
+            os.close(self._writer)
+
+    def wait_for_reader(self) -> None:
+        """Until somebody tries to read it, and stands still there."""
+
+        def opened() -> bool:
+            try:
+                self._writer = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK)
+            except OSError as error:
+                if error.errno != errno.ENXIO:
+                    raise
+            return self._writer >= 0
+
+        wait_until(opened, 5, f"a reader of {self._path}")
+
+    def let_one_through(self) -> None:
+        """The reader finds an empty file."""
+        os.close(self._writer)
+        self._writer = -1
