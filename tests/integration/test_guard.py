@@ -35,8 +35,8 @@ from support.tap import Tap
 if TYPE_CHECKING:
     from conftest import Start
 
-# What a hold may last beyond its deadline on a machine that stalls, and with a guard that sanitizers
-# make slow; the matrix of faults (tests/chaos) holds it to 250 ms.
+# What a hold may last beyond its deadline on a machine that stalls, and with a guard slowed by
+# sanitizers; the matrix of faults (tests/chaos) holds it to 250 ms.
 LATE_S = 2.0
 EARLY_S = 0.05
 CLEAR_S = 0.25  # behind a deadline that was put off
