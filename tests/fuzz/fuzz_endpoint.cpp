@@ -28,6 +28,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                        [](char c) { return static_cast<unsigned char>(c) <= 0x20 || c == 0x7f; }));
   if (endpoint->kind() == Endpoint::Kind::unix_socket) {
     REQUIRE(endpoint->path().starts_with('/') && endpoint->path().size() <= Endpoint::max_path);
+  } else if (endpoint->kind() == Endpoint::Kind::ssh) {
+    REQUIRE(again->server() == endpoint->server() && again->access() == endpoint->access());
+    REQUIRE(!endpoint->server().host.empty());
+    REQUIRE(endpoint->path().empty() != endpoint->access().tcp_host.empty());
   } else {
     REQUIRE(endpoint->port() > 0 && !endpoint->host().empty());
   }

@@ -36,6 +36,41 @@ TEST(Endpoint, TheLongestPathThatASocketCanHave) {
   EXPECT_FALSE(Endpoint::parse("/a" + longest));
 }
 
+TEST(Endpoint, SshNamesItsServerAndItsSocket) {
+  const auto endpoint = Endpoint::parse("ssh://deploy@LB1:2222/run/haproxy/admin.sock");
+  ASSERT_TRUE(endpoint);
+  EXPECT_EQ(endpoint->kind(), Endpoint::Kind::ssh);
+  EXPECT_EQ(endpoint->server(), (SshHop{"deploy", "lb1", 2222}));
+  EXPECT_EQ(endpoint->path(), "/run/haproxy/admin.sock");
+  EXPECT_EQ(endpoint->url(), "ssh://deploy@lb1:2222/run/haproxy/admin.sock");
+  const auto bare = Endpoint::parse("ssh://[::1]/a");
+  ASSERT_TRUE(bare);
+  EXPECT_EQ(bare->server(), (SshHop{std::nullopt, "::1", std::nullopt}));
+  EXPECT_EQ(bare->url(), "ssh://[::1]/a");
+}
+
+TEST(Endpoint, SshSaysInItsQueryHowToGetThere) {
+  const auto endpoint = Endpoint::parse(
+      "ssh://h/?auth=password&jump=a,u@b:23&identity=/k%201&identity=/k2&config=none&tcp=[::1]:99");
+  ASSERT_TRUE(endpoint);
+  const SshAccess& access = endpoint->access();
+  EXPECT_EQ(access.tcp_host, "::1");
+  EXPECT_EQ(access.tcp_port, 99);
+  EXPECT_EQ(access.identities, (std::vector<std::string>{"/k 1", "/k2"}));
+  EXPECT_EQ(access.jumps, (std::vector<SshHop>{{std::nullopt, "a", std::nullopt}, {"u", "b", 23}}));
+  EXPECT_EQ(access.config, "none");
+  EXPECT_EQ(access.asked, SshAccess::Asked::password);
+  EXPECT_EQ(endpoint->url(),
+            "ssh://h?tcp=[::1]:99&identity=/k%201&identity=/k2&jump=a,u@b:23&config=none&"
+            "auth=password");
+}
+
+TEST(Endpoint, APasswordInAUrlIsNotRepeated) {
+  const auto endpoint = Endpoint::parse("ssh://u:secret@h/a");
+  ASSERT_FALSE(endpoint);
+  EXPECT_EQ(endpoint.error().message.find("secret"), std::string::npos);
+}
+
 class WrongEndpoint : public testing::TestWithParam<std::string> {};
 
 TEST_P(WrongEndpoint, IsRefusedWithTheFieldNamed) {
@@ -52,8 +87,13 @@ INSTANTIATE_TEST_SUITE_P(
                     "/a\nb", "/a\x7f", "tcp://", "tcp://a", "tcp://a:", "tcp://:1", "tcp://a:0",
                     "tcp://a:65536", "tcp://a:-1", "tcp://a:+1", "tcp://a:1x", "tcp://a:1:2",
                     "tcp://[::1]", "tcp://[::1]1", "tcp://[]:1", "tcp://[::1:1", "tcp://[g]:1",
-                    "tcp://[f%80]:1", "tcp://[127.0.0.1]:1", "tcp://a_b!:1", "ssh://lb1/run/a.sock",
-                    "http://a:1", "TCP://a:1", std::string("/a\0b", 4)));
+                    "tcp://[f%80]:1", "tcp://[127.0.0.1]:1", "tcp://a_b!:1", "tcp://-a:1", "ssh://",
+                    "ssh:///run/a", "ssh://h", "ssh://h/", "ssh://@h/a", "ssh://-u@h/a",
+                    "ssh://-h/a", "ssh://h:0/a", "ssh://h:x/a", "ssh://h/a/", "ssh://h/a?x=1",
+                    "ssh://h/a?tcp=l:1", "ssh://h?tcp=l", "ssh://h/a?jump=", "ssh://h/a?jump=a,",
+                    "ssh://h/a?identity=k", "ssh://h/a?auth=none", "ssh://h/a?identity=/%0a",
+                    "ssh://h/a?config=x", "ssh://h/a?config=/c&config=/d", "ssh://h/a?identity=/%4",
+                    "ssh://u:secret@h/a", "http://a:1", "TCP://a:1", std::string("/a\0b", 4)));
 
 }  // namespace
 }  // namespace stillgate

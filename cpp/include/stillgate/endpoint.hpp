@@ -1,20 +1,46 @@
 // An endpoint: one runtime API socket of one HAProxy. Exists only parsed.
 #pragma once
 
-#include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <stillgate/error.hpp>
 
 namespace stillgate {
 
-/// `unix:///run/haproxy/admin.sock` (or the bare absolute path), or `tcp://host:9999`
-/// (`tcp://[::1]:9999` for IPv6). A value type; safe to copy between threads.
+/// How an SSH server is named: `[user@]host[:port]`. What is left out is ssh_config's to say.
+struct SshHop {
+  std::optional<std::string> user{};
+  std::string host{};  ///< lower case, no brackets
+  std::optional<std::uint16_t> port{};
+
+  bool operator==(const SshHop&) const = default;
+};
+
+/// What the query of an ssh endpoint says.
+struct SshAccess {
+  enum class Asked { nothing, password, keyboard_interactive };
+
+  std::string tcp_host{};  ///< `tcp=host:port`: a TCP stats socket, as seen from the server
+  std::uint16_t tcp_port{0};
+  std::vector<std::string> identities{};  ///< `identity=`: key files before ssh_config's
+  std::vector<SshHop> jumps{};            ///< `jump=a,b`: instead of ssh_config's ProxyJump
+  std::string config{};                   ///< `config=`: instead of the user's and the system's
+  Asked asked{Asked::nothing};            ///< `auth=`: what is asked for on the terminal
+
+  bool operator==(const SshAccess&) const = default;
+};
+
+/// `unix:///run/haproxy/admin.sock` (or the bare absolute path), `tcp://host:9999`
+/// (`tcp://[::1]:9999` for IPv6), `ssh://[user@]host[:port]/run/haproxy/admin.sock` or
+/// `ssh://[user@]host[:port]?tcp=127.0.0.1:9999`; an ssh endpoint's query may say more, see
+/// SshAccess. A value type; safe to copy between threads.
 class Endpoint {
  public:
-  enum class Kind { unix_socket, tcp };
+  enum class Kind { unix_socket, tcp, ssh };
 
   /// Longest path of a unix socket in bytes: sockaddr_un holds 108 with the closing NUL.
   static constexpr std::size_t max_path = 107;
@@ -23,11 +49,13 @@ class Endpoint {
   static Result<Endpoint> parse(std::string_view text);
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }  ///< unix only
-  [[nodiscard]] const std::string& host() const noexcept {
-    return host_;
-  }                                                                    ///< tcp only, no brackets
-  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }  ///< tcp only, 1 to 65535
+  /// unix and ssh; empty where an ssh endpoint's stats socket is a TCP one.
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// tcp only, no brackets
+  [[nodiscard]] const std::string& host() const noexcept { return host_; }
+  [[nodiscard]] std::uint16_t port() const noexcept { return port_; }      ///< tcp only, 1 to 65535
+  [[nodiscard]] const SshHop& server() const noexcept { return server_; }  ///< ssh only
+  [[nodiscard]] const SshAccess& access() const noexcept { return access_; }  ///< ssh only
 
   /// The canonical form: equal endpoints have equal URLs.
   [[nodiscard]] const std::string& url() const noexcept { return url_; }
@@ -36,11 +64,16 @@ class Endpoint {
 
  private:
   Endpoint() = default;
+  static Result<Endpoint> parse_unix(std::string_view text);
+  static Result<Endpoint> parse_tcp(std::string_view text);
+  static Result<Endpoint> parse_ssh(std::string_view text);
 
   Kind kind_{Kind::unix_socket};
   std::string path_;
   std::string host_;
   std::uint16_t port_{0};
+  SshHop server_;
+  SshAccess access_;
   std::string url_;
 };
 

@@ -5,13 +5,14 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "host_port.hpp"
 
 namespace stillgate {
 namespace {
 
 constexpr std::string_view unix_scheme = "unix://";
 constexpr std::string_view tcp_scheme = "tcp://";
+constexpr std::string_view ssh_scheme = "ssh://";
 constexpr std::size_t longest_shown = 200;
 
 Error bad(std::string_view text, std::string_view why) {
@@ -30,46 +31,85 @@ bool printable(std::string_view text) {
   });
 }
 
-bool host_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-         c == '-' || c == '_';
-}
-
-bool address6_character(char c) {
-  return (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F') || (c >= '0' && c <= '9') || c == ':' ||
-         c == '.' || c == '%';
-}
-
-struct HostPort {
-  std::string host;
-  std::string_view port;
-};
-
-/// `host:port` or `[address6]:port`, without the scheme.
-std::optional<HostPort> split_host_port(std::string_view text) {
-  if (text.starts_with('[')) {
-    const std::size_t close = text.find(']');
-    if (close == std::string_view::npos || text.substr(close + 1, 1) != ":") return std::nullopt;
-    const std::string_view host = text.substr(1, close - 1);
-    // Without a colon it is no IPv6 address, and would lose its brackets in the canonical form.
-    if (host.find(':') == std::string_view::npos ||
-        !std::all_of(host.begin(), host.end(), address6_character)) {
-      return std::nullopt;
-    }
-    return HostPort{std::string(host), text.substr(close + 2)};
+/// The path of a unix socket, here or at an SSH server.
+std::optional<std::string> wrong_path(std::string_view path) {
+  if (path.size() > Endpoint::max_path) {
+    return fmt::format("the path has {} bytes, a unix socket's has at most {}", path.size(),
+                       Endpoint::max_path);
   }
-  const std::size_t colon = text.find(':');
-  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
-  const std::string_view host = text.substr(0, colon);
-  if (!std::all_of(host.begin(), host.end(), host_character)) return std::nullopt;
-  return HostPort{std::string(host), text.substr(colon + 1)};
+  if (path.ends_with('/')) return "the path names a folder, not a socket";
+  return std::nullopt;
 }
 
-std::string lower(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return text;
+/// One `name=value` of an ssh endpoint's query; what is wrong with it, if something is.
+std::optional<std::string> take_parameter(std::string_view name, const std::string& value,
+                                          SshAccess& access) {
+  const auto absolute = [&value] { return value.starts_with('/') && !value.ends_with('/'); };
+  if (name == "tcp") {
+    auto place = runtime_api::parse_host_port(value);
+    if (!place || !place->port || !access.tcp_host.empty()) return "tcp= is one host:port";
+    access.tcp_host = std::move(place->host);
+    access.tcp_port = *place->port;
+  } else if (name == "identity") {
+    if (!absolute()) return "identity= is the absolute path of a private key";
+    access.identities.push_back(value);
+  } else if (name == "config") {
+    if (value != "none" && (!absolute() || !access.config.empty())) {
+      return "config= is the absolute path of one ssh_config, or none";
+    }
+    access.config = value;
+  } else if (name == "jump") {
+    for (std::size_t from = 0; from <= value.size();) {
+      const std::size_t comma = std::min(value.find(',', from), value.size());
+      auto hop = runtime_api::parse_hop(std::string_view(value).substr(from, comma - from));
+      if (!hop) return "jump= is [user@]host[:port], several with commas between them";
+      access.jumps.push_back(*std::move(hop));
+      from = comma + 1;
+    }
+  } else if (name == "auth") {
+    if (value == "password") {
+      access.asked = SshAccess::Asked::password;
+    } else if (value == "keyboard-interactive") {
+      access.asked = SshAccess::Asked::keyboard_interactive;
+    } else {
+      return "auth= is password or keyboard-interactive";
+    }
+  } else {
+    return fmt::format("'{}' is none of tcp, identity, jump, config and auth",
+                       name.substr(0, longest_shown));
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> take_query(std::string_view query, SshAccess& access) {
+  while (!query.empty()) {
+    const std::string_view one = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(one.size() + 1, query.size()));
+    const std::size_t sign = one.find('=');
+    const auto value = runtime_api::percent_decode(
+        sign == std::string_view::npos ? std::string_view() : one.substr(sign + 1));
+    if (!value || value->empty()) return "the query is name=value, with & between several";
+    if (auto wrong = take_parameter(one.substr(0, sign), *value, access)) return wrong;
+  }
+  return std::nullopt;
+}
+
+std::string query_of(const SshAccess& access) {
+  std::vector<std::string> parts;
+  const auto add = [&parts](std::string_view name, std::string_view value) {
+    parts.push_back(fmt::format("{}={}", name, runtime_api::percent_encode(value)));
+  };
+  if (!access.tcp_host.empty()) {
+    add("tcp", fmt::format("{}:{}", runtime_api::bracketed(access.tcp_host), access.tcp_port));
+  }
+  for (const std::string& identity : access.identities) add("identity", identity);
+  std::vector<std::string> hops;
+  for (const SshHop& hop : access.jumps) hops.push_back(runtime_api::to_string(hop));
+  if (!hops.empty()) add("jump", fmt::format("{}", fmt::join(hops, ",")));
+  if (!access.config.empty()) add("config", access.config);
+  if (access.asked == SshAccess::Asked::password) add("auth", "password");
+  if (access.asked == SshAccess::Asked::keyboard_interactive) add("auth", "keyboard-interactive");
+  return parts.empty() ? "" : fmt::format("?{}", fmt::join(parts, "&"));
 }
 
 }  // namespace
@@ -77,37 +117,67 @@ std::string lower(std::string text) {
 Result<Endpoint> Endpoint::parse(std::string_view text) {
   if (text.empty()) return bad(text, "is empty");
   if (!printable(text)) return bad("", "contains a space or a control character");
+  if (text.starts_with('/') || text.starts_with(unix_scheme)) return parse_unix(text);
+  if (text.starts_with(tcp_scheme)) return parse_tcp(text);
+  if (text.starts_with(ssh_scheme)) return parse_ssh(text);
+  return bad(text, "expected unix:///path, /path, tcp://host:port or ssh://[user@]host/path");
+}
+
+Result<Endpoint> Endpoint::parse_unix(std::string_view text) {
+  const std::string_view path = text.starts_with('/') ? text : text.substr(unix_scheme.size());
+  if (!path.starts_with('/')) return bad(text, "the path must be absolute: unix:///run/...");
+  if (const auto wrong = wrong_path(path)) return bad(text, *wrong);
   Endpoint endpoint;
-  if (text.starts_with('/') || text.starts_with(unix_scheme)) {
-    const std::string_view path = text.starts_with('/') ? text : text.substr(unix_scheme.size());
-    if (!path.starts_with('/')) return bad(text, "the path must be absolute: unix:///run/...");
-    if (path.size() > max_path) {
-      return bad(text, fmt::format("the path has {} bytes, a unix socket's has at most {}",
-                                   path.size(), max_path));
+  endpoint.kind_ = Kind::unix_socket;
+  endpoint.path_ = path;
+  endpoint.url_ = fmt::format("{}{}", unix_scheme, path);
+  return endpoint;
+}
+
+Result<Endpoint> Endpoint::parse_tcp(std::string_view text) {
+  auto place = runtime_api::parse_host_port(text.substr(tcp_scheme.size()));
+  if (!place || !place->port) {
+    return bad(text, "expected tcp://host:port or tcp://[address]:port, the port from 1 to 65535");
+  }
+  Endpoint endpoint;
+  endpoint.kind_ = Kind::tcp;
+  endpoint.host_ = std::move(place->host);
+  endpoint.port_ = *place->port;
+  endpoint.url_ =
+      fmt::format("{}{}:{}", tcp_scheme, runtime_api::bracketed(endpoint.host_), endpoint.port_);
+  return endpoint;
+}
+
+Result<Endpoint> Endpoint::parse_ssh(std::string_view text) {
+  const std::string_view rest = text.substr(ssh_scheme.size());
+  const std::size_t mark = std::min(rest.find('?'), rest.size());
+  const std::size_t slash = std::min(rest.find('/'), mark);
+  const std::string_view server = rest.substr(0, slash);
+  if (server.find(':') < server.find('@') && server.find('@') != std::string_view::npos) {
+    // Not shown: that it is a secret is the point.
+    return bad("ssh://...", "a password does not belong in a URL; use a key or an agent");
+  }
+  auto hop = runtime_api::parse_hop(server);
+  if (!hop) return bad(text, "expected ssh://[user@]host[:port]/path");
+  Endpoint endpoint;
+  endpoint.kind_ = Kind::ssh;
+  endpoint.server_ = *std::move(hop);
+  const std::string_view path = rest.substr(slash, mark - slash);
+  if (mark < rest.size()) {
+    if (const auto wrong = take_query(rest.substr(mark + 1), endpoint.access_)) {
+      return bad(text, *wrong);
     }
-    if (path.ends_with('/')) return bad(text, "the path names a folder, not a socket");
-    endpoint.kind_ = Kind::unix_socket;
+  }
+  if (endpoint.access_.tcp_host.empty()) {
+    if (path.empty()) return bad(text, "names no socket: ssh://host/run/haproxy/admin.sock");
+    if (const auto wrong = wrong_path(path)) return bad(text, *wrong);
     endpoint.path_ = path;
-    endpoint.url_ = fmt::format("{}{}", unix_scheme, path);
-    return endpoint;
+  } else if (!path.empty() && path != "/") {
+    return bad(text, "names a path and tcp= at once");
   }
-  if (text.starts_with(tcp_scheme)) {
-    const auto parts = split_host_port(text.substr(tcp_scheme.size()));
-    if (!parts) return bad(text, "expected tcp://host:port or tcp://[address]:port");
-    const auto port = runtime_api::parse_number<std::uint16_t>(parts->port);
-    if (!port || *port == 0) return bad(text, "the port must be a number from 1 to 65535");
-    endpoint.kind_ = Kind::tcp;
-    endpoint.host_ = lower(parts->host);
-    endpoint.port_ = *port;
-    const bool six = endpoint.host_.find(':') != std::string::npos;
-    endpoint.url_ = fmt::format("{}{}{}{}:{}", tcp_scheme, six ? "[" : "", endpoint.host_,
-                                six ? "]" : "", *port);
-    return endpoint;
-  }
-  if (text.starts_with("ssh://")) {
-    return bad(text, "ssh endpoints are not supported by this release; use unix:// or tcp://");
-  }
-  return bad(text, "expected unix:///path, /path or tcp://host:port");
+  endpoint.url_ = fmt::format("{}{}{}{}", ssh_scheme, runtime_api::to_string(endpoint.server_),
+                              endpoint.path_, query_of(endpoint.access_));
+  return endpoint;
 }
 
 }  // namespace stillgate

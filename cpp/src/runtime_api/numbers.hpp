@@ -18,4 +18,13 @@ template <std::integral T>
   return value;
 }
 
+/// Hexadecimal digits alone, of either case.
+[[nodiscard]] inline std::optional<unsigned> parse_hexadecimal(std::string_view text) noexcept {
+  unsigned value = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, failure] = std::from_chars(text.data(), end, value, 16);
+  if (text.empty() || failure != std::errc{} || stop != end) return std::nullopt;
+  return value;
+}
+
 }  // namespace stillgate::runtime_api
