@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import re
 import statistics
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,6 +71,38 @@ def test_a_step_of_the_wall_clock_moves_no_deadline(
     assert abs(int(told) - seconds - time.time()) < 60
     (arrival,) = app.arrivals()
     assert before + 1.5 - 0.02 <= arrival.at <= after + 1.5 + LATE_S
+
+
+def test_steps_of_the_wall_clock_while_haproxy_works_move_no_deadline(
+    haproxy_version: Binary, gated: Start, app: App, tmp_path: Path
+) -> None:
+    # 2.6 takes a step for time that has passed, unless it comes while it waits for something to do.
+    clock = WallClock(tmp_path)
+    with clock.for_what_is_started():
+        proxy = gated(haproxy_version, servers=[app.port])
+    before = time.monotonic()
+    proxy.hold(2000)
+    over = threading.Event()
+
+    def keep_it_busy() -> None:
+        while not over.is_set():
+            proxy.proxy.cli("show stat")
+
+    busy = [threading.Thread(target=keep_it_busy) for _ in range(3)]
+    for thread in busy:
+        thread.start()
+    try:
+        steps = 0
+        while time.monotonic() < before + 1.9:
+            steps += 1
+            clock.step(3600 * steps)
+            told = proxy.status()["mode"]
+            assert told == "held" or time.monotonic() > before + 1.97
+    finally:
+        over.set()
+        for thread in busy:
+            thread.join()
+    wait_until(lambda: bool(proxy.status()["mode"] == "open"), 2 + LATE_S, "the end of the hold")
 
 
 @threads

@@ -17,6 +17,7 @@ local FOLLOW_MS = 20        -- how often a stopping worker follows the one that 
 local IDLE_MS = 250
 local YOUNG_S = 5           -- so long after its start, a process may miss what its forerunner is told
 local COLLECT_S = 1         -- at most so often a look at the counters counts the requests that gave up
+local STEP_S = 0.02         -- what a clock must be ahead by to have been stepped; the other one tells hundredths
 local SAVE_AGAIN_S = 1      -- how often a state that could not be written is tried again
 local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state file either
 local LONGEST_MS = 24 * 3600 * 1000
@@ -40,6 +41,16 @@ local state_folder          -- where the folder is now: under a chroot its path 
 local function now()
   local time = core.now()
   return time.sec + time.usec / 1000000
+end
+
+-- A step of the wall clock that comes while HAProxy works it takes for time that has passed (seen on
+-- 2.6.12); the kernel's seconds since the boot do not step. Opened here, because a chroot has no such
+-- file, and without a buffer, which would only ever show the first reading.
+local uptime_file = io.open("/proc/uptime", "r")
+if uptime_file then uptime_file:setvbuf("no") end
+
+local function uptime()
+  return uptime_file and uptime_file:seek("set") and uptime_file:read("n")
 end
 
 local function worker_is_young()
@@ -161,6 +172,11 @@ end
 -- The deadline, whoever comes by first: a held request, a new one, the timer, or a command.
 local function expire(switch)
   if switch.mode ~= "held" or now() < switch.deadline then return end
+  local up = switch.up_until and uptime()
+  if up and up < switch.up_until - STEP_S then
+    switch.deadline = now() + switch.up_until - up
+    return
+  end
   if switch.hold.rejects then
     switch.mode = "rejecting"
     wake(switch, 0)
@@ -188,6 +204,8 @@ local function hold(switch, token, text, began, deadline)
   end
   switch.mode, switch.token, switch.hold = "held", text, token
   switch.began, switch.deadline = began, deadline
+  local up = uptime()
+  switch.up_until = up and up + deadline - now()
   start_timer(switch)
   expire(switch)
 end
