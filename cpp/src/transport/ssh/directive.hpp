@@ -2,8 +2,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include <stillgate/error.hpp>
 
 namespace stillgate::transport::ssh {
 
@@ -32,17 +36,29 @@ enum class Keyword {
 
 /// One criterion of a Match line.
 struct Criterion {
-  std::string name;  ///< in lower case, without the `!`
-  std::string argument;
+  std::string name;      ///< in lower case, without the `!`
+  std::string argument;  ///< empty for `all`, `final` and `canonical`
   bool negated{false};
+};
+
+/// Where a directive stands, for what is said of it.
+struct Place {
+  std::shared_ptr<const std::string> file;
+  unsigned line{0};
 };
 
 struct Directive {
   Keyword keyword{};
-  std::vector<std::string> arguments;  ///< for ProxyJump and ProxyCommand one: the line's rest
+  std::vector<std::string> arguments;  ///< of a ProxyCommand one: the rest of the line
   std::vector<Criterion> criteria;     ///< of a Match
-  std::shared_ptr<const std::string> file;
-  unsigned line{0};
+  Place place;
 };
+
+/// nullopt: the line is empty, a comment, or its keyword is none of ours. Error: ssh_config.
+[[nodiscard]] Result<std::optional<Directive>> understand(std::string_view line,
+                                                          const Place& place);
+
+/// The code ssh_config, with file and line before the words.
+[[nodiscard]] Error bad_config(const Place& place, std::string_view why);
 
 }  // namespace stillgate::transport::ssh
