@@ -1,8 +1,6 @@
 // Reading configuration files, with those that they include.
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 #include <glob.h>
@@ -12,6 +10,7 @@
 
 #include "config.hpp"
 #include "expansion.hpp"
+#include "file_text.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
@@ -83,32 +82,29 @@ class Reader {
   unsigned files_{0};
 };
 
-/// The system's words for `number`, about a file; its place is that of the line that names it.
 Error failed(const std::string& path, std::string_view why) {
   return {Errc::ssh_config, fmt::format("{}: {}", path, why), {}, {}, {}};
 }
 
-/// Who can write the configuration can have any command run. ssh looks at the same.
-bool trusted(const struct stat& status, unsigned uid) {
-  return (status.st_uid == 0 || status.st_uid == uid) &&
-         (status.st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
 enum class Trust { checked, given };
 
+/// Who can write the configuration can have any command run. ssh looks at the same.
+bool others_can_write(const FileText& file, unsigned uid) {
+  return (file.owner != 0 && file.owner != uid) || (file.mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
 /// nullopt: there is no such file.
-Result<std::optional<std::string>> read_file(const std::string& path, Trust trust, unsigned uid) {
-  std::ifstream file(path, std::ios::binary);
+Result<std::optional<std::string>> read_config(const std::string& path, Trust trust, unsigned uid) {
+  auto file = read_file(path);
   if (!file) {
     const int number = errno;
     if (number == ENOENT || number == ENOTDIR) return std::optional<std::string>();
     return failed(path, std::system_category().message(number));
   }
-  struct stat status {};
-  if (trust == Trust::checked && ::stat(path.c_str(), &status) == 0 && !trusted(status, uid)) {
+  if (trust == Trust::checked && others_can_write(*file, uid)) {
     return failed(path, "others can write it; chown it to its user and chmod go-w");
   }
-  return std::optional(std::string((std::istreambuf_iterator<char>(file)), {}));
+  return std::optional(std::move(file->text));
 }
 
 Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, unsigned uid) {
@@ -119,7 +115,7 @@ Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, uns
   if (code != 0 && code != GLOB_NOMATCH) return failed(pattern, "cannot be looked up");
   std::vector<Config::Source> sources;
   for (const auto& path : paths) {
-    auto text = read_file(path, Trust::checked, uid);
+    auto text = read_config(path, Trust::checked, uid);
     if (!text) return text.error();
     if (*text) sources.push_back({path, **std::move(text)});
   }
@@ -147,7 +143,7 @@ Result<Config> Config::load(const std::vector<std::filesystem::path>& files,
     // As with ssh's -F, a file that is not where ssh itself looks is the caller's own choice.
     const bool own = file == surroundings.home + "/.ssh/config";
     const auto text =
-        read_file(file.string(), own ? Trust::checked : Trust::given, surroundings.uid);
+        read_config(file.string(), own ? Trust::checked : Trust::given, surroundings.uid);
     if (!text) return text.error();
     if (!*text) continue;
     if (auto error = reader.read(**text, file.string(), 0)) return *std::move(error);

@@ -9,6 +9,8 @@
 
 #include <stillgate/error.hpp>
 
+#include "hidden_name.hpp"
+
 namespace stillgate::transport::ssh {
 
 /// The lines of one file or of several, in order. A value type; safe to read from several threads.
@@ -16,13 +18,15 @@ class KnownHosts {
  public:
   enum class Verdict {
     known,
-    unknown,  ///< no key of that type is known; `line` names one of another type, if there is one
-    changed,  ///< the host is known by another key of the same type
+    unknown,
+    changed,     ///< the host is known by another key of the same type
+    other_type,  ///< it is known by keys of other types alone, which to ssh is a changed key too:
+                 ///< whoever is in between has but to offer another type
     revoked,
   };
   struct Found {
     Verdict verdict{Verdict::unknown};
-    std::string file;  ///< empty: no line has anything to do with it
+    std::string file;  ///< of the line that decided; empty where there is none
     unsigned line{0};
   };
 
@@ -35,8 +39,8 @@ class KnownHosts {
   /// Another file's lines behind those that are there.
   void add(std::string_view text, std::string file);
 
-  /// `names` are those of lookup_names(). The first one decides; by the others a host can only
-  /// be known, or its key revoked. `blob` is the key as it is on the wire.
+  /// `names` are those of lookup_names(). The first one decides; by the others a host can only be
+  /// known, or its key revoked. `blob` is the key as it is on the wire.
   [[nodiscard]] Found check(const std::vector<std::string>& names, std::string_view blob) const;
 
   /// The types of the keys known for that name, in the order of the files, each once.
@@ -46,9 +50,8 @@ class KnownHosts {
   enum class Marker { none, revoked };
   struct Line {
     Marker marker{Marker::none};
-    std::string names;  ///< a list of patterns; empty if hashed
-    std::string salt;
-    std::string hash;
+    std::string names;  ///< a list of patterns; unless the name is hidden
+    std::optional<HiddenName> hidden;
     std::string blob;
     std::size_t file{0};  ///< an index into files_
     unsigned number{0};
