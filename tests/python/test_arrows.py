@@ -16,7 +16,7 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
     "cpp/include": ({"cpp/include"}, set()),
     SRC + "runtime_api": ({"cpp/include"}, {"fmt", "boost.json"}),
     SRC + "hold": ({"cpp/include", SRC + "runtime_api"}, {"fmt"}),
-    SRC + "transport": ({"cpp/include"}, {"fmt", "boost", "posix"}),
+    SRC + "transport": ({"cpp/include"}, {"fmt", "boost", "posix", "openssl"}),
     SRC
     + "engine": (
         {"cpp/include", SRC + "runtime_api", SRC + "transport"},

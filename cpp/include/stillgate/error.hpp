@@ -47,6 +47,9 @@ enum class Errc {
   malformed_reply,   ///< a reply that is complete and cannot be understood
   cancelled,         ///< the caller stopped the work
 
+  // SSH.
+  ssh_config,  ///< an ssh_config file that cannot be understood
+
   // HAProxy said no.
   permission_denied,  ///< the socket's level does not allow the command
   no_such_frontend,   ///< HAProxy has no frontend of that name

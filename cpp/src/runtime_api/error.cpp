@@ -41,6 +41,7 @@ constexpr std::array codes{
     Named{Errc::master_socket, "master_socket"},
     Named{Errc::malformed_reply, "malformed_reply"},
     Named{Errc::cancelled, "cancelled"},
+    Named{Errc::ssh_config, "ssh_config"},
     Named{Errc::permission_denied, "permission_denied"},
     Named{Errc::no_such_frontend, "no_such_frontend"},
     Named{Errc::unknown_command, "unknown_command"},

@@ -1,0 +1,39 @@
+// From the lines that hold for a destination to its settings.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <stillgate/error.hpp>
+
+#include "directive.hpp"
+#include "settings.hpp"
+
+namespace stillgate::transport::ssh {
+
+/// The lines that hold, the first one for each keyword. Points into the configuration.
+class Chosen {
+ public:
+  void take(const Directive& directive);
+
+  [[nodiscard]] const Directive* first(Keyword keyword) const;
+  /// All lines of a keyword that gathers: IdentityFile, CertificateFile.
+  [[nodiscard]] std::vector<const Directive*> all(Keyword keyword) const;
+
+ private:
+  std::multimap<Keyword, const Directive*> directives_;
+};
+
+/// What to connect to, in lower case. Error: ssh_config.
+[[nodiscard]] Result<std::string> host_name(const Chosen& chosen, const Destination& destination);
+
+[[nodiscard]] std::string remote_user(const Chosen& chosen, const Destination& destination,
+                                      const Surroundings& surroundings);
+
+/// `name` is that of host_name(). Error: ssh_config.
+[[nodiscard]] Result<Settings> settle(const Chosen& chosen, std::string name,
+                                      const Destination& destination,
+                                      const Surroundings& surroundings);
+
+}  // namespace stillgate::transport::ssh

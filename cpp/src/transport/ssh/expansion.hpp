@@ -1,0 +1,30 @@
+// What may stand for something else in an ssh_config's values: `~`, `%h` and the like, `${NAME}`.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include <stillgate/error.hpp>
+
+#include "directive.hpp"
+#include "settings.hpp"
+
+namespace stillgate::transport::ssh {
+
+/// What each token stands for; those that the keyword does not allow are not in it. `%%` always is.
+using Tokens = std::map<char, std::string>;
+
+/// `~` and `~/...`. Error: ssh_config, for another user's home folder.
+[[nodiscard]] Result<std::string> expand_home(std::string_view text,
+                                              const Surroundings& surroundings, const Place& place);
+
+/// Error: ssh_config, for a token that is not allowed there.
+[[nodiscard]] Result<std::string> expand_tokens(std::string_view text, const Tokens& tokens,
+                                                const Place& place);
+
+/// All three. Error: ssh_config, also for a variable that is not set.
+[[nodiscard]] Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
+                                              const Surroundings& surroundings, const Place& place);
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,26 @@
+// A host's name hidden behind a salt, as HashKnownHosts leaves it in a known_hosts file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace stillgate::transport::ssh {
+
+class HiddenName {
+ public:
+  /// `|1|salt|hash`
+  static std::optional<HiddenName> parse(std::string_view text);
+
+  /// Behind a new random salt.
+  static HiddenName hide(std::string_view name);
+
+  [[nodiscard]] bool hides(std::string_view name) const;
+  [[nodiscard]] std::string text() const;
+
+ private:
+  std::string salt_;
+  std::string hash_;
+};
+
+}  // namespace stillgate::transport::ssh
