@@ -5,12 +5,12 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
-APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libgtest-dev \
+APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
   libgmock-dev pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
-  postgresql python3-psycopg2 python3-h2 openssl openssh-client wrk
+  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests

@@ -48,7 +48,19 @@ enum class Errc {
   cancelled,         ///< the caller stopped the work
 
   // SSH.
-  ssh_config,  ///< an ssh_config file that cannot be understood
+  ssh_config,             ///< an ssh_config file that cannot be understood
+  ssh_proxy,              ///< a ProxyCommand that could not be run, or ended
+  ssh_banner,             ///< no SSH server answered in time, or it closed at once (MaxStartups)
+  ssh_key_exchange,       ///< no common algorithm, or the exchange broke off or took too long
+  ssh_host_key_unknown,   ///< no known_hosts file has that host
+  ssh_host_key_changed,   ///< it is known by another key
+  ssh_host_key_revoked,   ///< known_hosts calls that key revoked
+  ssh_key_unusable,       ///< a key that cannot be read, decrypted, or used by this libssh2
+  ssh_auth_failed,        ///< the server took none of the keys, or not the password
+  ssh_auth_timeout,       ///< no end of the authentication in time
+  ssh_forwarding_denied,  ///< the server forbids forwarding to that socket
+  ssh_channel_failed,     ///< the server opens no channel, for another reason
+  ssh_channel_timeout,    ///< no answer to the opening of a channel in time
 
   // HAProxy said no.
   permission_denied,  ///< the socket's level does not allow the command

@@ -6,7 +6,9 @@
 namespace stillgate::engine {
 
 HeldLine::HeldLine(const Endpoint& endpoint)
-    : io_(1), shared_(io_), transport_(transport::make_transport(shared_, endpoint, *this)) {}
+    : io_(1),
+      shared_(io_, std::chrono::seconds(1)),
+      transport_(transport::make_transport(shared_, endpoint, *this, transport::Reading::never)) {}
 
 HeldLine::~HeldLine() { transport_->close(); }
 

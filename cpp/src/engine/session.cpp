@@ -26,10 +26,11 @@ Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& opt
     : progress_(progress),
       // 1: one thread runs it; others may post to it, which the stop does.
       io_(1),
-      shared_(io_),
+      shared_(io_, options.connect_timeout),
       timer_(io_),
       capacity_(connection_capacity(endpoints.size())),
       align_timer_(io_) {
+  shared_.prepare(endpoints);
   const auto epoch = Clock::now();
   for (const Endpoint& endpoint : endpoints) {
     links_.emplace_back(endpoint, shared_, options, epoch, *this);

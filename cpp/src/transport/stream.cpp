@@ -14,7 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "failure.hpp"
-#include "transport.hpp"
+#include "stream.hpp"
 
 namespace stillgate::transport {
 namespace {
@@ -91,6 +91,11 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
       return std::nullopt;
     }
     return peer.pid;
+  }
+
+  [[nodiscard]] std::chrono::milliseconds connect_patience(
+      std::chrono::milliseconds configured) const override {
+    return configured;
   }
 
  private:
@@ -241,8 +246,8 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
 
 }  // namespace
 
-std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
-                                          Listener& listener) {
+std::shared_ptr<Transport> make_stream(Shared& shared, const Endpoint& endpoint,
+                                       Listener& listener) {
   return std::make_shared<Stream>(shared, endpoint, listener);
 }
 

@@ -1,11 +1,13 @@
 // The whole face of a transport: connect, write, read, close; what happens goes to a listener.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 
@@ -30,12 +32,24 @@ class Listener {
   virtual void on_failed(Error error) = 0;
 };
 
+namespace ssh {
+class Access;
+}
+
 /// What the transports of one thread share.
 struct Shared {
-  explicit Shared(boost::asio::io_context& context) : io(context), resolver(context) {}
+  Shared(boost::asio::io_context& context, std::chrono::milliseconds patience);
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  ~Shared();
+
+  /// Before the first of them is connected: what these endpoints need and only a terminal can tell.
+  void prepare(const std::vector<Endpoint>& endpoints);
 
   boost::asio::io_context& io;
+  std::chrono::milliseconds connect_timeout;
   Resolver resolver;
+  std::unique_ptr<ssh::Access> ssh;  ///< once there is an ssh endpoint
   /// One for all: a connection that waits needs no buffer of its own. Made at the first reading,
   /// and not cleared, so that only what is read into takes memory: a guard has two of these per
   /// endpoint.
@@ -66,10 +80,20 @@ class Transport {
   [[nodiscard]] virtual bool queue_full() const = 0;
   /// The process that listens on a unix socket, where the kernel tells.
   [[nodiscard]] virtual std::optional<int> peer_pid() const = 0;
+  /// How long connect() may take, where `configured` is asked for.
+  [[nodiscard]] virtual std::chrono::milliseconds connect_patience(
+      std::chrono::milliseconds configured) const = 0;
 };
+
+/// `never`: read() is not called, and what the peer says is not to be taken off its hands by
+/// anybody on the way.
+enum class Reading { usual, never };
 
 /// `shared`, `endpoint` and `listener` must outlive the transport's last callback.
 std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
-                                          Listener& listener);
+                                          Listener& listener, Reading reading = Reading::usual);
+
+/// As long as somebody has it, SSH sessions outlive those who made them. Thread-safe.
+[[nodiscard]] std::shared_ptr<void> keep_sessions();
 
 }  // namespace stillgate::transport

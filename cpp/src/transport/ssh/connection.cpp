@@ -1,0 +1,322 @@
+// The way to an SSH server: carrier, handshake, host key, login; and its deadlines.
+#include "connection.hpp"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "failure.hpp"
+#include "host_check.hpp"
+
+namespace stillgate::transport::ssh {
+
+using std::chrono::milliseconds;
+using std::chrono::steady_clock;
+
+namespace {
+
+/// A server whose MaxStartups are used up closes at once; it is tried again for so long.
+constexpr milliseconds retry_for{10'000};
+constexpr milliseconds first_pause{100};
+constexpr milliseconds longest_pause{1600};
+
+/// Half of it by chance, so that those who were refused together do not come again together.
+milliseconds pause_before(unsigned tries) {
+  static thread_local std::minstd_rand random{std::random_device()()};
+  const auto whole = std::min(first_pause * (1U << std::min(tries, 10U)), longest_pause);
+  std::uniform_int_distribution<milliseconds::rep> part(whole.count() / 2, whole.count());
+  return milliseconds(part(random));
+}
+
+void acknowledge_quickly(int fd) {
+  const int on = 1;
+  // The kernel forgets it with each event (facts, section 7).
+  ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
+}  // namespace
+
+Connection::Connection(Workshop& workshop, std::shared_ptr<const Route> route)
+    : workshop_(workshop),
+      route_(std::move(route)),
+      name_(route_->name()),
+      socket_(workshop.io),
+      timer_(workshop.io),
+      pause_(workshop.io) {}
+
+Connection::~Connection() {
+  login_.reset();
+  // A farewell in each channel would wait for answers: the server sees the end of the connection.
+  if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
+}
+
+Patience Connection::patience() const {
+  return channels_.empty() ? Patience{} : channels_.front()->patience;
+}
+
+void Connection::open(const std::shared_ptr<Channel>& channel) {
+  if (!channel->sink) return;
+  channel->connection = weak_from_this();
+  channels_.push_back(channel);
+  operations_.push_back({Kind::open, channel});
+  if (stage_ == Stage::idle) {
+    begun_at_ = steady_clock::now();
+    start();
+  } else if (stage_ == Stage::open) {
+    pump();
+  }
+}
+
+/// Where the way there is somebody else's, it is not counted here.
+void Connection::start() {
+  stage_ = Stage::waiting;
+  const std::string address =
+      fmt::format("{}:{}", route_->settings.host_name, route_->settings.port);
+  workshop_.turns.take(address, [weak = weak_from_this(), turns = &workshop_.turns, address] {
+    const auto self = weak.lock();
+    if (!self || self->stage_ != Stage::waiting) {
+      turns->leave(address);
+      return;
+    }
+    self->has_turn_ = true;
+    self->carry();
+  });
+}
+
+void Connection::leave_turn() {
+  if (!std::exchange(has_turn_, false)) return;
+  workshop_.turns.leave(fmt::format("{}:{}", route_->settings.host_name, route_->settings.port));
+}
+
+void Connection::carry() {
+  stage_ = Stage::carrying;
+  spoke_ = false;
+  notes_ = {};
+  carrier_ = make_carrier(workshop_.io, workshop_.resolver, workshop_.hub, *route_, patience());
+  if (!route_->via) {
+    const auto& configured = route_->settings.connect_timeout;
+    const milliseconds most = configured ? milliseconds(*configured) : patience().connect;
+    watch(most, Errc::connect_timeout, fmt::format("no connection within {} ms", most.count()));
+  }
+  carrier_->start([weak = weak_from_this()](Result<int> result) {
+    const auto self = weak.lock();
+    if (!self || self->stage_ != Stage::carrying) {
+      if (result) ::close(*result);
+    } else if (result) {
+      self->carried(*result);
+    } else {
+      self->fail(result.error());
+    }
+  });
+}
+
+void Connection::carried(int fd) {
+  socket_.assign(fd);
+  session_ = new_session(notes_);
+  if (!session_) {
+    fail(failure(Errc::system_error, name_, "libssh2 cannot be started"));
+    return;
+  }
+  const auto known = known_hosts_of(route_->settings);
+  const std::string order = algorithm_preference(*known, route_->settings);
+  libssh2_session_method_pref(session_.get(), LIBSSH2_METHOD_HOSTKEY, order.c_str());
+  stage_ = Stage::handshake;
+  watch(patience().banner, Errc::ssh_banner,
+        fmt::format("connected, but no SSH server spoke within {} ms", patience().banner.count()));
+  drive();
+}
+
+/// As far as it goes without waiting. What the socket had may lie in libssh2 already: whoever comes
+/// next must be asked at once, and not at the socket's next event.
+void Connection::drive() {
+  const auto self = shared_from_this();
+  if (stage_ == Stage::closed) return;
+  acknowledge_quickly(socket_.native_handle());
+  if (stage_ == Stage::handshake && handshake() != 0) return;
+  if (stage_ == Stage::login) log_in();
+  if (stage_ == Stage::open) pump();
+}
+
+/// Not 0: it is not done.
+int Connection::handshake() {
+  const int code = libssh2_session_handshake(session_.get(), socket_.native_handle());
+  if (!spoke_ && libssh2_session_banner_get(session_.get()) != nullptr) {
+    spoke_ = true;
+    const auto most = patience().key_exchange;
+    watch(most, Errc::ssh_key_exchange,
+          fmt::format("no end of the key exchange within {} ms", most.count()));
+  }
+  if (code == LIBSSH2_ERROR_EAGAIN) {
+    wait();
+    return code;
+  }
+  if (code != 0) {
+    retry_or_fail(handshake_failure(code, spoke_, name_, farewell()));
+    return code;
+  }
+  return greet();
+}
+
+int Connection::greet() {
+  std::size_t size = 0;
+  int type = 0;
+  const char* const blob = libssh2_session_hostkey(session_.get(), &size, &type);
+  const auto known = known_hosts_of(route_->settings);
+  const std::string_view key = blob == nullptr ? std::string_view() : std::string_view(blob, size);
+  if (const auto error = check_host_key(*known, route_->settings, name_, key)) {
+    fail(*error);
+    return LIBSSH2_ERROR_KNOWN_HOSTS;
+  }
+  login_.emplace(session_.get(), *route_);
+  stage_ = Stage::login;
+  const auto most = patience().login;
+  watch(most, Errc::ssh_auth_timeout,
+        fmt::format("no end of the authentication within {} ms", most.count()));
+  return 0;
+}
+
+void Connection::log_in() {
+  const int code = login_->step();
+  if (code == LIBSSH2_ERROR_EAGAIN) {
+    wait();
+  } else if (code == 0) {
+    login_.reset();
+    logged_in();
+  } else {
+    Error refusal = login_->refusal();
+    if (!notes_.farewell.empty()) {
+      refusal.message += fmt::format("; the server said: {}", notes_.farewell);
+    }
+    fail(refusal);
+  }
+}
+
+void Connection::logged_in() {
+  stage_ = Stage::open;
+  timer_.cancel();
+  pending_.reset();
+  leave_turn();
+  // 2: what libssh2 takes 1 for is to be off.
+  libssh2_keepalive_config(session_.get(), 0, 2);
+  watch_opening();
+}
+
+void Connection::keep_alive() {
+  if (stage_ != Stage::open) return;
+  operations_.push_back({Kind::keep_alive});
+  pump();
+}
+
+void Connection::watch(milliseconds patience, Errc code, std::string words) {
+  pending_ = failure(code, name_, words);
+  timer_.expires_after(patience);
+  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
+    const auto self = weak.lock();
+    if (cancelled || !self || !self->pending_) return;
+    // An event that came meanwhile has set a later deadline.
+    if (self->timer_.expiry() > steady_clock::now()) return;
+    self->overdue(*std::exchange(self->pending_, std::nullopt));
+  });
+}
+
+/// A session that does not open a channel may yet serve those that are open, but nobody else.
+void Connection::overdue(const Error& error) {
+  if (stage_ != Stage::open) {
+    fail(error);
+    return;
+  }
+  suspect_ = true;
+  std::vector<std::shared_ptr<Channel>> unopened;
+  std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(unopened),
+               [](const auto& channel) { return channel->raw == nullptr; });
+  std::erase_if(channels_, [](const auto& channel) { return channel->raw == nullptr; });
+  // The one that is under way stays, for libssh2's sake, and tells nobody.
+  for (const auto& channel : unopened) {
+    if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  }
+}
+
+void Connection::retry_or_fail(const Error& error) {
+  const bool refused_at_once =
+      error.code == Errc::ssh_banner && !route_->via && route_->settings.proxy_command.empty();
+  if (!refused_at_once || steady_clock::now() - begun_at_ > retry_for) {
+    fail(
+        route_->settings.proxy_command.empty() || spoke_
+            ? error
+            : failure(Errc::ssh_proxy, name_, "the ProxyCommand ended before an SSH server spoke"));
+    return;
+  }
+  session_.reset();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  timer_.cancel();
+  pending_.reset();
+  leave_turn();
+  stage_ = Stage::waiting;
+  pause_.expires_after(pause_before(tries_++));
+  pause_.async_wait([weak = weak_from_this()](const boost::system::error_code& code) {
+    const auto self = weak.lock();
+    if (!code && self && self->stage_ == Stage::waiting) self->start();
+  });
+}
+
+void Connection::fail(const Error& error) {
+  if (stage_ == Stage::closed) return;
+  const auto self = shared_from_this();
+  stage_ = Stage::closed;
+  leave_turn();
+  timer_.cancel();
+  pause_.cancel();
+  pending_.reset();
+  carrier_.reset();
+  login_.reset();
+  operations_.clear();
+  parked_.reset();
+  if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
+  session_.reset();
+  boost::system::error_code ignored;
+  socket_.close(ignored);
+  for (const auto& channel : std::exchange(channels_, {})) {
+    channel->raw = nullptr;
+    if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  }
+}
+
+std::string Connection::farewell() {
+  return notes_.farewell.empty() ? words_of(session_.get()) : notes_.farewell;
+}
+
+/// Only while libssh2 wants the socket to take more, its readiness is waited for.
+void Connection::wait() {
+  using boost::asio::posix::stream_descriptor;
+  if (stage_ == Stage::closed) return;
+  const auto resume = [](bool Connection::*waiting) {
+    return [waiting](const std::weak_ptr<Connection>& weak, const boost::system::error_code& code) {
+      const auto self = weak.lock();
+      if (!self) return;
+      (*self).*waiting = false;
+      if (!code) self->drive();
+    };
+  };
+  if (!waiting_to_read_) {
+    waiting_to_read_ = true;
+    socket_.async_wait(stream_descriptor::wait_read,
+                       [weak = weak_from_this(), act = resume(&Connection::waiting_to_read_)](
+                           const boost::system::error_code& code) { act(weak, code); });
+  }
+  const int directions = libssh2_session_block_directions(session_.get());
+  if ((directions & LIBSSH2_SESSION_BLOCK_OUTBOUND) == 0 || waiting_to_write_) return;
+  waiting_to_write_ = true;
+  socket_.async_wait(stream_descriptor::wait_write,
+                     [weak = weak_from_this(), act = resume(&Connection::waiting_to_write_)](
+                         const boost::system::error_code& code) { act(weak, code); });
+}
+
+}  // namespace stillgate::transport::ssh

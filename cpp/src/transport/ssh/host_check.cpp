@@ -1,0 +1,104 @@
+// Checking host keys against known_hosts.
+#include "host_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <vector>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+#include <libssh2.h>
+
+#include "failure.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+std::vector<std::string> names_of(const Settings& settings) {
+  return lookup_names(settings.host_name, settings.port, settings.host_key_alias);
+}
+
+/// Path, inode, size and time of change of each file: other text, other stamp.
+std::string stamp_of(const std::vector<std::string>& files) {
+  std::string stamp;
+  for (const std::string& file : files) {
+    struct stat status {};
+    const bool there = ::stat(file.c_str(), &status) == 0;
+    stamp += fmt::format("{} {} {} {}.{}\n", file, there ? status.st_ino : 0, status.st_size,
+                         status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+  }
+  return stamp;
+}
+
+Error refused(Errc code, std::string_view server, std::string_view blob, const std::string& why) {
+  return failure(code, server,
+                 fmt::format("its {} host key {} {}", key_type(blob), fingerprint(blob), why));
+}
+
+}  // namespace
+
+std::shared_ptr<const KnownHosts> known_hosts_of(const Settings& settings) {
+  static std::mutex mutex;
+  static std::string stamp;
+  static std::shared_ptr<const KnownHosts> kept;
+  std::vector<std::string> files = settings.user_known_hosts_files;
+  files.insert(files.end(), settings.global_known_hosts_files.begin(),
+               settings.global_known_hosts_files.end());
+  const std::scoped_lock lock(mutex);
+  const std::string now = stamp_of(files);
+  if (!kept || stamp != now) {
+    kept = std::make_shared<const KnownHosts>(KnownHosts::load(files));
+    stamp = now;
+  }
+  return kept;
+}
+
+std::string algorithm_preference(const KnownHosts& known, const Settings& settings) {
+  std::vector<std::string_view> order;
+  const auto types = known.key_types(names_of(settings).front());
+  order.insert(order.end(), types.begin(), types.end());
+  static constexpr std::array<std::string_view, 5> usual{"ssh-ed25519", "ecdsa-sha2-nistp256",
+                                                         "ecdsa-sha2-nistp384",
+                                                         "ecdsa-sha2-nistp521", "ssh-rsa"};
+  for (const std::string_view one : usual) {
+    if (std::find(order.begin(), order.end(), one) == order.end()) order.push_back(one);
+  }
+  return fmt::format("{}", fmt::join(order, ","));
+}
+
+std::optional<Error> check_host_key(const KnownHosts& known, const Settings& settings,
+                                    std::string_view server, std::string_view blob) {
+  using Verdict = KnownHosts::Verdict;
+  const auto names = names_of(settings);
+  const auto found = known.check(names, blob);
+  const std::string where = fmt::format("{}:{}", found.file, found.line);
+  switch (found.verdict) {
+    case Verdict::known:
+      return std::nullopt;
+    case Verdict::revoked:
+      return refused(Errc::ssh_host_key_revoked, server, blob, "is revoked at " + where);
+    case Verdict::changed:
+    case Verdict::other_type:
+      return refused(
+          Errc::ssh_host_key_changed, server, blob,
+          fmt::format("is not the one {} at {}; a host that was set up anew, or somebody in "
+                      "between: find out before you change that line",
+                      found.verdict == Verdict::changed ? "it is known by" : "of other type",
+                      where));
+    case Verdict::unknown:
+      break;
+  }
+  const bool accepts = settings.host_key_checking == HostKeyChecking::accept_new ||
+                       settings.host_key_checking == HostKeyChecking::no;
+  if (!accepts || settings.user_known_hosts_files.empty()) {
+    return refused(Errc::ssh_host_key_unknown, server, blob,
+                   fmt::format("is not known as {}; compare it with the host's own, then log in "
+                               "once with ssh, or say 'StrictHostKeyChecking accept-new'",
+                               names.front()));
+  }
+  return append_known_hosts_line(settings.user_known_hosts_files.front(),
+                                 known_hosts_line(names.front(), blob, settings.hash_known_hosts));
+}
+
+}  // namespace stillgate::transport::ssh

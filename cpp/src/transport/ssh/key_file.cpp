@@ -1,0 +1,71 @@
+// Looking at private keys' files.
+#include "key_file.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "base64.hpp"
+#include "file_text.hpp"
+#include "known_hosts.hpp"
+#include "wire.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr std::string_view openssh_begin = "-----BEGIN OPENSSH PRIVATE KEY-----";
+constexpr std::string_view openssh_end = "-----END OPENSSH PRIVATE KEY-----";
+constexpr std::string_view openssh_magic{"openssh-key-v1\0", 15};
+
+/// OpenSSH's PROTOCOL.key: the magic, cipher, kdf, its options, a number, the public key.
+KeyLook look_at_openssh_key(std::string_view text) {
+  KeyLook look;
+  std::string packed(text.substr(0, text.find(openssh_end)));
+  std::erase_if(packed, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
+  const auto bytes = decode_base64(packed);
+  if (!bytes || !bytes->starts_with(openssh_magic)) return look;
+  WireReader reader(std::string_view(*bytes).substr(openssh_magic.size()));
+  const auto cipher = reader.string();
+  const bool passed = reader.string() && reader.string() && reader.number();
+  const auto blob = passed ? reader.string() : std::nullopt;
+  look.encrypted = cipher && *cipher != "none";
+  if (blob) look.public_blob = *blob;
+  return look;
+}
+
+}  // namespace
+
+bool KeyFile::is_rsa() const {
+  return key_type(public_blob) == "ssh-rsa" ||
+         text->view().find("BEGIN RSA PRIVATE KEY") != std::string_view::npos;
+}
+
+KeyLook look_at_key(std::string_view text) {
+  if (const auto begin = text.find(openssh_begin); begin != std::string_view::npos) {
+    return look_at_openssh_key(text.substr(begin + openssh_begin.size()));
+  }
+  return {text.find("ENCRYPTED") != std::string_view::npos, {}};
+}
+
+std::string public_blob_of(std::string_view pub_text) {
+  const std::size_t space = pub_text.find(' ');
+  if (space == std::string_view::npos) return {};
+  const std::string_view rest = pub_text.substr(space + 1);
+  return decode_base64(rest.substr(0, rest.find_first_of(" \r\n"))).value_or("");
+}
+
+std::optional<KeyFile> read_key_file(const std::string& path) {
+  auto file = read_file(path);
+  if (!file) return std::nullopt;
+  KeyFile key;
+  key.path = path;
+  KeyLook look = look_at_key(file->text);
+  key.text = Secret::take(std::move(file->text));
+  key.encrypted = look.encrypted;
+  key.public_blob = std::move(look.public_blob);
+  if (key.public_blob.empty()) {
+    if (const auto pub = read_file(path + ".pub")) key.public_blob = public_blob_of(pub->text);
+  }
+  return key;
+}
+
+}  // namespace stillgate::transport::ssh

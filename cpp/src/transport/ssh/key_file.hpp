@@ -1,0 +1,38 @@
+// A private key's file: what can be told of it without its passphrase.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include <stillgate/error.hpp>
+
+#include "secret.hpp"
+
+namespace stillgate::transport::ssh {
+
+struct KeyFile {
+  std::string path;
+  std::shared_ptr<const Secret> text;
+  bool encrypted{false};
+  std::string public_blob;  ///< as on the wire; empty where neither the key nor its .pub tells
+  std::string certificate;  ///< the text of a certificate for it; empty: none
+
+  [[nodiscard]] bool is_rsa() const;
+};
+
+/// Whether it is encrypted, and its public half if it is in OpenSSH's own format.
+struct KeyLook {
+  bool encrypted{false};
+  std::string public_blob;
+};
+[[nodiscard]] KeyLook look_at_key(std::string_view text);
+
+/// The key's public half from the text of a .pub file; empty: none.
+[[nodiscard]] std::string public_blob_of(std::string_view pub_text);
+
+/// nullopt: it cannot be read, and errno says why.
+[[nodiscard]] std::optional<KeyFile> read_key_file(const std::string& path);
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,38 @@
+// Passphrases and passwords that were typed: each is asked for once in the life of a process.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "route.hpp"
+#include "secret.hpp"
+
+namespace stillgate::transport::ssh {
+
+/// Thread-safe.
+class Keyring {
+ public:
+  static Keyring& of_process();
+
+  /// Asks for what that way needs and nobody has typed yet: the password where the endpoint asks
+  /// for it; an encrypted key's passphrase where neither the agent nor another key can serve.
+  /// Before anything is connected, because typing takes its time.
+  void prepare(const Route& route);
+
+  [[nodiscard]] std::shared_ptr<const Secret> passphrase(const KeyFile& key) const;
+  [[nodiscard]] std::shared_ptr<const Secret> password(const Route& route) const;
+  /// It was wrong: the next prepare() asks again.
+  void forget_passphrase(const KeyFile& key);
+  void forget_password(const Route& route);
+
+ private:
+  [[nodiscard]] std::shared_ptr<const Secret> find(const std::string& what) const;
+  void ask(const std::string& what, const std::string& prompt);
+
+  mutable std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<const Secret>> typed_;
+};
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,62 @@
+// Starting libssh2 and ending its sessions.
+#include "library.hpp"
+
+#include <cstdlib>
+
+#include <malloc.h>
+#include <string.h>
+
+namespace stillgate::transport::ssh {
+namespace {
+
+// What a session held may be a key: nothing of it stays behind.
+LIBSSH2_ALLOC_FUNC(take) {
+  (void)abstract;
+  return std::malloc(count);
+}
+
+LIBSSH2_FREE_FUNC(give_back) {
+  (void)abstract;
+  if (ptr != nullptr) ::explicit_bzero(ptr, ::malloc_usable_size(ptr));
+  std::free(ptr);
+}
+
+LIBSSH2_REALLOC_FUNC(take_other) {
+  (void)abstract;
+  return std::realloc(ptr, count);
+}
+
+LIBSSH2_DISCONNECT_FUNC(hear_farewell) {
+  (void)session;
+  (void)reason;
+  (void)language;
+  (void)language_len;
+  if (message != nullptr && message_len > 0) {
+    static_cast<SessionNotes*>(*abstract)->farewell.assign(message,
+                                                           static_cast<std::size_t>(message_len));
+  }
+}
+
+}  // namespace
+
+SessionHandle new_session(SessionNotes& notes) {
+  static const bool started = libssh2_init(0) == 0;
+  if (!started) return nullptr;
+  SessionHandle session(libssh2_session_init_ex(take, give_back, take_other, &notes));
+  if (session) {
+    libssh2_session_set_blocking(session.get(), 0);
+    libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_DISCONNECT,
+                                 reinterpret_cast<void*>(hear_farewell));
+  }
+  return session;
+}
+
+void EndSession::operator()(LIBSSH2_SESSION* session) const noexcept {
+  // It tries to say farewell in each channel first, and with a socket that is gone it fails at
+  // once.
+  constexpr int patience = 100;
+  for (int i = 0; i < patience && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; ++i) {
+  }
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,31 @@
+// libssh2, started once, and its session as a value that ends itself.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include <libssh2.h>
+
+namespace stillgate::transport::ssh {
+
+class Login;
+
+/// What libssh2's callbacks of one session write to and ask.
+struct SessionNotes {
+  std::string farewell;  ///< what the server said when it hung up
+  const Login* login{nullptr};
+};
+
+struct EndSession {
+  void operator()(LIBSSH2_SESSION* session) const noexcept;
+};
+using SessionHandle = std::unique_ptr<LIBSSH2_SESSION, EndSession>;
+
+/// A session that never blocks; null where there is no memory. `notes` must outlive it.
+/// Thread-safe; a session is its user's alone.
+[[nodiscard]] SessionHandle new_session(SessionNotes& notes);
+
+/// Before 1.11 libssh2 signs with RSA keys by SHA-1 alone, which OpenSSH from 8.8 on refuses.
+inline constexpr bool has_modern_rsa = LIBSSH2_VERSION_NUM >= 0x010b00;
+
+}  // namespace stillgate::transport::ssh

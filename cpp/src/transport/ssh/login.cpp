@@ -1,0 +1,194 @@
+// The attempts of a login, by libssh2.
+#include "login.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "failure.hpp"
+#include "keyring.hpp"
+#include "known_hosts.hpp"
+#include "library.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr std::string_view rsa_words =
+    "RSA keys cannot be used: libssh2 " LIBSSH2_VERSION
+    " signs with SHA-1 alone, which OpenSSH from 8.8 on refuses; use an ed25519 or ecdsa key";
+
+bool is_rsa(std::string_view blob) { return key_type(blob) == "ssh-rsa"; }
+
+}  // namespace
+
+Login::Login(LIBSSH2_SESSION* session, const Route& route) : session_(session), route_(route) {
+  if (route.asked != SshAccess::Asked::nothing) {
+    attempts_.push_back({nullptr, nullptr, false, true});
+    return;
+  }
+  add_agent_keys();
+  add_files();
+  // An old server may take them, and each attempt counts at a new one.
+  std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& one) {
+    return has_modern_rsa || !(one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa());
+  });
+}
+
+void Login::add_agent_keys() {
+  if (!route_.settings.identity_agent) return;
+  agent_.emplace(session_, *route_.settings.identity_agent);
+  const auto named = [this](const Agent::Key& one) {
+    return std::any_of(route_.keys.begin(), route_.keys.end(),
+                       [&one](const auto& file) { return file->public_blob == one.blob; });
+  };
+  for (const Agent::Key& one : agent_->keys()) {
+    if (named(one)) attempts_.push_back({&one, nullptr, false, false});
+  }
+  if (route_.settings.identities_only) return;
+  for (const Agent::Key& one : agent_->keys()) {
+    if (!named(one)) attempts_.push_back({&one, nullptr, false, false});
+  }
+}
+
+void Login::add_files() {
+  for (const auto& file : route_.keys) {
+    const bool in_agent = agent_ && std::any_of(agent_->keys().begin(), agent_->keys().end(),
+                                                [&file](const Agent::Key& one) {
+                                                  return one.blob == file->public_blob;
+                                                });
+    if (!file->certificate.empty()) attempts_.push_back({nullptr, file, true, false});
+    if (!in_agent) attempts_.push_back({nullptr, file, false, false});
+  }
+}
+
+int Login::step() {
+  while (next_ < attempts_.size() && !asking_what_is_taken_) {
+    const Attempt& one = attempts_[next_];
+    const int code = attempt(one);
+    if (code == LIBSSH2_ERROR_EAGAIN || code == 0) return code;
+    note_failure(one, code);
+    // The server has hung up, as it does after MaxAuthTries.
+    if (code == LIBSSH2_ERROR_SOCKET_DISCONNECT || code == LIBSSH2_ERROR_SOCKET_RECV ||
+        code == LIBSSH2_ERROR_SOCKET_SEND) {
+      return code;
+    }
+    ++next_;
+  }
+  asking_what_is_taken_ = true;
+  const std::string& user = route_.settings.user;
+  const char* const list =
+      libssh2_userauth_list(session_, user.c_str(), static_cast<unsigned>(user.size()));
+  if (list != nullptr) {
+    taken_by_server_ = list;
+  } else if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) {
+    return LIBSSH2_ERROR_EAGAIN;
+  } else if (libssh2_userauth_authenticated(session_) != 0) {
+    return 0;
+  }
+  return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
+}
+
+int Login::attempt(const Attempt& one) {
+  if (one.password) return offer_password();
+  if (one.agent_key != nullptr) return agent_->authenticate(*one.agent_key, route_.settings.user);
+  return offer_file(one);
+}
+
+int Login::offer_file(const Attempt& one) {
+  const auto passphrase = Keyring::of_process().passphrase(*one.file);
+  if (one.file->encrypted && !passphrase) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
+  const std::string_view key = one.file->text->view();
+  const std::string& user = route_.settings.user;
+  const std::string& certificate = one.file->certificate;
+  return libssh2_userauth_publickey_frommemory(
+      session_, user.c_str(), user.size(), one.with_certificate ? certificate.c_str() : nullptr,
+      one.with_certificate ? certificate.size() : 0, key.data(), key.size(),
+      passphrase ? passphrase->view().data() : nullptr);
+}
+
+int Login::offer_password() {
+  const auto password = Keyring::of_process().password(route_);
+  if (!password) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
+  const std::string& user = route_.settings.user;
+  if (route_.asked == SshAccess::Asked::keyboard_interactive) {
+    static_cast<SessionNotes*>(*libssh2_session_abstract(session_))->login = this;
+    return libssh2_userauth_keyboard_interactive_ex(
+        session_, user.c_str(), static_cast<unsigned>(user.size()), answer_prompts);
+  }
+  return libssh2_userauth_password_ex(session_, user.c_str(), static_cast<unsigned>(user.size()),
+                                      password->view().data(),
+                                      static_cast<unsigned>(password->view().size()), nullptr);
+}
+
+/// The password for each question whose answer is not to be seen; nothing for the others.
+LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
+  (void)name;
+  (void)name_len;
+  (void)instruction;
+  (void)instruction_len;
+  const auto* const self = static_cast<const SessionNotes*>(*abstract)->login;
+  const auto password = Keyring::of_process().password(self->route_);
+  for (int i = 0; i < num_prompts; ++i) {
+    if (prompts[i].echo != 0 || !password) continue;
+    // libssh2 gives it back, and our allocator wipes it then.
+    auto* const text = static_cast<char*>(std::malloc(password->view().size() + 1));
+    if (text == nullptr) continue;
+    std::memcpy(text, password->view().data(), password->view().size() + 1);
+    responses[i].text = text;
+    responses[i].length = static_cast<unsigned>(password->view().size());
+  }
+}
+
+void Login::note_failure(const Attempt& one, int code) {
+  said_ = words_of(session_);
+  if (one.password) {
+    offered_.emplace_back("the password");
+    if (code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
+      unusable_.emplace_back("there is no terminal to ask for the password on, or none was typed");
+    } else {
+      Keyring::of_process().forget_password(route_);
+    }
+    return;
+  }
+  const bool rsa = one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa();
+  const std::string name =
+      one.agent_key
+          ? fmt::format("{} of the agent", one.agent_key->comment)
+          : fmt::format("{}{}", one.file->path, one.with_certificate ? "'s certificate" : "");
+  if (rsa && !has_modern_rsa) {
+    unusable_.emplace_back(rsa_words);
+  } else if (one.file && one.file->encrypted && code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
+    unusable_.push_back(
+        fmt::format("{} is encrypted, and nobody has typed its passphrase; ssh-add it, or start "
+                    "from a terminal",
+                    name));
+  } else if (one.file && code == LIBSSH2_ERROR_FILE) {
+    unusable_.push_back(fmt::format("{} cannot be read{}", name,
+                                    one.file->encrypted ? ", or its passphrase is wrong" : ""));
+    if (one.file->encrypted) Keyring::of_process().forget_passphrase(*one.file);
+  } else {
+    offered_.push_back(name);
+  }
+}
+
+Error Login::refusal() const {
+  const std::string name = route_.name();
+  const std::string takes =
+      taken_by_server_.empty() ? "" : fmt::format("; it would take {}", taken_by_server_);
+  if (attempts_.empty()) {
+    return failure(Errc::ssh_auth_failed, name,
+                   "there is no key to offer: no agent, and none of the key files exists" + takes);
+  }
+  std::vector<std::string> reasons = unusable_;
+  reasons.erase(std::unique(reasons.begin(), reasons.end()), reasons.end());
+  if (offered_.empty() || (route_.asked != SshAccess::Asked::nothing && !reasons.empty())) {
+    return failure(Errc::ssh_key_unusable, name, fmt::format("{}", fmt::join(reasons, "; ")));
+  }
+  std::string words = fmt::format("the server did not take {}{}", fmt::join(offered_, ", "), takes);
+  if (!reasons.empty()) words += fmt::format("; {}", fmt::join(reasons, "; "));
+  return failure(Errc::ssh_auth_failed, name, words, said_);
+}
+
+}  // namespace stillgate::transport::ssh

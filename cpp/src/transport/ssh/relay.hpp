@@ -1,0 +1,14 @@
+// A channel of a jump host's session as a file descriptor, for the session behind it.
+#pragma once
+
+#include <memory>
+
+#include "carrier.hpp"
+
+namespace stillgate::transport::ssh {
+
+[[nodiscard]] std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io,
+                                                 const std::weak_ptr<Hub>& hub, const Route& route,
+                                                 Patience patience);
+
+}  // namespace stillgate::transport::ssh

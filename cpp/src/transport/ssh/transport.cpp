@@ -1,0 +1,225 @@
+// The transport over a channel of an SSH session.
+#include "../transport.hpp"
+
+#include <atomic>
+#include <optional>
+#include <utility>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+
+#include "access.hpp"
+#include "keyring.hpp"
+
+namespace stillgate::transport::ssh {
+
+using std::chrono::milliseconds;
+
+void Inbox::put(Letter letter) {
+  const std::scoped_lock lock(mutex_);
+  if (io_ == nullptr) return;
+  letters_.push_back(std::move(letter));
+  // One waking for all that comes until then.
+  if (letters_.size() == 1) {
+    boost::asio::post(*io_, [self = shared_from_this()] { self->deliver(); });
+  }
+}
+
+void Inbox::close() {
+  const std::scoped_lock lock(mutex_);
+  io_ = nullptr;
+  letters_.clear();
+}
+
+void Inbox::deliver() {
+  std::vector<Letter> letters;
+  {
+    const std::scoped_lock lock(mutex_);
+    letters.swap(letters_);
+  }
+  for (const Letter& letter : letters) letter();
+}
+
+Access::Access(boost::asio::io_context& io)
+    : hub(Hub::of_process()), inbox(std::make_shared<Inbox>(io)) {}
+
+Access::~Access() { inbox->close(); }
+
+void Access::prepare(const std::vector<Endpoint>& endpoints) {
+  for (const Endpoint& endpoint : endpoints) {
+    if (endpoint.kind() != Endpoint::Kind::ssh) continue;
+    // What is wrong with one is told where it is connected.
+    if (const auto route = routes.find(endpoint)) Keyring::of_process().prepare(**route);
+  }
+}
+
+namespace {
+
+class Tunnel;
+
+/// Hears the worker, and tells the engine's thread.
+class Ear final : public Sink {
+ public:
+  Ear(std::shared_ptr<Inbox> inbox, std::weak_ptr<Tunnel> tunnel)
+      : inbox_(std::move(inbox)), tunnel_(std::move(tunnel)) {}
+
+  void on_opened() override;
+  void on_bytes(std::string_view bytes) override;
+  void on_written() override { unsent = false; }
+  void on_end_of_stream() override;
+  void on_failed(Error error) override;
+
+  std::atomic<bool> unsent{false};
+  /// The peer has ended or said something, perhaps not yet told.
+  std::atomic<bool> stirred{false};
+
+ private:
+  template <class Act>
+  void tell(Act act) {
+    inbox_->put([tunnel = tunnel_, act = std::move(act)]() mutable {
+      if (const auto self = tunnel.lock()) act(*self);
+    });
+  }
+
+  std::shared_ptr<Inbox> inbox_;
+  std::weak_ptr<Tunnel> tunnel_;
+};
+
+/// The engine's end; on its thread alone.
+class Tunnel final : public Transport, public std::enable_shared_from_this<Tunnel> {
+ public:
+  Tunnel(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
+      : shared_(shared), endpoint_(endpoint), listener_(&listener), reading_(reading) {}
+
+  void connect() override {
+    auto route = shared_.ssh->routes.find(endpoint_);
+    if (!route) {
+      listener_->on_failed(route.error());
+      return;
+    }
+    Target target{endpoint_.path(), endpoint_.access().tcp_host, endpoint_.access().tcp_port,
+                  reading_ == Reading::never};
+    Patience patience;
+    patience.connect = std::max(shared_.connect_timeout, milliseconds(1));
+    line_ = shared_.ssh->hub->line(*std::move(route), std::move(target), patience);
+    ear_ = std::make_shared<Ear>(shared_.ssh->inbox, weak_from_this());
+    expect();
+    line_->open(ear_);
+  }
+
+  void write(std::string bytes) override {
+    ear_->unsent = true;
+    line_->write(std::move(bytes));
+  }
+
+  void read() override {
+    wanted_ = true;
+    if (bytes_.empty() && !ended_ && !error_) {
+      expect();
+      return;
+    }
+    // Not from within the call: whoever reads on and on would never come back.
+    boost::asio::post(shared_.io, [self = shared_from_this()] { self->serve(); });
+  }
+
+  void close() override {
+    listener_ = nullptr;
+    work_.reset();
+    if (line_) line_->close();
+  }
+
+  bool idle() override { return connected_ && !ear_->stirred; }
+  [[nodiscard]] bool has_unsent() const override { return ear_ && ear_->unsent; }
+  [[nodiscard]] bool queue_full() const override { return false; }
+  [[nodiscard]] std::optional<int> peer_pid() const override { return std::nullopt; }
+  [[nodiscard]] milliseconds connect_patience(milliseconds /*configured*/) const override {
+    return longest_way;
+  }
+
+  void opened() {
+    connected_ = true;
+    work_.reset();
+    if (listener_ != nullptr) listener_->on_connected();
+  }
+
+  void came(std::string bytes) {
+    bytes_ += bytes;
+    serve();
+  }
+
+  void came_to_its_end() {
+    ended_ = true;
+    serve();
+  }
+
+  void failed(Error error) {
+    error_ = std::move(error);
+    // Before it was connected, or with nobody reading, it is told at once, as a socket's is.
+    if (!connected_) wanted_ = true;
+    serve();
+  }
+
+ private:
+  /// Each part of the way has a deadline of its own; this one is for an agent that answers nobody.
+  static constexpr milliseconds longest_way{120'000};
+
+  void expect() { work_.emplace(shared_.io.get_executor()); }
+
+  void serve() {
+    if (!wanted_ || listener_ == nullptr) return;
+    if (bytes_.empty() && !ended_ && !error_) return;
+    wanted_ = false;
+    work_.reset();
+    if (!bytes_.empty()) {
+      const std::string bytes = std::exchange(bytes_, {});
+      ear_->stirred = ended_ || error_;
+      listener_->on_bytes(bytes);
+    } else if (error_) {
+      listener_->on_failed(*error_);
+    } else {
+      listener_->on_end_of_stream();
+    }
+  }
+
+  Shared& shared_;
+  const Endpoint& endpoint_;
+  Listener* listener_;
+  Reading reading_;
+  std::shared_ptr<Line> line_;
+  std::shared_ptr<Ear> ear_;
+  /// While something is waited for, the io_context must not think itself done.
+  std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
+  bool connected_{false};
+  bool wanted_{false};
+  bool ended_{false};
+  std::string bytes_;
+  std::optional<Error> error_;
+};
+
+void Ear::on_opened() {
+  tell([](Tunnel& tunnel) { tunnel.opened(); });
+}
+
+void Ear::on_bytes(std::string_view bytes) {
+  stirred = true;
+  tell([text = std::string(bytes)](Tunnel& tunnel) mutable { tunnel.came(std::move(text)); });
+}
+
+void Ear::on_end_of_stream() {
+  stirred = true;
+  tell([](Tunnel& tunnel) { tunnel.came_to_its_end(); });
+}
+
+void Ear::on_failed(Error error) {
+  stirred = true;
+  tell([error = std::move(error)](Tunnel& tunnel) mutable { tunnel.failed(std::move(error)); });
+}
+
+}  // namespace
+
+std::shared_ptr<Transport> make_ssh_transport(Shared& shared, const Endpoint& endpoint,
+                                              Listener& listener, Reading reading) {
+  return std::make_shared<Tunnel>(shared, endpoint, listener, reading);
+}
+
+}  // namespace stillgate::transport::ssh

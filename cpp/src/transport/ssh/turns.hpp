@@ -1,0 +1,46 @@
+// How many handshakes are under way at one server.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace stillgate::transport::ssh {
+
+/// sshd begins to drop logins at 10 that are under way (MaxStartups 10:30:100). Not thread-safe.
+class Turns {
+ public:
+  static constexpr unsigned most = 8;
+
+  /// Calls `begin` when it is its turn, perhaps at once. Each turn is given back by leave().
+  void take(const std::string& server, std::function<void()> begin) {
+    Queue& queue = queues_[server];
+    if (queue.taken < most) {
+      ++queue.taken;
+      begin();
+    } else {
+      queue.waiting.push_back(std::move(begin));
+    }
+  }
+
+  void leave(const std::string& server) {
+    Queue& queue = queues_[server];
+    if (queue.waiting.empty()) {
+      if (--queue.taken == 0) queues_.erase(server);
+      return;
+    }
+    const auto begin = std::move(queue.waiting.front());
+    queue.waiting.pop_front();
+    begin();
+  }
+
+ private:
+  struct Queue {
+    unsigned taken{0};
+    std::deque<std::function<void()>> waiting;
+  };
+  std::map<std::string, Queue> queues_;
+};
+
+}  // namespace stillgate::transport::ssh

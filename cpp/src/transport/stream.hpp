@@ -1,0 +1,13 @@
+// The transport over unix and tcp stream sockets.
+#pragma once
+
+#include <memory>
+
+#include "transport.hpp"
+
+namespace stillgate::transport {
+
+std::shared_ptr<Transport> make_stream(Shared& shared, const Endpoint& endpoint,
+                                       Listener& listener);
+
+}  // namespace stillgate::transport

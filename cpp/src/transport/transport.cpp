@@ -1,0 +1,34 @@
+// Which transport an endpoint has, and what the transports of one thread share.
+#include "transport.hpp"
+
+#include <algorithm>
+
+#include "ssh/access.hpp"
+#include "stream.hpp"
+
+namespace stillgate::transport {
+
+Shared::Shared(boost::asio::io_context& context, std::chrono::milliseconds patience)
+    : io(context), connect_timeout(patience), resolver(context) {}
+
+Shared::~Shared() = default;
+
+void Shared::prepare(const std::vector<Endpoint>& endpoints) {
+  const bool any = std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& one) {
+    return one.kind() == Endpoint::Kind::ssh;
+  });
+  if (!any) return;
+  ssh = std::make_unique<ssh::Access>(io);
+  ssh->prepare(endpoints);
+}
+
+std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
+                                          Listener& listener, Reading reading) {
+  if (endpoint.kind() != Endpoint::Kind::ssh) return make_stream(shared, endpoint, listener);
+  if (!shared.ssh) shared.ssh = std::make_unique<ssh::Access>(shared.io);
+  return ssh::make_ssh_transport(shared, endpoint, listener, reading);
+}
+
+std::shared_ptr<void> keep_sessions() { return ssh::Hub::of_process(); }
+
+}  // namespace stillgate::transport
