@@ -152,7 +152,7 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
   batch.phase = "asking";
   batch.closing = runtime_api::Closing::quit;
   batch.work.assign(state_->endpoints.size(), {*std::move(checked)});
-  engine::Session session(state_->endpoints, state_->options, state_->progress);
+  engine::Session session(state_->endpoints, state_->options, state_->progress, stop);
   auto answers = session.run(batch, stop);
   std::vector<Outcome> outcomes;
   outcomes.reserve(answers.size());

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -42,7 +43,7 @@ class Access {
   ~Access();
 
   /// Asks on the terminal for what these endpoints need and nobody has typed yet.
-  void prepare(const std::vector<Endpoint>& endpoints);
+  void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
 
   Routes routes;
   std::shared_ptr<Hub> hub;
