@@ -23,6 +23,8 @@ from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, rea
 from support.gate import Gated
 from support.haproxy import HAProxy
 from support.load import Load
+from support.ssh_home import SshHome
+from support.sshd import PROGRAM, SshServer
 
 # Whoever starts the tests in the background may have them ignore Ctrl-C, or with nohup the end of
 # the terminal, and every process that a test starts would inherit that. What has a handler here, or
@@ -31,6 +33,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 STARTED = pytest.StashKey[list[HAProxy]]()
+STARTED_SSH = pytest.StashKey[list[SshServer]]()
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         for proxy in item.stash.get(STARTED, []):
             title = f"HAProxy {proxy.binary}, {'alive' if proxy.alive() else 'ended'}"
             report.sections.append((title, proxy.log() or "(printed nothing)"))
+        for server in item.stash.get(STARTED_SSH, []):
+            title = f"sshd at port {server.port}, {'alive' if server.alive() else 'ended'}"
+            report.sections.append((title, server.log() or "(printed nothing)"))
 
 
 @pytest.fixture(scope="session")
@@ -119,6 +125,38 @@ def haproxy(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary])
         proxy.close()
     assert not ended, f"{len(ended)} HAProxy ended by itself\n{logs}"
     assert not left, f"processes left running: {left}"
+
+
+@pytest.fixture
+def ssh_home(tmp_path: Path) -> SshHome:
+    """Keys, ssh_config and known_hosts of the test's own."""
+    return SshHome(tmp_path / "ssh")
+
+
+@pytest.fixture
+def sshd(request: pytest.FixtureRequest, ssh_home: SshHome) -> Iterator[Callable[..., SshServer]]:
+    """Starts OpenSSH servers, with SshServer's options: sshd(MaxStartups="3"). They let in who has
+    `ssh_home`'s ed25519 key, unless `authorized` says otherwise. Where OpenSSH is missing, an
+    error in CI and a skip elsewhere. None may have ended by itself.
+    """
+    if PROGRAM is None:
+        reason = "there is no sshd (Debian: openssh-server)"
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    started: list[SshServer] = []
+    request.node.stash[STARTED_SSH] = started
+
+    def start(**options: Any) -> SshServer:
+        options.setdefault("authorized", [ssh_home.key()])
+        started.append(SshServer(**options))
+        return started[-1]
+
+    yield start
+    ended = [server for server in started if not server.alive() and not server.may_end]
+    logs = "\n".join(server.log() for server in ended)
+    for server in started:
+        server.close()
+    assert not ended, f"{len(ended)} sshd ended by itself\n{logs}"
 
 
 @pytest.fixture
