@@ -44,11 +44,13 @@ void Worker::run() {
   letters_->close();
   const Error gone{Errc::cancelled, "the SSH sessions of this process ended", {}, {}, {}};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
+  for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
   ended_.set_value();
 }
 
 std::shared_ptr<Connection> Worker::connection(const std::shared_ptr<const Route>& route) {
   auto& kept = connections_[route->key()];
+  if (kept && !kept->usable() && kept->serves()) leaving_.push_back(kept);
   if (!kept || !kept->usable()) kept = std::make_shared<Connection>(workshop_, route);
   return kept;
 }
@@ -58,6 +60,8 @@ void Worker::keep_alive() {
   alive_.async_wait([this](const boost::system::error_code& code) {
     if (code) return;
     for (const auto& [key, connection] : connections_) connection->keep_alive();
+    for (const auto& connection : leaving_) connection->keep_alive();
+    std::erase_if(leaving_, [](const auto& connection) { return !connection->serves(); });
     keep_alive();
   });
 }
