@@ -125,7 +125,11 @@ int Look::open() {
     return LIBSSH2_ERROR_EAGAIN;
   }
   stage_ = Stage::resolve;
-  if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_PERMISSION_DENIED) {
+  if (libssh2_sftp_last_error(sftp_) != LIBSSH2_FX_PERMISSION_DENIED) {
+    settle(Errc::connection_refused,
+           "is there, and either nobody listens on it any more (is HAProxy running?), or the "
+           "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+  } else {
     stage_ = Stage::end;
     settle(Errc::socket_denied,
            "is denied to the SSH user, who needs write permission on it (usually membership in the "
@@ -156,15 +160,14 @@ int Look::open_table() {
   }
   if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
   stage_ = Stage::end;
-  settle(Errc::connection_refused,
-         "is there, and either nobody listens on it any more (is HAProxy running?), or the server "
-         "forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
   return 0;
 }
 
 int Look::read_table() {
   constexpr std::size_t most = std::size_t{4} * 1024 * 1024;
-  std::array<char, std::size_t{16} * 1024> piece{};
+  // libssh2 asks for four times as much ahead. The kernel gives less of such a file than is asked
+  // for, and of several questions at once libssh2 takes that for an error.
+  std::array<char, 1024> piece{};
   while (table_.size() < most) {
     const auto size = libssh2_sftp_read(handle_, piece.data(), piece.size());
     if (size == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;

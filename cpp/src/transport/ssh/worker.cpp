@@ -4,12 +4,15 @@
 #include <chrono>
 #include <utility>
 
+#include "agent.hpp"
+
 namespace stillgate::transport::ssh {
 namespace {
 
 /// Below the idle timeouts of the usual firewalls by far, and above every hold's own traffic.
 constexpr std::chrono::seconds between_keep_alives{5};
-constexpr std::chrono::seconds farewell_patience{1};
+constexpr std::chrono::seconds farewell_patience{2};
+constexpr std::chrono::milliseconds slice{20};
 constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
 
 }  // namespace
@@ -32,11 +35,16 @@ void Worker::start() {
 
 void Worker::stop() {
   io_.stop();
-  if (ended_.get_future().wait_for(farewell_patience) == std::future_status::ready) {
-    thread_.join();
-  } else {
-    thread_.detach();
+  const auto ended = ended_.get_future();
+  const auto until = std::chrono::steady_clock::now() + farewell_patience;
+  for (;;) {
+    if (ended.wait_for(slice) == std::future_status::ready) {
+      thread_.join();
+      return;
+    }
+    if (waiting_for_agents() > 0 || std::chrono::steady_clock::now() > until) break;
   }
+  thread_.detach();
 }
 
 void Worker::run() {
