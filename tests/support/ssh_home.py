@@ -67,7 +67,7 @@ class SshHome:
         }
         self.add(f"Host {name}", *(f"  {keyword} {value}" for keyword, value in values.items()))
         if known:
-            self.know(server, settings.get("HostKeyAlias", f"[127.0.0.1]:{server.port}"))
+            self.know(server, values.get("HostKeyAlias", f"[127.0.0.1]:{server.port}"))
         return name
 
     def add(self, *lines: str) -> None:

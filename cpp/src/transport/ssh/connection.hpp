@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -84,6 +85,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void drive();
   int handshake();
   int greet();
+  [[nodiscard]] std::string_view banner() const;
   void log_in();
   void logged_in();
   void pump();
@@ -125,7 +127,6 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer pause_;
   std::optional<Error> pending_;  ///< what the timer will say
-  std::chrono::steady_clock::time_point begun_at_;
   unsigned tries_{0};
   bool stirred_{false};  ///< the socket may have something that libssh2 has not taken
   bool waiting_to_read_{false};

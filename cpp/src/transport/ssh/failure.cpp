@@ -25,7 +25,7 @@ Error failure(Errc code, std::string_view server, std::string_view ours, std::st
 Error handshake_failure(int code, bool spoke, std::string_view server, std::string said) {
   if (!spoke) {
     return failure(Errc::ssh_banner, server,
-                   "the connection was closed before an SSH server spoke; is that an sshd, and are "
+                   "the connection was closed before an SSH server spoke; is that an sshd, and is "
                    "its MaxStartups enough?",
                    std::move(said));
   }
