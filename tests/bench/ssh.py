@@ -53,7 +53,7 @@ class SshFigures:
 
     def rows(self) -> list[tuple[str, float, float, str]]:
         """What, how much, at most, and the unit; against the design's budget."""
-        found = [
+        found: list[tuple[str, float, float, str]] = [
             (f"ssh, {size} hosts, cold: client CPU per host", self.cpu_us(size, ENGINE), 1400, "us")
             for size in self._sizes()
         ]

@@ -70,13 +70,16 @@ void wipe(std::string& text) {
 }
 
 std::string encode(const GuardOrder& order) {
-  return fmt::format(
+  std::string secrets = hold::escape(order.secrets);
+  std::string text = fmt::format(
       "{}\nmode {}\nrecord {}\ndeadline {}\nstate-folder {}\non-event {}\nevent-format {}\n"
       "secrets {}\ngo\n",
       heading, mode_names[static_cast<std::size_t>(order.mode)],
       hold::escape(hold::encode(order.record)), order.deadline.count(),
       hold::escape(order.state_folder), hold::escape(order.on_event),
-      hold::escape(order.event_format), hold::escape(order.secrets));
+      hold::escape(order.event_format), secrets);
+  wipe(secrets);
+  return text;
 }
 
 Result<GuardOrder> decode_order(std::string_view text) {
