@@ -6,8 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Dict, Generic, List, Optional, TypeVar
 
 from stillgate import _core
+from stillgate.printing import Printed
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stillgate.events import Event
 
 T = TypeVar("T")
@@ -47,6 +50,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
+        """HAProxy answered, whatever its words."""
         return self.error is None
 
 
@@ -211,11 +215,13 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Printed):
     """How a call ended. `exit_status` is the command line's: 0 done, 1 an endpoint failed, 3
     refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
     first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
     the HAProxies switched; `drained` says whether what was let in before had been served.
+
+    It prints as a table.
     """
 
     action: str
@@ -238,6 +244,11 @@ class Report:
         errors = [switch.error for switch in self.switches if switch.error]
         causes = [error for error in errors if error.code != "rolled_back"]
         return next(iter(causes or errors), None)
+
+    def _draw(self, out: Console) -> None:
+        from stillgate.tables import draw_report
+
+        draw_report(out, self)
 
 
 def _number(text: Optional[str]) -> Optional[int]:
