@@ -81,7 +81,9 @@ def report(words: str = "well", **changes: Any) -> Report:
 def past(words: str) -> PastHolds:
     figures = (1.5, 0.5, 2.5, 0, 1, 0)
     one = PastHold(
-        *("h1", "anna", words, ["balanced"], 2, 1.0, 9.0, 5.0, "expired", "guard", 4.0), *figures, []
+        *("h1", "anna", words, ["balanced"], 2, 1.0, 9.0, 5.0, "expired", "guard", 4.0),
+        *figures,
+        [],
     )
     return PastHolds([one])
 
