@@ -1,16 +1,16 @@
-"""Hold every request at every HAProxy of a fleet, and let them all through again.
+"""Hold every request at every HAProxy of a fleet, and let them all through again::
 
     fleet = stillgate.Fleet(["unix:///run/haproxy/admin.sock"])
     fleet.execute("show info")
     with fleet.suspended("balanced", max_hold=15) as hold:
-        migrate()                                   # resumed on every way out of the block
-    print(fleet.status("balanced"))                 # a table; in a notebook, HTML
+        migrate()                               # resumed on every way out of the block
+    print(fleet.status("balanced"))             # a table; in a notebook, HTML
 
-    @fleet.suspended("balanced", max_hold=15)       # each call inside a hold of its own
+    @fleet.suspended("balanced", max_hold=15)   # each call inside a hold of its own
     def migrate(): ...
 
 The functions of this module do the same for a fleet of the inventory, or for endpoints given on
-the spot: stillgate.suspend("balanced", fleet="production").
+the spot: `stillgate.suspend("balanced", fleet="production")`.
 """
 
 from __future__ import annotations

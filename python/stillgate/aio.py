@@ -1,13 +1,13 @@
-"""The fleet for asyncio: the same verbs, awaited.
+"""The fleet for asyncio: the same verbs, awaited::
 
     fleet = stillgate.aio.Fleet(["unix:///run/haproxy/admin.sock"])
     async with fleet.suspended("balanced", max_hold=15) as hold:
-        await migrate()                     # cancelled at the deadline, resumed on every way out
+        await migrate()             # cancelled at the deadline, resumed on every way out
 
 Options, reports and errors are those of stillgate.Fleet. Each call works on a thread of its own and
 leaves the event loop free. A call that is cancelled ends within milliseconds, and is over when the
-cancellation comes out: a suspend has rolled back what it did, a resume tries no more, and an extend
-has moved the deadline everywhere or was not sent. `on_event` is called on the call's thread.
+cancellation comes out: a suspend has rolled back what it did, a resume tries no more, an extend may
+have moved the deadline or not. `on_event` is called on the call's thread.
 """
 
 from __future__ import annotations

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
 
     from stillgate.events import Event
 
+__all__ = [
+    "Answer",
+    "Error",
+    "Finding",
+    "GateCounters",
+    "Hold",
+    "Info",
+    "Outcome",
+    "Report",
+    "StatRow",
+    "Switch",
+    "Timings",
+]
+
 T = TypeVar("T")
 
 
@@ -174,7 +188,8 @@ class Switch:
 
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
-    holder (the process that holds does), none (nobody does) or None (not held). `waiting` and
+    guard (a process on the machine that suspended does), guard+wait (and HAProxy behind that), none
+    (nobody does) or None (not held). `limit_before` is the one to restore. `waiting` and
     `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
     that were let in and are still being served, `leaked` bounds those that reached a server after
     that; both are None where it cannot be known.
