@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -35,7 +36,11 @@ def real(haproxy: Start, app: App, state: Path) -> Iterator[HAProxy]:
     yield proxy
     assert proxy.limit(F) == 100
     assert records(state) == []
-    assert [one.name for one in threading.enumerate() if one.name.startswith("stillgate")] == []
+    assert threads() == []
+
+
+def threads() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("stillgate")]
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -187,9 +192,7 @@ def test_a_suspend_that_came_to_its_end_just_before(real: HAProxy) -> None:
         task = asyncio.ensure_future(fleet.suspend(F, method="maxconn", max_hold=20))
         await asyncio.sleep(0)
         # The loop stands still until the call is over, so that both come at once.
-        wait_until(
-            lambda: not [t for t in threading.enumerate() if t.name == "stillgate-call"], 10, "it"
-        )
+        wait_until(lambda: "stillgate-call" not in threads(), 10, "the end of the call")
         assert real.limit(F) == 0
         task.cancel()
         await cancelled(task)
@@ -282,6 +285,28 @@ def test_the_deadline_and_somebody_else_at_once(real: HAProxy) -> None:
                 await asyncio.sleep(20)
         # No cancellation of ours is left to strike later.
         await asyncio.sleep(0)
+
+    run(work())
+
+
+def test_the_deadline_and_somebody_else_in_one_cancellation(real: HAProxy) -> None:
+    """From Python 3.11 on a task knows how many cancelled it."""
+
+    async def block(entered: asyncio.Event) -> None:
+        async with aio.Fleet(real.endpoints).suspended(F, method="maxconn", max_hold=0.3):
+            entered.set()
+            await asyncio.sleep(20)
+
+    async def work() -> None:
+        entered = asyncio.Event()
+        task = asyncio.ensure_future(block(entered))
+        await entered.wait()
+        # The loop stands still until the deadline has come, and its cancellation waits there.
+        wait_until(lambda: "stillgate-keeper" not in threads(), 10, "the deadline")
+        task.cancel()
+        kind = asyncio.CancelledError if sys.version_info >= (3, 11) else HoldExpired
+        with pytest.raises(kind):
+            await task
 
     run(work())
 
