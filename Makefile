@@ -10,10 +10,11 @@ APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev l
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
-  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk
+  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
+  python3-sphinx python3-myst-parser
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
-PY_FILES = setup.py python tests
+PY_FILES = setup.py python tests docs
 CMAKE = cmake -S . -G Ninja --log-level=WARNING
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
@@ -22,7 +23,7 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     -k 'not small' tests/integration/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 
-.PHONY: setup build demo playground test chaos chaos-short lint bench coverage asan tsan fuzz clean
+.PHONY: setup build demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
 
 setup:
 	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
@@ -62,14 +63,18 @@ chaos-short: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
-lint: build
+lint: build docs
 	clang-format --dry-run -Werror $(CXX_FILES)
 	run-clang-tidy -quiet -p $(BUILD) 'cpp/(src|bindings)/.*' >build/clang-tidy.log 2>&1 || \
 	  { grep -E 'error:|warning:' build/clang-tidy.log; exit 1; }
 	black --check -q $(PY_FILES)
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)
-	$(VENV) -m mypy python tests
+	$(VENV) -m mypy python tests docs
+
+# Pages in build/docs. A warning is an error, and a page that was built before would not warn again.
+docs: build
+	$(VENV) -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
 
 bench: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
