@@ -14,6 +14,7 @@ from urllib.parse import quote
 from fabric import Connection
 
 from stillgate.errors import InputError
+from stillgate.fabric_values import Socket
 
 # As the canonical form of an endpoint leaves them.
 _PLAIN = "-._~/:@,[]"
@@ -21,15 +22,26 @@ _PLAIN = "-._~/:@,[]"
 _UNFIT = ("pkey", "sock")
 
 
-def urls_of(connections: Sequence[Connection], socket: str, auth: Optional[str]) -> List[str]:
+def urls_of(connections: Sequence[Connection], socket: Socket, auth: Optional[str]) -> List[str]:
     """One endpoint per connection, in order: its socket, or `tcp://address:port` as seen from the
     host. `auth` is what the engine is to ask for on the terminal. Errors: InputError.
     """
+    for one in connections:
+        if not isinstance(socket, str) and one.original_host not in socket:
+            raise _unfit(one, "setting stillgate.socket has none for it", "socket")
     everybody = [hop for one in connections for hop in (one, *_gateways(one))]
     # Fabric puts the keys that ssh_config has for one host into its settings, and so before all
     # hosts that come later.
     strays = {key for one in everybody for key in one.ssh_config.get("identityfile", [])}
-    return [_url(one, socket, auth, strays - _typed_keys(one)) for one in connections]
+    return [
+        _url(
+            one,
+            socket if isinstance(socket, str) else socket[one.original_host],
+            auth,
+            strays - _typed_keys(one),
+        )
+        for one in connections
+    ]
 
 
 def patience_of(connections: Iterable[Connection]) -> Optional[float]:
@@ -140,5 +152,5 @@ def _refuse_commands(c: Connection, config: str) -> None:
             )
 
 
-def _unfit(c: Connection, why: str) -> InputError:
-    return InputError("bad_endpoint", f"host {c.original_host}: {why}", "hosts")
+def _unfit(c: Connection, why: str, field: str = "hosts") -> InputError:
+    return InputError("bad_endpoint", f"host {c.original_host}: {why}", field)

@@ -14,6 +14,7 @@ from stillgate.events import FORMATS
 from stillgate.fabric_values import (
     Host,
     Place,
+    Socket,
     choice,
     hosts,
     names,
@@ -44,7 +45,7 @@ class Settings:
     fleet: Optional[str] = None
     endpoints: Tuple[str, ...] = ()
     hosts: Tuple[Host, ...] = ()
-    socket: Optional[str] = None
+    socket: Optional[Socket] = None
     auth: Optional[str] = None
     inventory: Optional[str] = None
     frontends: Tuple[str, ...] = ()

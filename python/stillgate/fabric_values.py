@@ -14,6 +14,8 @@ from stillgate.errors import InputError
 LONGEST = 3600.0  # seconds
 # What stands for one of Fabric's hosts: a text, or keyword arguments of its Connection.
 Host = Union[str, Mapping[str, Any]]
+# Where HAProxy's stats socket lies: on all hosts, or by a host's name.
+Socket = Union[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
@@ -69,10 +71,14 @@ def hosts(place: Place, value: Any) -> Tuple[Host, ...]:
     return tuple(value)
 
 
-def socket(place: Place, value: Any) -> str:
-    if not isinstance(value, str) or not value.startswith(("/", "tcp://")):
-        raise wrong(place, "must be an absolute path, or tcp://address:port", value)
-    return value
+def socket(place: Place, value: Any) -> Socket:
+    said = dict(value) if isinstance(value, Mapping) else {"": value}
+    for name, one in said.items():
+        fit = isinstance(one, str) and one.startswith(("/", "tcp://"))
+        if not fit or not isinstance(name, str):
+            what = "must be an absolute path, or tcp://address:port, or one of them for each host"
+            raise wrong(place, what, value)
+    return said if isinstance(value, Mapping) else str(value)
 
 
 def switch(place: Place, value: Any) -> bool:

@@ -221,6 +221,7 @@ def test_an_unknown_key_like_no_other_gets_the_whole_list() -> None:
         ("grace", "2"),
         ("socket", "run/haproxy.sock"),
         ("socket", ["/a"]),
+        ("socket", {"lb1": "/a", "lb2": "b"}),
         ("auth", "publickey"),
         ("on_event", ["logger"]),
         ("event_format", "xml"),
