@@ -1,9 +1,7 @@
 // The SSH transports of one engine thread: routes, the hub, and the way back from its workers.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <mutex>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -12,26 +10,10 @@
 
 #include "../transport.hpp"
 #include "hub.hpp"
+#include "mailbox.hpp"
 #include "route.hpp"
 
 namespace stillgate::transport::ssh {
-
-/// What workers hand to one engine thread, in order. Thread-safe; once closed, nothing arrives.
-class Inbox : public std::enable_shared_from_this<Inbox> {
- public:
-  using Letter = std::function<void()>;
-
-  explicit Inbox(boost::asio::io_context& io) : io_(&io) {}
-  void put(Letter letter);
-  void close();
-
- private:
-  void deliver();
-
-  std::mutex mutex_;
-  boost::asio::io_context* io_;
-  std::vector<Letter> letters_;
-};
 
 /// Not thread-safe.
 class Access {
@@ -46,7 +28,7 @@ class Access {
 
   Routes routes;
   std::shared_ptr<Hub> hub;
-  std::shared_ptr<Inbox> inbox;
+  std::shared_ptr<Mailbox> inbox;
 };
 
 /// `unread`: the peer's answers stay at the server; see Target.

@@ -63,17 +63,17 @@ void Connection::close(const std::shared_ptr<Channel>& channel) {
 }
 
 /// Until neither side gets on. A step may take another's packet off the socket, where no event
-/// tells of it any more: so what is queued in libssh2 is asked for before waiting.
+/// tells of it any more: so what is queued in libssh2 is asked for before waiting. The socket
+/// itself is read when it has stirred: each look at an empty one is a call into the kernel.
 void Connection::pump() {
   const auto self = shared_from_this();
   for (bool more = true; more && stage_ == Stage::open;) {
     run_operations();
     // In the middle of a packet libssh2 takes no other one, not even a window's.
     if (outbound_ || stage_ != Stage::open) break;
-    more = read_channels();
+    read_channels();
     if (stage_ != Stage::open) return;
-    if (!operations_.empty()) more = run_operations() || more;
-    more = more || has_queued_bytes();
+    more = (!operations_.empty() && run_operations()) || anything_queued();
   }
   if (stage_ == Stage::open) wait();
 }
@@ -241,20 +241,18 @@ int Connection::write_step(Channel& channel) {
   return 0;
 }
 
-/// True: something came.
-bool Connection::read_channels() {
-  bool came = false;
-  bool heard = false;
+void Connection::read_channels() {
   // A sink may close its channel, or another's.
   const auto all = channels_;
   for (const auto& channel : all) {
     if (!channel->listens()) continue;
-    heard = true;
-    came = read_channel(*channel) || came;
-    if (stage_ != Stage::open) return came;
+    // The first one's reading takes all that the socket has.
+    if (!std::exchange(stirred_, false) && !queued(*channel)) continue;
+    read_channel(*channel);
+    if (stage_ != Stage::open) return;
   }
-  if (!heard && operations_.empty()) hear_server();
-  return came;
+  if (stirred_ && operations_.empty()) hear_server();
+  stirred_ = false;
 }
 
 /// Where no channel is read, the server's own messages and its end are still to be heard.
@@ -274,32 +272,31 @@ void Connection::hear_server() {
   if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) fail(lost(name_, farewell()));
 }
 
-bool Connection::read_channel(Channel& channel) {
-  bool came = false;
-  while (channel.sink && stage_ == Stage::open) {
+void Connection::read_channel(Channel& channel) {
+  do {
     const auto n =
         libssh2_channel_read(channel.raw, workshop_.buffer.data(), workshop_.buffer.size());
     if (n > 0) {
-      came = true;
       channel.sink->on_bytes({workshop_.buffer.data(), static_cast<std::size_t>(n)});
     } else if (n == 0 && libssh2_channel_eof(channel.raw) != 0) {
       channel.ended = true;
       channel.sink->on_end_of_stream();
-      return true;
     } else if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) {
-      return came;
+      return;
     } else {
       fail(lost(name_, farewell()));
-      return true;
     }
-  }
-  return came;
+  } while (stage_ == Stage::open && queued(channel));
 }
 
-bool Connection::has_queued_bytes() const {
-  return std::any_of(channels_.begin(), channels_.end(), [](const auto& channel) {
-    return channel->listens() && libssh2_poll_channel_read(channel->raw, 0) != 0;
-  });
+bool Connection::queued(const Channel& channel) {
+  return channel.listens() &&
+         (libssh2_poll_channel_read(channel.raw, 0) != 0 || libssh2_channel_eof(channel.raw) != 0);
+}
+
+bool Connection::anything_queued() const {
+  return std::any_of(channels_.begin(), channels_.end(),
+                     [](const auto& channel) { return queued(*channel); });
 }
 
 void Connection::watch_opening() {

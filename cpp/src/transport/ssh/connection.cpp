@@ -138,6 +138,7 @@ void Connection::carried(int fd) {
 void Connection::drive() {
   const auto self = shared_from_this();
   if (stage_ == Stage::closed) return;
+  stirred_ = true;
   acknowledge_quickly(socket_.native_handle());
   if (stage_ == Stage::handshake && handshake() != 0) return;
   if (stage_ == Stage::login) log_in();

@@ -93,10 +93,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   int look_step(Operation& one);
   int write_step(Channel& channel);
   void refused(Operation& one);
-  bool read_channels();
-  bool read_channel(Channel& channel);
+  void read_channels();
+  void read_channel(Channel& channel);
   void hear_server();
-  [[nodiscard]] bool has_queued_bytes() const;
+  [[nodiscard]] static bool queued(const Channel& channel);
+  [[nodiscard]] bool anything_queued() const;
   void wait();
   void watch(std::chrono::milliseconds patience, Errc code, std::string words);
   void watch_opening();
@@ -126,6 +127,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::optional<Error> pending_;  ///< what the timer will say
   std::chrono::steady_clock::time_point begun_at_;
   unsigned tries_{0};
+  bool stirred_{false};  ///< the socket may have something that libssh2 has not taken
   bool waiting_to_read_{false};
   bool waiting_to_write_{false};
   bool outbound_{false};

@@ -1,7 +1,9 @@
 // Starting libssh2 and ending its sessions.
 #include "library.hpp"
 
+#include <algorithm>
 #include <cstdlib>
+#include <cstring>
 
 #include <malloc.h>
 #include <string.h>
@@ -22,8 +24,12 @@ LIBSSH2_FREE_FUNC(give_back) {
 }
 
 LIBSSH2_REALLOC_FUNC(take_other) {
-  (void)abstract;
-  return std::realloc(ptr, count);
+  // realloc() would leave the old place as it is.
+  void* const grown = std::malloc(count);
+  if (grown == nullptr || ptr == nullptr) return grown;
+  std::memcpy(grown, ptr, std::min(count, ::malloc_usable_size(ptr)));
+  give_back(ptr, abstract);
+  return grown;
 }
 
 LIBSSH2_DISCONNECT_FUNC(hear_farewell) {

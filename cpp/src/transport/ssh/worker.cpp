@@ -16,6 +16,7 @@ constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
 
 Worker::Worker(std::weak_ptr<Hub> hub)
     : work_(io_.get_executor()),
+      letters_(std::make_shared<Mailbox>(io_)),
       resolver_(io_),
       buffer_(buffer_bytes),
       workshop_{io_, resolver_, turns_, std::move(hub), buffer_},
@@ -40,6 +41,7 @@ void Worker::stop() {
 
 void Worker::run() {
   io_.run();
+  letters_->close();
   const Error gone{Errc::cancelled, "the SSH sessions of this process ended", {}, {}, {}};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
   ended_.set_value();
