@@ -57,7 +57,7 @@ def _url(c: Connection, socket: str, auth: Optional[str], strays: Set[str]) -> s
     config = _config_of(c)
     query = []
     if socket.startswith("tcp://"):
-        query.append(("tcp", socket[len("tcp://") :]))
+        query.append(("tcp", socket.partition("://")[2]))
     gateways = _gateways(c)
     keys = [key for one in (c, *gateways) for key in _key_files(one)]
     if config != "none":

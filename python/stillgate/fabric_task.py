@@ -1,4 +1,4 @@
-"""The kind of task that Stillgate's are: whatever the number of hosts, Fabric's or its own, one call.
+"""The kind of task that Stillgate's are: one call, whatever the number of hosts.
 
 Fabric runs a task's body once per host, one after the other, and its post tasks once. So a body
 that Fabric runs for a host only notes the host, and a post task that nobody sees does the work.
@@ -53,10 +53,17 @@ class VerbTask(Task):  # type: ignore[misc]
         self._arguments: Dict[str, Any] = {}
         self._executor: Optional[Executor] = None
 
+    # Made when it is asked for, because collections copy their tasks.
+    @property
+    def post(self) -> List[Any]:
         def at_all_hosts(c: Any) -> None:
             self._commit()
 
-        self.post = [Task(at_all_hosts, name=f"{self.name}-at-all-hosts")]
+        return [Task(at_all_hosts, name=f"{self.name}-at-all-hosts"), *self._post]
+
+    @post.setter
+    def post(self, others: List[Any]) -> None:
+        self._post = others
 
     def __call__(self, c: Any, *args: Any, **arguments: Any) -> Any:
         executor = _executor_of(sys._getframe(1))

@@ -1,4 +1,4 @@
-"""Fabric's own hosts as endpoints: what becomes of its settings, and real SSH servers behind them."""
+"""Fabric's own hosts as endpoints: what becomes of its settings, and real SSH servers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from support.fab import F, FABFILE, Fab, limits
+from support.fab import FABFILE, F, Fab, limits
 from support.ssh_home import ME, SshHome
 from support.sshd import SshServer
 

@@ -1,4 +1,4 @@
-"""Fetches Fabric 3 from a newer Debian suite into a cache: pure Python, put beside and not installed.
+"""Fetches Fabric 3 from a newer Debian suite into a cache: pure Python, and not installed.
 
     python3 tests/support/fetch_fabric.py
 
@@ -44,7 +44,7 @@ def cache_folder() -> Path:
 
 
 def versions_of(folder: Optional[Path] = None) -> dict[str, str]:
-    """Of Fabric, Paramiko and Invoke, by their own word: those in that folder, or this machine's."""
+    """Of Fabric, Paramiko and Invoke, by their own word: in that folder, or this machine's."""
     environment = dict(os.environ)
     if folder is not None:
         environment["PYTHONPATH"] = str(folder)
