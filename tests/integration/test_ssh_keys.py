@@ -37,7 +37,9 @@ def test_a_key_in_a_file(kind: str, socket: Path, ssh_home: SshHome, sshd: Start
     assert f"Accepted publickey for root from 127.0.0.1" in server.log()
 
 
-def test_an_rsa_key_is_said_to_be_unusable(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
+def test_an_rsa_key_is_said_to_be_unusable(
+    socket: Path, ssh_home: SshHome, sshd: StartSsh
+) -> None:
     key = ssh_home.key("rsa")
     server = sshd(authorized=[key])
     (said,) = ask(ssh_home.url(ssh_home.host("lb1", server, key=key), socket))
@@ -52,41 +54,37 @@ def test_nothing_to_offer(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> No
     )
     print(said)
     assert said is None
-
-
 def test_enc(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
     key = ssh_home.key(name="enc", passphrase=PASSPHRASE)
     server = sshd(authorized=[key])
-    (said,) = ask(ssh_home.url(ssh_home.host("lb1", server, key=key), socket))
+    (said,) = ask(
+        ssh_home.url(ssh_home.host("lb1", server, key=key), socket)
+    )
     print(said)
     assert said is None
-
-
 def test_wrong(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
     server = sshd(authorized=[])
-    (said,) = ask(ssh_home.url(ssh_home.host("lb1", server), socket))
+    (said,) = ask(
+        ssh_home.url(ssh_home.host("lb1", server), socket)
+    )
     print(said)
     assert said is None
-
-
 def test_garbage(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
     server = sshd(authorized=[])
-    key = ssh_home.folder / "garbage"
+    key=ssh_home.folder/"garbage"
     key.write_text("garbage\n")
-    (said,) = ask(ssh_home.url(ssh_home.host("lb1", server, key=key), socket))
+    (said,) = ask(
+        ssh_home.url(ssh_home.host("lb1", server,key=key), socket)
+    )
     print(said)
     assert said is None
-
-
 def test_agent(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
     key = ssh_home.key(name="enc", passphrase=PASSPHRASE)
     server = sshd(authorized=[key])
     with Agent() as agent:
-        agent.add(key, PASSPHRASE)
-        (said,) = ask(
-            ssh_home.url(
-                ssh_home.host("lb1", server, key=key, IdentityAgent=str(agent.socket)), socket
-            )
-        )
+      agent.add(key,PASSPHRASE)
+      (said,) = ask(
+        ssh_home.url(ssh_home.host("lb1", server, key=key,IdentityAgent=str(agent.socket)), socket)
+      )
     print(said)
     assert said is None

@@ -33,7 +33,7 @@ from support.fetch_haproxy import (  # noqa: E402
     sha256,
 )
 
-SUITES = ("sid", "trixie")
+SUITES = ("sid", "forky")
 PACKAGES = ("python3-fabric", "python3-invoke", "python3-paramiko")
 INSIDE = "usr/lib/python3/dist-packages"
 
