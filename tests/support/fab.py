@@ -83,6 +83,22 @@ class Fab:
         assert "Traceback" not in talk, talk
         return subprocess.CompletedProcess(arguments, process.returncode, out, talk)
 
+    def type(self, line: str) -> subprocess.CompletedProcess[str]:
+        """A line for the shell, in which `fab` and `stillgate` are those of this interpreter."""
+        path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+        done = subprocess.run(
+            ["/bin/sh", "-c", line],
+            cwd=self.folder,
+            env=self.environment(PATH=path),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return done
+
     def run_json(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         done = self.run(*arguments, "--json")
         document = json.loads(done.stdout)
