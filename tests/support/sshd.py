@@ -102,6 +102,7 @@ class SshServer:
         lines += [f"{key} {value}" for key, value in values.items() if value is not None]
         self.config_file = self.folder / "sshd_config"
         self.config_file.write_text("\n".join([*lines, ""]))
+        self._address = values["ListenAddress"]
         self._preload = preload
         self.may_end = False
         _make_privilege_separation_folder()
@@ -206,7 +207,7 @@ class SshServer:
 
     def _wait_listening(self, timeout: float) -> None:
         """By its log: a connection to see whether it listens would count as one."""
-        listening = f"Server listening on 127.0.0.1 port {self.port}."
+        listening = f"Server listening on {self._address} port {self.port}."
         try:
             wait_until(lambda: not self.alive() or listening in self.log(), timeout, "sshd")
         except TimeoutError as error:

@@ -18,6 +18,8 @@
 
 #include <fmt/format.h>
 
+#include "guard_secrets.hpp"
+
 namespace stillgate::fleet {
 namespace {
 
@@ -114,7 +116,8 @@ Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds p
   GuardProcess guard(to.take(1), from.take(1));
   ::close(to.take(0));
   ::close(from.take(0));
-  if (!guard.say(encode(order))) return failed("could not be told of the hold", words_of(errno));
+  if (!guard.say(SecretText(encode(order)).text()))
+    return failed("could not be told of the hold", words_of(errno));
   const auto line = guard.read_line(patience, stop);
   if (!line) {
     if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller", {}, {}, {}};

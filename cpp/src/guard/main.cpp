@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "../fleet/guard_secrets.hpp"
 #include "guard.hpp"
 
 namespace {
@@ -74,7 +75,8 @@ int main(int count, char** arguments) {
     return 0;
   }
   auto [text, rest] = read_order();
-  const auto order = stillgate::fleet::decode_order(text);
+  const auto order =
+      stillgate::fleet::decode_order(stillgate::fleet::take_secrets(std::move(text)));
   if (!order) return 2;
   stillgate::guard::Guard(*order, std::move(rest)).run();
   return 0;

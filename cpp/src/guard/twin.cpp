@@ -4,12 +4,15 @@
 #include <array>
 #include <cerrno>
 #include <string_view>
+#include <utility>
 
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "../fleet/guard_secrets.hpp"
 
 namespace stillgate::guard {
 namespace {
@@ -66,7 +69,7 @@ bool Twin::start() {
 }
 
 void Twin::tell(const fleet::GuardOrder& order) {
-  if (fd_ >= 0 && !send_all(fd_, fleet::encode(order))) close();
+  if (fd_ >= 0 && !send_all(fd_, fleet::SecretText(fleet::encode(order)).text())) close();
 }
 
 void Twin::dismiss() {
@@ -99,7 +102,7 @@ std::optional<fleet::GuardOrder> stand_by() {
     if (heard == farewell) return std::nullopt;
   }
   ::close(twin_descriptor);
-  auto order = fleet::decode_order(last);
+  auto order = fleet::decode_order(fleet::take_secrets(std::move(last)));
   if (!order) return std::nullopt;
   return *std::move(order);
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ssh/access.hpp"
+#include "ssh/keyring.hpp"
 #include "stream.hpp"
 
 namespace stillgate::transport {
@@ -30,5 +31,9 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
 }
 
 std::shared_ptr<void> keep_sessions() { return ssh::Hub::of_process(); }
+
+std::string typed_secrets() { return ssh::Keyring::of_process().pack(); }
+
+void take_typed_secrets(std::string_view word) { ssh::Keyring::of_process().unpack(word); }
 
 }  // namespace stillgate::transport

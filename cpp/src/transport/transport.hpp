@@ -96,4 +96,9 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
 /// As long as somebody has it, SSH sessions outlive those who made them. Thread-safe.
 [[nodiscard]] std::shared_ptr<void> keep_sessions();
 
+/// What was typed for SSH in this process, in one word for another process of ours, such as a
+/// guard, which has no terminal. Whoever gets it wipes it. Thread-safe.
+[[nodiscard]] std::string typed_secrets();
+void take_typed_secrets(std::string_view word);
+
 }  // namespace stillgate::transport

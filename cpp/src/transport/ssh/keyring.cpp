@@ -4,8 +4,10 @@
 #include <algorithm>
 
 #include <fmt/format.h>
+#include <openssl/crypto.h>
 
 #include "agent.hpp"
+#include "base64.hpp"
 #include "library.hpp"
 
 namespace stillgate::transport::ssh {
@@ -67,6 +69,31 @@ void Keyring::forget_passphrase(const KeyFile& key) {
 void Keyring::forget_password(const Route& route) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_user(route));
+}
+
+std::string Keyring::pack() const {
+  const std::scoped_lock lock(mutex_);
+  std::string word;
+  for (const auto& [what, secret] : typed_) {
+    std::string text = encode_base64(secret->view());
+    word += fmt::format("{}{}:{}", word.empty() ? "" : ",", encode_base64(what), text);
+    OPENSSL_cleanse(text.data(), text.size());
+  }
+  return word;
+}
+
+void Keyring::unpack(std::string_view word) {
+  const std::scoped_lock lock(mutex_);
+  while (!word.empty()) {
+    const std::string_view one = word.substr(0, word.find(','));
+    word.remove_prefix(std::min(one.size() + 1, word.size()));
+    const std::size_t colon = one.find(':');
+    if (colon == std::string_view::npos) return;
+    const auto what = decode_base64(one.substr(0, colon));
+    auto text = decode_base64(one.substr(colon + 1));
+    if (!what || !text) return;
+    typed_[*what] = Secret::take(*std::move(text));
+  }
 }
 
 std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 
 #include "route.hpp"
 #include "secret.hpp"
@@ -23,6 +24,9 @@ class Keyring {
 
   [[nodiscard]] std::shared_ptr<const Secret> passphrase(const KeyFile& key) const;
   [[nodiscard]] std::shared_ptr<const Secret> password(const Route& route) const;
+  /// All of it in one word, for another process of ours; whoever gets it wipes it. Empty: nothing.
+  [[nodiscard]] std::string pack() const;
+  void unpack(std::string_view word);
   /// It was wrong: the next prepare() asks again.
   void forget_passphrase(const KeyFile& key);
   void forget_password(const Route& route);

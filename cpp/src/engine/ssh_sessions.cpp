@@ -1,0 +1,21 @@
+// Keeping SSH sessions, and what was typed for them.
+#include "ssh_sessions.hpp"
+
+#include <algorithm>
+
+#include "../transport/transport.hpp"
+
+namespace stillgate::engine {
+
+std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) {
+  const bool any = std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& one) {
+    return one.kind() == Endpoint::Kind::ssh;
+  });
+  return any ? transport::keep_sessions() : nullptr;
+}
+
+std::string typed_secrets() { return transport::typed_secrets(); }
+
+void take_typed_secrets(std::string_view word) { transport::take_typed_secrets(word); }
+
+}  // namespace stillgate::engine
