@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,9 +26,12 @@ BY_HAND = (
     "./deploy s2 && fab suspend && ./migrate && fab switch && fab resume --wait-up && fab rest"
 )
 
-MIGRATE = """#!/bin/sh
-now() { cut -d ' ' -f 1 /proc/uptime; }
-now >times; sleep 0.5; now >>times
+MIGRATE = f"""#!{sys.executable}
+import time
+with open("times", "w") as file:
+    for wait in (0.5, 0):
+        print(time.monotonic(), file=file)
+        time.sleep(wait)
 """
 
 

@@ -224,12 +224,12 @@ def test_all_hosts_are_held_by_one_call(
 
 
 BEHIND = """
-from fabric import Connection, task
+from fabric import Config, Connection, task
 from stillgate import fabric as gate
-from stillgate.fabric import suspend, resume
 
-@task(hosts=[{"host": "lb1", "gateway": Connection("bastion", config=gate.Config(
-    runtime_ssh_path=CONFIG))}])
+bastion = Connection("bastion", config=Config(runtime_ssh_path="{config}"))
+
+@task(hosts=[{{"host": "lb1", "gateway": bastion}}])
 def migrate(c):
     print([one.verdict for one in gate.suspend(c).switches])
     print([one.verdict for one in gate.resume(c).switches])
@@ -242,12 +242,7 @@ def test_a_jump_host_and_a_task_of_ones_own_on_its_host(
     proxy, bastion = haproxy("3.0"), sshd()
     ssh_home.host("bastion", bastion)
     ssh_home.host("lb1", sshd())
-    fabfile = BEHIND.replace("CONFIG))", f"{str(ssh_home.config_file)!r}))")
-    fab.write_fabfile(
-        fabfile.replace("gate.Config", "Config").replace(
-            "Connection, task", "Config, Connection, task"
-        )
-    )
+    fab.write_fabfile(BEHIND.format(config=ssh_home.config_file))
     fab.write_all(
         {
             "ssh_config_path": str(ssh_home.config_file),
@@ -281,3 +276,27 @@ def test_a_host_that_is_not_there_keeps_all_from_being_held(
     assert (done.returncode in (1, 3), limits(proxy)) == (True, [100])
     errors = [one["error"] and one["error"]["code"] for one in document["switches"]]
     assert "connect_refused" in errors or "connection_refused" in errors, errors
+
+
+def test_a_passphrase_is_asked_for_once_and_told_to_nobody(
+    fab: Fab, haproxy: Start, sshd: Sshd, ssh_home: SshHome
+) -> None:
+    proxy, passphrase = haproxy("3.0"), "an open secret"
+    key = ssh_home.key(name="locked", passphrase=passphrase)
+    ssh_home.host("lb1", sshd(authorized=[key]), key=key)
+    fab.write_all(
+        {
+            "ssh_config_path": str(ssh_home.config_file),
+            "stillgate": {"socket": str(proxy.sockets[0]), "frontends": F},
+        }
+    )
+    done = fab.run("-H", "lb1", "suspend")
+    assert (done.returncode, limits(proxy)) == (3, [100])
+    assert "ssh_key_unusable" in done.stderr and "ssh-add it" in done.stderr
+    # Fabric has two calls to make, and one answer.
+    with fab.at_terminal("-H", "lb1", "suspend", "resume") as (process, answer):
+        answer(f"Passphrase of {key}: ", passphrase)
+        out, _ = process.communicate(timeout=60)
+    assert (process.returncode, limits(proxy)) == (0, [100]), out
+    assert "suspend: done" in out and "resume: done" in out
+    assert "Passphrase" not in out and passphrase not in out

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,9 @@ from support.haproxy import HAProxy
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
 F = "balanced"
 FABFILE = "from stillgate.fabric import check, extend, hold, resume, status, suspend\n"
+
+
+Answer = Callable[[str, str], None]
 
 
 @dataclass
@@ -98,6 +102,37 @@ class Fab:
         )
         assert "Traceback" not in done.stderr, done.stderr
         return done
+
+    @contextmanager
+    def at_terminal(self, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], Answer]]:
+        """With a terminal of its own. `answer(question, text)` waits for that question and types;
+        what comes later is the process's output.
+        """
+        line = shlex.join([sys.executable, "-m", "fabric", *arguments])
+        with subprocess.Popen(
+            # From util-linux: its standard input is what is typed.
+            ["script", "-qefc", line, "/dev/null"],
+            cwd=self.folder,
+            env=self.environment(TERM="dumb"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as process:
+
+            def answer(question: str, text: str) -> None:
+                assert process.stdin is not None and process.stdout is not None
+                shown = ""
+                while not shown.endswith(question):
+                    letter = process.stdout.read(1)
+                    assert letter, shown
+                    shown += letter
+                process.stdin.write(f"{text}\n")
+                process.stdin.flush()
+
+            try:
+                yield process, answer
+            finally:
+                process.kill()
 
     def run_json(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         done = self.run(*arguments, "--json")
