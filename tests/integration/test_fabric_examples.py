@@ -59,8 +59,8 @@ class Release:
             for one in proxies
             for kind, clients in (("new", 1), ("keep-alive", 20))
         ]
-        for one in self._loads:
-            one.wait_for(20)
+        for running in self._loads:
+            running.wait_for(20)
 
     def records(self) -> list[Record]:
         """All of them, and some of what came last."""
@@ -90,7 +90,7 @@ def failed(records: list[Record]) -> list[Record]:
 def test_six_steps_and_nobody_fails(
     line: str, fab: Fab, release: Release, release_app: ReleaseApp
 ) -> None:
-    done = fab.type(line)
+    done = fab.shell(line)
     records = release.records()
     assert (done.returncode, failed(records)) == (0, []), done.stderr
     # The old code served before, the new code on both machines behind it, and nothing else.
@@ -104,7 +104,7 @@ def test_a_migration_that_fails_leaves_the_old_code_at_work(
     fab: Fab, release: Release, release_app: ReleaseApp
 ) -> None:
     (fab.folder / "broken").touch()
-    done = fab.type("fab release")
+    done = fab.shell("fab release")
     records = release.records()
     assert (done.returncode, failed(records)) == (1, [])
     assert "the command ended with status 1" in done.stderr
@@ -127,7 +127,7 @@ def test_suspend_migrate_resume_as_typed(
     running = [load(proxy.ports[F], rate=100) for proxy in proxies]
     for one in running:
         one.wait_for(30)
-    done = fab.type("fab suspend && ./migrate && fab resume")
+    done = fab.shell("fab suspend && ./migrate && fab resume")
     for one in running:
         one.wait_for(len(one.records()) + 50)
     records = [record for one in running for record in one.stop()]

@@ -87,7 +87,7 @@ class Fab:
         assert "Traceback" not in talk, talk
         return subprocess.CompletedProcess(arguments, process.returncode, out, talk)
 
-    def type(self, line: str) -> subprocess.CompletedProcess[str]:
+    def shell(self, line: str) -> subprocess.CompletedProcess[str]:
         """A line for the shell, in which `fab` and `stillgate` are those of this interpreter."""
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         done = subprocess.run(
