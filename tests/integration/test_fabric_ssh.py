@@ -83,6 +83,46 @@ def test_a_jump_host_and_a_task_of_ones_own_on_its_host(
     assert (limits(proxy), bastion.logins() >= 1) == ([100], True)
 
 
+CHAIN = """
+from fabric import Connection
+from stillgate.fabric import check, resume, suspend
+
+def there(port, key, gateway=None):
+    kwargs = {{"key_filename": [key]}}
+    return dict(host="{me}@127.0.0.1", port=port, connect_kwargs=kwargs, gateway=gateway)
+
+outer = Connection(**there({outer}, "{key}"))
+inner = Connection(**there({inner}, "{other}", outer))
+for task in (check, suspend, resume):
+    task.hosts = [there({last}, "{key}", inner)]
+"""
+
+
+def test_ports_keys_and_a_chain_of_gateways_of_the_fabfile(
+    fab: Fab, haproxy: Start, sshd: Sshd, ssh_home: SshHome
+) -> None:
+    proxy, other = haproxy("3.0"), ssh_home.key(name="other")
+    last = sshd()
+    # Each leads to the next one and nowhere else.
+    inner = sshd(authorized=[other], PermitOpen=f"127.0.0.1:{last.port}")
+    outer = sshd(PermitOpen=f"127.0.0.1:{inner.port}")
+    for server in (outer, inner, last):
+        ssh_home.know(server)
+    ssh_home.add(f"UserKnownHostsFile {ssh_home.known_hosts}", "IdentityAgent none")
+    places = {"outer": outer.port, "inner": inner.port, "last": last.port}
+    fab.write_fabfile(CHAIN.format(me=ME, key=ssh_home.key(), other=other, **places))
+    fab.write_all(
+        {
+            "ssh_config_path": str(ssh_home.config_file),
+            "stillgate": {"socket": str(proxy.sockets[0]), "frontends": F},
+        }
+    )
+    done = fab.run("check", "suspend", "resume")
+    assert (done.returncode, limits(proxy)) == (0, [100]), done.stdout + done.stderr
+    assert "suspend: done" in done.stdout and "resume: done" in done.stdout
+    assert min(server.logins() for server in (outer, inner, last)) >= 1
+
+
 def test_a_host_that_is_not_there_keeps_all_from_being_held(
     fab: Fab, haproxy: Start, sshd: Sshd, ssh_home: SshHome
 ) -> None:
