@@ -104,9 +104,9 @@ def _absolute(path: str) -> str:
 
 
 def _config_of(c: Connection) -> str:
-    """The endpoint's `config=`: a file, `none`, or nothing where the usual ones hold. None where
-    Fabric was told otherwise by the program, which no URL can say: then what Fabric made of it
-    is all there is.
+    """The endpoint's `config=`: a file, or nothing where the usual ones hold. `none` where Fabric
+    reads none, and where a program has told it something that no URL can say: then what Fabric
+    has made of it is all there is.
     """
     config = c.config
     proxied = "proxyjump" in c.ssh_config or "proxycommand" in c.ssh_config

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from types import FrameType
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from fabric import Connection, Task
 from invoke import Executor
@@ -50,37 +50,37 @@ class VerbTask(Task):  # type: ignore[misc]
     def __init__(self, body: Callable[..., Any], **options: Any) -> None:
         super().__init__(body, **options)
         self._gathered: Optional[Told] = None
-        self._arguments: Dict[str, Any] = {}
+        self._call: Callable[[Told], Any] = self.body
         self._executor: Optional[Executor] = None
 
     # Made when it is asked for, because collections copy their tasks.
     @property
-    def post(self) -> List[Any]:
+    def post(self) -> Sequence[Any]:
         def at_all_hosts(c: Any) -> None:
             self._commit()
 
-        return [Task(at_all_hosts, name=f"{self.name}-at-all-hosts"), *self._post]
+        return (Task(at_all_hosts, name=f"{self.name}-at-all-hosts"), *self._post)
 
     @post.setter
-    def post(self, others: List[Any]) -> None:
+    def post(self, others: Sequence[Any]) -> None:
         self._post = others
 
     def __call__(self, c: Any, *args: Any, **arguments: Any) -> Any:
         executor = _executor_of(sys._getframe(1))
-        told = Told(c)
-        if executor is None or not told.connections:
+        if executor is None or not isinstance(c, Connection):
             return super().__call__(c, *args, **arguments)
+        told = Told(c)
         if self._gathered is None or self._executor is not executor:
             self._gathered, self._executor = told, executor
         else:
             self._gathered.connections += told.connections
-        self._arguments = arguments
+        self._call = lambda gathered: self.body(gathered, *args, **arguments)
         return None
 
     def _commit(self) -> None:
         gathered, self._gathered, self._executor = self._gathered, None, None
         if gathered is not None:
-            self.body(gathered, **self._arguments)
+            self._call(gathered)
 
     def arg_opts(self, name: str, default: Any, taken_names: Any) -> Dict[str, Any]:
         options: Dict[str, Any] = super().arg_opts(name, default, taken_names)
