@@ -13,7 +13,7 @@ APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev l
   postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
-PY_FILES = setup.py python tests docs/examples
+PY_FILES = setup.py python tests
 CMAKE = cmake -S . -G Ninja --log-level=WARNING
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
