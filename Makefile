@@ -50,6 +50,7 @@ playground:
 
 test: build
 	$(VENV) tests/support/fetch_haproxy.py
+	$(VENV) tests/support/fetch_fabric.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 2
 	$(VENV) -m pytest
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
