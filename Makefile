@@ -10,7 +10,8 @@ APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev l
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
-  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk
+  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
+  ruby ruby-dev bundler build-essential libffi-dev
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests
@@ -22,7 +23,7 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     -k 'not small' tests/integration/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 
-.PHONY: setup build demo playground test chaos chaos-short lint bench coverage asan tsan fuzz clean
+.PHONY: setup build chef-gems demo playground test chaos chaos-short lint bench coverage asan tsan fuzz clean
 
 setup:
 	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
@@ -39,6 +40,10 @@ build: setup
 	printf '#!%s\nfrom fabric.main import program\n\nprogram.run()\n' $(CURDIR)/$(VENV) >.venv/bin/fab
 	chmod +x .venv/bin/fab
 
+# Chef is a gem: it and what tests its cookbook are installed once, into .cache/chef.
+chef-gems: setup
+	tests/chef/gems.sh
+
 demo: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0
 	$(VENV) tests/demo/demo.py
@@ -47,9 +52,10 @@ playground:
 	@$(VENV) tests/support/fetch_haproxy.py 3.0 >&2
 	@$(VENV) tests/demo/playground.py
 
-test: build
+test: build chef-gems
 	$(VENV) tests/support/fetch_haproxy.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 2
+	tests/chef/gems.sh rspec --default-path tests/chef/spec
 	$(VENV) -m pytest
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
@@ -70,6 +76,7 @@ lint: build
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)
 	$(VENV) -m mypy python tests
+	tests/chef/gems.sh cookstyle recipes/stillgate tests/chef
 
 bench: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
