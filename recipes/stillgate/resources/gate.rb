@@ -49,8 +49,8 @@ action_class do
   def lua_file(text)
     file new_resource.lua_file do
       content text
-      owner 'root'
-      group 'root'
+      owner Process.euid
+      group Process.egid
       mode '0644'
       backup false
     end

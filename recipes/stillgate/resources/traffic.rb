@@ -10,8 +10,6 @@ property :traffic, Symbol,
          skip_docs: true,
          description: 'What `stillgate status` found; not for recipes.'
 
-default_action :nothing
-
 # A why-run asks nobody: what the run would have done before this is not done, so an answer would be
 # none to the question.
 load_current_value do |wanted|
@@ -42,3 +40,6 @@ action :resume, description: 'Let through, unless nothing is held.' do
 
   converge_by(resume_sentence) { resume }
 end
+
+# Behind the actions: Chef makes the first one the default else, and nobody is to be held by a mere name.
+default_action :nothing
