@@ -111,7 +111,7 @@ def test_a_failure_has_its_code_and_the_words_of_haproxy(chef: Chef, haproxy: St
 @pytest.mark.parametrize(
     "test, words",
     [
-        ({"max_hold": 0}, "max_hold must be from 0.1 to 3600 seconds"),
+        ({"max_hold": 0}, "Option max_hold's value 0 must be from 0.1 to 3600 seconds"),
         ({"max_hold": "long"}, "Property max_hold must be one of: Integer, Float"),
         ({"method": "magic"}, 'Property hold_method must be equal to one of: "auto"'),
     ],

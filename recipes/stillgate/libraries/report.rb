@@ -50,7 +50,7 @@ module StillgateCookbook
 
     # Of a resume: the switches that something else had opened before it came.
     def opened_before
-      switches.select { |one| one['verdict'] == 'open' }
+      switches.select { |one| one['verdict'] == 'open' || finding?(one, ['already_open']) }
     end
 
     # One line per thing that is wrong, the same words once.

@@ -76,17 +76,19 @@ action_class do
     new_resource.updated_by_last_action(true) if inside.resource_collection.any?(&:updated?)
   end
 
-  # Resumes on every way out: an exception of any kind, Ctrl-C and SIGTERM as well.
+  # Resumes on every way out: an exception of any kind, and Ctrl-C. At SIGTERM Chef goes on to the end of the run.
   def held_while
     hold_id = nil
     failure = nil
+    holder = Process.pid
     converge_by(hold_sentence) { hold_id = suspend.hold_id }
     begin
       yield
     rescue Exception => failure # rubocop:disable Lint/RescueException
       raise
     ensure
-      converge_by(resume_sentence) { end_hold(hold_id, failure) }
+      # A signal also ends a child that Chef forked and that has not become its command yet.
+      converge_by(resume_sentence) { end_hold(hold_id, failure) } if Process.pid == holder
     end
   end
 

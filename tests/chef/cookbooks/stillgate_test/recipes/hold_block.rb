@@ -7,12 +7,12 @@ stillgate_hold 'balanced' do
   reason 'migration 42'
   rehearse node['stillgate_test']['rehearse']
   block do
-    file "#{folder}/inside" do
+    file "#{folder}/first" do
       content 'held'
     end
 
     execute 'migrate' do
-      command "until [ -e #{folder}/over ]; do sleep 0.01; done; touch #{folder}/migrated"
+      command "touch #{folder}/inside; until [ -e #{folder}/over ]; do sleep 0.01; done; touch #{folder}/migrated"
       creates "#{folder}/migrated"
       notifies :create, 'file[told]', :delayed
     end

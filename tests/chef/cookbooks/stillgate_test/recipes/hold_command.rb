@@ -4,5 +4,5 @@ stillgate_hold 'balanced' do
   max_hold node['stillgate_test']['max_hold']
   command node['stillgate_test']['command']
   cwd node['stillgate_test']['folder']
-  environment 'PGPASSWORD' => 'hunter2'
+  environment 'PGPASSWORD' => node['stillgate_test']['secret']
 end
