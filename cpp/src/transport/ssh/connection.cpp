@@ -240,6 +240,7 @@ void Connection::overdue(const Error& error) {
     fail(error);
     return;
   }
+  if (give_up_look()) return;
   suspect_ = true;
   std::vector<std::shared_ptr<Channel>> unopened;
   std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(unopened),

@@ -62,6 +62,20 @@ Error connection_failure(int number, std::string_view server) {
   }
 }
 
+Error forbidden(std::string_view server, std::string_view socket, std::string said) {
+  return failure(
+      Errc::ssh_forwarding_denied, server,
+      fmt::format(
+          "the server forbids to reach {} through it: {} there, and no 'restrict' or "
+          "'no-port-forwarding' at the key in authorized_keys",
+          socket,
+          socket.starts_with('/')
+              ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding yes "
+                "(or local) and no PermitOpen, which both count for unix sockets, too,"
+              : "it needs AllowTcpForwarding yes (or local) and a PermitOpen"),
+      std::move(said));
+}
+
 Error lost(std::string_view server, std::string said) {
   return failure(Errc::connection_reset, server,
                  "the connection ended; whether a command ran is not known", std::move(said));
