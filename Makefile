@@ -5,7 +5,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
-APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
+APT := g++ ccache cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
   libgmock-dev pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
@@ -15,6 +15,10 @@ APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev l
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests docs
+# What one clone or build folder has compiled, another need not.
+export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 CMAKE = cmake -S . -G Ninja --log-level=WARNING
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
