@@ -16,7 +16,11 @@ from typing import Any, Optional, Union
 
 import pytest
 
+from support import chef as real_chef
+from support import fetch_fabric
 from support.app import App
+from support.chef import Chef
+from support.chef_stage import ChefStage
 from support.fab import Fab
 from support.faults import FaultyPeer
 from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
@@ -203,16 +207,62 @@ def load() -> Iterator[Callable[..., Load]]:
         generator.kill()
 
 
-@pytest.fixture
-def fab(tmp_path: Path) -> Iterator[Fab]:
-    """Where Fabric is missing, an error in CI and a skip elsewhere. Nothing is held in the end."""
+@pytest.fixture(scope="session")
+def fabric_libraries() -> dict[str, Union[None, Path, CannotFetch]]:
+    """Where each Fabric lies: this machine's own (None), a folder, or why it cannot be had."""
+    found: dict[str, Union[None, Path, CannotFetch]] = {"2.6": None}
     if importlib.util.find_spec("fabric") is None:
-        reason = "Fabric is not installed (Debian: fabric)"
+        found["2.6"] = CannotFetch("is not installed (Debian: fabric)")
+    try:
+        found["3"] = fetch_fabric.ensure()
+    except CannotFetch as error:
+        found["3"] = error
+    return found
+
+
+@pytest.fixture(params=["2.6", "3"])
+def fab(
+    request: pytest.FixtureRequest,
+    fabric_libraries: dict[str, Union[None, Path, CannotFetch]],
+    tmp_path: Path,
+) -> Iterator[Fab]:
+    """Where Fabric is missing, an error in CI and a skip elsewhere. Nothing is held in the end."""
+    where = fabric_libraries[request.param]
+    if isinstance(where, CannotFetch):
+        reason = f"Fabric {request.param}: {where}"
         assert os.environ.get("CI") != "true", reason
         pytest.skip(reason)
-    made = Fab(tmp_path)
+    made = Fab(tmp_path, where)
     yield made
     assert made.records() == []
+
+
+@pytest.fixture(scope="session")
+def chef_client() -> str:
+    """Its version. Where Chef is missing, an error in CI and a skip elsewhere."""
+    reason = real_chef.missing()
+    if reason is not None:
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    version = real_chef.version()
+    print(version)
+    return version
+
+
+@pytest.fixture
+def chef(chef_client: str, tmp_path: Path) -> Chef:
+    return Chef(tmp_path / "chef")
+
+
+@pytest.fixture
+def chef_stage(
+    haproxy: Start,
+    gated: Callable[..., Gated],
+    haproxy_binaries: dict[str, Binary],
+    app: App,
+    load: Callable[..., Load],
+) -> ChefStage:
+    return ChefStage(haproxy, gated, haproxy_binaries, app, load)
 
 
 @pytest.fixture
