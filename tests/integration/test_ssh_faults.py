@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stillgate import Fleet, Outcome
-from support.command import AT_ONCE_S, COMMAND, F, ask, run_json, to_fleet
+from support.command import AT_ONCE_S, COMMAND, SANITIZED, F, ask, run_json, to_fleet
 from support.faults import FaultyPeer, Step, close, ignore, say
 from support.guards import guards
 from support.haproxy import HAProxy, wait_until
@@ -134,7 +134,8 @@ def test_an_agent_that_answers_nobody(ssh_home: SshHome, sshd: StartSsh) -> None
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=20)
             assert time.monotonic() - before < AT_ONCE_S
-    assert process.returncode == 130
+    # The thread that asks is left behind, and with it nobody can look for leaks.
+    assert process.returncode == 130 or (SANITIZED and process.returncode == 1)
 
 
 # --- behind the login -----------------------------------------------------------------
@@ -177,7 +178,8 @@ def test_a_session_that_opens_no_channel_still_serves_who_has_one(
 
     with Tap(proxies[0], {"show info": wait}) as tap:
         name = ssh_home.host("lb1", server)
-        one = Fleet([ssh_home.url(name, tap.endpoint.removeprefix("unix://"))], reply_timeout=30)
+        url = ssh_home.url(name, tap.endpoint.removeprefix("unix://"))
+        one = Fleet([url], greeting_timeout=30, reply_timeout=30)
         other = Fleet([ssh_home.url(name, proxies[1].sockets[0])])
         outcomes: list[Outcome] = []
         thread = threading.Thread(target=lambda: outcomes.extend(one.execute("show info")))

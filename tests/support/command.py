@@ -15,13 +15,14 @@ import jsonschema
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
 # A sanitized one, see support/sanitized.py.
+SANITIZED = "STILLGATE_COMMAND" in os.environ
 COMMAND = shlex.split(os.environ.get("STILLGATE_COMMAND", "")) or [
     sys.executable,
     "-m",
     "stillgate",
 ]
 # The end of a call that was stopped; with sanitizers the process has yet to look for leaks.
-AT_ONCE_S = 15.0 if os.environ.get("STILLGATE_COMMAND") else 0.8
+AT_ONCE_S = 15.0 if SANITIZED else 0.8
 F = "balanced"
 
 
