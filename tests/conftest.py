@@ -16,13 +16,19 @@ from typing import Any, Optional, Union
 
 import pytest
 
+from support import chef as real_chef
+from support import fetch_fabric
 from support.app import App
+from support.chef import Chef
+from support.chef_stage import ChefStage
 from support.fab import Fab
 from support.faults import FaultyPeer
 from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
 from support.gate import Gated
 from support.haproxy import HAProxy
 from support.load import Load
+from support.ssh_home import SshHome
+from support.sshd import PROGRAM, SshServer
 
 # Whoever starts the tests in the background may have them ignore Ctrl-C, or with nohup the end of
 # the terminal, and every process that a test starts would inherit that. What has a handler here, or
@@ -31,6 +37,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 STARTED = pytest.StashKey[list[HAProxy]]()
+STARTED_SSH = pytest.StashKey[list[SshServer]]()
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,9 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
         for proxy in item.stash.get(STARTED, []):
             title = f"HAProxy {proxy.binary}, {'alive' if proxy.alive() else 'ended'}"
             report.sections.append((title, proxy.log() or "(printed nothing)"))
+        for server in item.stash.get(STARTED_SSH, []):
+            title = f"sshd at port {server.port}, {'alive' if server.alive() else 'ended'}"
+            report.sections.append((title, server.log() or "(printed nothing)"))
 
 
 @pytest.fixture(scope="session")
@@ -122,6 +132,38 @@ def haproxy(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary])
 
 
 @pytest.fixture
+def ssh_home(tmp_path: Path) -> SshHome:
+    """Keys, ssh_config and known_hosts of the test's own."""
+    return SshHome(tmp_path / "ssh")
+
+
+@pytest.fixture
+def sshd(request: pytest.FixtureRequest, ssh_home: SshHome) -> Iterator[Callable[..., SshServer]]:
+    """Starts OpenSSH servers, with SshServer's options: sshd(MaxStartups="3"). They let in who has
+    `ssh_home`'s ed25519 key, unless `authorized` says otherwise. Where OpenSSH is missing, an
+    error in CI and a skip elsewhere. None may have ended by itself.
+    """
+    if PROGRAM is None:
+        reason = "there is no sshd (Debian: openssh-server)"
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    started: list[SshServer] = []
+    request.node.stash[STARTED_SSH] = started
+
+    def start(**options: Any) -> SshServer:
+        options.setdefault("authorized", [ssh_home.key()])
+        started.append(SshServer(**options))
+        return started[-1]
+
+    yield start
+    ended = [server for server in started if not server.alive() and not server.may_end]
+    logs = "\n".join(server.log() for server in ended)
+    for server in started:
+        server.close()
+    assert not ended, f"{len(ended)} sshd ended by itself\n{logs}"
+
+
+@pytest.fixture
 def gated(haproxy: Start) -> Iterator[Callable[..., Gated]]:
     """Starts HAProxies with the gate: gated(binary, servers=[app.port]) as Gated's options."""
     started: list[Gated] = []
@@ -165,16 +207,62 @@ def load() -> Iterator[Callable[..., Load]]:
         generator.kill()
 
 
-@pytest.fixture
-def fab(tmp_path: Path) -> Iterator[Fab]:
-    """Where Fabric is missing, an error in CI and a skip elsewhere. Nothing is held in the end."""
+@pytest.fixture(scope="session")
+def fabric_libraries() -> dict[str, Union[None, Path, CannotFetch]]:
+    """Where each Fabric lies: this machine's own (None), a folder, or why it cannot be had."""
+    found: dict[str, Union[None, Path, CannotFetch]] = {"2.6": None}
     if importlib.util.find_spec("fabric") is None:
-        reason = "Fabric is not installed (Debian: fabric)"
+        found["2.6"] = CannotFetch("is not installed (Debian: fabric)")
+    try:
+        found["3"] = fetch_fabric.ensure()
+    except CannotFetch as error:
+        found["3"] = error
+    return found
+
+
+@pytest.fixture(params=["2.6", "3"])
+def fab(
+    request: pytest.FixtureRequest,
+    fabric_libraries: dict[str, Union[None, Path, CannotFetch]],
+    tmp_path: Path,
+) -> Iterator[Fab]:
+    """Where Fabric is missing, an error in CI and a skip elsewhere. Nothing is held in the end."""
+    where = fabric_libraries[request.param]
+    if isinstance(where, CannotFetch):
+        reason = f"Fabric {request.param}: {where}"
         assert os.environ.get("CI") != "true", reason
         pytest.skip(reason)
-    made = Fab(tmp_path)
+    made = Fab(tmp_path, where)
     yield made
     assert made.records() == []
+
+
+@pytest.fixture(scope="session")
+def chef_client() -> str:
+    """Its version. Where Chef is missing, an error in CI and a skip elsewhere."""
+    reason = real_chef.missing()
+    if reason is not None:
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    version = real_chef.version()
+    print(version)
+    return version
+
+
+@pytest.fixture
+def chef(chef_client: str, tmp_path: Path) -> Chef:
+    return Chef(tmp_path / "chef")
+
+
+@pytest.fixture
+def chef_stage(
+    haproxy: Start,
+    gated: Callable[..., Gated],
+    haproxy_binaries: dict[str, Binary],
+    app: App,
+    load: Callable[..., Load],
+) -> ChefStage:
+    return ChefStage(haproxy, gated, haproxy_binaries, app, load)
 
 
 @pytest.fixture

@@ -17,7 +17,10 @@ from stillgate.cli.progress import ProgressLine
 from stillgate.cli.tables import show_report
 from stillgate.command import CommandResult
 from stillgate.errors import InputError, ReportError, StillgateError, error_of
-from stillgate.fabric_settings import TIMEOUTS, Settings, read_settings
+from stillgate.fabric_hosts import patience_of, urls_of
+from stillgate.fabric_settings import EVENTS, TIMEOUTS, Settings, read_settings
+from stillgate.fabric_task import Told
+from stillgate.fabric_values import Host
 from stillgate.fleet import Fleet
 from stillgate.report import Report
 from stillgate.serialize import failure_document, report_document, to_json
@@ -26,18 +29,42 @@ STOPPED = 130
 GATE_OPTIONS = ("method", "accept_unproven", "on_expiry", "max_waiting")
 
 
+class TaskFailed(Exit):  # type: ignore[misc]
+    """What a task raises: Fabric ends with its status and words, a caller finds all that is known.
+
+    `error` is Stillgate's exception, None where a command inside a hold ended badly, and then
+    `result` is that command's. `report` tells of each endpoint and frontend, as far as anything
+    was asked of them; of `hold` it is the last one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        error: Optional[StillgateError] = None,
+        report: Optional[Report] = None,
+        result: Optional[CommandResult] = None,
+    ) -> None:
+        super().__init__(message, status)
+        self.error = error
+        self.report = error.report if isinstance(error, ReportError) else report
+        self.result = result
+
+
 class TaskCall:
-    """`flags` stand under the names of the settings that they come before."""
+    """`context` is Fabric's, or what a task has gathered of it. `flags` stand under the names of
+    the settings that they come before.
+    """
 
     def __init__(self, action: str, context: Any, flags: Mapping[str, Any], as_json: bool) -> None:
         self._action = action
-        self._context = context
+        self._told = context if isinstance(context, Told) else Told(context)
         self._flags = flags
         self._as_json = as_json
 
     def report(self, *options: str) -> Optional[Report]:
-        """check, suspend, resume, status, with those of these options that somebody told. None in
-        a dry run. Errors: Exit, with everything told.
+        """All verbs but hold, with those of these options that somebody told. None in a dry run.
+        Errors: TaskFailed, with everything told.
         """
         with self._ending():
             settings, fleet, names = self._prepared()
@@ -59,7 +86,7 @@ class TaskCall:
         return report
 
     def hold(self, command: Any) -> Optional[CommandResult]:
-        """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: Exit."""
+        """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: TaskFailed."""
         with self._ending():
             if not isinstance(command, str) or not command.strip():
                 raise InputError("bad_option", "--run: tell the command to run", "run")
@@ -79,7 +106,10 @@ class TaskCall:
             course.run(names, told)
             self._show_course(course)
         if course.status:
-            raise Exit(_ended_words(course), course.status) from course.error
+            last = course.resumed or course.suspended
+            raise TaskFailed(
+                _ended_words(course), course.status, course.error, last, course.result
+            ) from course.error
         return course.result
 
     def _show_course(self, course: HeldCommand) -> None:
@@ -92,29 +122,49 @@ class TaskCall:
 
     def _prepared(self) -> tuple[Settings, Fleet, Sequence[str]]:
         """All that can be wrong in the input is, before anything is sent."""
-        if isinstance(self._context, Connection):
-            raise InputError(
-                "bad_option",
-                "hosts: one call reaches all endpoints, so these tasks take no hosts (-H); "
-                "name a fleet or endpoints in the settings under stillgate:",
-                "hosts",
-            )
-        settings = read_settings(self._context.config.get("stillgate"), self._flags)
-        timeouts = settings.told(*TIMEOUTS)
-        if settings.fleet is None:
-            fleet = Fleet(settings.endpoints, **timeouts)
-        else:
-            fleet = Fleet.load(settings.fleet, settings.inventory, **timeouts)
+        connections = self._told.connections
+        settings = read_settings(
+            self._told.given,
+            self._flags,
+            self._told.environment,
+            with_hosts=bool(connections),
+        )
+        if settings.hosts and not connections:
+            connections = [self._connection(host) for host in settings.hosts]
+        fleet = self._fleet(settings, connections)
         names = settings.frontends or tuple(fleet.frontends)
         if not names and self._action != "status":
             raise InputError(
                 "bad_name", "frontends: none is named, by settings or --frontend", "frontends"
             )
+        if self._action == "extend" and settings.seconds is None:
+            raise InputError("bad_option", "--seconds: tell by how many", "seconds")
         return settings, fleet, names
+
+    def _fleet(self, settings: Settings, connections: Sequence[Connection]) -> Fleet:
+        options = settings.told(*TIMEOUTS, *EVENTS)
+        if connections:
+            assert settings.socket is not None
+            patience = patience_of(connections)
+            if patience is not None:
+                options.setdefault("connect_timeout", patience)
+            return Fleet(urls_of(connections, settings.socket, settings.auth), **options)
+        if settings.fleet is not None:
+            return Fleet.load(settings.fleet, settings.inventory, **options)
+        return Fleet(settings.endpoints, **options)
+
+    def _connection(self, host: Host) -> Connection:
+        """As Fabric makes one of a task's hosts."""
+        try:
+            if isinstance(host, str):
+                return Connection(host, config=self._told.config)
+            return Connection(**{**host, "config": self._told.config})
+        except (TypeError, ValueError) as error:
+            raise InputError("bad_endpoint", f"host {host!r}: {error}", "hosts") from error
 
     def _dry(self) -> bool:
         """`fab --dry`: Fabric runs the bodies of tasks all the same."""
-        return bool(self._context.config.run.dry)
+        return bool(self._told.config.run.dry)
 
     # --- after ------------------------------------------------------------------------
 
@@ -159,7 +209,8 @@ class TaskCall:
 
     def _exit(self, message: str, status: int, cause: BaseException) -> NoReturn:
         # Fabric prints the message to standard error.
-        raise Exit(f"stillgate: {self._action}: {message}", status) from cause
+        error = cause if isinstance(cause, StillgateError) else None
+        raise TaskFailed(f"stillgate: {self._action}: {message}", status, error) from cause
 
 
 # --- words ----------------------------------------------------------------------------
@@ -190,6 +241,9 @@ def _dry_lines(
         return each(closing)
     if action == "resume":
         return each(opening)
+    if action == "extend":
+        assert settings.seconds is not None
+        return each([f"extend the hold of {name} by {settings.seconds:g} s" for name in names])
     if action == "hold":
         return [*each(closing), f"run: {command}", *each(opening)]
     return each([" ".join([action, *names]) + " (reads only)"])

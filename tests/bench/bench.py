@@ -23,6 +23,7 @@ from bench.figures import ASYNCIO, ENGINE, LIBRARY, YARDSTICK, Case, Figures  # 
 from bench.gate import measure_gate  # noqa: E402
 from bench.rounds import raise_file_limit  # noqa: E402
 from bench.skew import measure_skew  # noqa: E402
+from bench.ssh import measure_ssh  # noqa: E402
 from bench.stage import HAPROXY, Stage  # noqa: E402
 from rich.console import Console  # noqa: E402
 
@@ -124,6 +125,8 @@ def main() -> int:
         measure_memory(stage, figures, max(sizes))
     print("unequal paths ...", file=sys.stderr, flush=True)
     figures.skew = measure_skew(arguments.programs / "relay", 5 if arguments.quick else 15)
+    print("ssh ...", file=sys.stderr, flush=True)
+    figures.take_ssh(measure_ssh(arguments.programs, arguments.quick))
     print("the gate ...", file=sys.stderr, flush=True)
     figures.gate = measure_gate(arguments.quick)
     figures.import_ms = measure_import(5 if arguments.quick else 21)

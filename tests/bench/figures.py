@@ -10,6 +10,7 @@ from typing import Optional
 
 from bench.gate import GateFigures
 from bench.skew import Skew
+from bench.ssh import SshFigures
 from bench.stage import Measured
 from rich.table import Table
 
@@ -63,6 +64,7 @@ class Figures:
         self.memory_bytes: dict[str, float] = {}
         self.skew: Optional[Skew] = None
         self.gate: Optional[GateFigures] = None
+        self.ssh: Optional[SshFigures] = None
         self.short: list[str] = []  # rounds in which an endpoint did not answer
 
     def add(self, case: Case, measured: Measured) -> None:
@@ -72,6 +74,10 @@ class Figures:
     def check_ok(self, who: str, ok: int, endpoints: int) -> None:
         if ok != endpoints:
             self.short.append(f"{who}: {ok} of {endpoints} endpoints answered")
+
+    def take_ssh(self, ssh: SshFigures) -> None:
+        self.ssh = ssh
+        self.short += ssh.short
 
     def medians(self, case: Case) -> Optional[Medians]:
         rounds = self._rounds.get(case)
@@ -183,14 +189,17 @@ class Figures:
                 3.5,
             ),
         ]
+        if self.ssh is not None:
+            wanted += self.ssh.rows()
+            faster += self.ssh.faster()
         rows = [Row(what, _known(value), limit, unit) for what, value, limit, unit in wanted]
         rows += [
             Row(what, _known(value), limit, "x", at_least=True) for what, value, limit in faster
         ]
         return rows
 
-    def tables(self) -> tuple[Table, Table]:
-        """All cases, and the budget."""
+    def tables(self) -> list[Table]:
+        """All cases, SSH's, and the budget."""
         cases = Table(title="Medians; in brackets against the epoll program of the same run")
         for name in ("over", "endpoints", "connections", "peer"):
             cases.add_column(name)
@@ -225,7 +234,7 @@ class Figures:
                 f"{'at least' if row.at_least else 'at most'} {row.limit:g} {row.unit}",
                 {None: "", True: "met", False: "NOT met"}[row.met],
             )
-        return cases, rows
+        return [cases, *([] if self.ssh is None else [self.ssh.table()]), rows]
 
 
 def _known(value: float) -> Optional[float]:

@@ -94,7 +94,7 @@ class Stage:
             "tcp": [f"tcp://127.0.0.1:{self._free_port()}" for _ in range(self._size)],
         }
         self._start_haproxy()
-        self.endpoints["relay"] = self._start_relay(self.endpoints["tcp"][:100])
+        self.endpoints["relay"] = self.start_relay(self.endpoints["tcp"][:100])
         return self
 
     def __exit__(
@@ -152,11 +152,11 @@ class Stage:
         log.seek(0)
         raise SystemExit("HAProxy did not start:\n" + log.read())
 
-    def _start_relay(self, targets: list[str]) -> list[str]:
+    def start_relay(self, targets: list[str]) -> list[str]:
         """The endpoints by which the targets are reached over a long path."""
         urls = [f"tcp://127.0.0.1:{self._free_port()}" for _ in targets]
         paths = [f"{url} {target} {RELAY_MS} {RELAY_MS}" for url, target in zip(urls, targets)]
-        file = self.folder / "paths"
+        file = self.folder / f"{self._ports[-1].port}.paths"
         file.write_text("\n".join(paths) + "\n", encoding="utf-8")
         # The loopback's handshake takes no time, a real path's one round trip.
         process = subprocess.Popen(

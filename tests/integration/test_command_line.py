@@ -10,50 +10,26 @@ import os
 import pty
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import jsonschema
 import pytest
 
+from support.command import COMMAND, SCHEMA, F, only, run, run_json
 from support.faults import Conversation, FaultyPeer
 from support.haproxy import Frontend, wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
 
-SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
-COMMAND = [sys.executable, "-m", "stillgate"]
 NOBODY = "/nowhere/a.sock"
-F = "balanced"
 
 
 @pytest.fixture(autouse=True)
 def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STILLGATE_STATE_DIR", str(tmp_path / "state"))
-
-
-def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-    command = [*COMMAND, *arguments]
-    return subprocess.run(
-        command, input=given, capture_output=True, text=True, check=False, timeout=60
-    )
-
-
-def run_json(*arguments: str) -> tuple[int, dict[str, Any]]:
-    done = run(*arguments, "--json")
-    document = json.loads(done.stdout)
-    jsonschema.validate(document, SCHEMA)
-    assert document["ok"] == (done.returncode == 0)
-    return done.returncode, document
-
-
-def only_switch(document: dict[str, Any]) -> dict[str, Any]:
-    (switch,) = document["switches"]
-    assert isinstance(switch, dict)
-    return switch
 
 
 # --- exec -----------------------------------------------------------------------------
@@ -103,7 +79,7 @@ def test_a_fleet_of_the_inventory(haproxy: Start, tmp_path: Path) -> None:
     options = ("--fleet", "production", "--inventory", str(path))
     assert run_json("exec", "show info", *options)[0] == 0
     status, document = run_json("check", *options)
-    assert (status, only_switch(document)["frontend"]) == (0, F)
+    assert (status, only(document)["frontend"]) == (0, F)
     status, document = run_json("check", "--fleet", "productoin", "--inventory", str(path))
     assert (status, document["error"]["code"]) == (2, "bad_inventory")
 
@@ -135,13 +111,13 @@ def test_suspend_and_resume(label: str, haproxy: Start) -> None:
     assert run_json("check", F, *fleet)[0] == 0
     status, document = run_json("suspend", F, "--no-lease", "--reason", "migration", *fleet)
     assert status == 0
-    switch = only_switch(document)
+    switch = only(document)
     assert (switch["verdict"], switch["method"], switch["lease"]) == ("held", "maxconn", "none")
     assert (switch["limit_before"], switch["limit_now"], proxy.limit(F)) == (77, 0, 0)
     (hold,) = document["holds"]
     assert (hold["id"], hold["reason"]) == (switch["hold_id"], "migration")
     status, document = run_json("resume", F, *fleet)
-    assert (status, only_switch(document)["verdict"], proxy.limit(F)) == (0, "resumed", 77)
+    assert (status, only(document)["verdict"], proxy.limit(F)) == (0, "resumed", 77)
 
 
 def test_a_second_suspend_is_4_and_says_whose_it_is(haproxy: Start) -> None:
@@ -149,7 +125,7 @@ def test_a_second_suspend_is_4_and_says_whose_it_is(haproxy: Start) -> None:
     fleet = ("-e", proxy.endpoints[0])
     assert run("suspend", F, "--no-lease", *fleet).returncode == 0
     status, document = run_json("suspend", F, "--no-lease", *fleet)
-    error = only_switch(document)["error"]
+    error = only(document)["error"]
     assert (status, error["code"]) == (4, "already_held")
     assert "@" in error["message"]
     done = run("suspend", F, "--no-lease", *fleet)
@@ -164,7 +140,7 @@ def test_a_hold_without_a_lease_must_be_asked_for(haproxy: Start) -> None:
     kinds: list[tuple[list[str], str]] = [([], "guard+wait"), (["--no-lease"], "none")]
     for options, lease in kinds:
         status, document = run_json("suspend", F, *options, "-e", proxy.endpoints[0])
-        assert (status, only_switch(document)["lease"]) == (0, lease)
+        assert (status, only(document)["lease"]) == (0, lease)
         assert (document["holds"][0]["deadline"] is None) == (lease == "none")
         assert run("resume", F, "-e", proxy.endpoints[0]).returncode == 0
     assert proxy.limit(F) == 100
@@ -173,8 +149,8 @@ def test_a_hold_without_a_lease_must_be_asked_for(haproxy: Start) -> None:
 def test_a_release_that_would_crash_is_refused(haproxy: Start) -> None:
     proxy = haproxy("2.6")
     status, document = run_json("suspend", F, "--no-lease", "-e", proxy.endpoints[0])
-    assert (status, only_switch(document)["error"]["code"]) == (3, "crash_hazard")
-    assert only_switch(document)["verdict"] == "unchanged"
+    assert (status, only(document)["error"]["code"]) == (3, "crash_hazard")
+    assert only(document)["verdict"] == "unchanged"
     assert proxy.limit(F) == 100
 
 

@@ -112,13 +112,13 @@ def test_an_endpoint_that_is_not_there_keeps_all_from_being_held(fab: Fab, hapro
     assert "no_such_socket" in done.stdout
 
 
-@pytest.mark.parametrize("verb", ["check", "suspend", "resume", "status", "hold"])
+@pytest.mark.parametrize("verb", ["check", "suspend", "resume", "status", "extend", "hold"])
 @pytest.mark.parametrize(
     "wrong, words",
     [
         ({"max_hodl": 5}, "setting stillgate.max_hodl: unknown; did you mean 'max_hold'?"),
         ({"max_hold": "15"}, "setting stillgate.max_hold: must be a number of seconds"),
-        ({"fleet": "production"}, "'fleet' of the inventory or 'endpoints', and not both"),
+        ({"fleet": "production"}, "name a 'fleet' of the inventory, 'endpoints' or 'hosts'"),
     ],
 )
 def test_a_wrong_setting_is_named_and_nothing_is_sent(
@@ -126,7 +126,8 @@ def test_a_wrong_setting_is_named_and_nothing_is_sent(
 ) -> None:
     settings: dict[str, object] = {"endpoints": [nobody.endpoint], "frontends": F}
     fab.write(**{**settings, **wrong})
-    command = ("--run", f"touch {fab.folder}/ran") if verb == "hold" else ()
+    words_of = {"hold": ("--run", f"touch {fab.folder}/ran"), "extend": ("5",)}
+    command = words_of.get(verb, ())
     done = fab.run(verb, *command)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"stillgate: {verb}: ") and words in done.stderr
@@ -136,9 +137,11 @@ def test_a_wrong_setting_is_named_and_nothing_is_sent(
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (("-H", "lb1,lb2", "suspend"), "take no hosts (-H)"),
-        (("-H", "lb1", "--dry", "suspend"), "take no hosts (-H)"),
-        (("-H", "lb1,lb2", "hold", "--run", "touch ran"), "take no hosts (-H)"),
+        (("-H", "lb1,lb2", "suspend"), "setting stillgate.socket: tell where"),
+        (("-H", "lb1", "--dry", "suspend"), "setting stillgate.socket: tell where"),
+        (("-H", "lb1,lb2", "hold", "--run", "touch ran"), "setting stillgate.socket: tell where"),
+        (("extend", "soon"), "--seconds: must be a number of seconds, not 'soon'"),
+        (("resume", "--force"), "wants one"),
         (("suspend", "--max-hold", "abc"), "--max-hold: must be a number of seconds, not 'abc'"),
         (("resume", "--limit", "0"), "--limit: must be a whole number from 1"),
         (("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"), "grace: 2 s leave"),
@@ -184,6 +187,7 @@ OPEN = "open the gate of a, or set maxconn frontend a"
         (("resume", "--frontend", "a"), [f"{{0}}: {OPEN} <the limit on record>"]),
         (("check",), ["{0}: check a b (reads only)"]),
         (("status",), ["{0}: status a b (reads only)"]),
+        (("extend", "5", "--frontend", "a"), ["{0}: extend the hold of a by 5 s"]),
         (
             ("hold", "--run", "touch ran", "--frontend", "a"),
             [

@@ -105,7 +105,8 @@ def test_each_ending_has_its_exception(status: int, kind: type) -> None:
         (["tcp://a b:1"], "bad_endpoint"),
         (["/a\nb"], "bad_endpoint"),
         (["/" + "a" * 200], "bad_endpoint"),
-        (["ssh://lb1/run/a.sock"], "bad_endpoint"),
+        (["ssh://lb1"], "bad_endpoint"),
+        (["ssh://me:word@lb1/run/a.sock"], "bad_endpoint"),
         ("/a", "bad_endpoint"),
     ],
 )

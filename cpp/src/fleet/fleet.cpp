@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "../engine/session.hpp"
+#include "../engine/ssh_sessions.hpp"
 #include "../hold/check_plan.hpp"
 #include "../hold/extend_plan.hpp"
 #include "../hold/resume_plan.hpp"
@@ -55,7 +56,10 @@ struct Fleet::State {
   Progress progress;
   fleet::EventLog events;
   fleet::GuardKeeper guard;
+  std::shared_ptr<void> ssh_sessions{};
 
+  /// From its first use on: whoever makes a fleet may fork before that.
+  void keep_sessions() { ssh_sessions = engine::keep_ssh_sessions(endpoints); }
   [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends) const {
     hold::Question question;
     for (const Endpoint& endpoint : endpoints) question.endpoints.push_back(endpoint.url());
@@ -77,6 +81,7 @@ struct Fleet::State {
   }
 
   Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
+    keep_sessions();
     return fleet::drive(plan, journal, {endpoints, options, progress, events, guard}, stop);
   }
   Report check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
@@ -152,7 +157,8 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
   batch.phase = "asking";
   batch.closing = runtime_api::Closing::quit;
   batch.work.assign(state_->endpoints.size(), {*std::move(checked)});
-  engine::Session session(state_->endpoints, state_->options, state_->progress);
+  state_->keep_sessions();
+  engine::Session session(state_->endpoints, state_->options, state_->progress, stop);
   auto answers = session.run(batch, stop);
   std::vector<Outcome> outcomes;
   outcomes.reserve(answers.size());

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../engine/typed.hpp"
+
 namespace stillgate::guard {
 namespace {
 
@@ -65,8 +67,12 @@ bool Twin::start() {
   return true;
 }
 
-void Twin::tell(const fleet::GuardOrder& order) {
-  if (fd_ >= 0 && !send_all(fd_, fleet::encode(order))) close();
+void Twin::tell(fleet::GuardOrder order) {
+  order.secrets = engine::typed_secrets();
+  std::string words = fleet::encode(order);
+  if (fd_ >= 0 && !send_all(fd_, words)) close();
+  fleet::wipe(words);
+  fleet::wipe(order.secrets);
 }
 
 void Twin::dismiss() {

@@ -1,9 +1,8 @@
 // The SSH transports of one engine thread: routes, the hub, and the way back from its workers.
 #pragma once
 
-#include <functional>
 #include <memory>
-#include <mutex>
+#include <stop_token>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -12,26 +11,10 @@
 
 #include "../transport.hpp"
 #include "hub.hpp"
+#include "mailbox.hpp"
 #include "route.hpp"
 
 namespace stillgate::transport::ssh {
-
-/// What workers hand to one engine thread, in order. Thread-safe; once closed, nothing arrives.
-class Inbox : public std::enable_shared_from_this<Inbox> {
- public:
-  using Letter = std::function<void()>;
-
-  explicit Inbox(boost::asio::io_context& io) : io_(&io) {}
-  void put(Letter letter);
-  void close();
-
- private:
-  void deliver();
-
-  std::mutex mutex_;
-  boost::asio::io_context* io_;
-  std::vector<Letter> letters_;
-};
 
 /// Not thread-safe.
 class Access {
@@ -42,11 +25,11 @@ class Access {
   ~Access();
 
   /// Asks on the terminal for what these endpoints need and nobody has typed yet.
-  void prepare(const std::vector<Endpoint>& endpoints);
+  void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
 
   Routes routes;
   std::shared_ptr<Hub> hub;
-  std::shared_ptr<Inbox> inbox;
+  std::shared_ptr<Mailbox> inbox;
 };
 
 /// `unread`: the peer's answers stay at the server; see Target.

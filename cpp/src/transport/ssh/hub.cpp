@@ -7,8 +7,6 @@
 
 #include <unistd.h>
 
-#include <boost/asio/post.hpp>
-
 #include "connection.hpp"
 #include "worker.hpp"
 
@@ -29,8 +27,8 @@ Line::Line(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> r
 template <class Act>
 void Line::at_worker(Act act) {
   if (const auto worker = worker_.lock()) {
-    boost::asio::post(worker->io(),
-                      [act = std::move(act), worker = worker.get()]() mutable { act(*worker); });
+    worker->letters().put(
+        [act = std::move(act), worker = worker.get()]() mutable { act(*worker); });
   }
 }
 
@@ -78,6 +76,7 @@ Hub::~Hub() {
     new std::vector<std::shared_ptr<Worker>>(std::move(workers_));
     return;
   }
+  for (const auto& worker : workers_) worker->io().stop();
   for (const auto& worker : workers_) worker->stop();
 }
 

@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <utility>
 
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+
 #include "base64.hpp"
 #include "file_text.hpp"
 #include "known_hosts.hpp"
@@ -16,12 +19,43 @@ constexpr std::string_view openssh_begin = "-----BEGIN OPENSSH PRIVATE KEY-----"
 constexpr std::string_view openssh_end = "-----END OPENSSH PRIVATE KEY-----";
 constexpr std::string_view openssh_magic{"openssh-key-v1\0", 15};
 
-/// OpenSSH's PROTOCOL.key: the magic, cipher, kdf, its options, a number, the public key.
+/// Behind the public half lies the private one, which is not to stay in freed memory.
+struct Wiped {
+  Wiped(std::string& packed, std::optional<std::string>& bytes) : packed_(packed), bytes_(bytes) {}
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+  ~Wiped() {
+    OPENSSL_cleanse(packed_.data(), packed_.size());
+    if (bytes_) OPENSSL_cleanse(bytes_->data(), bytes_->size());
+  }
+
+ private:
+  std::string& packed_;
+  std::optional<std::string>& bytes_;
+};
+
+/// The private part of PROTOCOL.key where no cipher hides it: a number twice, the type, the public
+/// key, and the seed with the public key behind it.
+std::shared_ptr<const Secret> seed_of(std::string_view private_part) {
+  constexpr std::size_t seed_bytes = 32;
+  WireReader reader(private_part);
+  const auto check = reader.number();
+  const auto again = reader.number();
+  const auto type = reader.string();
+  if (!check || check != again || type != "ssh-ed25519" || !reader.string()) return nullptr;
+  const auto seed = reader.string();
+  if (!seed || seed->size() != 2 * seed_bytes) return nullptr;
+  return Secret::take(std::string(seed->substr(0, seed_bytes)));
+}
+
+/// OpenSSH's PROTOCOL.key: the magic, cipher, kdf, its options, a number, the public key, the
+/// private part.
 KeyLook look_at_openssh_key(std::string_view text) {
   KeyLook look;
   std::string packed(text.substr(0, text.find(openssh_end)));
   std::erase_if(packed, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
-  const auto bytes = decode_base64(packed);
+  auto bytes = decode_base64(packed);
+  const Wiped wiped{packed, bytes};
   if (!bytes || !bytes->starts_with(openssh_magic)) return look;
   WireReader reader(std::string_view(*bytes).substr(openssh_magic.size()));
   const auto cipher = reader.string();
@@ -29,6 +63,8 @@ KeyLook look_at_openssh_key(std::string_view text) {
   const auto blob = passed ? reader.string() : std::nullopt;
   look.encrypted = cipher && *cipher != "none";
   if (blob) look.public_blob = *blob;
+  const auto private_part = blob && !look.encrypted ? reader.string() : std::nullopt;
+  if (private_part) look.seed = seed_of(*private_part);
   return look;
 }
 
@@ -43,7 +79,7 @@ KeyLook look_at_key(std::string_view text) {
   if (const auto begin = text.find(openssh_begin); begin != std::string_view::npos) {
     return look_at_openssh_key(text.substr(begin + openssh_begin.size()));
   }
-  return {text.find("ENCRYPTED") != std::string_view::npos, {}};
+  return {text.find("ENCRYPTED") != std::string_view::npos, {}, nullptr};
 }
 
 std::string public_blob_of(std::string_view pub_text) {
@@ -62,6 +98,11 @@ std::optional<KeyFile> read_key_file(const std::string& path) {
   key.text = Secret::take(std::move(file->text));
   key.encrypted = look.encrypted;
   key.public_blob = std::move(look.public_blob);
+  key.seed = std::move(look.seed);
+  if (!key.public_blob.empty()) {
+    key.public_line =
+        fmt::format("{} {}", key_type(key.public_blob), encode_base64(key.public_blob));
+  }
   if (key.public_blob.empty()) {
     if (const auto pub = read_file(path + ".pub")) key.public_blob = public_blob_of(pub->text);
   }

@@ -17,15 +17,20 @@ struct KeyFile {
   std::shared_ptr<const Secret> text;
   bool encrypted{false};
   std::string public_blob;  ///< as on the wire; empty where neither the key nor its .pub tells
+  /// What its .pub would have, where the key itself tells; empty: libssh2 works it out.
+  std::string public_line;
+  /// The private half of an ed25519 key that is not encrypted; null: libssh2 reads the key.
+  std::shared_ptr<const Secret> seed;
   std::string certificate;  ///< the text of a certificate for it; empty: none
 
   [[nodiscard]] bool is_rsa() const;
 };
 
-/// Whether it is encrypted, and its public half if it is in OpenSSH's own format.
+/// Whether it is encrypted, and its halves if it is in OpenSSH's own format.
 struct KeyLook {
   bool encrypted{false};
   std::string public_blob;
+  std::shared_ptr<const Secret> seed;  ///< see KeyFile
 };
 [[nodiscard]] KeyLook look_at_key(std::string_view text);
 

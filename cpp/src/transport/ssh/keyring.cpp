@@ -33,10 +33,10 @@ Keyring& Keyring::of_process() {
   return keyring;
 }
 
-void Keyring::prepare(const Route& route) {
-  if (route.via) prepare(*route.via);
+void Keyring::prepare(const Route& route, const std::stop_token& stop) {
+  if (route.via) prepare(*route.via, stop);
   if (route.asked != SshAccess::Asked::nothing) {
-    ask(of_user(route), fmt::format("Password of {}: ", route.name()));
+    ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
   }
   for (const auto& key : route.keys) {
@@ -46,7 +46,7 @@ void Keyring::prepare(const Route& route) {
     if (agent_serves(route, *key)) return;
   }
   for (const auto& key : route.keys) {
-    ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path));
+    ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
     if (find(of_key(*key))) return;
   }
 }
@@ -75,9 +75,35 @@ std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {
   return found == typed_.end() ? nullptr : found->second;
 }
 
-void Keyring::ask(const std::string& what, const std::string& prompt) {
-  if (find(what)) return;
-  auto typed = ask_on_terminal(prompt);
+std::string Keyring::tell() const {
+  const std::scoped_lock lock(mutex_);
+  std::string all;
+  std::size_t size = 0;
+  for (const auto& [what, typed] : typed_) size += what.size() + typed->view().size() + 2;
+  // In one piece: what a string grows out of is wiped by nobody.
+  all.reserve(size);
+  for (const auto& [what, typed] : typed_) {
+    all.append(what).append(1, '\0').append(typed->view()).append(1, '\0');
+  }
+  return all;
+}
+
+void Keyring::know(std::string_view told) {
+  const std::scoped_lock lock(mutex_);
+  const auto take = [&told] {
+    const std::string_view word = told.substr(0, told.find('\0'));
+    told.remove_prefix(std::min(word.size() + 1, told.size()));
+    return std::string(word);
+  };
+  while (!told.empty()) {
+    const std::string what = take();
+    typed_.insert_or_assign(what, Secret::take(take()));
+  }
+}
+
+void Keyring::ask(const std::string& what, const std::string& prompt, const std::stop_token& stop) {
+  if (stop.stop_requested() || find(what)) return;
+  auto typed = ask_on_terminal(prompt, stop);
   if (!typed) return;
   const std::scoped_lock lock(mutex_);
   typed_.emplace(what, std::move(typed));

@@ -1,10 +1,18 @@
 // Starting libssh2 and ending its sessions.
 #include "library.hpp"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstdint>
 #include <cstdlib>
+#include <cstring>
+#include <vector>
 
 #include <malloc.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace stillgate::transport::ssh {
 namespace {
@@ -22,8 +30,12 @@ LIBSSH2_FREE_FUNC(give_back) {
 }
 
 LIBSSH2_REALLOC_FUNC(take_other) {
-  (void)abstract;
-  return std::realloc(ptr, count);
+  // realloc() would leave the old place as it is.
+  void* const grown = std::malloc(count);
+  if (grown == nullptr || ptr == nullptr) return grown;
+  std::memcpy(grown, ptr, std::min(count, ::malloc_usable_size(ptr)));
+  give_back(ptr, abstract);
+  return grown;
 }
 
 LIBSSH2_DISCONNECT_FUNC(hear_farewell) {
@@ -37,6 +49,30 @@ LIBSSH2_DISCONNECT_FUNC(hear_farewell) {
   }
 }
 
+LIBSSH2_RECV_FUNC(receive) {
+  ssize_t size = 0;
+  do {
+    size = ::recv(socket, buffer, length, flags);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return -errno;
+  static_cast<SessionNotes*>(*abstract)->received += static_cast<std::uint64_t>(size);
+  return size;
+}
+
+/// libssh2's session has 50 kB of buffers in itself, and clears them all at its beginning. A page
+/// of zeros that is given back to the kernel is a page of zeros again, and costs nothing until it
+/// is used, which most of these never are.
+void give_back_empty_pages(void* block) {
+  static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  static const std::vector<char> zeros(page);
+  const auto begin = reinterpret_cast<std::uintptr_t>(block);
+  const std::uintptr_t end = begin + ::malloc_usable_size(block);
+  for (std::uintptr_t at = (begin + page - 1) / page * page; at + page <= end; at += page) {
+    auto* const place = reinterpret_cast<void*>(at);
+    if (std::memcmp(place, zeros.data(), page) == 0) ::madvise(place, page, MADV_DONTNEED);
+  }
+}
+
 }  // namespace
 
 SessionHandle new_session(SessionNotes& notes) {
@@ -44,9 +80,12 @@ SessionHandle new_session(SessionNotes& notes) {
   if (!started) return nullptr;
   SessionHandle session(libssh2_session_init_ex(take, give_back, take_other, &notes));
   if (session) {
+    give_back_empty_pages(session.get());
     libssh2_session_set_blocking(session.get(), 0);
     libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_DISCONNECT,
                                  reinterpret_cast<void*>(hear_farewell));
+    libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_RECV,
+                                 reinterpret_cast<void*>(receive));
   }
   return session;
 }

@@ -15,41 +15,16 @@ namespace stillgate::transport::ssh {
 
 using std::chrono::milliseconds;
 
-void Inbox::put(Letter letter) {
-  const std::scoped_lock lock(mutex_);
-  if (io_ == nullptr) return;
-  letters_.push_back(std::move(letter));
-  // One waking for all that comes until then.
-  if (letters_.size() == 1) {
-    boost::asio::post(*io_, [self = shared_from_this()] { self->deliver(); });
-  }
-}
-
-void Inbox::close() {
-  const std::scoped_lock lock(mutex_);
-  io_ = nullptr;
-  letters_.clear();
-}
-
-void Inbox::deliver() {
-  std::vector<Letter> letters;
-  {
-    const std::scoped_lock lock(mutex_);
-    letters.swap(letters_);
-  }
-  for (const Letter& letter : letters) letter();
-}
-
 Access::Access(boost::asio::io_context& io)
-    : hub(Hub::of_process()), inbox(std::make_shared<Inbox>(io)) {}
+    : hub(Hub::of_process()), inbox(std::make_shared<Mailbox>(io)) {}
 
 Access::~Access() { inbox->close(); }
 
-void Access::prepare(const std::vector<Endpoint>& endpoints) {
+void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
   for (const Endpoint& endpoint : endpoints) {
     if (endpoint.kind() != Endpoint::Kind::ssh) continue;
     // What is wrong with one is told where it is connected.
-    if (const auto route = routes.find(endpoint)) Keyring::of_process().prepare(**route);
+    if (const auto route = routes.find(endpoint)) Keyring::of_process().prepare(**route, stop);
   }
 }
 
@@ -60,8 +35,8 @@ class Tunnel;
 /// Hears the worker, and tells the engine's thread.
 class Ear final : public Sink {
  public:
-  Ear(std::shared_ptr<Inbox> inbox, std::weak_ptr<Tunnel> tunnel)
-      : inbox_(std::move(inbox)), tunnel_(std::move(tunnel)) {}
+  Ear(std::shared_ptr<Mailbox> inbox, std::weak_ptr<Tunnel> tunnel, boost::asio::io_context& worker)
+      : inbox_(std::move(inbox)), tunnel_(std::move(tunnel)), worker_(worker) {}
 
   void on_opened() override;
   void on_bytes(std::string_view bytes) override;
@@ -76,13 +51,14 @@ class Ear final : public Sink {
  private:
   template <class Act>
   void tell(Act act) {
-    inbox_->put([tunnel = tunnel_, act = std::move(act)]() mutable {
+    inbox_->put_after(worker_, [tunnel = tunnel_, act = std::move(act)]() mutable {
       if (const auto self = tunnel.lock()) act(*self);
     });
   }
 
-  std::shared_ptr<Inbox> inbox_;
+  std::shared_ptr<Mailbox> inbox_;
   std::weak_ptr<Tunnel> tunnel_;
+  boost::asio::io_context& worker_;
 };
 
 /// The engine's end; on its thread alone.
@@ -102,7 +78,7 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
     Patience patience;
     patience.connect = std::max(shared_.connect_timeout, milliseconds(1));
     line_ = shared_.ssh->hub->line(*std::move(route), std::move(target), patience);
-    ear_ = std::make_shared<Ear>(shared_.ssh->inbox, weak_from_this());
+    ear_ = std::make_shared<Ear>(shared_.ssh->inbox, weak_from_this(), line_->io());
     expect();
     line_->open(ear_);
   }

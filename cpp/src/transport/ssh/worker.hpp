@@ -15,6 +15,7 @@
 
 #include "../resolver.hpp"
 #include "connection.hpp"
+#include "mailbox.hpp"
 #include "turns.hpp"
 
 namespace stillgate::transport::ssh {
@@ -31,6 +32,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   void stop();
 
   [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
+  [[nodiscard]] Mailbox& letters() noexcept { return *letters_; }
 
   /// On its own thread: the session for that way, made if there is none.
   std::shared_ptr<Connection> connection(const std::shared_ptr<const Route>& route);
@@ -41,11 +43,14 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   boost::asio::io_context io_{};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
+  std::shared_ptr<Mailbox> letters_;
   Resolver resolver_;
   Turns turns_;
   std::vector<char> buffer_;
   Workshop workshop_;
   std::map<std::string, std::shared_ptr<Connection>> connections_;
+  /// Those that are replaced, for who has a channel of them yet.
+  std::vector<std::shared_ptr<Connection>> leaving_;
   boost::asio::steady_timer alive_;
   std::thread thread_;
   std::promise<void> ended_;

@@ -1,0 +1,36 @@
+// What other threads hand to the thread of one io_context.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+namespace stillgate::transport::ssh {
+
+/// In order, with one waking for all that comes until then. Thread-safe; once closed, nothing
+/// arrives.
+class Mailbox : public std::enable_shared_from_this<Mailbox> {
+ public:
+  using Letter = std::function<void()>;
+
+  explicit Mailbox(boost::asio::io_context& io) : io_(&io) {}
+  void put(Letter letter);
+  /// From a handler of `sender`: what its other handlers, ready at the same time, put in comes
+  /// along. Waking a thread costs more than most letters.
+  void put_after(boost::asio::io_context& sender, Letter letter);
+  void close();
+
+ private:
+  bool add(Letter letter);
+  void wake();
+  void deliver();
+
+  std::mutex mutex_;
+  boost::asio::io_context* io_;
+  std::vector<Letter> letters_;
+};
+
+}  // namespace stillgate::transport::ssh

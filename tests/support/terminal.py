@@ -1,0 +1,94 @@
+"""`stillgate` at a terminal of its own: what it asks there, and what is typed."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import subprocess
+import termios
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Optional
+
+from support.command import COMMAND
+
+INTERRUPT = "\x03"
+
+
+class AtTerminal:
+    """The process has the terminal as its controlling one; its three standard streams are not the
+    terminal unless `on_it`, as where its results are piped. `shown` is what was ever to be seen.
+    """
+
+    def __init__(
+        self, *arguments: str, environment: Mapping[str, str], on_it: bool = False
+    ) -> None:
+        self._ours, theirs = pty.openpty()
+
+        def take_terminal() -> None:
+            fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+        out = theirs if on_it else subprocess.PIPE
+        self.process = subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=theirs if on_it else subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            text=True,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=take_terminal,
+            pass_fds=[theirs],
+        )
+        os.close(theirs)
+        self.shown = ""
+
+    def wait_for(self, text: str, timeout: float = 20) -> None:
+        """Until it was shown, since whatever was waited for before."""
+        start = len(self.shown)
+        deadline = time.monotonic() + timeout
+        while text not in self.shown[start:]:
+            left = deadline - time.monotonic()
+            if left <= 0 or not self._read(left):
+                raise AssertionError(f"not shown: {text!r}; what was: {self.shown!r}")
+
+    def enter(self, text: str) -> None:
+        os.write(self._ours, text.encode())
+
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
+
+    def finish(self, timeout: float = 30) -> tuple[int, str, str]:
+        """Its status, standard output and standard error."""
+        out, talk = self.process.communicate(timeout=timeout)
+        while self._read(0):
+            pass
+        return self.process.returncode, out or "", talk or ""
+
+    def _read(self, timeout: float) -> bool:
+        if not select.select([self._ours], [], [], timeout)[0]:
+            return False
+        try:
+            piece = os.read(self._ours, 65536)
+        except OSError:  # nobody has the other end any more
+            return False
+        self.shown += piece.decode("utf-8", "replace")
+        return piece != b""
+
+    def __enter__(self) -> AtTerminal:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGKILL)
+            self.process.communicate()
+        os.close(self._ours)
