@@ -5,15 +5,20 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
-APT := g++ cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
+APT := g++ ccache cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
   libgmock-dev pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
   python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
-  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk
+  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
+  python3-sphinx python3-myst-parser ruby ruby-dev bundler build-essential libffi-dev
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
-PY_FILES = setup.py python tests
+PY_FILES = setup.py python tests docs
+# What one clone or build folder has compiled, another need not.
+export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
 CMAKE = cmake -S . -G Ninja --log-level=WARNING
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
@@ -22,7 +27,7 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     -k 'not small' tests/integration/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 
-.PHONY: setup build demo playground test chaos chaos-short lint bench coverage asan tsan fuzz clean
+.PHONY: setup build chef-gems demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
 
 setup:
 	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
@@ -39,6 +44,10 @@ build: setup
 	printf '#!%s\nfrom fabric.main import program\n\nprogram.run()\n' $(CURDIR)/$(VENV) >.venv/bin/fab
 	chmod +x .venv/bin/fab
 
+# Chef is a gem: it and what tests its cookbook are installed once, into .cache/chef.
+chef-gems: setup
+	tests/chef/gems.sh
+
 demo: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0
 	$(VENV) tests/demo/demo.py
@@ -47,10 +56,11 @@ playground:
 	@$(VENV) tests/support/fetch_haproxy.py 3.0 >&2
 	@$(VENV) tests/demo/playground.py
 
-test: build
+test: build chef-gems
 	$(VENV) tests/support/fetch_haproxy.py
 	$(VENV) tests/support/fetch_fabric.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 2
+	tests/chef/gems.sh rspec --default-path tests/chef/spec
 	$(VENV) -m pytest
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
@@ -63,14 +73,19 @@ chaos-short: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
-lint: build
+lint: build docs chef-gems
 	clang-format --dry-run -Werror $(CXX_FILES)
 	run-clang-tidy -quiet -p $(BUILD) 'cpp/(src|bindings)/.*' >build/clang-tidy.log 2>&1 || \
 	  { grep -E 'error:|warning:' build/clang-tidy.log; exit 1; }
 	black --check -q $(PY_FILES)
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)
-	$(VENV) -m mypy python tests
+	$(VENV) -m mypy python tests docs
+	tests/chef/gems.sh cookstyle recipes/stillgate tests/chef
+
+# Pages in build/docs. A warning is an error, and a page that was built before would not warn again.
+docs: build
+	$(VENV) -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
 
 bench: build
 	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid

@@ -16,8 +16,11 @@ from typing import Any, Optional, Union
 
 import pytest
 
+from support import chef as real_chef
 from support import fetch_fabric
 from support.app import App
+from support.chef import Chef
+from support.chef_stage import ChefStage
 from support.fab import Fab
 from support.faults import FaultyPeer
 from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
@@ -232,6 +235,34 @@ def fab(
     made = Fab(tmp_path, where)
     yield made
     assert made.records() == []
+
+
+@pytest.fixture(scope="session")
+def chef_client() -> str:
+    """Its version. Where Chef is missing, an error in CI and a skip elsewhere."""
+    reason = real_chef.missing()
+    if reason is not None:
+        assert os.environ.get("CI") != "true", reason
+        pytest.skip(reason)
+    version = real_chef.version()
+    print(version)
+    return version
+
+
+@pytest.fixture
+def chef(chef_client: str, tmp_path: Path) -> Chef:
+    return Chef(tmp_path / "chef")
+
+
+@pytest.fixture
+def chef_stage(
+    haproxy: Start,
+    gated: Callable[..., Gated],
+    haproxy_binaries: dict[str, Binary],
+    app: App,
+    load: Callable[..., Load],
+) -> ChefStage:
+    return ChefStage(haproxy, gated, haproxy_binaries, app, load)
 
 
 @pytest.fixture

@@ -50,7 +50,8 @@ void export_errors(py::module_& module) {
     for (const Errc code : all_errors()) names.emplace_back(name(code));
     return names;
   });
-  module.def("set_input_error", [](py::object made) { factory() = std::move(made); });
+  module.def(
+      "set_input_error", [](py::object made) { factory() = std::move(made); }, py::arg("factory"));
 }
 
 }  // namespace stillgate::bindings

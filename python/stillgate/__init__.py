@@ -1,21 +1,26 @@
-"""Hold every request at every HAProxy of a fleet, and let them all through again.
+"""Hold every request at every HAProxy of a fleet, and let them all through again::
 
     fleet = stillgate.Fleet(["unix:///run/haproxy/admin.sock"])
     fleet.execute("show info")
     with fleet.suspended("balanced", max_hold=15) as hold:
-        migrate()                                   # resumed on every way out of the block
+        migrate()                               # resumed on every way out of the block
+    print(fleet.status("balanced"))             # a table; in a notebook, HTML
+
+    @fleet.suspended("balanced", max_hold=15)   # each call inside a hold of its own
+    def migrate(): ...
 
 The functions of this module do the same for a fleet of the inventory, or for endpoints given on
-the spot: stillgate.suspend("balanced", fleet="production").
+the spot: `stillgate.suspend("balanced", fleet="production")`.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, ContextManager, Iterable, List, Optional, Union
+from typing import TYPE_CHECKING, Any, Iterable, Optional, Union
 
 if TYPE_CHECKING:
-    from stillgate.audit import PastHold, history
+    from stillgate import aio as aio  # noqa: F401
+    from stillgate.audit import PastHold, PastHolds, history
     from stillgate.errors import (
         CheckRefused,
         EndpointFailed,
@@ -41,10 +46,12 @@ if TYPE_CHECKING:
         Switch,
         Timings,
     )
-    from stillgate.suspension import Suspension
+    from stillgate.results import Answers, Outcomes
+    from stillgate.suspension import Suspending, Suspension
 
 __all__ = [
     "Answer",
+    "Answers",
     "CheckRefused",
     "EndpointFailed",
     "Error",
@@ -59,17 +66,21 @@ __all__ = [
     "InputError",
     "InventoryError",
     "Outcome",
+    "Outcomes",
     "PastHold",
+    "PastHolds",
     "Report",
     "ReportError",
     "StatRow",
     "StillgateError",
+    "Suspending",
     "Suspension",
     "Switch",
     "Timings",
     "__version__",
     "check",
     "execute",
+    "extend",
     "history",
     "resume",
     "status",
@@ -88,9 +99,13 @@ _ERRORS = {
     "StillgateError",
 }
 _HOMES = {
+    "Answers": "results",
     "Event": "events",
     "Fleet": "fleet",
+    "Outcomes": "results",
     "PastHold": "audit",
+    "PastHolds": "audit",
+    "Suspending": "suspension",
     "Suspension": "suspension",
     "history": "audit",
     **dict.fromkeys(_ERRORS, "errors"),
@@ -111,6 +126,8 @@ def __getattr__(name: str) -> Any:
 
     if name == "__version__":
         return _version()
+    if name == "aio":
+        return importlib.import_module(f"{__name__}.aio")
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = _HOMES.get(name, "report")
@@ -119,7 +136,10 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def _fleet(fleet: Union[str, Fleet, Iterable[str]]) -> Fleet:
+_Named = Union[str, "Fleet", Iterable[str]]
+
+
+def _fleet(fleet: _Named) -> Fleet:
     from stillgate.fleet import Fleet
 
     if isinstance(fleet, Fleet):
@@ -127,35 +147,36 @@ def _fleet(fleet: Union[str, Fleet, Iterable[str]]) -> Fleet:
     return Fleet.load(fleet) if isinstance(fleet, str) else Fleet(fleet)
 
 
-def execute(
-    command: str, *, fleet: Union[str, Fleet, Iterable[str]], payload: Optional[str] = None
-) -> List[Outcome]:
+def execute(command: str, *, fleet: _Named, payload: Optional[str] = None) -> Outcomes:
     """Fleet.execute; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).execute(command, payload)
 
 
-def check(*frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options: Any) -> Report:
+def check(*frontends: str, fleet: _Named, **options: Any) -> Report:
     """Fleet.check; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).check(*frontends, **options)
 
 
-def suspend(*frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options: Any) -> Report:
+def suspend(*frontends: str, fleet: _Named, **options: Any) -> Report:
     """Fleet.suspend; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).suspend(*frontends, **options)
 
 
-def resume(*frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options: Any) -> Report:
+def resume(*frontends: str, fleet: _Named, **options: Any) -> Report:
     """Fleet.resume; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).resume(*frontends, **options)
 
 
-def status(*frontends: str, fleet: Union[str, Fleet, Iterable[str]]) -> Report:
+def extend(*frontends: str, seconds: float, fleet: _Named, **options: Any) -> Report:
+    """Fleet.extend; `fleet` is a name in the inventory, a Fleet, or endpoints."""
+    return _fleet(fleet).extend(*frontends, seconds=seconds, **options)
+
+
+def status(*frontends: str, fleet: _Named) -> Report:
     """Fleet.status; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).status(*frontends)
 
 
-def suspended(
-    *frontends: str, fleet: Union[str, Fleet, Iterable[str]], **options: Any
-) -> ContextManager[Suspension]:
+def suspended(*frontends: str, fleet: _Named, **options: Any) -> Suspending:
     """Fleet.suspended; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).suspended(*frontends, **options)

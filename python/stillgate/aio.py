@@ -1,39 +1,98 @@
-"""The fleet for asyncio: the same verbs, awaited.
+"""The fleet for asyncio: the same verbs, awaited::
 
     fleet = stillgate.aio.Fleet(["unix:///run/haproxy/admin.sock"])
     async with fleet.suspended("balanced", max_hold=15) as hold:
-        await migrate()                     # cancelled at the deadline, resumed on every way out
+        await migrate()             # cancelled at the deadline, resumed on every way out
 
 Options, reports and errors are those of stillgate.Fleet. Each call works on a thread of its own and
-leaves the event loop free. A call that is cancelled ends within milliseconds: a suspend rolls back
-what it did, and a resume stops trying again.
+leaves the event loop free. A call that is cancelled ends within milliseconds, and is over when the
+cancellation comes out: a suspend has rolled back what it did, a resume tries no more, an extend may
+have moved the deadline or not. `on_event` is called on the call's thread.
 """
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
-from typing import Any, AsyncIterator, Callable, Iterable, List, Optional, TypeVar
+import functools
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Coroutine,
+    Iterable,
+    List,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
 
+from stillgate import audit
 from stillgate import fleet as sync
-from stillgate.errors import HoldExpired
-from stillgate.report import Hold, Outcome, Report
-from stillgate.suspension import Suspension as SyncSuspension
+from stillgate.aio_call import Undo, on_thread, settled_call
+from stillgate.aio_hold import Suspending, Suspension
+from stillgate.report import Report
+from stillgate.results import Outcomes
+
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec
+
+    P = ParamSpec("P")
+
+__all__ = [
+    "Fleet",
+    "Suspending",
+    "Suspension",
+    "check",
+    "execute",
+    "extend",
+    "history",
+    "resume",
+    "status",
+    "suspend",
+    "suspended",
+]
 
 T = TypeVar("T")
 
 
+def _awaited(
+    verb: Callable[Concatenate[sync.Fleet, P], T], undo: Optional[Undo[T]] = None
+) -> Callable[Concatenate[Fleet, P], Coroutine[Any, Any, T]]:
+    """The verb of stillgate.Fleet, with its own options. `undo` takes back what it did, where its
+    caller is cancelled as it comes to its end.
+    """
+
+    @functools.wraps(verb)
+    async def awaited(self: Fleet, *arguments: P.args, **options: P.kwargs) -> T:
+        return await self._call(lambda fleet: verb(fleet, *arguments, **options), undo)
+
+    awaited.__module__ = __name__
+    awaited.__doc__ = f"As `stillgate.Fleet.{verb.__name__}`, awaited."
+    return cast("Callable[Concatenate[Fleet, P], Coroutine[Any, Any, T]]", awaited)
+
+
+def _take_back(fleet: sync.Fleet, report: Report) -> None:
+    # A hazard was accepted, or there is none: else there would be no hold.
+    hold = report.holds[0]
+    fleet.resume(*hold.frontends, hold=hold.id, accept_hazard=True)
+
+
 class Fleet:
-    """As stillgate.Fleet. Several calls may be under way at once."""
+    """As stillgate.Fleet, with its options. Several calls may be under way at once; to end one
+    early, cancel it.
+    """
 
     def __init__(self, endpoints: Iterable[str], **options: Any) -> None:
-        self._fleet = sync.Fleet(endpoints, **options)
+        self._fleet = self._latest = sync.Fleet(endpoints, **options)
 
     @classmethod
     def load(cls, name: str, inventory: Optional[str] = None, **options: Any) -> Fleet:
-        """The fleet of that name from an inventory file. Errors: InventoryError."""
+        """The fleet of that name from an inventory file, as stillgate.Fleet.load. Errors:
+        InventoryError.
+        """
         made = cls.__new__(cls)
-        made._fleet = sync.Fleet.load(name, inventory, **options)
+        made._fleet = made._latest = sync.Fleet.load(name, inventory, **options)
         return made
 
     @property
@@ -41,159 +100,114 @@ class Fleet:
         """Canonical URLs, in input order."""
         return self._fleet.endpoints
 
-    async def execute(self, command: str, payload: Optional[str] = None) -> List[Outcome]:
-        """As stillgate.Fleet.execute."""
-        return await self._call(lambda fleet: fleet.execute(command, payload))
+    @property
+    def frontends(self) -> List[str]:
+        """Of calls that name none."""
+        return self._fleet.frontends
 
-    async def check(self, *frontends: str, **options: Any) -> Report:
-        """As stillgate.Fleet.check."""
-        return await self._call(lambda fleet: fleet.check(*frontends, **options))
+    @property
+    def max_hold(self) -> float:
+        """Seconds, of calls that name none."""
+        return self._fleet.max_hold
 
-    async def suspend(self, *frontends: str, **options: Any) -> Report:
-        """As stillgate.Fleet.suspend; cancelled, it leaves nothing held."""
+    def progress(self) -> Tuple[str, int, int, Optional[int]]:
+        """As stillgate.Fleet.progress, of the call that began last."""
+        return self._latest.progress()
 
-        def undo(fleet: sync.Fleet, report: Report) -> None:
-            hazard = bool(options.get("accept_hazard", False))
-            fleet.resume(*frontends, hold=report.holds[0].id, accept_hazard=hazard)
+    execute = _awaited(sync.Fleet.execute)
+    info = _awaited(sync.Fleet.info)
+    stat = _awaited(sync.Fleet.stat)
+    check = _awaited(sync.Fleet.check)
+    suspend = _awaited(sync.Fleet.suspend, _take_back)
+    resume = _awaited(sync.Fleet.resume)
+    extend = _awaited(sync.Fleet.extend)
+    status = _awaited(sync.Fleet.status)
 
-        return await self._call(lambda fleet: fleet.suspend(*frontends, **options), undo)
-
-    async def resume(self, *frontends: str, **options: Any) -> Report:
-        """As stillgate.Fleet.resume."""
-        return await self._call(lambda fleet: fleet.resume(*frontends, **options))
-
-    async def extend(self, *frontends: str, seconds: float, **options: Any) -> Report:
-        """As stillgate.Fleet.extend."""
-        return await self._call(lambda fleet: fleet.extend(*frontends, seconds=seconds, **options))
-
-    async def status(self, *frontends: str) -> Report:
-        """As stillgate.Fleet.status."""
-        return await self._call(lambda fleet: fleet.status(*frontends))
-
-    @asynccontextmanager
-    async def suspended(self, *frontends: str, **options: Any) -> AsyncIterator[Suspension]:
-        """As stillgate.Fleet.suspended. At the deadline the block is cancelled, as by
-        asyncio.timeout(), and HoldExpired is raised in place of the cancellation.
-        """
-        loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
-        assert task is not None, "an async with block always runs in a task"
-        block = _Block(task)
-        options["at_deadline"] = lambda: loop.call_soon_threadsafe(block.expire)
-        held: List[Any] = []
-
-        def enter(fleet: sync.Fleet) -> SyncSuspension:
-            manager = fleet.suspended(*frontends, **options)
-            hold = manager.__enter__()
-            held.append(manager)
-            return hold
-
-        def leave(*unused: object) -> None:
-            held[0].__exit__(None, None, None)
-
-        hold = await self._call(enter, leave)
-        try:
-            yield Suspension(hold)
-        except asyncio.CancelledError:
-            block.over = True
-            if not block.cancelled:
-                await _in_thread(leave)
-                raise
-            uncancel = getattr(task, "uncancel", None)  # from Python 3.11 on
-            if uncancel is not None:
-                uncancel()
-        except BaseException:
-            block.over = True
-            await _in_thread(_leave_quietly, leave)
-            raise
-        block.over = True
-        await _in_thread(leave)
-
-    async def _call(
+    def suspended(
         self,
-        call: Callable[[sync.Fleet], T],
-        undo: Optional[Callable[[sync.Fleet, T], None]] = None,
-    ) -> T:
+        *frontends: str,
+        method: str = "auto",
+        accept_unproven: bool = False,
+        on_expiry: str = "release",
+        max_waiting: int = 0,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = sync.DRAIN_TIMEOUT,
+        accept_hazard: bool = False,
+        owner: Optional[str] = None,
+        reason: str = "",
+    ) -> Suspending:
+        """As stillgate.Fleet.suspended, for an `async with` block or to decorate a coroutine. At
+        the deadline the block is cancelled, as by asyncio.timeout(), and HoldExpired is raised in
+        place of the cancellation. Cancelled from elsewhere, the block is left when all is resumed.
+        """
+        begin = functools.partial(
+            sync.Fleet.suspended,
+            method=method,
+            accept_unproven=accept_unproven,
+            on_expiry=on_expiry,
+            max_waiting=max_waiting,
+            max_hold=max_hold,
+            drain_timeout=drain_timeout,
+            accept_hazard=accept_hazard,
+            owner=owner,
+            reason=reason,
+        )
+        return Suspending(self._call, lambda fleet, at: begin(fleet, *frontends, at_deadline=at))
+
+    async def _call(self, call: Callable[[sync.Fleet], T], undo: Optional[Undo[T]] = None) -> T:
         # Of its own: one call at a time is what a fleet can do.
-        fleet = self._fleet.twin()
-        work = asyncio.ensure_future(_in_thread(call, fleet))
-        try:
-            return await asyncio.shield(work)
-        except asyncio.CancelledError:
-            fleet.stop()
-            await asyncio.wait({work})
-            # What came to its end just before is nobody's, if it is not taken back.
-            if undo is not None and work.exception() is None:
-                await asyncio.shield(_in_thread(undo, fleet.twin(), work.result()))
-            raise
+        self._latest = self._fleet.twin()
+        return await settled_call(self._latest, call, undo)
 
 
-class Suspension:
-    """What `async with fleet.suspended(...)` gives."""
+# --- the same as functions ----------------------------------------------------------------
 
-    def __init__(self, hold: SyncSuspension) -> None:
-        self._hold = hold
-
-    @property
-    def report(self) -> Report:
-        """Of the suspend."""
-        return self._hold.report
-
-    @property
-    def resumed(self) -> Optional[Report]:
-        """The resume's report, once there is one."""
-        return self._hold.resumed
-
-    @property
-    def holds(self) -> List[Hold]:
-        return self._hold.holds
-
-    @property
-    def remaining(self) -> float:
-        """Seconds until the deadline; 0 once it has passed."""
-        return self._hold.remaining
-
-    @property
-    def expired(self) -> bool:
-        """The deadline came first: traffic flows again."""
-        return self._hold.expired
-
-    async def extend(self, seconds: float) -> Report:
-        """Moves the deadline by 0.1 to 3600 seconds. Errors: those of stillgate.Fleet.extend."""
-        return await _in_thread(self._hold.extend, seconds)
+_Named = Union[str, Fleet, Iterable[str]]
 
 
-class _Block:
-    """The task inside the hold, which the deadline cancels if it still is inside."""
-
-    def __init__(self, task: asyncio.Task[Any]) -> None:
-        self._task = task
-        self.over = False
-        self.cancelled = False
-
-    def expire(self) -> None:
-        if not self.over:
-            self.cancelled = True
-            self._task.cancel()
+def _fleet(fleet: _Named) -> Fleet:
+    if isinstance(fleet, Fleet):
+        return fleet
+    return Fleet.load(fleet) if isinstance(fleet, str) else Fleet(fleet)
 
 
-def _leave_quietly(leave: Callable[[], None]) -> None:
-    """The block's own exception comes before the end of its time."""
-    try:
-        leave()
-    except HoldExpired:
-        pass
+async def execute(command: str, *, fleet: _Named, payload: Optional[str] = None) -> Outcomes:
+    """Fleet.execute; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).execute(command, payload)
 
 
-class _Stopped(Exception):
-    """A call that stop() ended: a KeyboardInterrupt in a task would end the event loop."""
+async def check(*frontends: str, fleet: _Named, **options: Any) -> Report:
+    """Fleet.check; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).check(*frontends, **options)
 
 
-async def _in_thread(call: Callable[..., T], *arguments: Any) -> T:
-    def work() -> T:
-        try:
-            return call(*arguments)
-        except KeyboardInterrupt as stop:
-            raise _Stopped from stop
+async def suspend(*frontends: str, fleet: _Named, **options: Any) -> Report:
+    """Fleet.suspend; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).suspend(*frontends, **options)
 
-    return await asyncio.get_running_loop().run_in_executor(None, work)
+
+async def resume(*frontends: str, fleet: _Named, **options: Any) -> Report:
+    """Fleet.resume; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).resume(*frontends, **options)
+
+
+async def extend(*frontends: str, seconds: float, fleet: _Named, **options: Any) -> Report:
+    """Fleet.extend; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).extend(*frontends, seconds=seconds, **options)
+
+
+async def status(*frontends: str, fleet: _Named) -> Report:
+    """Fleet.status; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).status(*frontends)
+
+
+def suspended(*frontends: str, fleet: _Named, **options: Any) -> Suspending:
+    """Fleet.suspended; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return _fleet(fleet).suspended(*frontends, **options)
+
+
+async def history(
+    *frontends: str, limit: Optional[int] = None, folder: Optional[str] = None
+) -> audit.PastHolds:
+    """As stillgate.history."""
+    return await on_thread(lambda: audit.history(*frontends, limit=limit, folder=folder))

@@ -5,11 +5,15 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
 from stillgate import _core
 from stillgate.events import Event, parse_event
+from stillgate.printing import Printed
 from stillgate.report import Finding, Report, Switch
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 FILES = ("history.jsonl.1", "history.jsonl")  # the older one first
 RECENT = 86400.0  # seconds for which status tells of a hold that expired
@@ -48,6 +52,15 @@ class PastHold:
     events: List[Event]
 
 
+class PastHolds(Printed, List[PastHold]):
+    """A list of `PastHold`, the newest first. It prints as a table."""
+
+    def _draw(self, out: Console) -> None:
+        from stillgate.tables import draw_history
+
+        draw_history(out, self)
+
+
 @dataclass(frozen=True)
 class Events:
     """What the files hold, oldest first, and how many lines of them make no sense."""
@@ -83,12 +96,12 @@ def read_events(folder: Optional[str] = None, last_bytes: Optional[int] = None) 
 
 def history(
     *frontends: str, limit: Optional[int] = None, folder: Optional[str] = None
-) -> List[PastHold]:
+) -> PastHolds:
     """Holds that this controller's history knows, the newest first: those of these frontends, or
     all; at most `limit`. `folder` is another one than the journal's ($STILLGATE_STATE_DIR).
     Errors: OSError, where a file of it is there and cannot be read.
     """
-    return select(fold(read_events(folder).events), frontends, limit)
+    return PastHolds(select(fold(read_events(folder).events), frontends, limit))
 
 
 def select(holds: List[PastHold], frontends: Iterable[str], limit: Optional[int]) -> List[PastHold]:

@@ -10,6 +10,18 @@ if TYPE_CHECKING:
     from stillgate.report import Report
 
 
+__all__ = [
+    "CheckRefused",
+    "EndpointFailed",
+    "HeldByOther",
+    "HoldExpired",
+    "InputError",
+    "InventoryError",
+    "ReportError",
+    "StillgateError",
+]
+
+
 class StillgateError(Exception):
     """The root of all that Stillgate raises.
 

@@ -11,7 +11,8 @@ from stillgate.audit import with_history
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
 from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
-from stillgate.suspension import GuardWatch, Suspension
+from stillgate.results import Answers, Outcomes
+from stillgate.suspension import GuardWatch, Suspending, Suspension
 
 DRAIN_TIMEOUT = 5.0  # seconds
 RETRY_FOR = 10.0  # seconds
@@ -103,21 +104,21 @@ class Fleet:
         """
         return self._core.progress()
 
-    def execute(self, command: str, payload: Optional[str] = None) -> List[Outcome]:
+    def execute(self, command: str, payload: Optional[str] = None) -> Outcomes:
         """Sends one runtime command to all endpoints; one outcome per endpoint, in order. Never
         raises for one host. `payload` is what follows `<<` in HAProxy's syntax.
         """
-        outcomes = [to_outcome(one) for one in self._core.execute(command, payload)]
+        outcomes = Outcomes(to_outcome(one) for one in self._core.execute(command, payload))
         failed = sum(not one.ok for one in outcomes)
         # The command's first word alone: what follows may be a secret.
         log.info("%s: %d asked, %d failed", command.split()[0], len(outcomes), failed)
         return outcomes
 
-    def info(self) -> List[Answer[Info]]:
+    def info(self) -> Answers[Info]:
         """`show info` of all endpoints, typed."""
         return self._typed("show info", Info.parse)
 
-    def stat(self) -> List[Answer[List[StatRow]]]:
+    def stat(self) -> Answers[List[StatRow]]:
         """`show stat` of all endpoints, typed."""
         return self._typed("show stat", StatRow.parse)
 
@@ -256,7 +257,6 @@ class Fleet:
         """
         return with_history(to_report(self._core.status(list(frontends) or self.frontends)))
 
-    @contextmanager
     def suspended(
         self,
         *frontends: str,
@@ -270,42 +270,57 @@ class Fleet:
         owner: Optional[str] = None,
         reason: str = "",
         at_deadline: Optional[Callable[[], object]] = None,
-    ) -> Iterator[Suspension]:
-        """Suspends, and resumes on every way out of the block. `max_hold` seconds after the hold
-        began, this process resumes even while the block still runs, and calls `at_deadline` on a
-        thread of its own; the block then ends with HoldExpired. `hold.remaining` tells the block
-        how long it has, and `hold.extend(seconds)` gives it more. If the block and the resume both
-        fail, the resume's exception is raised with the block's as its context. If this process is
-        killed, the gate or the guard ends the hold at its deadline.
+    ) -> Suspending:
+        """Suspends, and resumes on every way out of the `with` block, or of the function that it
+        decorates. `max_hold` seconds after the hold began, this process resumes even while the
+        block still runs, and calls `at_deadline` on a thread of its own; the block then ends with
+        HoldExpired. `hold.remaining` tells the block how long it has, and `hold.extend(seconds)`
+        gives it more. If the block and the resume both fail, the resume's exception is raised with
+        the block's as its context. If this process is killed, the gate or the guard ends the hold
+        at its deadline. The other options are those of suspend().
         """
         names = self._named(frontends)
-        seconds = self._max_hold(max_hold)
-        report = self._suspend(
-            names,
-            method=method,
-            accept_unproven=accept_unproven,
-            on_expiry=on_expiry,
-            max_waiting=max_waiting,
-            no_lease=False,
-            max_hold=seconds,
-            drain_timeout=drain_timeout,
-            accept_hazard=accept_hazard,
-            owner=owner or "",
-            reason=reason,
+        options: Dict[str, Any] = {
+            "method": method,
+            "accept_unproven": accept_unproven,
+            "on_expiry": on_expiry,
+            "max_waiting": max_waiting,
+            "no_lease": False,
+            "max_hold": self._max_hold(max_hold),
+            "drain_timeout": drain_timeout,
+            "accept_hazard": accept_hazard,
+            "owner": owner or "",
+            "reason": reason,
+        }
+        return Suspending(
+            lambda: self._holding(names, options, at_deadline),
+            lambda: self.twin()._holding(names, options, at_deadline),
         )
+
+    @contextmanager
+    def _holding(
+        self,
+        names: List[str],
+        options: Dict[str, Any],
+        at_deadline: Optional[Callable[[], object]],
+    ) -> Iterator[Suspension]:
+        report = self._suspend(names, **options)
         hold_id = report.holds[0].id
 
         def release(at_deadline: bool) -> Report:
             # Of its own, because the block may be in the middle of a call of this one.
             return self.twin()._resume(
-                names, accept_hazard=accept_hazard, hold=hold_id, at_deadline=at_deadline
+                names,
+                accept_hazard=options["accept_hazard"],
+                hold=hold_id,
+                at_deadline=at_deadline,
             )
 
-        def extend(by: float) -> Report:
-            return self.twin().extend(*names, seconds=by, hold=hold_id)
+        def extend(by: float, fleet: Optional[Fleet]) -> Report:
+            return (fleet or self.twin()).extend(*names, seconds=by, hold=hold_id)
 
         guard = GuardWatch(self._core, self._on_line)
-        hold = Suspension(report, seconds, release, extend, guard, at_deadline)
+        hold = Suspension(report, options["max_hold"], release, extend, guard, at_deadline)
         try:
             yield hold
         finally:
@@ -351,8 +366,8 @@ class Fleet:
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
         return list(frontends) or self.frontends
 
-    def _typed(self, command: str, parse: Callable[[str], T]) -> List[Answer[T]]:
-        return [_typed_answer(outcome, parse) for outcome in self.execute(command)]
+    def _typed(self, command: str, parse: Callable[[str], T]) -> Answers[T]:
+        return Answers(_typed_answer(outcome, parse) for outcome in self.execute(command))
 
 
 def _typed_answer(outcome: Outcome, parse: Callable[[str], T]) -> Answer[T]:

@@ -6,9 +6,26 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Dict, Generic, List, Optional, TypeVar
 
 from stillgate import _core
+from stillgate.printing import Printed
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from stillgate.events import Event
+
+__all__ = [
+    "Answer",
+    "Error",
+    "Finding",
+    "GateCounters",
+    "Hold",
+    "Info",
+    "Outcome",
+    "Report",
+    "StatRow",
+    "Switch",
+    "Timings",
+]
 
 T = TypeVar("T")
 
@@ -47,6 +64,7 @@ class Outcome:
 
     @property
     def ok(self) -> bool:
+        """HAProxy answered, whatever its words."""
         return self.error is None
 
 
@@ -170,7 +188,8 @@ class Switch:
 
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
-    holder (the process that holds does), none (nobody does) or None (not held). `waiting` and
+    guard (a process on the machine that suspended does), guard+wait (and HAProxy behind that), none
+    (nobody does) or None (not held). `limit_before` is the one to restore. `waiting` and
     `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
     that were let in and are still being served, `leaked` bounds those that reached a server after
     that; both are None where it cannot be known.
@@ -211,11 +230,13 @@ class Hold:
 
 
 @dataclass(frozen=True)
-class Report:
+class Report(Printed):
     """How a call ended. `exit_status` is the command line's: 0 done, 1 an endpoint failed, 3
     refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
     first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
     the HAProxies switched; `drained` says whether what was let in before had been served.
+
+    It prints as a table.
     """
 
     action: str
@@ -238,6 +259,11 @@ class Report:
         errors = [switch.error for switch in self.switches if switch.error]
         causes = [error for error in errors if error.code != "rolled_back"]
         return next(iter(causes or errors), None)
+
+    def _draw(self, out: Console) -> None:
+        from stillgate.tables import draw_report
+
+        draw_report(out, self)
 
 
 def _number(text: Optional[str]) -> Optional[int]:

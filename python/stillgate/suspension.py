@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import logging
 import os
 import select
 import threading
 import time
-from typing import Callable, List, Optional, Protocol
+from types import TracebackType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    ContextManager,
+    List,
+    Optional,
+    Protocol,
+    Type,
+    TypeVar,
+    cast,
+)
 
 from stillgate.errors import HoldExpired, StillgateError
 from stillgate.report import Hold, Report
 
+if TYPE_CHECKING:
+    from stillgate.fleet import Fleet
+
+F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
 
 _END = b"."
@@ -75,7 +93,7 @@ class Suspension:
         report: Report,
         max_hold: float,
         release: Callable[[bool], Report],
-        extend: Callable[[float], Report],
+        extend: Callable[[float, Optional[Fleet]], Report],
         guard: GuardWatch,
         at_deadline: Optional[Callable[[], object]] = None,
     ) -> None:
@@ -94,6 +112,8 @@ class Suspension:
         self._unguarded = False
         self._failure: Optional[StillgateError] = None
         self._done = threading.Event()
+        self._closing = threading.Lock()
+        self._closed = False
         self._heard, self._told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         # No daemon: an interpreter that ends without leaving the block waits for the deadline.
         self._keeper = threading.Thread(target=self._keep, name="stillgate-keeper")
@@ -101,6 +121,7 @@ class Suspension:
 
     @property
     def holds(self) -> List[Hold]:
+        """The hold in effect: one, as the suspend made it."""
         return self.report.holds
 
     @property
@@ -113,14 +134,16 @@ class Suspension:
         """The deadline came first: traffic flows again."""
         return self._expired
 
-    def extend(self, seconds: float) -> Report:
-        """Moves the deadline by 0.1 to 3600 seconds. Errors: those of Fleet.extend; then the
-        deadline stays where it was.
+    def extend(self, seconds: float, fleet: Optional[Fleet] = None) -> Report:
+        """Moves the deadline by 0.1 to 3600 seconds. `fleet` makes the call, where somebody wants
+        to stop() it. Errors: those of Fleet.extend; then the deadline stays where it was.
         """
-        report = self._extend(seconds)
+        report = self._extend(seconds, fleet)
         self._deadline += seconds
         self._max_hold += seconds
-        os.write(self._told, _EXTENDED)
+        with self._closing:
+            if not self._closed:
+                os.write(self._told, _EXTENDED)
         return report
 
     def _keep(self) -> None:
@@ -171,8 +194,10 @@ class Suspension:
                 self._done.wait()
             except KeyboardInterrupt as again:
                 stopped = again
-        os.close(self._heard)
-        os.close(self._told)
+        with self._closing:
+            self._closed = True
+            os.close(self._heard)
+            os.close(self._told)
         if stopped is not None:
             raise stopped
         expired = HoldExpired(self._max_hold, self._unguarded) if self._expired else None
@@ -180,3 +205,61 @@ class Suspension:
             raise self._failure from expired
         if expired is not None:
             raise expired
+
+
+class Suspending(ContextManager[Suspension]):
+    """What `fleet.suspended(...)` gives: for a `with` block, which gets the `Suspension`, or to
+    decorate a function. Each call of that is a hold of its own, from before its first line until it
+    has returned or raised; where the frontends are held already, by another thread or by the
+    function that called it, the call raises HeldByOther and the function is not run.
+
+    A function that wants to know of its hold has a `with` block inside. Coroutines are for
+    `stillgate.aio`; they and generators are refused (TypeError), because they run when the call
+    has long returned.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], ContextManager[Suspension]],
+        begin_apart: Callable[[], ContextManager[Suspension]],
+    ) -> None:
+        self._begin = begin
+        # Calls may come from several threads, and a fleet makes one call at a time.
+        self._begin_apart = begin_apart
+        self._entered: Optional[ContextManager[Suspension]] = None
+
+    def __enter__(self) -> Suspension:
+        if self._entered is not None:
+            raise RuntimeError(
+                "this block is being run already; each wants a suspended() of its own"
+            )
+        entered = self._begin()
+        hold = entered.__enter__()
+        self._entered = entered
+        return hold
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        assert self._entered is not None
+        entered, self._entered = self._entered, None
+        entered.__exit__(kind, error, trace)
+
+    def __call__(self, function: F) -> F:
+        """Decorates it."""
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                f"{function.__qualname__} is a coroutine: stillgate.aio holds for those"
+            )
+        if inspect.isgeneratorfunction(function):
+            raise TypeError(f"{function.__qualname__} is a generator, and runs behind its call")
+
+        @functools.wraps(function)
+        def held(*arguments: Any, **options: Any) -> Any:
+            with self._begin_apart():
+                return function(*arguments, **options)
+
+        return cast(F, held)

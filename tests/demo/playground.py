@@ -46,7 +46,7 @@ def main() -> None:
     endpoint = server.stdout.readline().strip()
     if not endpoint:
         raise SystemExit("the HAProxy did not start")
-    print(f"SOCKET={endpoint}\nPLAYGROUND={server.pid}")
+    print(f"export SOCKET={endpoint} PLAYGROUND={server.pid}")
 
 
 if __name__ == "__main__":

@@ -160,3 +160,15 @@ def test_the_command_line_tells_who_holds(
     assert elsewhere.run("resume", "--hold", "another")[0] == 4
     assert elsewhere.run("resume", "--hold", hold.id)[0] == 0
     assert f"{hold.id}.resumed." in fleet[1].cli(f"get var proc.stillgate_ended_{F}")
+
+
+@pytest.mark.parametrize("label", REMEMBERING)
+def test_an_owner_that_is_named_ends_its_hold_from_any_machine(
+    label: str, proxies: Callable[[str, str], list[HAProxy]], tmp_path: Path
+) -> None:
+    fleet = proxies(label, "maxconn")
+    here, elsewhere = Machine(tmp_path / "a", fleet), Machine(tmp_path / "b", fleet)
+    status, told = here.run("suspend", "--owner", "chef@lb1", "--max-hold", "60")
+    assert (status, [one["owner"] for one in told["holds"]]) == (0, ["chef@lb1"])
+    assert elsewhere.run("resume", "--owner", "chef@lb2")[0] == 4
+    assert elsewhere.run("resume", "--owner", "chef@lb1")[0] == 0

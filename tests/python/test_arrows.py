@@ -16,7 +16,12 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
     "cpp/include": ({"cpp/include"}, set()),
     SRC + "runtime_api": ({"cpp/include"}, {"fmt", "boost.json"}),
     SRC + "hold": ({"cpp/include", SRC + "runtime_api"}, {"fmt"}),
-    SRC + "transport": ({"cpp/include"}, {"fmt", "boost", "posix", "openssl"}),
+    SRC
+    + "transport/ssh": (
+        {"cpp/include", SRC + "transport"},
+        {"fmt", "boost", "posix", "openssl", "libssh2"},
+    ),
+    SRC + "transport": ({"cpp/include", SRC + "transport/ssh"}, {"fmt", "boost", "posix"}),
     SRC
     + "engine": (
         {"cpp/include", SRC + "runtime_api", SRC + "transport"},
@@ -76,6 +81,8 @@ def library_of(header: str) -> str:
         return "posix"
     if header.startswith("boost/json"):
         return "boost.json"  # a parser alone: no socket, no clock
+    if header.startswith("libssh2"):
+        return "libssh2"
     return header.split("/")[0] if "/" in header else "std"
 
 

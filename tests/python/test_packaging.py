@@ -102,12 +102,18 @@ def test_find_package_with_a_ten_line_program(tmp_path: Path) -> None:
 
 
 def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:
+    """The shell's lines into a shell, and then Python's into the prompt of Python."""
     text = (ROOT / "README.md").read_text()
-    shell = re.search(r"```sh\n(.*?)```", text, re.DOTALL)
-    assert shell is not None
+    shell, python = (
+        re.search(rf"```{language}\n(.*?)```", text, re.DOTALL) for language in ("sh", "python")
+    )
+    assert shell is not None and python is not None
     # The build is what this test runs in already; make would build it below itself.
     lines = [line for line in shell.group(1).splitlines() if not line.startswith("make build")]
-    script = "set -eu\n" + "\n".join(lines)
+    (tmp_path / "lines.py").write_text(python.group(1))
+    lines += ["echo 'and from Python'", f".venv/bin/python -i -q <{tmp_path / 'lines.py'} 2>&1"]
+    assert 'kill "$PLAYGROUND"' in text
+    script = "\n".join(["set -eu", "trap 'kill \"$PLAYGROUND\"' EXIT", *lines])
     environment = {**os.environ, "STILLGATE_STATE_DIR": str(tmp_path)}
     done = subprocess.run(
         ["bash", "-c", script],
@@ -119,13 +125,12 @@ def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:
         timeout=120,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "the migration runs\n" in done.stdout
-    assert "nothing stands against a hold" in done.stdout
-    assert ": migration 42\n1 of 1 switches held\n" in done.stdout
-    assert "resume: done" in done.stdout
-
-
-def test_the_readme_python_compiles() -> None:
-    python = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert python is not None
-    compile(python.group(1), "README.md", "exec")
+    from_shell, _, from_python = done.stdout.partition("and from Python\n")
+    assert "the migration runs\n" in from_shell
+    assert "nothing stands against a hold" in from_shell
+    assert ": migration 42\n1 of 1 switches held\n" in from_shell
+    assert "resume: done" in from_shell
+    assert "Error" not in from_python, from_python
+    told = ["nothing stands against a hold", "1 of 1 switches held", "the migration runs"]
+    places = [from_python.find(words) for words in told]
+    assert -1 not in places and places == sorted(places), from_python

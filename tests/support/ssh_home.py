@@ -13,7 +13,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 from types import TracebackType
-from typing import Optional, Union
+from typing import Optional
 
 from support.haproxy import wait_until
 from support.sshd import SshServer, make_key, public_half
@@ -67,7 +67,7 @@ class SshHome:
         }
         self.add(f"Host {name}", *(f"  {keyword} {value}" for keyword, value in values.items()))
         if known:
-            self.know(server, settings.get("HostKeyAlias", f"[127.0.0.1]:{server.port}"))
+            self.know(server, values.get("HostKeyAlias", f"[127.0.0.1]:{server.port}"))
         return name
 
     def add(self, *lines: str) -> None:
@@ -90,7 +90,7 @@ class SshHome:
 
     # --- for Stillgate, and for ssh ---
 
-    def url(self, name: str, path: Union[Path, str] = "", **query: str) -> str:
+    def url(self, name: str, path: object = "", **query: str) -> str:
         """`tcp="127.0.0.1:9999"` and the like are the query's."""
         words = [
             f"{key}={value}" for key, value in {**query, "config": str(self.config_file)}.items()

@@ -17,7 +17,7 @@ import signal
 import subprocess
 import tempfile
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Optional
@@ -58,8 +58,8 @@ class SshServer:
 
     `authorized` are the keys it takes, for all users; `restrictions` stand before each of them, as
     in `restrict,port-forwarding`. Other keyword arguments are sshd_config's own keywords and
-    overrule what stands here; None leaves a keyword out. `preload`: a library for sshd to load
-    first. `may_end` says that a test expects it to end; stop() sets it.
+    overrule what stands here; None leaves a keyword out. `environment` is added to its own.
+    `may_end` says that a test expects it to end; stop() sets it.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class SshServer:
         authorized: Sequence[Path] = (),
         restrictions: str = "",
         host_keys: Sequence[str] = ("ed25519",),
-        preload: Optional[Path] = None,
+        environment: Optional[Mapping[str, str]] = None,
         timeout: float = 15.0,
         **settings: Optional[str],
     ) -> None:
@@ -103,7 +103,7 @@ class SshServer:
         self.config_file = self.folder / "sshd_config"
         self.config_file.write_text("\n".join([*lines, ""]))
         self._address = values["ListenAddress"]
-        self._preload = preload
+        self._environment = environment or {}
         self.may_end = False
         _make_privilege_separation_folder()
         self._process = self._start()
@@ -195,13 +195,10 @@ class SshServer:
 
     def _start(self) -> subprocess.Popen[bytes]:
         assert PROGRAM is not None
-        environment = dict(os.environ)
-        if self._preload is not None:
-            environment["LD_PRELOAD"] = str(self._preload)
         return subprocess.Popen(
             [PROGRAM, "-D", "-E", str(self._log_file), "-f", str(self.config_file)],
             stdin=subprocess.DEVNULL,
-            env=environment,
+            env={**os.environ, **self._environment},
             start_new_session=True,
         )
 

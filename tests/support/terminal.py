@@ -56,8 +56,11 @@ class AtTerminal:
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"not shown: {text!r}; what was: {self.shown!r}")
 
-    def type(self, text: str) -> None:
+    def enter(self, text: str) -> None:
         os.write(self._ours, text.encode())
+
+    def echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
 
     def finish(self, timeout: float = 30) -> tuple[int, str, str]:
         """Its status, standard output and standard error."""

@@ -3,8 +3,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=build/coverage
+# Without a compiler cache: what it gives back names the folders of another build.
 cmake -S . -B "$folder" -G Ninja --log-level=WARNING -DSTILLGATE_TESTS=ON -DSTILLGATE_COVERAGE=ON \
-  -DCMAKE_BUILD_TYPE=Debug
+  -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER_LAUNCHER=
 cmake --build "$folder"
 # Counts of an earlier run are for an earlier source.
 find "$folder" -name '*.gcda' -delete

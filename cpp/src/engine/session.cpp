@@ -22,7 +22,7 @@ Error stopped() { return {Errc::cancelled, "stopped by the caller", {}, {}, {}};
 }  // namespace
 
 Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
-                 Progress& progress)
+                 Progress& progress, const std::stop_token& stop)
     : progress_(progress),
       // 1: one thread runs it; others may post to it, which the stop does.
       io_(1),
@@ -30,7 +30,7 @@ Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& opt
       timer_(io_),
       capacity_(connection_capacity(endpoints.size())),
       align_timer_(io_) {
-  shared_.prepare(endpoints);
+  shared_.prepare(endpoints, stop);
   const auto epoch = Clock::now();
   for (const Endpoint& endpoint : endpoints) {
     links_.emplace_back(endpoint, shared_, options, epoch, *this);

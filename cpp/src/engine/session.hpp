@@ -25,8 +25,10 @@ namespace stillgate::engine {
 /// from batch to batch and die with the session.
 class Session final : public LinkObserver {
  public:
-  /// `endpoints`, `options` and `progress` must outlive the session.
-  Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options, Progress& progress);
+  /// `endpoints`, `options` and `progress` must outlive the session. `stop` ends a question that is
+  /// asked on the terminal.
+  Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options, Progress& progress,
+          const std::stop_token& stop = {});
   ~Session() override;
 
   /// How many connections can be open at once; asks for one per endpoint.

@@ -1,4 +1,4 @@
-// Keeping SSH sessions, and what was typed for them.
+// Keeping SSH sessions.
 #include "ssh_sessions.hpp"
 
 #include <algorithm>
@@ -13,9 +13,5 @@ std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) 
   });
   return any ? transport::keep_sessions() : nullptr;
 }
-
-std::string typed_secrets() { return transport::typed_secrets(); }
-
-void take_typed_secrets(std::string_view word) { transport::take_typed_secrets(word); }
 
 }  // namespace stillgate::engine

@@ -42,7 +42,7 @@ Report too_large(std::size_t endpoints, std::size_t capacity) {
 Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
              const std::stop_token& stop) {
   const auto began = std::chrono::steady_clock::now();
-  engine::Session session(means.endpoints, means.options, means.progress);
+  engine::Session session(means.endpoints, means.options, means.progress, stop);
   if (session.capacity() < means.endpoints.size()) {
     return too_large(means.endpoints.size(), session.capacity());
   }

@@ -158,7 +158,7 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
   batch.closing = runtime_api::Closing::quit;
   batch.work.assign(state_->endpoints.size(), {*std::move(checked)});
   state_->keep_sessions();
-  engine::Session session(state_->endpoints, state_->options, state_->progress);
+  engine::Session session(state_->endpoints, state_->options, state_->progress, stop);
   auto answers = session.run(batch, stop);
   std::vector<Outcome> outcomes;
   outcomes.reserve(answers.size());

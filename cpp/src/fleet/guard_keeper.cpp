@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "../engine/typed.hpp"
 #include "boot_clock.hpp"
 #include "journal.hpp"
 
@@ -47,7 +48,9 @@ Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& st
 
 Guarded GuardKeeper::begin(const std::stop_token& stop) {
   process_.reset();
+  order_.secrets = engine::typed_secrets();
   auto started = GuardProcess::start(order_, start_patience, stop);
+  wipe(order_.secrets);
   if (!started) return {started.error(), {}};
   process_ = *std::move(started);
   return {};

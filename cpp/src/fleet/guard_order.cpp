@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <string.h>
+
 #include <fmt/format.h>
 
 #include "../hold/variable.hpp"
@@ -18,7 +20,7 @@ Error broken(std::string_view line) {
   return {Errc::guard_failed,
           fmt::format("the guard's order has a line that it does not know: '{}'; is the guard of "
                       "another release?",
-                      line.substr(0, 60)),
+                      line.substr(0, line.find(' '))),
           {},
           {},
           {}};
@@ -52,6 +54,8 @@ bool read_line(GuardOrder& order, std::string_view key, std::string_view value) 
     order.on_event = *text;
   } else if (key == "event-format") {
     order.event_format = *text;
+  } else if (key == "secrets") {
+    order.secrets = *text;
   } else {
     return false;
   }
@@ -60,13 +64,22 @@ bool read_line(GuardOrder& order, std::string_view key, std::string_view value) 
 
 }  // namespace
 
+void wipe(std::string& text) {
+  ::explicit_bzero(text.data(), text.size());
+  text.clear();
+}
+
 std::string encode(const GuardOrder& order) {
-  return fmt::format(
-      "{}\nmode {}\nrecord {}\ndeadline {}\nstate-folder {}\non-event {}\nevent-format {}\ngo\n",
+  std::string secrets = hold::escape(order.secrets);
+  std::string text = fmt::format(
+      "{}\nmode {}\nrecord {}\ndeadline {}\nstate-folder {}\non-event {}\nevent-format {}\n"
+      "secrets {}\ngo\n",
       heading, mode_names[static_cast<std::size_t>(order.mode)],
       hold::escape(hold::encode(order.record)), order.deadline.count(),
       hold::escape(order.state_folder), hold::escape(order.on_event),
-      hold::escape(order.event_format));
+      hold::escape(order.event_format), secrets);
+  wipe(secrets);
+  return text;
 }
 
 Result<GuardOrder> decode_order(std::string_view text) {

@@ -24,7 +24,11 @@ struct GuardOrder {
   std::string state_folder;               ///< an absolute path
   std::string on_event;                   ///< a command; empty: none
   std::string event_format;
+  /// As engine::typed_secrets() gives it: a guard has no terminal. Only on its way; see wipe().
+  std::string secrets;
 };
+
+void wipe(std::string& text);
 
 /// Text of lines `key value`, closed by a line `go`.
 [[nodiscard]] std::string encode(const GuardOrder& order);

@@ -18,8 +18,6 @@
 
 #include <fmt/format.h>
 
-#include "guard_secrets.hpp"
-
 namespace stillgate::fleet {
 namespace {
 
@@ -116,8 +114,11 @@ Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds p
   GuardProcess guard(to.take(1), from.take(1));
   ::close(to.take(0));
   ::close(from.take(0));
-  if (!guard.say(SecretText(encode(order)).text()))
-    return failed("could not be told of the hold", words_of(errno));
+  std::string words = encode(order);
+  const bool told = guard.say(words);
+  const int number = errno;
+  wipe(words);
+  if (!told) return failed("could not be told of the hold", words_of(number));
   const auto line = guard.read_line(patience, stop);
   if (!line) {
     if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller", {}, {}, {}};

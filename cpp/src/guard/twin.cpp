@@ -4,7 +4,6 @@
 #include <array>
 #include <cerrno>
 #include <string_view>
-#include <utility>
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -12,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../fleet/guard_secrets.hpp"
+#include "../engine/typed.hpp"
 
 namespace stillgate::guard {
 namespace {
@@ -68,8 +67,12 @@ bool Twin::start() {
   return true;
 }
 
-void Twin::tell(const fleet::GuardOrder& order) {
-  if (fd_ >= 0 && !send_all(fd_, fleet::SecretText(fleet::encode(order)).text())) close();
+void Twin::tell(fleet::GuardOrder order) {
+  order.secrets = engine::typed_secrets();
+  std::string words = fleet::encode(order);
+  if (fd_ >= 0 && !send_all(fd_, words)) close();
+  fleet::wipe(words);
+  fleet::wipe(order.secrets);
 }
 
 void Twin::dismiss() {
@@ -102,7 +105,7 @@ std::optional<fleet::GuardOrder> stand_by() {
     if (heard == farewell) return std::nullopt;
   }
   ::close(twin_descriptor);
-  auto order = fleet::decode_order(fleet::take_secrets(std::move(last)));
+  auto order = fleet::decode_order(last);
   if (!order) return std::nullopt;
   return *std::move(order);
 }

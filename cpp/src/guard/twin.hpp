@@ -22,7 +22,7 @@ class Twin {
   /// Starts one that shares our standard input and output. False where that failed.
   bool start();
   /// It has the order from now on, in place of the one before.
-  void tell(const fleet::GuardOrder& order);
+  void tell(fleet::GuardOrder order);
   /// The hold is over: it goes too.
   void dismiss();
   /// Readable or hung up once it is dead; -1 where there is none.

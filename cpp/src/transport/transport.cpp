@@ -14,13 +14,13 @@ Shared::Shared(boost::asio::io_context& context, std::chrono::milliseconds patie
 
 Shared::~Shared() = default;
 
-void Shared::prepare(const std::vector<Endpoint>& endpoints) {
+void Shared::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
   const bool any = std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& one) {
     return one.kind() == Endpoint::Kind::ssh;
   });
   if (!any) return;
   ssh = std::make_unique<ssh::Access>(io);
-  ssh->prepare(endpoints);
+  ssh->prepare(endpoints, stop);
 }
 
 std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
@@ -32,8 +32,8 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
 
 std::shared_ptr<void> keep_sessions() { return ssh::Hub::of_process(); }
 
-std::string typed_secrets() { return ssh::Keyring::of_process().pack(); }
+std::string typed_secrets() { return ssh::Keyring::of_process().tell(); }
 
-void take_typed_secrets(std::string_view word) { ssh::Keyring::of_process().unpack(word); }
+void know_secrets(std::string_view told) { ssh::Keyring::of_process().know(told); }
 
 }  // namespace stillgate::transport

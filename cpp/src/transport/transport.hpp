@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,7 +45,7 @@ struct Shared {
   ~Shared();
 
   /// Before the first of them is connected: what these endpoints need and only a terminal can tell.
-  void prepare(const std::vector<Endpoint>& endpoints);
+  void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
 
   boost::asio::io_context& io;
   std::chrono::milliseconds connect_timeout;
@@ -96,9 +97,9 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
 /// As long as somebody has it, SSH sessions outlive those who made them. Thread-safe.
 [[nodiscard]] std::shared_ptr<void> keep_sessions();
 
-/// What was typed for SSH in this process, in one word for another process of ours, such as a
-/// guard, which has no terminal. Whoever gets it wipes it. Thread-safe.
+/// What was typed on the terminal, for a process of ours that has none. Thread-safe, both; to be
+/// wiped.
 [[nodiscard]] std::string typed_secrets();
-void take_typed_secrets(std::string_view word);
+void know_secrets(std::string_view told);
 
 }  // namespace stillgate::transport

@@ -6,7 +6,7 @@ from typing import Any, Callable, Tuple
 
 import click
 
-from stillgate.cli.options import event_options, fleet_options
+from stillgate.cli.options import event_options, fleet_options, owner_option
 from stillgate.cli.outlet import carry_out
 from stillgate.fleet import Fleet
 
@@ -19,6 +19,7 @@ class _Seconds(click.FloatRange):
 
 @click.command()
 @click.argument("names", metavar="[FRONTEND]... SECONDS", nargs=-1, required=True)
+@owner_option
 @click.option("--hold", metavar="ID", help="Extend this hold, whosever it is, and no other.")
 @click.option("--force", is_flag=True, help="Extend somebody else's hold; wants --reason.")
 @click.option("--reason", metavar="TEXT", default="", help="Why --force overrules the holder.")

@@ -9,7 +9,7 @@ import click
 
 from stillgate.cli.held_command import HeldCommand
 from stillgate.cli.holds import accept_hazard_option, frontends_argument
-from stillgate.cli.options import event_options, fleet_options, hold_options
+from stillgate.cli.options import event_options, fleet_options, hold_options, owner_option
 from stillgate.cli.outlet import show_failure, show_refusal
 from stillgate.command import check_runnable
 from stillgate.errors import InputError, StillgateError
@@ -41,6 +41,7 @@ class _WithCommand(click.Command):
     "[default: 2, or half of a hold shorter than 4]",
 )
 @accept_hazard_option
+@owner_option
 @click.option("--reason", metavar="TEXT", default="", help="Told to whoever finds the hold.")
 @event_options
 @fleet_options

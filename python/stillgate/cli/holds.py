@@ -6,7 +6,7 @@ from typing import Any, Callable, Tuple
 
 import click
 
-from stillgate.cli.options import event_options, fleet_options, hold_options
+from stillgate.cli.options import event_options, fleet_options, hold_options, owner_option
 from stillgate.cli.outlet import carry_out
 from stillgate.fleet import Fleet
 
@@ -40,6 +40,7 @@ def check(
 )
 @hold_options
 @accept_hazard_option
+@owner_option
 @click.option("--reason", metavar="TEXT", default="", help="Told to whoever finds the hold.")
 @event_options
 @fleet_options
@@ -82,6 +83,7 @@ def suspend(
     help="How long to try again what cannot be reached.",
 )
 @event_options
+@owner_option
 @click.option("--hold", metavar="ID", help="End this hold, whosever it is, and no other.")
 @click.option("--force", is_flag=True, help="End somebody else's hold; wants --reason.")
 @click.option("--reason", metavar="TEXT", default="", help="Why --force overrules the holder.")

@@ -121,6 +121,13 @@ def hold_options(command: F) -> F:
     return command
 
 
+owner_option = click.option(
+    "--owner",
+    metavar="NAME",
+    default="",
+    help="Whose hold it is.  [default: user@host]",
+)
+
 _EVENT_OPTIONS = [
     click.option(
         "--on-event",

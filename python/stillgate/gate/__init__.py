@@ -26,10 +26,10 @@ _ABSTRACT_NAME = 100  # a unix address has 107 bytes
 class Lines(NamedTuple):
     """What to add to haproxy.cfg, by section; comments among them."""
 
-    global_: List[str]
-    defaults: List[str]
-    frontend: List[str]
-    backend: List[str]  # a section of its own, its first line included; empty from 2.4 on
+    global_: List[str]  #: of the section `global`
+    defaults: List[str]  #: of the `defaults` in effect for the frontend
+    frontend: List[str]  #: of the frontend, before all other rules
+    backend: List[str]  #: a section of its own, its first line included; empty from 2.4 on
 
 
 def lua() -> str:

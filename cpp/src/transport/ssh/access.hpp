@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <stop_token>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -24,7 +25,7 @@ class Access {
   ~Access();
 
   /// Asks on the terminal for what these endpoints need and nobody has typed yet.
-  void prepare(const std::vector<Endpoint>& endpoints);
+  void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
 
   Routes routes;
   std::shared_ptr<Hub> hub;

@@ -9,6 +9,9 @@
 
 namespace stillgate::transport::ssh {
 
+/// How many threads wait for an agent now.
+[[nodiscard]] unsigned waiting_for_agents() noexcept;
+
 /// Connected to one agent, for one session that must outlive it. The agent is asked in place: while
 /// it waits for its user, whoever asks waits, too.
 class Agent {

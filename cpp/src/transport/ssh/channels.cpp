@@ -14,6 +14,9 @@ namespace {
 constexpr unsigned window_bytes = 256 * 1024;
 constexpr unsigned packet_bytes = 32 * 1024;
 
+/// A server that does not serve SFTP may leave libssh2 waiting.
+constexpr std::chrono::milliseconds look_patience{1500};
+
 struct Opening {
   std::string_view type;
   std::string message;
@@ -45,11 +48,12 @@ void Connection::write(const std::shared_ptr<Channel>& channel, std::string byte
 }
 
 void Connection::close(const std::shared_ptr<Channel>& channel) {
+  if (std::exchange(channel->closed, true)) return;
   channel->sink = nullptr;
   std::erase(channels_, channel);
   std::erase_if(operations_, [&channel](const Operation& one) {
     // A half-sent packet must be sent to its end, or the next one is refused by libssh2.
-    return one.channel == channel && one.kind == Kind::write && channel->sent == 0;
+    return one.channel == channel && one.kind == Kind::write && !one.begun && channel->sent == 0;
   });
   if (channel->raw == nullptr) {
     // One that libssh2 is opening is closed when it is open.
@@ -63,17 +67,20 @@ void Connection::close(const std::shared_ptr<Channel>& channel) {
 }
 
 /// Until neither side gets on. A step may take another's packet off the socket, where no event
-/// tells of it any more: so what is queued in libssh2 is asked for before waiting. The socket
-/// itself is read when it has stirred: each look at an empty one is a call into the kernel.
+/// tells of it any more: so what is queued in libssh2 is asked for before waiting, and whoever
+/// waits for an answer once more where something came. The socket itself is read when it has
+/// stirred: each look at an empty one is a call into the kernel.
 void Connection::pump() {
   const auto self = shared_from_this();
   for (bool more = true; more && stage_ == Stage::open;) {
+    const auto before = notes_.received;
     run_operations();
     // In the middle of a packet libssh2 takes no other one, not even a window's.
     if (outbound_ || stage_ != Stage::open) break;
     read_channels();
     if (stage_ != Stage::open) return;
-    more = (!operations_.empty() && run_operations()) || anything_queued();
+    more = (!operations_.empty() && (run_operations() || notes_.received != before)) ||
+           anything_queued();
   }
   if (stage_ == Stage::open) wait();
 }
@@ -102,7 +109,7 @@ bool Connection::run_operations() {
       continue;
     }
     if ((libssh2_session_block_directions(session_.get()) & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0) {
-      outbound_ = true;
+      outbound_ = operations_[i].begun = true;
       break;
     }
     ++i;
@@ -158,7 +165,7 @@ int Connection::open_step(Operation& one) {
   if (channel.raw != nullptr) {
     if (channel.sink) {
       channel.sink->on_opened();
-    } else {
+    } else if (!std::exchange(channel.closed, true)) {
       operations_.push_back({Kind::close, one.channel});
     }
     if (parked_) operations_.push_back({Kind::close, std::exchange(parked_, nullptr)});
@@ -182,18 +189,15 @@ void Connection::refused(Operation& one) {
   const bool unix_socket = !target.path.empty();
   Error error;
   if (words.find("prohibited") != std::string::npos) {
-    error = failure(
-        Errc::ssh_forwarding_denied, name_,
-        fmt::format("the server forbids to reach {} through it: {} there, and no 'restrict' or "
-                    "'no-port-forwarding' at the key in authorized_keys",
-                    spelled(target),
-                    unix_socket ? "it needs AllowStreamLocalForwarding yes (or local)"
-                                : "it needs AllowTcpForwarding yes (or local) and a PermitOpen"),
-        words);
+    error = forbidden(name_, spelled(target), words);
   } else if (words.find("connect failed") != std::string::npos && unix_socket) {
-    one.kind = Kind::look;
-    one.look = std::make_unique<Look>(session_.get(), target.path, name_);
-    return;
+    one.look = std::make_unique<Look>(session_.get(), target.path, name_, words);
+    if (!look_hangs_) {
+      one.kind = Kind::look;
+      watch_opening();
+      return;
+    }
+    error = one.look->result();
   } else if (words.find("connect failed") != std::string::npos) {
     error = failure(Errc::connection_refused, name_,
                     fmt::format("{} could not be connected to from there", spelled(target)), words);
@@ -211,6 +215,22 @@ int Connection::look_step(Operation& one) {
     sink->on_failed(one.look->result());
   }
   return 0;
+}
+
+/// What was to be found out is not, and libssh2 is left in the middle of it: so never again here.
+bool Connection::give_up_look() {
+  const auto one = std::find_if(operations_.begin(), operations_.end(),
+                                [](const auto& each) { return each.kind == Kind::look; });
+  if (one == operations_.end()) return false;
+  look_hangs_ = true;
+  const auto channel = one->channel;
+  const Error error = one->look->result();
+  operations_.erase(one);
+  std::erase(channels_, channel);
+  if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  watch_opening();
+  pump();
+  return true;
 }
 
 int Connection::write_step(Channel& channel) {
@@ -308,7 +328,8 @@ void Connection::watch_opening() {
     pending_.reset();
     return;
   }
-  const auto most = next->channel->patience.channel;
+  const bool looks = next->kind == Kind::look;
+  const auto most = looks ? look_patience : next->channel->patience.channel;
   watch(most, Errc::ssh_channel_timeout,
         fmt::format("the server did not say within {} ms whether it opens a channel to {}",
                     most.count(), spelled(next->channel->target)));

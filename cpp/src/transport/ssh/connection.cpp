@@ -22,8 +22,9 @@ using std::chrono::steady_clock;
 
 namespace {
 
-/// A server whose MaxStartups are used up closes at once; it is tried again for so long.
-constexpr milliseconds retry_for{10'000};
+/// A server whose MaxStartups are used up closes at once; it is tried again so often, which takes
+/// six to ten seconds.
+constexpr unsigned most_tries = 9;
 constexpr milliseconds first_pause{100};
 constexpr milliseconds longest_pause{1600};
 
@@ -67,22 +68,19 @@ void Connection::open(const std::shared_ptr<Channel>& channel) {
   channels_.push_back(channel);
   operations_.push_back({Kind::open, channel});
   if (stage_ == Stage::idle) {
-    begun_at_ = steady_clock::now();
     start();
   } else if (stage_ == Stage::open) {
     pump();
   }
 }
 
-/// Where the way there is somebody else's, it is not counted here.
 void Connection::start() {
   stage_ = Stage::waiting;
-  const std::string address =
-      fmt::format("{}:{}", route_->settings.host_name, route_->settings.port);
-  workshop_.turns.take(address, [weak = weak_from_this(), turns = &workshop_.turns, address] {
+  const std::string place = route_->place();
+  workshop_.turns.take(place, [weak = weak_from_this(), turns = &workshop_.turns, place] {
     const auto self = weak.lock();
     if (!self || self->stage_ != Stage::waiting) {
-      turns->leave(address);
+      turns->leave(place);
       return;
     }
     self->has_turn_ = true;
@@ -92,7 +90,7 @@ void Connection::start() {
 
 void Connection::leave_turn() {
   if (!std::exchange(has_turn_, false)) return;
-  workshop_.turns.leave(fmt::format("{}:{}", route_->settings.host_name, route_->settings.port));
+  workshop_.turns.leave(route_->place());
 }
 
 void Connection::carry() {
@@ -148,7 +146,7 @@ void Connection::drive() {
 /// Not 0: it is not done.
 int Connection::handshake() {
   const int code = libssh2_session_handshake(session_.get(), socket_.native_handle());
-  if (!spoke_ && libssh2_session_banner_get(session_.get()) != nullptr) {
+  if (!spoke_ && banner().starts_with("SSH-")) {
     spoke_ = true;
     const auto most = patience().key_exchange;
     watch(most, Errc::ssh_key_exchange,
@@ -159,10 +157,19 @@ int Connection::handshake() {
     return code;
   }
   if (code != 0) {
-    retry_or_fail(handshake_failure(code, spoke_, name_, farewell()));
+    const std::string_view said = banner();
+    retry_or_fail(handshake_failure(code, spoke_, name_,
+                                    spoke_ || said.empty() ? farewell() : std::string(said)));
     return code;
   }
   return greet();
+}
+
+/// The last line that the peer sent before all else; a server may say something before it speaks
+/// SSH, or hang up behind it.
+std::string_view Connection::banner() const {
+  const char* const line = libssh2_session_banner_get(session_.get());
+  return line == nullptr ? std::string_view() : std::string_view(line);
 }
 
 int Connection::greet() {
@@ -233,6 +240,7 @@ void Connection::overdue(const Error& error) {
     fail(error);
     return;
   }
+  if (give_up_look()) return;
   suspect_ = true;
   std::vector<std::shared_ptr<Channel>> unopened;
   std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(unopened),
@@ -245,9 +253,11 @@ void Connection::overdue(const Error& error) {
 }
 
 void Connection::retry_or_fail(const Error& error) {
-  const bool refused_at_once =
-      error.code == Errc::ssh_banner && !route_->via && route_->settings.proxy_command.empty();
-  if (!refused_at_once || steady_clock::now() - begun_at_ > retry_for) {
+  const std::string_view said = banner();
+  const bool refused_at_once = error.code == Errc::ssh_banner &&
+                               route_->settings.proxy_command.empty() &&
+                               (said.empty() || said.find("MaxStartups") != std::string_view::npos);
+  if (!refused_at_once || ++tries_ == most_tries) {
     fail(
         route_->settings.proxy_command.empty() || spoke_
             ? error
@@ -257,11 +267,13 @@ void Connection::retry_or_fail(const Error& error) {
   session_.reset();
   boost::system::error_code ignored;
   socket_.close(ignored);
+  carrier_.reset();
   timer_.cancel();
   pending_.reset();
+  workshop_.turns.refused(route_->place());
   leave_turn();
   stage_ = Stage::waiting;
-  pause_.expires_after(pause_before(tries_++));
+  pause_.expires_after(pause_before(tries_ - 1));
   pause_.async_wait([weak = weak_from_this()](const boost::system::error_code& code) {
     const auto self = weak.lock();
     if (!code && self && self->stage_ == Stage::waiting) self->start();

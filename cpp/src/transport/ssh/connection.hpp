@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -37,6 +38,7 @@ struct Channel {
   std::deque<std::string> unsent{};
   std::size_t sent{0};  ///< of the first of them
   bool ended{false};
+  bool closed{false};  ///< or is about to be
 
   [[nodiscard]] bool listens() const {
     return raw != nullptr && sink != nullptr && !ended && !target.unread;
@@ -67,6 +69,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   /// Another channel may be asked of it.
   [[nodiscard]] bool usable() const noexcept { return stage_ != Stage::closed && !suspect_; }
+  /// Somebody has a channel of it.
+  [[nodiscard]] bool serves() const noexcept { return stage_ == Stage::open && !channels_.empty(); }
 
  private:
   enum class Stage { idle, waiting, carrying, handshake, login, open, closed };
@@ -84,6 +88,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void drive();
   int handshake();
   int greet();
+  [[nodiscard]] std::string_view banner() const;
   void log_in();
   void logged_in();
   void pump();
@@ -91,6 +96,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   int step(Operation& one);
   int open_step(Operation& one);
   int look_step(Operation& one);
+  bool give_up_look();
   int write_step(Channel& channel);
   void refused(Operation& one);
   void read_channels();
@@ -112,6 +118,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::string name_;
   Stage stage_{Stage::idle};
   bool suspect_{false};
+  bool look_hangs_{false};
   bool has_turn_{false};
   bool spoke_{false};
   std::unique_ptr<Carrier> carrier_;
@@ -125,7 +132,6 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer pause_;
   std::optional<Error> pending_;  ///< what the timer will say
-  std::chrono::steady_clock::time_point begun_at_;
   unsigned tries_{0};
   bool stirred_{false};  ///< the socket may have something that libssh2 has not taken
   bool waiting_to_read_{false};

@@ -25,7 +25,7 @@ Error failure(Errc code, std::string_view server, std::string_view ours, std::st
 Error handshake_failure(int code, bool spoke, std::string_view server, std::string said) {
   if (!spoke) {
     return failure(Errc::ssh_banner, server,
-                   "the connection was closed before an SSH server spoke; is that an sshd, and are "
+                   "the connection was closed before an SSH server spoke; is that an sshd, and is "
                    "its MaxStartups enough?",
                    std::move(said));
   }
@@ -60,6 +60,20 @@ Error connection_failure(int number, std::string_view server) {
     default:
       return failure(Errc::system_error, server, std::system_category().message(number));
   }
+}
+
+Error forbidden(std::string_view server, std::string_view socket, std::string said) {
+  return failure(
+      Errc::ssh_forwarding_denied, server,
+      fmt::format(
+          "the server forbids to reach {} through it: {} there, and no 'restrict' or "
+          "'no-port-forwarding' at the key in authorized_keys",
+          socket,
+          socket.starts_with('/')
+              ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding yes "
+                "(or local) and no PermitOpen, which both count for unix sockets, too,"
+              : "it needs AllowTcpForwarding yes (or local) and a PermitOpen"),
+      std::move(said));
 }
 
 Error lost(std::string_view server, std::string said) {

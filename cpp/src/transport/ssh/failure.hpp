@@ -26,6 +26,9 @@ namespace stillgate::transport::ssh {
 /// `number` is an errno of connecting to the server, or of the connection to it.
 [[nodiscard]] Error connection_failure(int number, std::string_view server);
 
+/// A server that forbids to reach that socket through it: a unix socket's path, or `host:port`.
+[[nodiscard]] Error forbidden(std::string_view server, std::string_view socket, std::string said);
+
 /// A connection that ended while it was in use.
 [[nodiscard]] Error lost(std::string_view server, std::string said);
 

@@ -11,9 +11,13 @@
 #include <libssh2.h>
 
 #include "failure.hpp"
+#include "library.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
+
+constexpr std::string_view rsa_host_keys =
+    " (libssh2 " LIBSSH2_VERSION " can have no RSA key shown by OpenSSH from 8.8 on)";
 
 std::vector<std::string> names_of(const Settings& settings) {
   return lookup_names(settings.host_name, settings.port, settings.host_key_alias);
@@ -79,13 +83,17 @@ std::optional<Error> check_host_key(const KnownHosts& known, const Settings& set
     case Verdict::revoked:
       return refused(Errc::ssh_host_key_revoked, server, blob, "is revoked at " + where);
     case Verdict::changed:
+      return refused(
+          Errc::ssh_host_key_changed, server, blob,
+          fmt::format("is not the one it is known by at {}; a host that was set up anew, "
+                      "or somebody in between: find out before you change that line",
+                      where));
     case Verdict::other_type:
       return refused(
           Errc::ssh_host_key_changed, server, blob,
-          fmt::format("is not the one {} at {}; a host that was set up anew, or somebody in "
-                      "between: find out before you change that line",
-                      found.verdict == Verdict::changed ? "it is known by" : "of other type",
-                      where));
+          fmt::format("is not known, but a key of another type at {}, which it does not show{}; "
+                      "compare this one with the host's own, and add it beside that",
+                      where, has_modern_rsa ? "" : rsa_host_keys));
     case Verdict::unknown:
       break;
   }

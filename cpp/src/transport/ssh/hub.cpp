@@ -76,6 +76,7 @@ Hub::~Hub() {
     new std::vector<std::shared_ptr<Worker>>(std::move(workers_));
     return;
   }
+  for (const auto& worker : workers_) worker->io().stop();
   for (const auto& worker : workers_) worker->stop();
 }
 

@@ -4,10 +4,8 @@
 #include <algorithm>
 
 #include <fmt/format.h>
-#include <openssl/crypto.h>
 
 #include "agent.hpp"
-#include "base64.hpp"
 #include "library.hpp"
 
 namespace stillgate::transport::ssh {
@@ -35,10 +33,10 @@ Keyring& Keyring::of_process() {
   return keyring;
 }
 
-void Keyring::prepare(const Route& route) {
-  if (route.via) prepare(*route.via);
+void Keyring::prepare(const Route& route, const std::stop_token& stop) {
+  if (route.via) prepare(*route.via, stop);
   if (route.asked != SshAccess::Asked::nothing) {
-    ask(of_user(route), fmt::format("Password of {}: ", route.name()));
+    ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
   }
   for (const auto& key : route.keys) {
@@ -48,7 +46,7 @@ void Keyring::prepare(const Route& route) {
     if (agent_serves(route, *key)) return;
   }
   for (const auto& key : route.keys) {
-    ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path));
+    ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
     if (find(of_key(*key))) return;
   }
 }
@@ -71,40 +69,41 @@ void Keyring::forget_password(const Route& route) {
   typed_.erase(of_user(route));
 }
 
-std::string Keyring::pack() const {
-  const std::scoped_lock lock(mutex_);
-  std::string word;
-  for (const auto& [what, secret] : typed_) {
-    std::string text = encode_base64(secret->view());
-    word += fmt::format("{}{}:{}", word.empty() ? "" : ",", encode_base64(what), text);
-    OPENSSL_cleanse(text.data(), text.size());
-  }
-  return word;
-}
-
-void Keyring::unpack(std::string_view word) {
-  const std::scoped_lock lock(mutex_);
-  while (!word.empty()) {
-    const std::string_view one = word.substr(0, word.find(','));
-    word.remove_prefix(std::min(one.size() + 1, word.size()));
-    const std::size_t colon = one.find(':');
-    if (colon == std::string_view::npos) return;
-    const auto what = decode_base64(one.substr(0, colon));
-    auto text = decode_base64(one.substr(colon + 1));
-    if (!what || !text) return;
-    typed_[*what] = Secret::take(*std::move(text));
-  }
-}
-
 std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {
   const std::scoped_lock lock(mutex_);
   const auto found = typed_.find(what);
   return found == typed_.end() ? nullptr : found->second;
 }
 
-void Keyring::ask(const std::string& what, const std::string& prompt) {
-  if (find(what)) return;
-  auto typed = ask_on_terminal(prompt);
+std::string Keyring::tell() const {
+  const std::scoped_lock lock(mutex_);
+  std::string all;
+  std::size_t size = 0;
+  for (const auto& [what, typed] : typed_) size += what.size() + typed->view().size() + 2;
+  // In one piece: what a string grows out of is wiped by nobody.
+  all.reserve(size);
+  for (const auto& [what, typed] : typed_) {
+    all.append(what).append(1, '\0').append(typed->view()).append(1, '\0');
+  }
+  return all;
+}
+
+void Keyring::know(std::string_view told) {
+  const std::scoped_lock lock(mutex_);
+  const auto take = [&told] {
+    const std::string_view word = told.substr(0, told.find('\0'));
+    told.remove_prefix(std::min(word.size() + 1, told.size()));
+    return std::string(word);
+  };
+  while (!told.empty()) {
+    const std::string what = take();
+    typed_.insert_or_assign(what, Secret::take(take()));
+  }
+}
+
+void Keyring::ask(const std::string& what, const std::string& prompt, const std::stop_token& stop) {
+  if (stop.stop_requested() || find(what)) return;
+  auto typed = ask_on_terminal(prompt, stop);
   if (!typed) return;
   const std::scoped_lock lock(mutex_);
   typed_.emplace(what, std::move(typed));

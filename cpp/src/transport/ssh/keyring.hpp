@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -20,20 +21,20 @@ class Keyring {
   /// Asks for what that way needs and nobody has typed yet: the password where the endpoint asks
   /// for it; an encrypted key's passphrase where neither the agent nor another key can serve.
   /// Before anything is connected, because typing takes its time.
-  void prepare(const Route& route);
+  void prepare(const Route& route, const std::stop_token& stop);
 
   [[nodiscard]] std::shared_ptr<const Secret> passphrase(const KeyFile& key) const;
   [[nodiscard]] std::shared_ptr<const Secret> password(const Route& route) const;
-  /// All of it in one word, for another process of ours; whoever gets it wipes it. Empty: nothing.
-  [[nodiscard]] std::string pack() const;
-  void unpack(std::string_view word);
+  /// All that was typed, as know() takes it. A secret itself.
+  [[nodiscard]] std::string tell() const;
+  void know(std::string_view told);
   /// It was wrong: the next prepare() asks again.
   void forget_passphrase(const KeyFile& key);
   void forget_password(const Route& route);
 
  private:
   [[nodiscard]] std::shared_ptr<const Secret> find(const std::string& what) const;
-  void ask(const std::string& what, const std::string& prompt);
+  void ask(const std::string& what, const std::string& prompt, const std::stop_token& stop);
 
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Secret>> typed_;

@@ -2,6 +2,7 @@
 #include "library.hpp"
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
@@ -10,6 +11,7 @@
 #include <malloc.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace stillgate::transport::ssh {
@@ -47,6 +49,16 @@ LIBSSH2_DISCONNECT_FUNC(hear_farewell) {
   }
 }
 
+LIBSSH2_RECV_FUNC(receive) {
+  ssize_t size = 0;
+  do {
+    size = ::recv(socket, buffer, length, flags);
+  } while (size < 0 && errno == EINTR);
+  if (size < 0) return -errno;
+  static_cast<SessionNotes*>(*abstract)->received += static_cast<std::uint64_t>(size);
+  return size;
+}
+
 /// libssh2's session has 50 kB of buffers in itself, and clears them all at its beginning. A page
 /// of zeros that is given back to the kernel is a page of zeros again, and costs nothing until it
 /// is used, which most of these never are.
@@ -72,6 +84,8 @@ SessionHandle new_session(SessionNotes& notes) {
     libssh2_session_set_blocking(session.get(), 0);
     libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_DISCONNECT,
                                  reinterpret_cast<void*>(hear_farewell));
+    libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_RECV,
+                                 reinterpret_cast<void*>(receive));
   }
   return session;
 }

@@ -1,6 +1,7 @@
 // libssh2, started once, and its session as a value that ends itself.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -12,7 +13,8 @@ class Login;
 
 /// What libssh2's callbacks of one session write to and ask.
 struct SessionNotes {
-  std::string farewell;  ///< what the server said when it hung up
+  std::string farewell;       ///< what the server said when it hung up
+  std::uint64_t received{0};  ///< bytes
   const Login* login{nullptr};
 };
 

@@ -20,6 +20,21 @@ constexpr std::string_view rsa_words =
     "RSA keys cannot be used: libssh2 " LIBSSH2_VERSION
     " signs with SHA-1 alone, which OpenSSH from 8.8 on refuses; use an ed25519 or ecdsa key";
 
+/// libssh2's words where the server would take the key, and we cannot sign with it: its code is
+/// that of a signature which the server did not take.
+constexpr std::string_view signing_failed = "Callback returned error";
+
+/// As a server does after MaxAuthTries.
+bool hung_up(int code) {
+  return code == LIBSSH2_ERROR_SOCKET_DISCONNECT || code == LIBSSH2_ERROR_SOCKET_RECV ||
+         code == LIBSSH2_ERROR_SOCKET_SEND;
+}
+
+bool said_by_server(int code) {
+  return hung_up(code) || code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
+         code == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
+}
+
 bool is_rsa(std::string_view blob) { return key_type(blob) == "ssh-rsa"; }
 
 /// Reading the key by libssh2, OpenSSL tries every format that there is, for each login anew: that
@@ -96,11 +111,7 @@ int Login::step() {
     const int code = attempt(one);
     if (code == LIBSSH2_ERROR_EAGAIN || code == 0) return code;
     note_failure(one, code);
-    // The server has hung up, as it does after MaxAuthTries.
-    if (code == LIBSSH2_ERROR_SOCKET_DISCONNECT || code == LIBSSH2_ERROR_SOCKET_RECV ||
-        code == LIBSSH2_ERROR_SOCKET_SEND) {
-      return code;
-    }
+    if (hung_up(code)) return code;
     ++next_;
   }
   asking_what_is_taken_ = true;
@@ -133,6 +144,7 @@ int Login::offer_file(const Attempt& one) {
         file.public_blob.size(), sign_with_seed, &key);
   }
   const auto passphrase = Keyring::of_process().passphrase(file);
+  has_passphrase_ = passphrase != nullptr;
   if (file.encrypted && !passphrase) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
   const std::string_view key = file.text->view();
   const std::string& known = one.with_certificate ? file.certificate : file.public_line;
@@ -192,17 +204,18 @@ void Login::note_failure(const Attempt& one, int code) {
           : fmt::format("{}{}", one.file->path, one.with_certificate ? "'s certificate" : "");
   if (rsa && !has_modern_rsa) {
     unusable_.emplace_back(rsa_words);
-  } else if (one.file && one.file->encrypted && code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
+  } else if (!one.file || (said_by_server(code) && said_ != signing_failed)) {
+    offered_.push_back(name);
+  } else if (!one.file->encrypted) {
+    unusable_.push_back(fmt::format("{} cannot be used as a private key ({})", name, said_));
+  } else if (has_passphrase_) {
+    unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
+    Keyring::of_process().forget_passphrase(*one.file);
+  } else {
     unusable_.push_back(
         fmt::format("{} is encrypted, and nobody has typed its passphrase; ssh-add it, or start "
                     "from a terminal",
                     name));
-  } else if (one.file && code == LIBSSH2_ERROR_FILE) {
-    unusable_.push_back(fmt::format("{} cannot be read{}", name,
-                                    one.file->encrypted ? ", or its passphrase is wrong" : ""));
-    if (one.file->encrypted) Keyring::of_process().forget_passphrase(*one.file);
-  } else {
-    offered_.push_back(name);
   }
 }
 

@@ -49,6 +49,7 @@ class Login {
   std::vector<Attempt> attempts_;
   std::size_t next_{0};
   bool asking_what_is_taken_{false};
+  bool has_passphrase_{false};  ///< the attempt that is under way
   std::vector<std::string> offered_;
   std::vector<std::string> unusable_;
   std::string taken_by_server_;

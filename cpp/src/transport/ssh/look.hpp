@@ -1,7 +1,9 @@
-// Why a server could not connect to a socket: SSH says no more than "connect failed".
+// Why a server did not connect to a unix socket: SSH says no more than "connect failed", also where
+// it is the server that forbids it.
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include <libssh2.h>
 #include <libssh2_sftp.h>
@@ -10,31 +12,43 @@
 
 namespace stillgate::transport::ssh {
 
+/// Whether somebody listens there, by a /proc/net/unix. HAProxy binds another name beside it and
+/// renames that, which the kernel does not follow.
+[[nodiscard]] bool listens_in(std::string_view table, std::string_view path);
+
 /// Looks at the path by SFTP, which needs no shell and no program there beyond the sshd's own. Not
 /// thread-safe; nothing else may open a channel in that session meanwhile.
 class Look {
  public:
-  Look(LIBSSH2_SESSION* session, std::string path, std::string server);
+  /// `said`: the server's words.
+  Look(LIBSSH2_SESSION* session, std::string path, std::string server, std::string said);
 
   /// LIBSSH2_ERROR_EAGAIN: again when the socket is ready; 0: result() knows.
   int step();
-  [[nodiscard]] Error result() const;
+  [[nodiscard]] const Error& result() const noexcept { return result_; }
 
  private:
-  enum class Stage { start, look, open, end, over };
+  enum class Stage { start, look, open, resolve, open_table, read_table, close_table, end, over };
 
   int start();
   int look();
   int open();
-  void settle(Errc code, std::string words);
+  int resolve();
+  int open_table();
+  int read_table();
+  int close_table();
+  void settle(Errc code, std::string_view words);
 
   LIBSSH2_SESSION* session_;
   std::string path_;
   std::string server_;
   Stage stage_{Stage::start};
   LIBSSH2_SFTP* sftp_{nullptr};
-  Errc code_{Errc::ssh_channel_failed};
-  std::string words_;
+  LIBSSH2_SFTP_HANDLE* handle_{nullptr};
+  std::string true_path_;
+  std::string table_;
+  std::string said_;
+  Error result_;
 };
 
 }  // namespace stillgate::transport::ssh

@@ -57,10 +57,15 @@ std::string Route::name() const {
   return fmt::format("{}@{}:{}", settings.user, settings.host_name, settings.port);
 }
 
+std::string Route::place() const {
+  const std::string address = fmt::format("{}:{}", settings.host_name, settings.port);
+  return via ? fmt::format("{} via {}", address, via->name()) : address;
+}
+
 std::string Route::key() const {
-  std::string text = fmt::format("{} {} {} {} {}", name(), settings.host_key_alias,
-                                 settings.identity_agent.value_or(""), settings.proxy_command,
-                                 static_cast<int>(asked));
+  std::string text = fmt::format("{} {} {} {} {} {}", name(), settings.host_key_alias,
+                                 settings.identity_agent.value_or(""), settings.identities_only,
+                                 settings.proxy_command, static_cast<int>(asked));
   for (const auto& one : keys) text += fmt::format(" {}", one->path);
   for (const std::string& file : settings.user_known_hosts_files) text += fmt::format(" {}", file);
   for (const std::string& file : settings.global_known_hosts_files) {

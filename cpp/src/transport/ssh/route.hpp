@@ -24,6 +24,8 @@ struct Route {
 
   /// `user@host:port`, as it is told.
   [[nodiscard]] std::string name() const;
+  /// `host:port`, and by which way: what counts logins.
+  [[nodiscard]] std::string place() const;
   /// Equal keys may share one session.
   [[nodiscard]] std::string key() const;
 };

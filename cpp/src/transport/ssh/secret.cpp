@@ -5,6 +5,7 @@
 #include <new>
 
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <termios.h>
@@ -14,6 +15,7 @@ namespace stillgate::transport::ssh {
 namespace {
 
 constexpr std::size_t longest_answer = 1024;
+constexpr int slice_ms = 20;  ///< between two looks whether the caller stops
 
 /// The terminal with its echo off, and as it was at the end.
 class Terminal {
@@ -65,10 +67,15 @@ std::shared_ptr<const Secret> Secret::take(std::string&& text) {
   return secret;
 }
 
-std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt) {
+std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt,
+                                              const std::stop_token& stop) {
   const Terminal terminal;
   if (!terminal.quiet()) return nullptr;
   if (::write(terminal.fd(), prompt.data(), prompt.size()) < 0) return nullptr;
+  pollfd typed{terminal.fd(), POLLIN, 0};
+  while (::poll(&typed, 1, slice_ms) == 0 || typed.revents == 0) {
+    if (stop.stop_requested()) return nullptr;
+  }
   std::string answer(longest_answer, '\0');
   const ssize_t n = ::read(terminal.fd(), answer.data(), answer.size());
   const auto end = n > 0 ? answer.find_first_of("\r\n") : std::string::npos;

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
@@ -30,8 +31,9 @@ class Secret {
   char* text_;
 };
 
-/// Asks on this process's terminal, without an echo. nullptr: there is no terminal, or nothing was
-/// typed. Blocks; a signal ends it.
-[[nodiscard]] std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt);
+/// Asks on this process's terminal, without an echo. nullptr: there is no terminal, nothing was
+/// typed, or the caller stopped it. Blocks.
+[[nodiscard]] std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt,
+                                                            const std::stop_token& stop);
 
 }  // namespace stillgate::transport::ssh

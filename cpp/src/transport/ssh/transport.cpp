@@ -20,11 +20,11 @@ Access::Access(boost::asio::io_context& io)
 
 Access::~Access() { inbox->close(); }
 
-void Access::prepare(const std::vector<Endpoint>& endpoints) {
+void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
   for (const Endpoint& endpoint : endpoints) {
     if (endpoint.kind() != Endpoint::Kind::ssh) continue;
     // What is wrong with one is told where it is connected.
-    if (const auto route = routes.find(endpoint)) Keyring::of_process().prepare(**route);
+    if (const auto route = routes.find(endpoint)) Keyring::of_process().prepare(**route, stop);
   }
 }
 

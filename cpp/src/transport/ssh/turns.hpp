@@ -1,6 +1,7 @@
 // How many handshakes are under way at one server.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -11,12 +12,12 @@ namespace stillgate::transport::ssh {
 /// sshd begins to drop logins at 10 that are under way (MaxStartups 10:30:100). Not thread-safe.
 class Turns {
  public:
-  static constexpr unsigned most = 8;
+  static constexpr unsigned at_first = 8;
 
   /// Calls `begin` when it is its turn, perhaps at once. Each turn is given back by leave().
   void take(const std::string& server, std::function<void()> begin) {
     Queue& queue = queues_[server];
-    if (queue.taken < most) {
+    if (queue.taken < queue.most) {
       ++queue.taken;
       begin();
     } else {
@@ -26,8 +27,8 @@ class Turns {
 
   void leave(const std::string& server) {
     Queue& queue = queues_[server];
-    if (queue.waiting.empty()) {
-      if (--queue.taken == 0) queues_.erase(server);
+    if (queue.waiting.empty() || queue.taken > queue.most) {
+      if (--queue.taken == 0 && queue.most == at_first) queues_.erase(server);
       return;
     }
     const auto begin = std::move(queue.waiting.front());
@@ -35,8 +36,15 @@ class Turns {
     begin();
   }
 
+  /// That server has closed on one of so many: it takes fewer than these, from now on.
+  void refused(const std::string& server) {
+    Queue& queue = queues_[server];
+    queue.most = std::clamp(queue.taken - 1, 1U, queue.most);
+  }
+
  private:
   struct Queue {
+    unsigned most{at_first};
     unsigned taken{0};
     std::deque<std::function<void()>> waiting;
   };

@@ -4,12 +4,15 @@
 #include <chrono>
 #include <utility>
 
+#include "agent.hpp"
+
 namespace stillgate::transport::ssh {
 namespace {
 
 /// Below the idle timeouts of the usual firewalls by far, and above every hold's own traffic.
 constexpr std::chrono::seconds between_keep_alives{5};
-constexpr std::chrono::seconds farewell_patience{1};
+constexpr std::chrono::seconds farewell_patience{2};
+constexpr std::chrono::milliseconds slice{20};
 constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
 
 }  // namespace
@@ -32,11 +35,16 @@ void Worker::start() {
 
 void Worker::stop() {
   io_.stop();
-  if (ended_.get_future().wait_for(farewell_patience) == std::future_status::ready) {
-    thread_.join();
-  } else {
-    thread_.detach();
+  const auto ended = ended_.get_future();
+  const auto until = std::chrono::steady_clock::now() + farewell_patience;
+  for (;;) {
+    if (ended.wait_for(slice) == std::future_status::ready) {
+      thread_.join();
+      return;
+    }
+    if (waiting_for_agents() > 0 || std::chrono::steady_clock::now() > until) break;
   }
+  thread_.detach();
 }
 
 void Worker::run() {
@@ -44,11 +52,13 @@ void Worker::run() {
   letters_->close();
   const Error gone{Errc::cancelled, "the SSH sessions of this process ended", {}, {}, {}};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
+  for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
   ended_.set_value();
 }
 
 std::shared_ptr<Connection> Worker::connection(const std::shared_ptr<const Route>& route) {
   auto& kept = connections_[route->key()];
+  if (kept && !kept->usable() && kept->serves()) leaving_.push_back(kept);
   if (!kept || !kept->usable()) kept = std::make_shared<Connection>(workshop_, route);
   return kept;
 }
@@ -58,6 +68,8 @@ void Worker::keep_alive() {
   alive_.async_wait([this](const boost::system::error_code& code) {
     if (code) return;
     for (const auto& [key, connection] : connections_) connection->keep_alive();
+    for (const auto& connection : leaving_) connection->keep_alive();
+    std::erase_if(leaving_, [](const auto& connection) { return !connection->serves(); });
     keep_alive();
   });
 }

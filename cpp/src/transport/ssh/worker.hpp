@@ -49,6 +49,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   std::vector<char> buffer_;
   Workshop workshop_;
   std::map<std::string, std::shared_ptr<Connection>> connections_;
+  /// Those that are replaced, for who has a channel of them yet.
+  std::vector<std::shared_ptr<Connection>> leaving_;
   boost::asio::steady_timer alive_;
   std::thread thread_;
   std::promise<void> ended_;

@@ -1,0 +1,84 @@
+"""How Sphinx builds the pages: this folder's Markdown, and a reference out of the docstrings."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+from sphinx.ext.autodoc import FunctionDocumenter
+
+import stillgate
+
+ROOT = Path(__file__).resolve().parent.parent
+
+project = "Stillgate"
+project_copyright = "the authors of Stillgate"
+release = version = (ROOT / "VERSION").read_text().strip()
+
+extensions = ["myst_parser", "sphinx.ext.autodoc"]
+exclude_patterns = ["examples"]
+myst_heading_anchors = 3
+
+autodoc_member_order = "bysource"
+autodoc_inherit_docstrings = False
+autodoc_default_options = {"members": True, "undoc-members": True}
+# `max_hold` in a docstring: options mostly, which have no page of their own.
+default_role = "code"
+
+# Every reference has to lead somewhere; to Python's own names and to rich's none does.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(asyncio|collections|contextlib|pathlib|rich|types|typing)\..*"),
+    (r"py:.*", r"stillgate\.\w+\.[FT]"),  # type variables
+    (r"py:.*", r"(bool|bytes|dict|float|int|list|object|str|tuple|None|optional)"),
+]
+
+html_theme = "alabaster"
+html_theme_options = {
+    "description": "Hold every request at every HAProxy while you migrate",
+    "fixed_sidebar": True,
+    "page_width": "76rem",
+    "body_max_width": "none",
+    "sidebar_width": "15rem",
+}
+html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
+html_static_path = ["_static"]  # the theme looks for custom.css there
+html_show_sourcelink = False
+html_copy_source = False
+
+
+class TaskDocumenter(FunctionDocumenter):
+    """A task of Fabric's is an object, and reads as the function that it is."""
+
+    objtype = "task"
+    directivetype = "function"
+    priority = FunctionDocumenter.priority + 1
+
+    @classmethod
+    def can_document_member(cls, member: Any, name: str, isattr: bool, parent: Any) -> bool:
+        return type(member).__module__ == "invoke.tasks"
+
+    def import_object(self, raiseerror: bool = False) -> bool:
+        found = super().import_object(raiseerror)
+        self.object = getattr(self.object, "body", self.object)
+        return found
+
+
+def resolve_names() -> None:
+    """Annotations name what their modules import for the type checker alone."""
+    names = {name: getattr(stillgate, name) for name in stillgate.__all__}
+    for home in ("audit", "events", "report", "results", "suspension", "aio", "aio_hold"):
+        for name, value in names.items():
+            vars(importlib.import_module(f"stillgate.{home}")).setdefault(name, value)
+
+
+def hide_constructor(app: Any, what: str, name: str, *found: Any) -> Any:
+    """Of what only Stillgate makes: all but fleets."""
+    return ("", "") if what == "class" and not name.endswith(".Fleet") else None
+
+
+def setup(app: Any) -> None:
+    resolve_names()
+    app.connect("autodoc-process-signature", hide_constructor)
+    app.add_autodocumenter(TaskDocumenter)

@@ -1,0 +1,287 @@
+"""Tables for people: what is well first and short, what failed last and in full."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+
+from stillgate.report import Answer, Error, Hold, Info, Outcome, Report, StatRow, Switch
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+    from stillgate.audit import PastHold
+
+SHOWN_LINES = 3
+COLUMNS = (
+    "endpoint",
+    "frontend",
+    "verdict",
+    "method",
+    "limit",
+    "before",
+    "waiting",
+    "in flight",
+    "leaked",
+    "HAProxy",
+    "rtt ms",
+)
+HISTORY_COLUMNS = (
+    "started",
+    "frontends",
+    "HAProxies",
+    "owner",
+    "ended",
+    "held s",
+    "window ms",
+    "skew ms",
+    "drain ms",
+    "leaked",
+    "reapplied",
+    "lost",
+    "reason",
+)
+INFO_COLUMNS = ("endpoint", "HAProxy", "node", "pid", "up s", "conns", "maxconn", "stopping")
+STAT_COLUMNS = ("endpoint", "proxy", "service", "status", "sessions", "limit", "queued", "so far")
+STYLES = {
+    "held": "yellow",
+    "resumed": "green",
+    "open": "green",
+    "reverted": "magenta",
+    "unknown": "bold red",
+}
+
+
+def draw_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
+    """The reply itself for one endpoint; a table of beginnings for many."""
+    well = [outcome for outcome in outcomes if outcome.ok]
+    if len(outcomes) == 1 and well:
+        out.print(well[0].reply, soft_wrap=True)
+        return
+    if well:
+        out.print(_outcome_table(well))
+    _draw_failures(out, [(outcome.endpoint, outcome.error) for outcome in outcomes])
+    out.print(_answered(len(well), len(outcomes)))
+
+
+def draw_answers(out: Console, answers: Sequence[Answer[Any]]) -> None:
+    """A line for each endpoint's `show info`, or for each row of its `show stat`."""
+    table = _table(*(STAT_COLUMNS if _are_rows(answers) else INFO_COLUMNS))
+    well = [answer for answer in answers if answer.error is None]
+    for answer in well:
+        value = answer.value
+        for one in value if isinstance(value, list) else [value]:
+            table.add_row(answer.endpoint, *map(_text, _cells(one)))
+    if well:
+        out.print(table)
+    _draw_failures(out, [(answer.endpoint, answer.error) for answer in answers])
+    out.print(_answered(len(well), len(answers)))
+
+
+def draw_report(out: Console, report: Report) -> None:
+    if report.switches:
+        out.print(_switch_table(report.switches))
+    for hold in report.holds:
+        out.print(_hold_line(hold, report.switches), soft_wrap=True)
+    for line in _guard_lines(report.holds):
+        out.print(line, soft_wrap=True)
+    for line in _gate_lines(report.switches):
+        out.print(line, soft_wrap=True)
+    # At three in the morning a suspend tells what endangers it; the rest is for the check.
+    levels = ("warning",) if report.action == "suspend" else ("warning", "info")
+    for line in _finding_lines(report.switches, levels):
+        out.print(line, soft_wrap=True)
+    _draw_failures(
+        out, [(f"{one.frontend} at {one.endpoint}", one.error) for one in report.switches]
+    )
+    if report.error:
+        out.print(f"FAILED {report.error}", style="bold red", soft_wrap=True)
+    out.print(_summary(report))
+
+
+def draw_history(out: Console, holds: Sequence[PastHold]) -> None:
+    """One line per hold, the newest first."""
+    if not holds:
+        out.print("no hold is known")
+        return
+    table = _table(*HISTORY_COLUMNS)
+    for one in holds:
+        table.add_row(
+            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.started_at)),
+            ", ".join(one.frontends),
+            _text(one.endpoints),
+            one.owner,
+            _ending(one),
+            "-" if one.held_s is None else f"{one.held_s:.2f}",
+            _milliseconds(one.commit_window_ms),
+            _milliseconds(one.skew_ms),
+            _milliseconds(one.drain_ms),
+            _text(one.leaked),
+            _text(one.reapplied or None),
+            _text(one.endpoints_lost or None),
+            one.reason,
+        )
+    out.print(table)
+
+
+def _table(*columns: str) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table
+
+
+def _answered(well: int, asked: int) -> str:
+    return f"{well} of {asked} answered" + (f", {asked - well} FAILED" if asked > well else "")
+
+
+def _are_rows(answers: Sequence[Answer[Any]]) -> bool:
+    return any(isinstance(answer.value, list) for answer in answers)
+
+
+def _cells(value: Union[Info, StatRow]) -> Tuple[object, ...]:
+    """In the order of INFO_COLUMNS or STAT_COLUMNS."""
+    if isinstance(value, Info):
+        stopping = None if value.stopping is None else "yes" if value.stopping else "no"
+        connections = (value.curr_conns, value.maxconn)
+        return value.version, value.node, value.pid, value.uptime_s, *connections, stopping
+    now = (value.scur, value.slim, value.qcur, value.stot)
+    return value.pxname, value.svname, value.status, *now
+
+
+def _ending(hold: PastHold) -> str:
+    if hold.ended == "expired" and hold.ended_by == "haproxy":
+        return "expired (by HAProxy)"
+    return hold.ended.replace("_", " ")
+
+
+def _milliseconds(value: Optional[float]) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def _hold_line(hold: Hold, switches: Sequence[Switch]) -> str:
+    leases = sorted({one.lease for one in switches if one.hold_id == hold.id and one.lease})
+    by = f" ({', '.join(leases)})" if leases and hold.deadline is not None else ""
+    until = "until somebody resumes" if hold.deadline is None else f"until {_clock(hold.deadline)}"
+    why = f": {hold.reason}" if hold.reason else ""
+    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{by}{why}"
+
+
+def _guard_lines(holds: List[Hold]) -> List[str]:
+    """What the guard did to them, of a status."""
+    return [
+        f"guard: {_clock(event.at)} {event.event.replace('_', ' ')}: {event.message}"
+        for hold in holds
+        for event in hold.events
+    ]
+
+
+def _gate_lines(switches: List[Switch]) -> List[str]:
+    """What the gates counted, a line per frontend over all endpoints; none where nobody waited."""
+    lines = []
+    for name in dict.fromkeys(one.frontend for one in switches):
+        counted = [one.gate for one in switches if one.frontend == name and one.gate]
+        held = sum(gate.held for gate in counted)
+        rejected = sum(gate.rejected for gate in counted)
+        if held + rejected == 0:
+            continue
+        longest = max(gate.longest_wait_ms for gate in counted) / 1000
+        lines.append(
+            f"gate of {name}: {held} held, {sum(gate.released for gate in counted)} released, "
+            f"{sum(gate.given_up for gate in counted)} given up, {rejected} answered 503, "
+            f"longest wait {longest:.2f} s"
+        )
+    return lines
+
+
+def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]:
+    """What is the same at many places is told once."""
+    places: Dict[Tuple[str, str], List[str]] = {}
+    for level in levels:
+        for one in switches:
+            for finding in one.findings:
+                if finding.level == level:
+                    key = (level, finding.message)
+                    places.setdefault(key, []).append(f"{one.frontend} at {one.endpoint}")
+    lines = []
+    for (level, message), where in places.items():
+        place = where[0] if len(where) == 1 else f"{len(where)} switches"
+        lines.append(f"{level}: {place}: {message}")
+    return lines
+
+
+def _draw_failures(out: Console, places: List[tuple[str, Optional[Error]]]) -> None:
+    for place, error in places:
+        if error is None:
+            continue
+        out.print(f"FAILED {place}", style="bold red", soft_wrap=True)
+        out.print(f"       {error.code}: {error.message}", soft_wrap=True)
+        if error.haproxy:
+            out.print(f"       HAProxy: {error.haproxy}", soft_wrap=True)
+        if error.partial:
+            out.print(f"       it had sent: {error.partial[:200]!r}", soft_wrap=True)
+
+
+def _outcome_table(outcomes: List[Outcome]) -> Table:
+    table = _table("endpoint", "ms", "answer")
+    table.columns[1].justify = "right"
+    for outcome in outcomes:
+        lines = (outcome.reply or "").splitlines()
+        shown = lines[:SHOWN_LINES]
+        if len(lines) > SHOWN_LINES:
+            shown.append(f"... {len(lines) - SHOWN_LINES} more lines")
+        table.add_row(
+            outcome.endpoint, f"{outcome.timings.answered_ms or 0:.1f}", "\n".join(shown) or "done"
+        )
+    return table
+
+
+def _switch_table(switches: List[Switch]) -> Table:
+    from rich.text import Text
+
+    table = _table(*COLUMNS)
+    for one in switches:
+        table.add_row(
+            one.endpoint,
+            one.frontend,
+            Text(one.verdict, style=STYLES.get(one.verdict, "")),
+            _text(one.method),
+            _text(one.limit_now),
+            _text(one.limit_before),
+            _text(one.waiting),
+            _text(one.in_flight),
+            _text(one.leaked),
+            _text(one.version),
+            "-" if one.rtt_ms is None else f"{one.rtt_ms:.1f}",
+        )
+    return table
+
+
+def _text(value: object) -> str:
+    return "-" if value is None else str(value)
+
+
+def _summary(report: Report) -> str:
+    if report.action == "check":
+        return "nothing stands against a hold" if report.ok else "REFUSED, nothing was changed"
+    if report.action == "status":
+        held = sum(one.verdict == "held" for one in report.switches)
+        asked = f"{held} of {len(report.switches)} switches held"
+        return asked if report.ok else f"{asked}, but not all could be asked"
+    if report.ok:
+        timings = {
+            "commit window": report.commit_window_ms,
+            "skew": report.skew_ms,
+            "drained in": report.drain_ms,
+        }
+        told = [f"{name} {ms:.2f} ms" for name, ms in timings.items() if ms is not None]
+        return ", ".join([f"{report.action}: done", *told])
+    refused = report.exit_status in (3, 4)
+    return f"{report.action}: " + ("REFUSED, nothing was changed" if refused else "FAILED")

@@ -1,0 +1,51 @@
+# Turns properties into words of the command line. Each is one word of an array that no shell reads,
+# and has its value behind a `=`, so that no value is taken for an option.
+
+module StillgateCookbook
+  module Arguments
+    module_function
+
+    def fleet(resource)
+      where = resource.fleet
+      raise Chef::Exceptions::ValidationFailed, 'fleet: name a fleet of the inventory, or endpoints' if where.nil?
+
+      named = where.is_a?(String) ? ["--fleet=#{where}"] : where.map { |url| "--endpoint=#{url}" }
+      named + valued('inventory' => resource.inventory)
+    end
+
+    def hold(resource)
+      words = valued(
+        'method' => resource.hold_method,
+        'max-hold' => resource.max_hold,
+        'drain-timeout' => resource.wait_for_drain ? resource.drain_timeout : 0,
+        'on-expiry' => resource.on_expiry,
+        'max-waiting' => resource.max_waiting,
+        'reason' => resource.reason,
+        'owner' => resource.owner
+      )
+      words + flags('accept-hazard' => resource.accept_hazard, 'accept-unproven' => resource.accept_unproven)
+    end
+
+    # `hold_id`: end this hold and no other.
+    def resume(resource, hold_id = nil)
+      forced = resource.force && hold_id.nil?
+      words = valued(
+        'ramp' => resource.ramp,
+        'limit' => resource.limit,
+        'retry-for' => resource.retry_for,
+        'owner' => resource.owner,
+        'hold' => hold_id,
+        'reason' => forced ? resource.reason : nil
+      )
+      words + flags('wait-up' => resource.wait_up, 'accept-hazard' => resource.accept_hazard, 'force' => forced)
+    end
+
+    def valued(options)
+      options.compact.map { |name, value| "--#{name}=#{value}" }
+    end
+
+    def flags(options)
+      options.select { |_, wanted| wanted }.keys.map { |name| "--#{name}" }
+    end
+  end
+end

@@ -1,0 +1,45 @@
+# What the actions of traffic and hold share: suspend, resume, and the sentences that tell of them.
+
+module StillgateCookbook
+  module Calls
+    private
+
+    def suspend
+      call('suspend', StillgateCookbook::Arguments.hold(new_resource))
+    end
+
+    def resume(hold_id = nil)
+      call('resume', StillgateCookbook::Arguments.resume(new_resource, hold_id))
+    end
+
+    def call(verb, options)
+      stillgate.do(
+        verb,
+        StillgateCookbook::Arguments.fleet(new_resource) + options,
+        new_resource.frontends,
+        timeout: new_resource.timeout || StillgateCookbook::Program.patience(new_resource)
+      )
+    end
+
+    def stillgate
+      StillgateCookbook::Program.new(new_resource.program, self)
+    end
+
+    # As in: hold all requests of balanced at lb1, lb2 for at most 15 s (migration 42)
+    def hold_sentence
+      long = new_resource.max_hold ? "#{new_resource.max_hold} s" : "the fleet's max_hold, or 15 s"
+      why = " (#{new_resource.reason})" if new_resource.reason
+      "hold all requests of #{held_where} for at most #{long}#{why}"
+    end
+
+    def resume_sentence
+      over = " over #{new_resource.ramp} s" if new_resource.ramp
+      "let the requests of #{held_where} through again#{over}"
+    end
+
+    def held_where
+      fleet = new_resource.fleet
+      "#{new_resource.frontends.join(', ')} at #{fleet.is_a?(String) ? "the fleet #{fleet}" : Array(fleet).join(', ')}"
+    end
+  end
+end

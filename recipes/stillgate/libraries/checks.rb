@@ -1,0 +1,36 @@
+# What a property may be: wrong input is refused by its name, and nothing is sent.
+
+module StillgateCookbook
+  module Checks
+    NAME = /\A[A-Za-z0-9_.:][A-Za-z0-9_.:-]*\z/.freeze
+
+    module_function
+
+    def seconds(least)
+      { "must be from #{least} to 3600 seconds" => ->(value) { value.nil? || value.between?(least, 3600) } }
+    end
+
+    def frontends
+      {
+        'names no frontend' => ->(names) { !names.empty? },
+        "takes letters, digits and - _ . : alone, and no '-' in front" => ->(names) { names.all?(NAME) },
+      }
+    end
+
+    # A list that is empty, or has an empty word, would hold less than was meant.
+    def fleet
+      {
+        'names no endpoint' => ->(fleet) { fleet.nil? || !fleet.empty? },
+        'has an empty endpoint' => ->(fleet) { fleet.nil? || fleet.is_a?(String) || fleet.none?(&:empty?) },
+      }
+    end
+
+    # What has a slash is an endpoint, and no name of a fleet.
+    def to_fleet(value)
+      return if value.nil?
+      return value.include?('/') ? [value] : value if value.is_a?(String)
+
+      value.map(&:to_s)
+    end
+  end
+end

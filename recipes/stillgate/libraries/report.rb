@@ -1,0 +1,97 @@
+# Reads what `stillgate --json` says: what is held, by whom, and what went wrong in HAProxy's words.
+require 'json'
+
+module StillgateCookbook
+  # What a converge fails with; the message has the code, our words and HAProxy's.
+  class Failed < RuntimeError; end
+
+  class Report
+    # A hold that has these is past its deadline: no state that anybody asked for.
+    PAST = %w(overdue rejecting).freeze
+
+    attr_reader :document
+
+    # `text` is the standard output; what else was said is told where that is no document.
+    def self.read(verb, text, status, said)
+      document = JSON.parse(text)
+      raise JSON::ParserError, 'no document' unless document.is_a?(Hash)
+
+      new(document)
+    rescue JSON::ParserError
+      words = said.to_s.strip.lines.last(5).join.strip
+      raise Failed, "stillgate #{verb} ended with status #{status} and no result: #{words.empty? ? 'it said nothing' : words}"
+    end
+
+    def initialize(document)
+      @document = document
+    end
+
+    def ok?
+      document['ok']
+    end
+
+    def switches
+      document['switches'] || []
+    end
+
+    def hold_id
+      document.fetch('holds', []).map { |hold| hold['id'] }.first
+    end
+
+    # Of a status: :held where `owner` holds all of it, :open where nothing is held or on record, else
+    # :other. What could not be asked is :other too.
+    def traffic(owner)
+      return :other if switches.empty? || switches.any? { |one| one['error'] }
+      return :held if switches.all? { |one| held_by?(one, owner) }
+      return :open if switches.all? { |one| one['verdict'] == 'open' && !finding?(one, ['already_open']) }
+
+      :other
+    end
+
+    # Of a resume: the switches that something else had opened before it came.
+    def opened_before
+      switches.select { |one| one['verdict'] == 'open' || finding?(one, ['already_open']) }
+    end
+
+    # One line per thing that is wrong, the same words once.
+    def failures
+      parts = [document, document['suspend'], document['resume']].compact
+      lines = parts.flat_map { |part| [words(part['error'])] + (part['switches'] || []).map { |one| switch_words(one) } }
+      lines.compact.uniq
+    end
+
+    # Of a hold: how its command failed, if it did.
+    def command_failure
+      command = document['command']
+      return if command.nil? || command['status'] == 0
+      return 'the command was ended, because the hold was about to end' if command['ended_by_deadline']
+
+      "the command ended with status #{command['status']}"
+    end
+
+    private
+
+    def held_by?(switch, owner)
+      hold = document['holds'].find { |one| one['id'] == switch['hold_id'] }
+      switch['verdict'] == 'held' && !hold.nil? && hold['owner'] == owner && !finding?(switch, PAST)
+    end
+
+    def finding?(switch, codes)
+      switch['findings'].any? { |finding| codes.include?(finding['code']) }
+    end
+
+    # A switch that went well, and was rolled back because of another, is not what is wrong.
+    def switch_words(switch)
+      return if switch['error'].nil? || switch['error']['code'] == 'rolled_back'
+
+      "#{switch['endpoint']}, #{switch['frontend']} (#{switch['verdict']}): #{words(switch['error'])}"
+    end
+
+    def words(error)
+      return if error.nil?
+
+      said = error['haproxy'].to_s.strip
+      "#{error['code']}: #{error['message']}#{" (HAProxy said: #{said})" unless said.empty?}"
+    end
+  end
+end

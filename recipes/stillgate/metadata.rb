@@ -1,0 +1,8 @@
+name             'stillgate'
+maintainer       'The Stillgate authors'
+license          'Apache-2.0'
+description      'Holds every request at every HAProxy of a fleet while resources converge, then lets them all through'
+version          '0.1.0'
+chef_version     '>= 17.0'
+supports         'debian', '>= 12.0'
+supports         'ubuntu'

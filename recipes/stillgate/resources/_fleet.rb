@@ -1,0 +1,118 @@
+# What stillgate_traffic and stillgate_hold share.
+checks = StillgateCookbook::Checks
+
+property :frontends, [String, Array],
+         name_property: true,
+         coerce: proc { |names| Array(names).map(&:to_s) },
+         callbacks: checks.frontends,
+         description: 'The frontends to hold.'
+
+property :fleet, [String, Array, nil],
+         default: lazy { node['stillgate']['fleet'] },
+         coerce: proc { |fleet| StillgateCookbook::Checks.to_fleet(fleet) },
+         callbacks: checks.fleet,
+         desired_state: false,
+         description: 'A fleet of the inventory by its name, or a list of endpoints.'
+
+property :inventory, [String, nil],
+         default: lazy { node['stillgate']['inventory'] },
+         desired_state: false,
+         description: 'The inventory, in place of the usual places.'
+
+property :program, String,
+         default: lazy { node['stillgate']['program'] },
+         desired_state: false,
+         description: 'The installed stillgate.'
+
+property :owner, String,
+         default: lazy { "chef@#{node.name}" },
+         desired_state: false,
+         description: 'Whose hold it is; only the owner ends it before its deadline.'
+
+property :reason, String,
+         desired_state: false,
+         description: 'Told to whoever finds the hold.'
+
+property :max_hold, [Integer, Float],
+         callbacks: checks.seconds(0.1),
+         desired_state: false,
+         description: "Seconds after which the hold ends by itself; else the inventory's, else 15."
+
+property :drain_timeout, [Integer, Float],
+         default: 5,
+         callbacks: checks.seconds(0),
+         desired_state: false,
+         description: 'Seconds that what was let in before may take to end, or all is resumed.'
+
+property :wait_for_drain, [true, false],
+         default: true,
+         desired_state: false,
+         description: 'Whether to wait for what was let in before.'
+
+# Chef lets no property take the name of a method of Ruby's: see below.
+property :hold_method, String,
+         default: 'auto',
+         equal_to: %w(auto gate maxconn),
+         coerce: proc(&:to_s),
+         desired_state: false,
+         description: 'How to hold; auto takes the gate where it is proven. May be written `method`.'
+
+property :on_expiry, String,
+         default: 'release',
+         equal_to: %w(release reject),
+         coerce: proc(&:to_s),
+         desired_state: false,
+         description: 'What a gate does at the deadline.'
+
+property :max_waiting, Integer,
+         callbacks: { 'must be from 0 to 1000000000' => ->(number) { number.between?(0, 1_000_000_000) } },
+         desired_state: false,
+         description: 'Above so many requests per frontend a gate answers 503.'
+
+property :accept_unproven, [true, false],
+         default: false,
+         desired_state: false,
+         description: 'Take a gate that is loaded for a proven one.'
+
+property :accept_hazard, [true, false],
+         default: false,
+         desired_state: false,
+         description: 'Overrule the table of releases that crash on resume.'
+
+property :ramp, [Integer, Float],
+         callbacks: checks.seconds(0),
+         desired_state: false,
+         description: 'Seconds over which to open, in place of at once.'
+
+property :limit, Integer,
+         callbacks: { 'must be from 1 to 2147483647' => ->(number) { number.between?(1, 2_147_483_647) } },
+         desired_state: false,
+         description: 'Restore this limit, in place of the recorded one.'
+
+property :wait_up, [true, false],
+         default: false,
+         desired_state: false,
+         description: 'Release nothing before every backend has a server that is up.'
+
+property :retry_for, [Integer, Float],
+         default: 10,
+         callbacks: checks.seconds(0),
+         desired_state: false,
+         description: 'Seconds to try again what a resume cannot reach.'
+
+property :force, [true, false],
+         default: false,
+         desired_state: false,
+         description: "End somebody else's hold; wants a reason."
+
+property :timeout, [Integer, Float],
+         callbacks: { 'must be above 0' => ->(seconds) { seconds > 0 } },
+         desired_state: false,
+         description: 'Seconds after which a call of stillgate is ended; by default what it waits for, and a minute.'
+
+# Ruby's own `method(:name)` stays what it is for names of methods.
+def method(word = nil)
+  return hold_method if word.nil?
+
+  word.is_a?(Symbol) && respond_to?(word, true) ? super : hold_method(word)
+end

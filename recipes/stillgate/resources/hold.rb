@@ -1,0 +1,126 @@
+# Holds the requests of frontends while a command runs, or while resources converge.
+unified_mode true
+provides :stillgate_hold
+resource_name :stillgate_hold
+
+use 'fleet'
+
+property :command, [String, Array],
+         coerce: proc { |words| words.is_a?(Array) ? words.map(&:to_s) : words },
+         callbacks: { 'is empty' => ->(words) { !words.empty? } },
+         desired_state: false,
+         description: 'Run inside the hold: a list of words, or a text for /bin/sh.'
+
+property :grace, [Integer, Float],
+         callbacks: StillgateCookbook::Checks.seconds(0),
+         desired_state: false,
+         description: 'The command gets SIGTERM so many seconds before the deadline.'
+
+property :cwd, String,
+         desired_state: false,
+         description: 'The folder in which the command runs.'
+
+property :environment, Hash,
+         default: {},
+         sensitive: true,
+         desired_state: false,
+         description: "The command's environment, on top of Chef's: passwords belong here."
+
+property :rehearse, [true, false],
+         default: false,
+         desired_state: false,
+         description: 'Ask the resources of the block first, in a why-run of their own, and hold only if one would change.'
+
+# The resources that converge inside the hold, as in a recipe.
+def block(&resources)
+  resources ? @block = resources : @block
+end
+
+default_action :run
+
+action_class do
+  include StillgateCookbook::Calls
+
+  def hold_command
+    words = new_resource.command
+    argv = words.is_a?(Array) ? words : ['/bin/sh', '-c', words]
+    stillgate.hold(
+      hold_options, new_resource.frontends, argv,
+      timeout: new_resource.timeout || StillgateCookbook::Program.patience(new_resource, with_command: true),
+      cwd: new_resource.cwd, environment: new_resource.environment, sensitive: new_resource.sensitive
+    )
+  end
+
+  def hold_options
+    arguments = StillgateCookbook::Arguments
+    arguments.fleet(new_resource) + arguments.hold(new_resource) + arguments.valued('grace' => new_resource.grace)
+  end
+
+  def told_command
+    return 'the command (sensitive)' if new_resource.sensitive
+
+    Array(new_resource.command).join(' ')
+  end
+
+  # Compiled as a recipe is, before anybody waits: what cannot be compiled holds nobody.
+  def compiled_block
+    inside = run_context.create_child
+    recipe = Chef::Recipe.new(new_resource.cookbook_name, new_resource.recipe_name, inside)
+    recipe.instance_eval(&new_resource.block)
+    inside
+  end
+
+  def converge_inside(inside)
+    Chef::Runner.new(inside).converge
+  ensure
+    new_resource.updated_by_last_action(true) if inside.resource_collection.any?(&:updated?)
+  end
+
+  # Resumes on every way out: an exception of any kind, and Ctrl-C. At SIGTERM Chef goes on to the end of the run.
+  def held_while
+    hold_id = nil
+    failure = nil
+    holder = Process.pid
+    converge_by(hold_sentence) { hold_id = suspend.hold_id }
+    begin
+      yield
+    rescue Exception => failure # rubocop:disable Lint/RescueException
+      raise
+    ensure
+      # A signal also ends a child that Chef forked and that has not become its command yet.
+      converge_by(resume_sentence) { end_hold(hold_id, failure) } if Process.pid == holder
+    end
+  end
+
+  def end_hold(hold_id, failure)
+    over = resume(hold_id).opened_before.map { |one| one['endpoint'] }.uniq
+    return if over.empty?
+
+    words = 'hold_expired: the hold was over before what ran inside it, at its deadline or by somebody\'s hand, ' \
+            "and requests met it half-way: #{over.join(', ')}"
+    raise StillgateCookbook::Failed, words if failure.nil?
+
+    Chef::Log.warn("#{new_resource}: #{words}")
+  rescue StillgateCookbook::Failed => error
+    # What failed inside the hold must not be lost behind this.
+    raise if failure.nil?
+
+    raise StillgateCookbook::Failed, "#{error.message}\nand inside the hold: #{failure.message}"
+  end
+end
+
+action :run, description: 'Suspend, run, and resume on every way out.' do
+  if new_resource.command.nil? == new_resource.block.nil?
+    raise Chef::Exceptions::ValidationFailed, 'command: give a command or a block of resources, and not both'
+  end
+
+  if new_resource.command
+    converge_by("#{hold_sentence} while it runs: #{told_command}") { hold_command }
+    next
+  end
+  next if new_resource.rehearse && !StillgateCookbook::Rehearsal.changes?(compiled_block)
+
+  inside = compiled_block
+  # In a why-run nothing is held, and the resources tell what they would do.
+  held_while { converge_inside(inside) }
+end

@@ -1,0 +1,102 @@
+# Installs Stillgate's Python package into a virtual environment of its own.
+unified_mode true
+provides :stillgate_package
+resource_name :stillgate_package
+
+property :path, String,
+         default: lazy { node['stillgate']['path'] },
+         description: 'The virtual environment.'
+
+property :source, [String, nil],
+         default: lazy { node['stillgate']['source'] },
+         desired_state: false,
+         description: 'A wheel, an sdist or a folder; without it the package comes from an index.'
+
+property :version, [String, nil],
+         default: lazy { node['stillgate']['version'] },
+         description: 'The version to have; without it, any that is there is kept.'
+
+property :index_url, String,
+         sensitive: true,
+         desired_state: false,
+         description: "The package index, in place of pip's own configuration. It reaches pip by its environment."
+
+property :python, String,
+         default: '/usr/bin/python3',
+         desired_state: false,
+         description: 'The interpreter of the virtual environment.'
+
+property :system_site_packages, [true, false],
+         default: false,
+         desired_state: false,
+         description: "Whether the system's Python packages serve as dependencies."
+
+property :pip_options, Array,
+         default: [],
+         desired_state: false,
+         description: 'More words for pip install.'
+
+property :digest, String,
+         skip_docs: true,
+         desired_state: false,
+         description: 'Of the file that was installed; not for recipes.'
+
+load_current_value do |wanted|
+  asked = shell_out("#{wanted.path}/bin/python", '-c', 'import importlib.metadata as m; print(m.version("stillgate"))') if ::File.exist?("#{wanted.path}/bin/python")
+  current_value_does_not_exist! unless asked && asked.exitstatus == 0
+
+  version asked.stdout.strip
+  mark = "#{wanted.path}/.stillgate-source"
+  digest ::File.read(mark) if ::File.exist?(mark)
+end
+
+action_class do
+  # A wheel that was built anew has the version of the one before.
+  def source_digest
+    source = new_resource.source
+    Digest::SHA256.file(source).hexdigest if source && ::File.file?(source)
+  end
+
+  def what
+    new_resource.source || ['stillgate', new_resource.version].compact.join('==')
+  end
+
+  def current_enough?(digest)
+    return false if current_resource.nil?
+    return false if new_resource.version && new_resource.version != current_resource.version
+
+    digest.nil? || digest == current_resource.digest
+  end
+
+  def make_environment
+    options = new_resource.system_site_packages ? ['--system-site-packages'] : []
+    shell_out!(new_resource.python, '-m', 'venv', *options, new_resource.path)
+  end
+
+  def pip_install(digest)
+    again = current_resource && digest ? ['--force-reinstall', '--no-deps'] : []
+    environment = new_resource.index_url ? { 'PIP_INDEX_URL' => new_resource.index_url } : {}
+    shell_out!(
+      "#{new_resource.path}/bin/python", '-m', 'pip', 'install', '--disable-pip-version-check',
+      *again, *new_resource.pip_options, what, environment: environment
+    )
+    ::File.write("#{new_resource.path}/.stillgate-source", digest.to_s)
+  end
+end
+
+action :install, description: 'Install, unless it is there.' do
+  digest = source_digest
+  next if current_enough?(digest)
+
+  converge_by("install #{what} into #{new_resource.path}") do
+    make_environment unless ::File.exist?("#{new_resource.path}/bin/python")
+    pip_install(digest)
+  end
+end
+
+action :remove, description: 'Remove the virtual environment.' do
+  directory new_resource.path do
+    recursive true
+    action :delete
+  end
+end

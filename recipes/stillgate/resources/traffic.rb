@@ -1,0 +1,45 @@
+# Holds the requests of frontends, or lets them through again.
+unified_mode true
+provides :stillgate_traffic
+resource_name :stillgate_traffic
+
+use 'fleet'
+
+property :traffic, Symbol,
+         equal_to: %i(held open other unasked),
+         skip_docs: true,
+         description: 'What `stillgate status` found; not for recipes.'
+
+# A why-run asks nobody: what the run would have done before this is not done, so an answer would be
+# none to the question.
+load_current_value do |wanted|
+  if Chef::Config[:why_run]
+    traffic :unasked
+  else
+    found = StillgateCookbook::Program.new(wanted.program, self).ask(
+      'status', StillgateCookbook::Arguments.fleet(wanted), wanted.frontends, timeout: wanted.timeout
+    )
+    raise StillgateCookbook::Failed, "status: #{found.failures.join("\n")}" if found.switches.empty?
+
+    traffic found.traffic(wanted.owner)
+  end
+end
+
+action_class do
+  include StillgateCookbook::Calls
+end
+
+action :suspend, description: 'Hold, unless held by the same owner already.' do
+  next if current_resource.traffic == :held
+
+  converge_by(hold_sentence) { suspend }
+end
+
+action :resume, description: 'Let through, unless nothing is held.' do
+  next if current_resource.traffic == :open
+
+  converge_by(resume_sentence) { resume }
+end
+
+# Behind the actions: Chef makes the first one the default else, and nobody is to be held by a mere name.
+default_action :nothing

@@ -1,0 +1,8 @@
+name        'stillgate_test'
+maintainer  'The Stillgate authors'
+license     'Apache-2.0'
+description 'Recipes that use the cookbook stillgate, for its tests'
+version     '0.1.0'
+chef_version '>= 17.0'
+supports    'debian'
+depends     'stillgate'

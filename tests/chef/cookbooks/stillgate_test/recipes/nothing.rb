@@ -1,0 +1,2 @@
+# Declares it, and acts when it is told to.
+stillgate_traffic 'balanced'

@@ -1,0 +1,4 @@
+# Lets through what is held.
+stillgate_traffic 'balanced' do
+  action :resume
+end

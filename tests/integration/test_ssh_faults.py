@@ -1,0 +1,241 @@
+"""SSH servers that hang, hang up, or are none; and a path that is cut where it hurts most."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.command import COMMAND, F, ask, run_json, to_fleet
+from support.faults import FaultyPeer, Step, close, ignore, say
+from support.guards import guards
+from support.haproxy import HAProxy, wait_until
+from support.holds import COMMIT
+from support.ssh_home import SshHome
+from support.sshd import SshServer
+from support.tap import Tap
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+StartSsh = Callable[..., SshServer]
+BANNER = b"SSH-2.0-OpenSSH_9.2\r\n"
+
+
+@pytest.fixture
+def proxies(haproxy: Start, state: Path) -> list[HAProxy]:
+    return [haproxy("3.0") for _ in range(2)]
+
+
+def refusal(home: SshHome, sshd: StartSsh, *steps: Step) -> tuple[str, float, int]:
+    """Of a peer that plays these steps on each connection: what is said, after how many seconds and
+    connections.
+    """
+    with FaultyPeer(list(steps), tcp=True) as peer:
+        name = home.host("lb1", sshd(), Port=peer.endpoint.rpartition(":")[2])
+        before = time.monotonic()
+        (said,) = ask(home.url(name, "/run/a.sock"))
+        assert said is not None
+        return said, time.monotonic() - before, peer.connections
+
+
+# --- before the login -----------------------------------------------------------------
+
+
+def test_one_that_says_nothing(ssh_home: SshHome, sshd: StartSsh) -> None:
+    said, seconds, connections = refusal(ssh_home, sshd, ignore())
+    assert said.startswith("ssh_banner: ")
+    assert "connected, but no SSH server spoke within 5000 ms" in said
+    assert 5 <= seconds < 9
+    assert connections == 1
+
+
+def test_one_that_says_nothing_behind_its_banner(ssh_home: SshHome, sshd: StartSsh) -> None:
+    said, seconds, connections = refusal(ssh_home, sshd, say(BANNER), ignore())
+    assert said.startswith("ssh_key_exchange: ")
+    assert "no end of the key exchange within 5000 ms" in said
+    assert 5 <= seconds < 9
+    assert connections == 1
+
+
+def test_one_that_drops_behind_its_banner(ssh_home: SshHome, sshd: StartSsh) -> None:
+    said, seconds, connections = refusal(ssh_home, sshd, say(BANNER), close())
+    assert said.startswith("ssh_key_exchange: ")
+    assert "the key exchange broke off" in said
+    assert seconds < 4
+    assert connections == 1
+
+
+def test_one_that_closes_at_once_is_tried_again(ssh_home: SshHome, sshd: StartSsh) -> None:
+    said, seconds, connections = refusal(ssh_home, sshd, close())
+    assert said.startswith("ssh_banner: ")
+    assert "the connection was closed before an SSH server spoke" in said
+    assert 3 < seconds < 15
+    assert connections == 9
+
+
+def test_one_that_is_no_ssh_server(ssh_home: SshHome, sshd: StartSsh) -> None:
+    line = b"HTTP/1.1 400 Bad Request\r\n"
+    said, seconds, connections = refusal(ssh_home, sshd, say(line), close())
+    assert said.startswith("ssh_banner: ")
+    assert "is that an sshd" in said and "(HTTP/1.1 400 Bad Request)" in said
+    assert seconds < 4
+    assert connections == 1
+
+
+def test_garbage_behind_the_banner(ssh_home: SshHome, sshd: StartSsh) -> None:
+    said, _, _ = refusal(ssh_home, sshd, say(BANNER + bytes(range(256)) * 64), ignore())
+    assert said.startswith("ssh_key_exchange: ")
+
+
+def test_nothing_in_common(ssh_home: SshHome, sshd: StartSsh) -> None:
+    server = sshd(KexAlgorithms="sntrup761x25519-sha512@openssh.com")
+    (said,) = ask(ssh_home.url(ssh_home.host("lb1", server), "/run/a.sock"))
+    assert said is not None and said.startswith("ssh_key_exchange: ")
+    assert "no algorithm in common with the server" in said
+
+
+def test_a_connection_that_is_not_taken(ssh_home: SshHome, sshd: StartSsh) -> None:
+    """The kernel's queue is full, and it drops what comes."""
+    with FaultyPeer(tcp=True, accepting=False, backlog=0) as peer:
+        port = int(peer.endpoint.rpartition(":")[2])
+        taken = []
+        for _ in range(4):
+            one = socket.socket()
+            one.setblocking(False)
+            one.connect_ex(("127.0.0.1", port))
+            taken.append(one)
+        name = ssh_home.host("lb1", sshd(), Port=str(port), ConnectTimeout="1")
+        before = time.monotonic()
+        (said,) = ask(ssh_home.url(name, "/run/a.sock"))
+        assert 1 <= time.monotonic() - before < 4
+        for one in taken:
+            one.close()
+    assert said is not None and said.startswith("connect_timeout: ")
+    assert "no connection within 1000 ms" in said
+
+
+def test_an_agent_that_answers_nobody(ssh_home: SshHome, sshd: StartSsh) -> None:
+    """Ctrl-C does not wait for it."""
+    with FaultyPeer([ignore()]) as agent:
+        name = ssh_home.host("lb1", sshd(), IdentityAgent=agent.endpoint.removeprefix("unix://"))
+        command = [*COMMAND, "exec", "show info", "-e", ssh_home.url(name, "/run/a.sock")]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            wait_until(lambda: agent.connections == 1, 10, "the question to the agent")
+            before = time.monotonic()
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=20)
+            assert time.monotonic() - before < 0.8
+    assert process.returncode == 130
+
+
+# --- behind the login -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_call_that_hangs(
+    number: signal.Signals, proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    server = sshd()
+    hung = threading.Event()
+
+    def hang() -> bool:
+        server.freeze()
+        hung.set()
+        return False
+
+    with Tap(proxies[0], {"show info": hang}) as tap:
+        url = ssh_home.url(ssh_home.host("lb1", server), tap.endpoint.removeprefix("unix://"))
+        command = [*COMMAND, "exec", "show info", "-e", url, "--reply-timeout", "60"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            assert hung.wait(20)
+            before = time.monotonic()
+            process.send_signal(number)
+            _, talk = process.communicate(timeout=20)
+            assert time.monotonic() - before < 0.8
+        server.thaw()
+    assert (process.returncode, talk.strip()) == (130, b"stopped")
+
+
+def test_a_server_that_hangs_before_a_channel_is_opened(
+    proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """The session's own deadline, where the kernel goes on to acknowledge what is sent."""
+    server = sshd()
+    hung = threading.Event()
+
+    def hang() -> bool:
+        server.freeze()
+        hung.set()
+        return False
+
+    with Tap(proxies[0], {"prompt": hang}) as tap:
+        name = ssh_home.host("lb1", server)
+        first = ssh_home.url(name, tap.endpoint.removeprefix("unix://"))
+        others = [ssh_home.url(name, f"/no/{number}") for number in range(3)]
+        found = ask(first, *others)
+        server.thaw()
+    assert hung.is_set()
+    assert found[0] is not None and found[0].partition(":")[0] in ("no_greeting", "reply_timeout")
+
+
+@pytest.mark.parametrize("passes", [True, False], ids=["it arrived", "it was lost"])
+def test_a_session_cut_in_the_commit(
+    passes: bool, proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """Whether the commit arrived is not known, so it is asked again on a new session."""
+    servers = [sshd(), sshd()]
+
+    def cut() -> bool:
+        if passes:
+            proxies[1].cli(COMMIT)
+        servers[1].cut()
+        return False
+
+    with Tap(proxies[1], {COMMIT: cut}) as tap:
+        urls = [
+            ssh_home.url(ssh_home.host("lb1", servers[0]), proxies[0].sockets[0]),
+            ssh_home.url(ssh_home.host("lb2", servers[1]), tap.endpoint.removeprefix("unix://")),
+        ]
+        status, document = run_json("suspend", F, "--no-lease", *to_fleet(*urls))
+        verdicts = [switch["verdict"] for switch in document["switches"]]
+        if passes:
+            assert (status, verdicts) == (0, ["held", "held"])
+            assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+            assert run_json("resume", F, *to_fleet(*urls))[0] == 0
+        else:
+            assert (status, verdicts) == (1, ["reverted", "reverted"])
+            assert document["switches"][1]["error"]["code"] == "connection_reset"
+    assert [proxy.limit(F) for proxy in proxies] == [100, 100]
+    assert servers[1].logins() >= 2
+
+
+def test_a_server_that_dies_in_the_commit(
+    proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh, state: Path
+) -> None:
+    """Nobody can ask again: what is not known is said to be, and the guard sees to it."""
+    servers = [sshd(), sshd()]
+
+    def die() -> None:
+        servers[1].stop()
+
+    with Tap(proxies[1], {COMMIT: die}) as tap:
+        urls = [
+            ssh_home.url(ssh_home.host("lb1", servers[0]), proxies[0].sockets[0]),
+            ssh_home.url(ssh_home.host("lb2", servers[1]), tap.endpoint.removeprefix("unix://")),
+        ]
+        status, document = run_json("suspend", F, "--max-hold", "4", *to_fleet(*urls))
+        verdicts = [switch["verdict"] for switch in document["switches"]]
+        assert (status, verdicts) == (1, ["reverted", "unknown"])
+        assert proxies[0].limit(F) == 100
+        servers[1].restart()
+        status, document = run_json("resume", F, "--force", "--reason", "test", *to_fleet(*urls))
+        assert [proxy.limit(F) for proxy in proxies] == [100, 100]
+    wait_until(lambda: not guards(state), 15, "the guards to leave")
