@@ -46,6 +46,24 @@ RSpec.describe 'stillgate_package' do
   end
 end
 
+RSpec.describe 'stillgate_package' do
+  include_context 'with stillgate answered for'
+  step_into :stillgate_package
+
+  context 'to be removed' do
+    recipe do
+      stillgate_package 'stillgate' do
+        path '/opt/old'
+        action :remove
+      end
+    end
+
+    it 'removes the environment' do
+      expect(chef_run).to delete_directory('/opt/old').with(recursive: true)
+    end
+  end
+end
+
 RSpec.describe 'stillgate::default' do
   platform 'debian', '12'
 
