@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stillgate import Fleet, Outcome
 from support.command import COMMAND, F, ask, run_json, to_fleet
 from support.faults import FaultyPeer, Step, close, ignore, say
 from support.guards import guards
@@ -164,26 +165,37 @@ def test_a_signal_ends_a_call_that_hangs(
     assert (process.returncode, talk.strip()) == (130, b"stopped")
 
 
-def test_a_server_that_hangs_before_a_channel_is_opened(
+def test_a_session_that_opens_no_channel_still_serves_who_has_one(
     proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh
 ) -> None:
-    """The session's own deadline, where the kernel goes on to acknowledge what is sent."""
     server = sshd()
-    hung = threading.Event()
+    asked, go_on = threading.Event(), threading.Event()
 
-    def hang() -> bool:
-        server.freeze()
-        hung.set()
-        return False
+    def wait() -> None:
+        asked.set()
+        go_on.wait(30)
 
-    with Tap(proxies[0], {"prompt": hang}) as tap:
+    with Tap(proxies[0], {"show info": wait}) as tap:
         name = ssh_home.host("lb1", server)
-        first = ssh_home.url(name, tap.endpoint.removeprefix("unix://"))
-        others = [ssh_home.url(name, f"/no/{number}") for number in range(3)]
-        found = ask(first, *others)
+        one = Fleet([ssh_home.url(name, tap.endpoint.removeprefix("unix://"))], reply_timeout=30)
+        other = Fleet([ssh_home.url(name, proxies[1].sockets[0])])
+        outcomes: list[Outcome] = []
+        thread = threading.Thread(target=lambda: outcomes.extend(one.execute("show info")))
+        thread.start()
+        assert asked.wait(20)
+        # The kernel goes on to acknowledge what is sent.
+        server.freeze()
+        (refused,) = other.execute("show info")
         server.thaw()
-    assert hung.is_set()
-    assert found[0] is not None and found[0].partition(":")[0] in ("no_greeting", "reply_timeout")
+        assert refused.error is not None and refused.error.code == "ssh_channel_timeout"
+        assert "did not say within 3000 ms whether it opens a channel to" in str(refused.error)
+        # The next one does not wait for it, and the first has not lost it.
+        (answered,) = other.execute("show info")
+        assert answered.error is None
+        assert server.logins() == 2
+        go_on.set()
+        thread.join(30)
+    assert [outcome.error for outcome in outcomes] == [None]
 
 
 @pytest.mark.parametrize("passes", [True, False], ids=["it arrived", "it was lost"])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,7 +14,12 @@ from typing import Any, Optional
 import jsonschema
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
-COMMAND = [sys.executable, "-m", "stillgate"]
+# A sanitized one, see support/sanitized.py.
+COMMAND = shlex.split(os.environ.get("STILLGATE_COMMAND", "")) or [
+    sys.executable,
+    "-m",
+    "stillgate",
+]
 F = "balanced"
 
 

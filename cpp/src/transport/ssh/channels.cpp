@@ -91,9 +91,9 @@ bool Connection::run_operations() {
   bool opening = false;
   outbound_ = false;
   for (std::size_t i = 0; i < operations_.size() && stage_ == Stage::open;) {
-    const bool opens = operations_[i].kind == Kind::open || operations_[i].kind == Kind::look;
+    const bool one_of_them = opens(operations_[i]);
     // Opening is a state of libssh2's whole session: one at a time.
-    if (opens && std::exchange(opening, true)) {
+    if (one_of_them && std::exchange(opening, true)) {
       ++i;
       continue;
     }
@@ -101,7 +101,7 @@ bool Connection::run_operations() {
     if (stage_ != Stage::open) return true;
     if (code == 0) {
       operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (opens) {
+      if (one_of_them) {
         opening = false;
         watch_opening();
       }
@@ -320,9 +320,7 @@ bool Connection::anything_queued() const {
 }
 
 void Connection::watch_opening() {
-  const auto next = std::find_if(operations_.begin(), operations_.end(), [](const auto& one) {
-    return one.kind == Kind::open || one.kind == Kind::look;
-  });
+  const auto next = std::find_if(operations_.begin(), operations_.end(), opens);
   if (next == operations_.end()) {
     timer_.cancel();
     pending_.reset();

@@ -66,10 +66,13 @@ void Connection::open(const std::shared_ptr<Channel>& channel) {
   if (!channel->sink) return;
   channel->connection = weak_from_this();
   channels_.push_back(channel);
+  const bool first = std::none_of(operations_.begin(), operations_.end(), opens);
   operations_.push_back({Kind::open, channel});
   if (stage_ == Stage::idle) {
     start();
   } else if (stage_ == Stage::open) {
+    // Each has its time from when it is the one that is asked for.
+    if (first) watch_opening();
     pump();
   }
 }

@@ -82,6 +82,10 @@ class Connection final : public std::enable_shared_from_this<Connection> {
     bool begun{false};
   };
 
+  static bool opens(const Operation& one) {
+    return one.kind == Kind::open || one.kind == Kind::look;
+  }
+
   void start();
   void carry();
   void carried(int fd);
