@@ -26,6 +26,9 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
   STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q \
     -k 'not small' tests/integration/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
+# All of SSH, with a sanitized module in the command, and a sanitized guard.
+OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q tests/integration/test_ssh_*.py
+SANITIZED = $(CMAKE) -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 
 .PHONY: setup build chef-gems demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
 
@@ -95,16 +98,18 @@ coverage: setup
 	tests/unit/coverage.sh
 
 asan: build
-	$(CMAKE) -B build/asan -DSTILLGATE_TESTS=ON -DSTILLGATE_SANITIZE=address,undefined
+	$(SANITIZED) -B build/asan -DSTILLGATE_SANITIZE=address,undefined
 	cmake --build build/asan
 	ctest --test-dir build/asan --output-on-failure -j 2
 	$(call GUARDED,asan)
+	$(call OVER_SSH,asan)
 
 tsan: build
-	$(CMAKE) -B build/tsan -DSTILLGATE_TESTS=ON -DSTILLGATE_SANITIZE=thread
+	$(SANITIZED) -B build/tsan -DSTILLGATE_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure -j 2
 	$(call GUARDED,tsan)
+	$(call OVER_SSH,tsan)
 
 fuzz: setup
 	tests/fuzz/run.sh 20

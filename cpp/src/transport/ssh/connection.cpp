@@ -1,8 +1,7 @@
-// The way to an SSH server: carrier, handshake, host key, login; and its deadlines.
+// The way to an SSH server: carrier, handshake, host key, login.
 #include "connection.hpp"
 
 #include <algorithm>
-#include <random>
 #include <utility>
 
 #include <netinet/in.h>
@@ -18,23 +17,8 @@
 namespace stillgate::transport::ssh {
 
 using std::chrono::milliseconds;
-using std::chrono::steady_clock;
 
 namespace {
-
-/// A server whose MaxStartups are used up closes at once; it is tried again so often, which takes
-/// six to ten seconds.
-constexpr unsigned most_tries = 9;
-constexpr milliseconds first_pause{100};
-constexpr milliseconds longest_pause{1600};
-
-/// Half of it by chance, so that those who were refused together do not come again together.
-milliseconds pause_before(unsigned tries) {
-  static thread_local std::minstd_rand random{std::random_device()()};
-  const auto whole = std::min(first_pause * (1U << std::min(tries, 10U)), longest_pause);
-  std::uniform_int_distribution<milliseconds::rep> part(whole.count() / 2, whole.count());
-  return milliseconds(part(random));
-}
 
 void acknowledge_quickly(int fd) {
   const int on = 1;
@@ -223,90 +207,6 @@ void Connection::keep_alive() {
   if (stage_ != Stage::open) return;
   operations_.push_back({Kind::keep_alive});
   pump();
-}
-
-void Connection::watch(milliseconds patience, Errc code, std::string words) {
-  pending_ = failure(code, name_, words);
-  timer_.expires_after(patience);
-  timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
-    const auto self = weak.lock();
-    if (cancelled || !self || !self->pending_) return;
-    // An event that came meanwhile has set a later deadline.
-    if (self->timer_.expiry() > steady_clock::now()) return;
-    self->overdue(*std::exchange(self->pending_, std::nullopt));
-  });
-}
-
-/// A session that does not open a channel may yet serve those that are open, but nobody else.
-void Connection::overdue(const Error& error) {
-  if (stage_ != Stage::open) {
-    fail(error);
-    return;
-  }
-  if (give_up_look()) return;
-  suspect_ = true;
-  std::vector<std::shared_ptr<Channel>> unopened;
-  std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(unopened),
-               [](const auto& channel) { return channel->raw == nullptr; });
-  std::erase_if(channels_, [](const auto& channel) { return channel->raw == nullptr; });
-  // The one that is under way stays, for libssh2's sake, and tells nobody.
-  for (const auto& channel : unopened) {
-    if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
-  }
-}
-
-void Connection::retry_or_fail(const Error& error) {
-  const std::string_view said = banner();
-  const bool refused_at_once = error.code == Errc::ssh_banner &&
-                               route_->settings.proxy_command.empty() &&
-                               (said.empty() || said.find("MaxStartups") != std::string_view::npos);
-  if (!refused_at_once || ++tries_ == most_tries) {
-    fail(
-        route_->settings.proxy_command.empty() || spoke_
-            ? error
-            : failure(Errc::ssh_proxy, name_, "the ProxyCommand ended before an SSH server spoke"));
-    return;
-  }
-  session_.reset();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
-  carrier_.reset();
-  timer_.cancel();
-  pending_.reset();
-  workshop_.turns.refused(route_->place());
-  leave_turn();
-  stage_ = Stage::waiting;
-  pause_.expires_after(pause_before(tries_ - 1));
-  pause_.async_wait([weak = weak_from_this()](const boost::system::error_code& code) {
-    const auto self = weak.lock();
-    if (!code && self && self->stage_ == Stage::waiting) self->start();
-  });
-}
-
-void Connection::fail(const Error& error) {
-  if (stage_ == Stage::closed) return;
-  const auto self = shared_from_this();
-  stage_ = Stage::closed;
-  leave_turn();
-  timer_.cancel();
-  pause_.cancel();
-  pending_.reset();
-  carrier_.reset();
-  login_.reset();
-  operations_.clear();
-  parked_.reset();
-  if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
-  session_.reset();
-  boost::system::error_code ignored;
-  socket_.close(ignored);
-  for (const auto& channel : std::exchange(channels_, {})) {
-    channel->raw = nullptr;
-    if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
-  }
-}
-
-std::string Connection::farewell() {
-  return notes_.farewell.empty() ? words_of(session_.get()) : notes_.farewell;
 }
 
 /// Only while libssh2 wants the socket to take more, its readiness is waited for.
