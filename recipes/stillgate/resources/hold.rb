@@ -3,7 +3,9 @@ unified_mode true
 provides :stillgate_hold
 resource_name :stillgate_hold
 
-use 'fleet'
+# What `use 'fleet'` does, which of Chef 17 fails on Ruby 3.1.
+shared = ::File.join(::File.dirname(__FILE__), '_fleet.rb')
+class_eval(::File.read(shared), shared)
 
 property :command, [String, Array],
          coerce: proc { |words| words.is_a?(Array) ? words.map(&:to_s) : words },
