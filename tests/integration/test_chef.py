@@ -102,10 +102,13 @@ def test_what_somebody_else_holds_is_left_and_told(chef: Chef, haproxy: Start) -
 
 def test_a_failure_has_its_code_and_the_words_of_haproxy(chef: Chef, haproxy: Start) -> None:
     proxy = haproxy("3.0", level="operator")
-    chef.fleet = proxy.endpoints
-    done = chef.run("suspend")
+    inventory = chef.folder / "fleets.toml"
+    inventory.write_text(f'[fleet.production]\nendpoints = ["{proxy.endpoints[0]}"]\n')
+    chef.fleet = "production"
+    done = chef.run("suspend", stillgate={"inventory": str(inventory)})
     assert (done.status, proxy.limit("balanced")) == (1, 100)
-    assert "suspend: " in done.text and "permission_denied: " in done.text
+    assert f"suspend: {proxy.endpoints[0]}, balanced (unchanged): permission_denied: " in done.text
+    assert "(HAProxy said: operator)" in done.text
 
 
 def test_wrong_input_is_named_and_nothing_is_sent(chef: Chef, nobody: FaultyPeer) -> None:

@@ -67,6 +67,8 @@ RSpec.describe 'stillgate_hold' do
       end
     end
 
+    before { allow(File).to receive(:directory?).and_call_original }
+    before { allow(File).to receive(:directory?).with('/srv').and_return(true) }
     before { answers['hold'] = { 'ok' => true, 'command' => { 'status' => 0 } }.to_json }
 
     it 'runs it by `stillgate hold`, behind a --, and keeps the environment off the command line' do
@@ -75,6 +77,12 @@ RSpec.describe 'stillgate_hold' do
       expect(words_of('hold')).to include('--grace=1', '--max-hold=20')
       expect(words_of('hold').join).not_to include('hunter2')
       expect(options.last).to include(cwd: '/srv', environment: { 'PGPASSWORD' => 'hunter2' }, timeout: 60 + 5 + 10 + 20)
+    end
+
+    it 'refuses a folder that is not there, and holds nobody' do
+      allow(File).to receive(:directory?).with('/srv').and_return(false)
+      expect { chef_run }.to raise_error(/cwd: there is no folder/)
+      expect(calls).to be_empty
     end
 
     it 'fails with its status' do
