@@ -57,7 +57,7 @@ class TaskDocumenter(FunctionDocumenter):
 
     @classmethod
     def can_document_member(cls, member: Any, name: str, isattr: bool, parent: Any) -> bool:
-        return type(member).__module__ == "invoke.tasks"
+        return type(member).__module__ in ("invoke.tasks", "stillgate.fabric_task")
 
     def import_object(self, raiseerror: bool = False) -> bool:
         found = super().import_object(raiseerror)

@@ -15,5 +15,8 @@ fi
 if [ $# = 0 ]; then
   "$bundle" list | grep -E '\* (chef|chefspec|cookstyle) '
 else
-  exec "$bundle" exec "$@"
+  # ChefSpec writes a file into the home folder.
+  home=$(dirname "$0")/../../.cache/chef/home
+  mkdir -p "$home"
+  HOME=$(cd "$home" && pwd) exec "$bundle" exec "$@"
 fi

@@ -1,4 +1,4 @@
-"""stillgate_gate and stillgate_package by the real chef-client: installed, proven, and left alone."""
+"""stillgate_gate and stillgate_package by the real chef-client: installed, proven, left alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real chef-client in local mode, with the cookbook and the test cookbook, in a folder of its own."""
+"""A real chef-client in local mode, with both cookbooks, in a folder of its own."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class Chef:
         return Converged(process.returncode, text)
 
     def kill(self, process: subprocess.Popen[str]) -> None:
-        """Chef and what it forked of itself, at once; not what it started in sessions of its own."""
+        """Chef and what it forked of itself; not what it started in sessions of its own."""
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()

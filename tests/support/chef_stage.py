@@ -1,4 +1,4 @@
-"""Two real HAProxies under load for Chef to hold, by the gate or by maxconn, and what must be true."""
+"""Two real HAProxies under load for Chef to hold, by either method, and what must be true."""
 
 from __future__ import annotations
 

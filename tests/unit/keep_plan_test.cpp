@@ -156,6 +156,40 @@ TEST_F(Guarded, ACommitThatComesLateIsTakenBackToo) {
   EXPECT_EQ(limit(), host().configured["a"]);
 }
 
+TEST_F(Guarded, ACommitOfAFailedSuspendIsWaitedForUntilTheDeadline) {
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_until(deadline - milliseconds(500));
+  ASSERT_FALSE(left_);
+  host().limits["a"] = 0;
+  run_until(deadline - milliseconds(200));
+  EXPECT_EQ(limit(), host().configured["a"]);
+  run_to_the_end();
+  EXPECT_LE(outlook_.now, deadline + milliseconds(200));
+}
+
+TEST_F(Guarded, WhoDoesNotAnswerMeanwhileIsWaitedForToo) {
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_until(milliseconds(300));
+  fault_ = Fault::hangs;
+  run_until(milliseconds(2500));
+  ASSERT_FALSE(left_);
+  fault_.reset();
+  host().limits["a"] = 0;
+  run_until(milliseconds(3000));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+/// It would be told from the failed suspend's by nothing.
+TEST_F(Guarded, WithoutVariablesNobodyWaitsForALateCommit) {
+  host().remembers = false;
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_to_the_end();
+  EXPECT_LT(outlook_.now, milliseconds(1000));
+}
+
 TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
   run_until(milliseconds(100));
   hold();

@@ -226,6 +226,15 @@ TEST(SuspendPlan, TheGuardIsToldHowItEnded) {
   EXPECT_EQ(dying.guard_told, std::vector{Word::end});
 }
 
+/// All is open when it was read back, and the commit may come after that.
+TEST(SuspendPlan, TheGuardStaysWhereACommitMayComeLate) {
+  SimulatedFleet fleet = three();
+  fleet.faults[{commit, 2}] = Fault::loses_commands;
+  SuspendPlan plan(suspend_request(fleet));
+  EXPECT_TRUE(every(fleet.drive(plan), Verdict::reverted));
+  EXPECT_EQ(fleet.guard_told, std::vector{step::TellGuard::Word::end});
+}
+
 TEST(SuspendPlan, WhoWasFrozenBeyondTheDeadlineHoldsNothing) {
   SimulatedFleet fleet = three();
   auto request = suspend_request(fleet);

@@ -32,13 +32,14 @@ Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& opt
       align_timer_(io_) {
   shared_.prepare(endpoints, stop);
   const auto epoch = Clock::now();
+  links_.reserve(endpoints.size());
   for (const Endpoint& endpoint : endpoints) {
-    links_.emplace_back(endpoint, shared_, options, epoch, *this);
+    links_.push_back(std::make_unique<Link>(endpoint, shared_, options, epoch, *this));
   }
 }
 
 Session::~Session() {
-  for (Link& link : links_) link.close();
+  for (const auto& link : links_) link->close();
 }
 
 std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop) {
@@ -68,10 +69,12 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
     if (finished_ == participants_) timer_.cancel();
     io_.run();
   }
+  // Of a hundred sessions that look now and then, as a guard has them, few need one at once.
+  shared_.read_buffer.reset();
   name_stats_maxconn();
   std::vector<Answer> answers;
   answers.reserve(links_.size());
-  for (Link& link : links_) answers.push_back(std::move(link.answer()));
+  for (const auto& link : links_) answers.push_back(std::move(link->answer()));
   batch_ = nullptr;
   return answers;
 }
@@ -80,7 +83,7 @@ void Session::start_more() {
   if (starting_) return;  // a link that ends at once calls back into here
   starting_ = true;
   while (next_ < links_.size() && active_ < capacity_ && !cancelled_) {
-    Link& link = links_[next_];
+    Link& link = *links_[next_];
     const auto& commands = batch_->work[next_];
     ++next_;
     link.answer() = {};
@@ -92,9 +95,9 @@ void Session::start_more() {
   // Connections become free only where each ends by itself and none waits for the others.
   if (batch_->closing == Closing::quit && !batch_->barrier && !cancelled_) return;
   for (; next_ < links_.size(); ++next_) {
-    links_[next_].answer() = {};
+    links_[next_]->answer() = {};
     if (batch_->work[next_].empty()) continue;
-    links_[next_].answer().error =
+    links_[next_]->answer().error =
         cancelled_ ? stopped()
                    : Error{Errc::file_limit,
                            "more endpoints than this process may open files; raise the hard limit "
@@ -190,8 +193,8 @@ void Session::release_due() {
 }
 
 void Session::each_active(const std::function<void(Link&)>& act) {
-  for (Link& link : links_) {
-    if (link.active()) act(link);
+  for (const auto& link : links_) {
+    if (link->active()) act(*link);
   }
 }
 
@@ -239,17 +242,17 @@ void Session::arm_timer() {
 void Session::name_stats_maxconn() {
   std::set<int> talking;
   bool silent = false;
-  for (Link& link : links_) {
-    const auto& error = link.answer().error;
+  for (const auto& link : links_) {
+    const auto& error = link->answer().error;
     silent = silent || (error && error->code == Errc::no_greeting);
-    if (error || link.answer().replies.empty()) continue;
-    if (const auto pid = link.peer_pid()) talking.insert(*pid);
+    if (error || link->answer().replies.empty()) continue;
+    if (const auto pid = link->peer_pid()) talking.insert(*pid);
   }
   if (!silent) return;
-  for (Link& link : links_) {
-    auto& error = link.answer().error;
+  for (const auto& link : links_) {
+    auto& error = link->answer().error;
     if (!error || error->code != Errc::no_greeting) continue;
-    const auto pid = link.peer_pid();
+    const auto pid = link->peer_pid();
     if (!pid || !talking.contains(*pid)) continue;
     error->code = Errc::stats_maxconn;
     error->message =

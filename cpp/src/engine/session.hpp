@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <stop_token>
@@ -61,7 +60,7 @@ class Session final : public LinkObserver {
   transport::Shared shared_;
   boost::asio::steady_timer timer_;
   std::optional<Clock::time_point> armed_for_;
-  std::deque<Link> links_;
+  std::vector<std::unique_ptr<Link>> links_;
   std::size_t capacity_;
 
   const runtime_api::Batch* batch_{nullptr};

@@ -98,6 +98,11 @@ runtime_api::Answer Post::ask(const hold::keep::Ask& wanted) {
 /// nobody closes the connection. It stands before anything is held, because that can happen in the
 /// middle of a commit; what it would restore is in force until then.
 void Post::back_up(const hold::KeepOutlook& outlook) {
+  if (!plan_.holds()) {
+    // It would open what somebody else may hold by then.
+    line_.reset();
+    return;
+  }
   if (outlook.mode == hold::KeepOutlook::Mode::ending || !plan_.looked()) return;
   std::string releases;
   for (const hold::HeldSwitch& one : plan_.record().switches) {

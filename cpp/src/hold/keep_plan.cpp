@@ -164,7 +164,7 @@ KeepPlan::Step KeepPlan::failed(const KeepOutlook& outlook, const Error& error) 
     const auto patience = nobody_there(error) ? gone_after : given_up_after;
     const auto since = std::max(
         *lost_at_, outlook.mode == KeepOutlook::Mode::ending ? *lost_at_ : outlook.deadline);
-    if (outlook.now - since >= patience || !any_kept()) {
+    if (outlook.now - since >= patience || (!any_kept() && !watching(outlook))) {
       if (any_kept()) {
         notices_.push_back({KeepNotice::Kind::gone, {}, "given up: " + error.message});
       }
@@ -251,9 +251,16 @@ KeepPlan::Step KeepPlan::rest_or_leave(const KeepOutlook& outlook) {
   const bool released = std::any_of(kept_.begin(), kept_.end(),
                                     [](const Kept& one) { return one.state == State::released; });
   if (released && !opened_at_) opened_at_ = outlook.now;
+  return pending || watching(outlook) ? rest(outlook) : Step(keep::Leave{});
+}
+
+/// For a hold of 0 that is nobody's. Where HAProxy has no variables nobody can tell whose it is: it
+/// may be the next suspend's, and the watch is short.
+bool KeepPlan::watching(const KeepOutlook& outlook) const {
+  if (!opened_at_) return false;
   const auto watch = write_lost_ ? quiet_after_loss : quiet;
-  if (pending || (opened_at_ && outlook.now - *opened_at_ < watch)) return rest(outlook);
-  return keep::Leave{};
+  if (outlook.now - *opened_at_ < watch) return true;
+  return outlook.mode == KeepOutlook::Mode::ending && remembers_ && outlook.now < outlook.deadline;
 }
 
 KeepPlan::Step KeepPlan::rest(const KeepOutlook& outlook) {

@@ -60,7 +60,8 @@ class KeepPlan {
 
   static constexpr std::chrono::milliseconds pause{100};  ///< between two looks
   /// What the guard itself opened is looked at for so long: a commit that was under way may come
-  /// late. Longer where an answer of its own was lost.
+  /// late. Longer where an answer of its own was lost; and to the deadline where the suspend failed
+  /// or died, because nobody knows what became of its commit.
   static constexpr std::chrono::milliseconds quiet{400};
   static constexpr std::chrono::milliseconds quiet_after_loss{2000};
   /// An HAProxy that is not there for so long after the deadline has nothing left to release.
@@ -79,6 +80,8 @@ class KeepPlan {
   [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
   /// A later deadline than the record's, that somebody wrote into the HAProxy.
   [[nodiscard]] std::optional<WallTime> extended() const noexcept { return extended_; }
+  /// Something is held here, or may be, as far as is known.
+  [[nodiscard]] bool holds() const { return any_kept(); }
   /// Somebody resumed it here.
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
   /// The HAProxy process that serves, once it is known, and its release.
@@ -128,6 +131,7 @@ class KeepPlan {
   Step rest(const KeepOutlook& outlook);
   Step rest_or_leave(const KeepOutlook& outlook);
   [[nodiscard]] bool any_kept() const;
+  [[nodiscard]] bool watching(const KeepOutlook& outlook) const;
   [[nodiscard]] bool to_clear(const Kept& one, const KeepOutlook& outlook) const;
   [[nodiscard]] std::optional<Sight> sight_in(const runtime_api::Answer& answer,
                                               std::optional<Error>& error) const;
@@ -152,6 +156,7 @@ class KeepPlan {
   std::optional<std::chrono::milliseconds> lost_at_;
   bool lost_told_{false};
   bool write_lost_{false};
+  bool remembers_{false};                                ///< the HAProxy has variables
   std::optional<std::chrono::milliseconds> opened_at_;   ///< by the guard
   std::optional<std::chrono::milliseconds> resumed_at_;  ///< by somebody else
   std::chrono::milliseconds rtt_{1};

@@ -32,6 +32,7 @@ KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   due_.clear();
   for (std::size_t i = 0; i < kept_.size(); ++i) {
     kept_[i].limit = sight.limits[i];
+    remembers_ = sight.remembered[i].supported;
     kept_[i].recorded = is_ours(sight, i) && sight.remembered[i].supported;
     kept_[i].locked = sight.locked[i];
     weigh_one(outlook, sight, i);

@@ -70,13 +70,15 @@ Step SuspendPlan::handed_over(const Observation& observation) {
   return done();
 }
 
-/// What the rollback could not reach, the guard goes on trying.
+/// What the rollback could not reach, the guard goes on trying. And a commit whose answer was lost
+/// may still be on its way: it would hold what was read back as open, with nobody left to end that.
 Step SuspendPlan::dismiss_guard() {
   if (!guard_) return done();
   stage_ = Stage::dismissing;
   using Word = step::TellGuard::Word;
   const bool open = std::none_of(report_.switches.begin(), report_.switches.end(), may_be_held);
-  return step::TellGuard{open ? Word::leave : Word::end};
+  const bool on_its_way = std::find(lost_.begin(), lost_.end(), true) != lost_.end();
+  return step::TellGuard{open && !on_its_way ? Word::leave : Word::end};
 }
 
 }  // namespace stillgate::hold

@@ -79,11 +79,8 @@ struct Resolver::Mailbox {
   }
 };
 
-Resolver::Resolver(boost::asio::io_context& io) : mailbox_(std::make_shared<Mailbox>()) {
-  mailbox_->io = &io;
-}
-
 Resolver::~Resolver() {
+  if (!mailbox_) return;
   const std::scoped_lock lock(mailbox_->mutex);
   mailbox_->io = nullptr;
   mailbox_->questions.clear();
@@ -93,6 +90,10 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Handler hand
   if (Found numeric = look_up(host, port, AI_NUMERICHOST); numeric.failure.empty()) {
     handler(numeric.addresses, numeric.failure);
     return;
+  }
+  if (!mailbox_) {
+    mailbox_ = std::make_shared<Mailbox>();
+    mailbox_->io = &io_;
   }
   const std::scoped_lock lock(mailbox_->mutex);
   mailbox_->questions.push_back({host, port, std::move(handler)});

@@ -26,7 +26,7 @@ class Resolver {
   using Handler =
       std::function<void(const std::vector<Address>& addresses, const std::string& failure)>;
 
-  explicit Resolver(boost::asio::io_context& io);
+  explicit Resolver(boost::asio::io_context& io) : io_(io) {}
   Resolver(const Resolver&) = delete;
   Resolver& operator=(const Resolver&) = delete;
   ~Resolver();
@@ -36,7 +36,8 @@ class Resolver {
 
  private:
   struct Mailbox;
-  std::shared_ptr<Mailbox> mailbox_;
+  boost::asio::io_context& io_;
+  std::shared_ptr<Mailbox> mailbox_;  ///< once there was a name: most that have a resolver ask none
 };
 
 }  // namespace stillgate::transport

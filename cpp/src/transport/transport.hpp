@@ -52,8 +52,7 @@ struct Shared {
   Resolver resolver;
   std::unique_ptr<ssh::Access> ssh;  ///< once there is an ssh endpoint
   /// One for all: a connection that waits needs no buffer of its own. Made at the first reading,
-  /// and not cleared, so that only what is read into takes memory: a guard has two of these per
-  /// endpoint.
+  /// and not cleared, so that only what is read into takes memory.
   static constexpr std::size_t read_bytes = std::size_t{64} * 1024;
   std::unique_ptr<char[]> read_buffer{};
 };

@@ -7,7 +7,7 @@ module StillgateCookbook
     module_function
 
     def seconds(least)
-      { "must be from #{least} to 3600 seconds" => ->(value) { value.nil? || value.between?(least, 3600) } }
+      { "must be from #{least} to 3600 seconds" => ->(value) { value.nil? || (least..3600).cover?(value) } }
     end
 
     def frontends

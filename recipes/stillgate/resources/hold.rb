@@ -3,7 +3,9 @@ unified_mode true
 provides :stillgate_hold
 resource_name :stillgate_hold
 
-use 'fleet'
+# What `use 'fleet'` does, which of Chef 17 fails on Ruby 3.1.
+shared = ::File.join(::File.dirname(__FILE__), '_fleet.rb')
+class_eval(::File.read(shared), shared)
 
 property :command, [String, Array],
          coerce: proc { |words| words.is_a?(Array) ? words.map(&:to_s) : words },
@@ -42,12 +44,15 @@ action_class do
   include StillgateCookbook::Calls
 
   def hold_command
+    folder = new_resource.cwd
+    raise Chef::Exceptions::ValidationFailed, "cwd: there is no folder #{folder}" unless folder.nil? || ::File.directory?(folder)
+
     words = new_resource.command
     argv = words.is_a?(Array) ? words : ['/bin/sh', '-c', words]
     stillgate.hold(
       hold_options, new_resource.frontends, argv,
       timeout: new_resource.timeout || StillgateCookbook::Program.patience(new_resource, with_command: true),
-      cwd: new_resource.cwd, environment: new_resource.environment, sensitive: new_resource.sensitive
+      cwd: folder, environment: new_resource.environment, sensitive: new_resource.sensitive
     )
   end
 

@@ -3,7 +3,9 @@ unified_mode true
 provides :stillgate_traffic
 resource_name :stillgate_traffic
 
-use 'fleet'
+# What `use 'fleet'` does, which of Chef 17 fails on Ruby 3.1.
+shared = ::File.join(::File.dirname(__FILE__), '_fleet.rb')
+class_eval(::File.read(shared), shared)
 
 property :traffic, Symbol,
          equal_to: %i(held open other unasked),

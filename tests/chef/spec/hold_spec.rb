@@ -1,0 +1,117 @@
+# stillgate_hold: the order of things, and every way out.
+require_relative 'spec_helper'
+
+RSpec.describe 'stillgate_hold' do
+  include_context 'with stillgate answered for'
+  step_into :stillgate_hold
+
+  context 'with a block' do
+    recipe do
+      stillgate_hold 'balanced' do
+        max_hold 20
+        block { log 'inside' }
+      end
+    end
+
+    it 'suspends, converges, and ends that hold alone' do
+      before = nil
+      converging_instead('inside') { before = acts }
+      chef_run
+      expect(before).to eq(%w(suspend))
+      expect(acts).to eq(%w(suspend resume))
+      expect(words_of('resume')).to include("--hold=#{HOLD_ID}")
+    end
+
+    it 'converges nothing where the suspend is refused' do
+      answers['suspend'] = document('unchanged', ok: false, error: { 'code' => 'crash_hazard', 'message' => 'no', 'haproxy' => nil })
+      expect { chef_run }.to raise_error(/crash_hazard/)
+      expect(acts).to eq(%w(suspend))
+    end
+
+    it 'fails where the hold was over before' do
+      answers['resume'] = document('resumed', owner: 'chef@fauxhai.local', finding: 'already_open')
+      expect { chef_run }.to raise_error(/hold_expired/)
+    end
+  end
+
+  context 'with a block that raises' do
+    recipe do
+      stillgate_hold 'balanced' do
+        block do
+          execute 'migrate'
+        end
+      end
+    end
+
+    before { converging_instead('migrate') { raise 'half of it is done' } }
+
+    it 'resumes, and fails with what was raised' do
+      expect { chef_run }.to raise_error(/half of it is done/)
+      expect(acts).to eq(%w(suspend resume))
+    end
+
+    it 'tells both where the resume fails too' do
+      answers['resume'] = document('unknown', ok: false, error: { 'code' => 'reply_timeout', 'message' => 'late', 'haproxy' => nil })
+      expect { chef_run }.to raise_error(/reply_timeout: late.*\nand inside the hold: half of it is done/)
+    end
+  end
+
+  context 'with a command' do
+    recipe do
+      stillgate_hold 'balanced' do
+        command ['./migrate', '--all', 'a b']
+        max_hold 20
+        grace 1
+        environment 'PGPASSWORD' => 'hunter2'
+        cwd '/srv'
+      end
+    end
+
+    before { allow(File).to receive(:directory?).and_call_original }
+    before { allow(File).to receive(:directory?).with('/srv').and_return(true) }
+    before { answers['hold'] = { 'ok' => true, 'command' => { 'status' => 0 } }.to_json }
+
+    it 'runs it by `stillgate hold`, behind a --, and keeps the environment off the command line' do
+      chef_run
+      expect(words_of('hold').last(5)).to eq(['balanced', '--', './migrate', '--all', 'a b'])
+      expect(words_of('hold')).to include('--grace=1', '--max-hold=20')
+      expect(words_of('hold').join).not_to include('hunter2')
+      expect(options.last).to include(cwd: '/srv', environment: { 'PGPASSWORD' => 'hunter2' }, timeout: 60 + 5 + 10 + 20)
+    end
+
+    it 'refuses a folder that is not there, and holds nobody' do
+      allow(File).to receive(:directory?).with('/srv').and_return(false)
+      expect { chef_run }.to raise_error(/cwd: there is no folder/)
+      expect(calls).to be_empty
+    end
+
+    it 'fails with its status' do
+      answers['hold'] = { 'ok' => false, 'command' => { 'status' => 7, 'ended_by_deadline' => false } }.to_json
+      expect { chef_run }.to raise_error(/the command ended with status 7\nthe last words/)
+    end
+  end
+
+  context 'with a text for the shell that is sensitive' do
+    recipe do
+      stillgate_hold 'balanced' do
+        command 'migrate --password hunter2'
+        sensitive true
+      end
+    end
+
+    it 'gives it to the shell, and tells nothing of it' do
+      answers['hold'] = { 'ok' => false, 'command' => { 'status' => 7 } }.to_json
+      expect { chef_run }.to raise_error { |error| expect(error.message).not_to match(/hunter2|the last words/) }
+      expect(words_of('hold').last(3)).to eq(['/bin/sh', '-c', 'migrate --password hunter2'])
+    end
+  end
+
+  context 'with neither command nor block' do
+    recipe { stillgate_hold 'balanced' }
+
+    it 'refuses' do
+      expect { chef_run }.to raise_error(/give a command or a block of resources, and not both/)
+      expect(calls).to be_empty
+    end
+  end
+end

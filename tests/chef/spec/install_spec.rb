@@ -1,0 +1,74 @@
+# stillgate_gate, stillgate_package and the default recipe.
+require_relative 'spec_helper'
+
+RSpec.describe 'stillgate_gate' do
+  include_context 'with stillgate answered for'
+  step_into :stillgate_gate
+
+  context 'on a machine without it' do
+    recipe { stillgate_gate 'gate' }
+
+    before { answers.update('gate' => '{-- the gate', '-c' => '{}') }
+
+    it "makes the folder haproxy's own, and writes the file" do
+      expect(chef_run).to create_directory('/var/lib/haproxy/stillgate').with(owner: 'haproxy', group: 'haproxy', mode: '0700')
+      expect(chef_run).to create_file('/etc/haproxy/stillgate-gate.lua').with(content: '{-- the gate', mode: '0644')
+    end
+  end
+end
+
+RSpec.describe 'stillgate_package' do
+  include_context 'with stillgate answered for'
+  step_into :stillgate_package
+
+  context 'from an index that wants a password' do
+    recipe do
+      stillgate_package 'stillgate' do
+        version '0.1.0'
+        index_url 'https://user:hunter2@pypi.example/simple'
+      end
+    end
+
+    it 'keeps it off the command line' do
+      stubs_for_provider(nil) do |provider|
+        allow(provider).to receive(:shell_out!) do |*words, **given|
+          calls << words
+          options << given
+        end
+      end
+      allow(File).to receive(:write).and_call_original
+      expect(File).to receive(:write).with('/opt/stillgate/.stillgate-source', '').and_return(0)
+      chef_run
+      expect(calls.first).to eq(%w(/usr/bin/python3 -m venv /opt/stillgate))
+      expect(calls.last).to eq(%w(/opt/stillgate/bin/python -m pip install --disable-pip-version-check stillgate==0.1.0))
+      expect(options.last[:environment]).to eq('PIP_INDEX_URL' => 'https://user:hunter2@pypi.example/simple')
+    end
+  end
+end
+
+RSpec.describe 'stillgate_package' do
+  include_context 'with stillgate answered for'
+  step_into :stillgate_package
+
+  context 'to be removed' do
+    recipe do
+      stillgate_package 'stillgate' do
+        path '/opt/old'
+        action :remove
+      end
+    end
+
+    it 'removes the environment' do
+      expect(chef_run).to delete_directory('/opt/old').with(recursive: true)
+    end
+  end
+end
+
+RSpec.describe 'stillgate::default' do
+  platform 'debian', '12'
+
+  it 'installs what the environment needs, and the package' do
+    expect(chef_run).to install_package(%w(python3 python3-venv))
+    expect(chef_run).to install_stillgate_package('stillgate')
+  end
+end
