@@ -7,7 +7,7 @@ VENV := .venv/bin/python
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
 APT := g++ ccache cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
   libgmock-dev pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
-  python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-jsonschema \
+  python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-pytest-xdist python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
   postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
@@ -64,7 +64,7 @@ test: build chef-gems
 	$(VENV) tests/support/fetch_fabric.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 2
 	tests/chef/gems.sh rspec --default-path tests/chef/spec
-	$(VENV) -m pytest
+	$(VENV) -m pytest -n 3
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
 # The fault matrix, whole and CI's tenth of it, which 'make test' runs too.

@@ -52,12 +52,14 @@ def test_http1_clients(
     for client in gone:
         {"fin": client.close, "rst": client.reset, "half-close": client.half_close}[how]()
     if haproxy_version.release >= (3, 2):
-        # It misses one now and then, and notices at the release at the latest.
-        wait_until(lambda: bool(proxy.status()["given_up"] >= MANY // 2), 10, "most to be given up")
+        # On a quiet machine it notices nearly all, on a busy one none: what it noticed never reaches
+        # the server, and is counted.
         proxy.open()
         assert {client.answer().status for client in kept} == {200}
         proxy.wait_waiting(0)
-        assert {arrival.id for arrival in app.arrivals()} == {"kept"}
+        ids = [arrival.id for arrival in app.arrivals()]
+        assert ids.count("kept") == MANY
+        assert ids.count("gone") <= MANY - proxy.status()["given_up"]
     elif knows_http1(haproxy_version):
         ids = given_up_then_open(proxy, app, MANY, kept)
         assert ids == ["after"] + ["kept"] * MANY

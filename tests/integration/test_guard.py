@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 # sanitizers; the matrix of faults (tests/chaos) holds it to 250 ms.
 LATE_S = 2.0
 EARLY_S = 0.05
+HOLD_S = 8  # of a suspend that fails
 CLEAR_S = 0.25  # behind a deadline that was put off
 GUARD = Path(
     os.environ.get("STILLGATE_GUARD") or Path(stillgate.__file__).parent / "stillgate-guard"
@@ -276,13 +277,14 @@ def test_a_suspend_that_dies_in_the_commit_is_rolled_back(
         os.kill(victims[0], signal.SIGKILL)
 
     with Tap(proxies[0], {COMMIT: kill}) as tap:
-        options = ["--method", "maxconn", "--max-hold", "20"]
+        options = ["--method", "maxconn", "--max-hold", str(HOLD_S)]
         targets = ["-e", tap.endpoint, "-e", proxies[1].endpoints[0]]
         with subprocess.Popen([*CLI, "suspend", F, *options, *targets]) as deploy:
             victims.append(deploy.pid)
         assert deploy.returncode == -signal.SIGKILL
         opened_at(proxies, [300, 400], 3)
-        wait_until(lambda: not guards(state), 5, "the guards to leave")
+        # Until the deadline it watches for the commit, which may be on its way.
+        wait_until(lambda: not guards(state), HOLD_S + 5, "the guards to leave")
     assert [proxy.limit(F) for proxy in proxies] == [300, 400]
     assert records(state) == [] and not any(remembered(proxy) for proxy in proxies)
 
@@ -301,12 +303,12 @@ def test_what_a_rollback_could_not_reach_is_released_later(
         tap.after(COMMIT, stop)
         fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=0.3)
         with pytest.raises(EndpointFailed) as caught:
-            fleet.suspend(F, method="maxconn", max_hold=20)
+            fleet.suspend(F, method="maxconn", max_hold=HOLD_S)
         assert caught.value.report.switches[0].verdict == "unknown"
         assert proxies[1].limit(F) == 400 and len(guards(state)) == 2
         os.kill(stopped[0], signal.SIGCONT)
         wait_until(lambda: limit_or_none(proxies[0]) == 300, 5, "the guard's release")
-        wait_until(lambda: not guards(state), 5, "the guards to leave")
+        wait_until(lambda: not guards(state), HOLD_S + 5, "the guards to leave")
     assert records(state) == []
 
 

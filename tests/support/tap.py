@@ -75,8 +75,9 @@ class Tap:
 
     def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
-        self._threads.append(thread)
+        # Not the other way round: close() joins what it finds, and that must have begun.
         thread.start()
+        self._threads.append(thread)
 
     def _accept(self) -> None:
         while True:

@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <vector>
 
 #include <malloc.h>
@@ -65,11 +65,10 @@ LIBSSH2_RECV_FUNC(receive) {
 void give_back_empty_pages(void* block) {
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   static const std::vector<char> zeros(page);
-  const auto begin = reinterpret_cast<std::uintptr_t>(block);
-  const std::uintptr_t end = begin + ::malloc_usable_size(block);
-  for (std::uintptr_t at = (begin + page - 1) / page * page; at + page <= end; at += page) {
-    auto* const place = reinterpret_cast<void*>(at);
-    if (std::memcmp(place, zeros.data(), page) == 0) ::madvise(place, page, MADV_DONTNEED);
+  std::size_t left = ::malloc_usable_size(block);
+  for (void* at = block; std::align(page, page, at, left) != nullptr; left -= page) {
+    if (std::memcmp(at, zeros.data(), page) == 0) ::madvise(at, page, MADV_DONTNEED);
+    at = static_cast<char*>(at) + page;
   }
 }
 

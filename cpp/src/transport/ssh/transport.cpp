@@ -118,7 +118,7 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
     if (listener_ != nullptr) listener_->on_connected();
   }
 
-  void came(std::string bytes) {
+  void came(const std::string& bytes) {
     bytes_ += bytes;
     serve();
   }
