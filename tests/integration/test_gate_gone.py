@@ -12,7 +12,6 @@ import pytest
 from support.app import App
 from support.gate import Gated
 from support.gate_clients import Http1, Http2
-from support.haproxy import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -52,8 +51,8 @@ def test_http1_clients(
     for client in gone:
         {"fin": client.close, "rst": client.reset, "half-close": client.half_close}[how]()
     if haproxy_version.release >= (3, 2):
-        # On a quiet machine it notices nearly all, on a busy one none: what it noticed never reaches
-        # the server, and is counted.
+        # On a quiet machine it notices nearly all, on a busy one none. What it noticed is counted,
+        # and never reaches the server.
         proxy.open()
         assert {client.answer().status for client in kept} == {200}
         proxy.wait_waiting(0)
