@@ -19,11 +19,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 # Who starts others without having been asked to is not to hand the library on.
 FIRST = "import os\nos.environ.pop('LD_PRELOAD', None)\n"
-# The interpreter's own: what its start leaves behind. Our threads have none of it on their stacks.
-LEAKS = "leak:python3\nleak:libpython\nleak:ld-linux\n"
-# libssh2 1.10 forgets 56 bytes of each ecdsa key that it reads. It has no frame pointers, and to
-# unwind each allocation without them takes minutes.
-LEAKS += "leak:CRYPTO_zalloc\n"
 # Not instrumented, and synchronised by means that are not seen.
 RACES = "called_from_lib:libcrypto.so\n"
 
@@ -69,25 +64,20 @@ def main() -> int:
     build = Path(sys.argv[1]).resolve()
     for old in build.glob("found.*"):
         old.unlink()
-    (build / "leaks").write_text(LEAKS)
     (build / "races").write_text(RACES)
     found = f"log_path={build}/found"
     environment = {
         **os.environ,
         "STILLGATE_COMMAND": str(command(build)),
         "STILLGATE_GUARD": str(build / "stillgate-guard"),
-        "ASAN_OPTIONS": found,
+        # Leaks are looked for by the unit tests: here the search, which stops the other threads,
+        # now and then ends by a fault of its own and takes the command's status with it.
+        "ASAN_OPTIONS": f"{found}:detect_leaks=0",
         "UBSAN_OPTIONS": f"{found}:print_stacktrace=1",
-        "LSAN_OPTIONS": f"suppressions={build}/leaks:print_suppressions=0",
         "TSAN_OPTIONS": f"{found}:suppressions={build}/races:ignore_noninstrumented_modules=1",
     }
     status = subprocess.run([sys.executable, *sys.argv[2:]], env=environment).returncode
-    # Where a thread ends while it looks for leaks, it may itself fail, and has found nothing.
-    reports = [
-        report
-        for report in sorted(build.glob("found.*"))
-        if "LeakSanitizer has encountered a fatal error" not in report.read_text("utf-8", "replace")
-    ]
+    reports = sorted(build.glob("found.*"))
     for report in reports:
         print(f"--- {report}", report.read_text("utf-8", "replace"), sep="\n")
     return status or (1 if reports else 0)
