@@ -109,7 +109,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   [[nodiscard]] static bool queued(const Channel& channel);
   [[nodiscard]] bool anything_queued() const;
   void wait();
-  void watch(std::chrono::milliseconds patience, Errc code, std::string words);
+  void watch(std::chrono::milliseconds patience, Errc code, const std::string& words);
   void watch_opening();
   void overdue(const Error& error);
   void retry_or_fail(const Error& error);

@@ -31,7 +31,7 @@ milliseconds pause_before(unsigned tries) {
 
 }  // namespace
 
-void Connection::watch(milliseconds patience, Errc code, std::string words) {
+void Connection::watch(milliseconds patience, Errc code, const std::string& words) {
   pending_ = failure(code, name_, words);
   timer_.expires_after(patience);
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {

@@ -178,7 +178,7 @@ void Ear::on_opened() {
 
 void Ear::on_bytes(std::string_view bytes) {
   stirred = true;
-  tell([text = std::string(bytes)](Tunnel& tunnel) mutable { tunnel.came(std::move(text)); });
+  tell([text = std::string(bytes)](Tunnel& tunnel) { tunnel.came(text); });
 }
 
 void Ear::on_end_of_stream() {
