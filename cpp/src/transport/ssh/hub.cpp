@@ -73,11 +73,11 @@ Hub::Hub() : process_(::getpid()) {}
 Hub::~Hub() {
   if (process_ != ::getpid()) {
     // Behind a fork the threads are the other process's, and so are the sessions.
-    new std::vector<std::shared_ptr<Worker>>(std::move(workers_));
+    (void)workers_.release();
     return;
   }
-  for (const auto& worker : workers_) worker->io().stop();
-  for (const auto& worker : workers_) worker->stop();
+  for (const auto& worker : *workers_) worker->io().stop();
+  for (const auto& worker : *workers_) worker->stop();
 }
 
 std::shared_ptr<Line> Hub::line(std::shared_ptr<const Route> route, Target target,
@@ -94,11 +94,11 @@ std::shared_ptr<Worker> Hub::worker_for(const std::string& server) {
   const std::string address = server.substr(server.find('@') + 1);
   const auto [found, fresh] =
       workers_of_servers_.emplace(address, workers_of_servers_.size() % most);
-  if (found->second == workers_.size()) {
-    workers_.push_back(std::make_shared<Worker>(weak_from_this()));
-    workers_.back()->start();
+  if (found->second == workers_->size()) {
+    workers_->push_back(std::make_shared<Worker>(weak_from_this()));
+    workers_->back()->start();
   }
-  return workers_[found->second];
+  return (*workers_)[found->second];
 }
 
 }  // namespace stillgate::transport::ssh

@@ -59,7 +59,9 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   int process_;
   std::mutex mutex_;
-  std::vector<std::shared_ptr<Worker>> workers_;
+  /// By a pointer, so that a fork's child can leave them alone.
+  using Workers = std::vector<std::shared_ptr<Worker>>;
+  std::unique_ptr<Workers> workers_{std::make_unique<Workers>()};
   std::map<std::string, std::size_t> workers_of_servers_;
 };
 
