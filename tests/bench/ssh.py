@@ -147,14 +147,14 @@ def _start_hosts(stack: ExitStack, stage: Stage) -> None:
 
 
 def _run_cold(stage: Stage, figures: SshFigures, size: int, turns: int) -> None:
-    """In turns; a process per host and login takes seconds, so once is enough for those."""
+    """In turns; the others take seconds to minutes, so once is enough for those."""
     with ExitStack() as stack:
         peers = {
             who: stack.enter_context(stage.peer(who[0], "ssh", size))
             for who in (ENGINE, LIBRARY, FABRIC, SSH, CURVE)
         }
         for turn in range(turns):
-            for who in (ENGINE, LIBRARY, FABRIC, *((SSH, CURVE) if turn == 0 else ())):
+            for who in (ENGINE, LIBRARY, *((FABRIC, SSH, CURVE) if turn == 0 else ())):
                 figures.add(size, who, peers[who].round(who[1]))
 
 
