@@ -200,6 +200,25 @@ def test_a_session_that_opens_no_channel_still_serves_who_has_one(
     assert [outcome.error for outcome in outcomes] == [None]
 
 
+def test_a_session_cut_before_its_channel_is_open_is_replaced(
+    proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """Nothing was sent to HAProxy by then, so there is nothing to be unsure of."""
+    server = sshd()
+    name = ssh_home.host("lb1", server)
+    fleet = Fleet([ssh_home.url(name, proxy.sockets[0]) for proxy in proxies])
+    assert [outcome.error for outcome in fleet.execute("show info")] == [None, None]
+    server.freeze()
+    outcomes: list[Outcome] = []
+    thread = threading.Thread(target=lambda: outcomes.extend(fleet.execute("show info")))
+    thread.start()
+    wait_until(lambda: server.unread() > 0, 10, "a channel to be asked for")
+    server.cut()
+    thread.join(30)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert server.logins() == 2
+
+
 @pytest.mark.parametrize("passes", [True, False], ids=["it arrived", "it was lost"])
 def test_a_session_cut_in_the_commit(
     passes: bool, proxies: list[HAProxy], ssh_home: SshHome, sshd: StartSsh

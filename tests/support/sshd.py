@@ -138,6 +138,13 @@ class SshServer:
         """The processes that serve its connections."""
         return descendants(self.pid)
 
+    def unread(self) -> int:
+        """Bytes that have arrived and that none of its processes has taken."""
+        place = f":{self.port:04X}"
+        rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        established = [row for row in rows if row[1].endswith(place) and row[3] == "01"]
+        return sum(int(row[4].partition(":")[2], 16) for row in established)
+
     def authorize(self, *keys: Path, restrictions: str = "") -> None:
         """These keys and no others, from now on."""
         before = f"{restrictions} " if restrictions else ""

@@ -117,7 +117,7 @@ int Connection::step(Operation& one) {
     }
   }
   if (code == 0 || code == LIBSSH2_ERROR_EAGAIN) return code;
-  fail(lost(name_, farewell()));
+  lose();
   return code;
 }
 
@@ -137,7 +137,7 @@ int Connection::write_step(Channel& channel) {
       return 0;
     }
     if (n < 0) {
-      fail(lost(name_, farewell()));
+      lose();
       return static_cast<int>(n);
     }
     channel.sent += static_cast<std::size_t>(n);
@@ -177,7 +177,7 @@ void Connection::hear_server() {
     // This one gives the other side no room to write.
     code = libssh2_channel_wait_eof((*any)->raw);
   }
-  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) fail(lost(name_, farewell()));
+  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose();
 }
 
 void Connection::read_channel(Channel& channel) {
@@ -192,7 +192,7 @@ void Connection::read_channel(Channel& channel) {
     } else if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) {
       return;
     } else {
-      fail(lost(name_, farewell()));
+      lose();
     }
   } while (stage_ == Stage::open && queued(channel));
 }

@@ -24,6 +24,7 @@ namespace stillgate::transport::ssh {
 
 class Connection;
 class Hub;
+class Worker;
 
 /// One channel, on its worker's thread.
 struct Channel {
@@ -39,6 +40,7 @@ struct Channel {
   std::size_t sent{0};  ///< of the first of them
   bool ended{false};
   bool closed{false};  ///< or is about to be
+  bool second_try{false};
 
   [[nodiscard]] bool listens() const {
     return raw != nullptr && sink != nullptr && !ended && !target.unread;
@@ -51,6 +53,7 @@ struct Workshop {
   Resolver& resolver;
   Turns& turns;
   std::weak_ptr<Hub> hub;
+  Worker& worker;
   std::vector<char>& buffer;
 };
 
@@ -69,6 +72,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
   /// Another channel may be asked of it.
   [[nodiscard]] bool usable() const noexcept { return stage_ != Stage::closed && !suspect_; }
+  [[nodiscard]] bool ended() const noexcept { return stage_ == Stage::closed; }
   /// Somebody has a channel of it.
   [[nodiscard]] bool serves() const noexcept { return stage_ == Stage::open && !channels_.empty(); }
 
@@ -113,6 +117,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void watch_opening();
   void overdue(const Error& error);
   void retry_or_fail(const Error& error);
+  void lose();
   void leave_turn();
   [[nodiscard]] std::string farewell();
   [[nodiscard]] Patience patience() const;
@@ -123,6 +128,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   Stage stage_{Stage::idle};
   bool suspect_{false};
   bool look_hangs_{false};
+  bool served_{false};  ///< it has opened a channel
   bool has_turn_{false};
   bool spoke_{false};
   std::unique_ptr<Carrier> carrier_;

@@ -7,6 +7,7 @@
 
 #include "connection.hpp"
 #include "failure.hpp"
+#include "worker.hpp"
 
 namespace stillgate::transport::ssh {
 
@@ -87,6 +88,23 @@ void Connection::retry_or_fail(const Error& error) {
     const auto self = weak.lock();
     if (!code && self && self->stage_ == Stage::waiting) self->start();
   });
+}
+
+/// What had no channel yet has sent nothing, and begins again, once, if this session was good before:
+/// it may have been cut long before it was asked.
+void Connection::lose() {
+  const auto self = shared_from_this();
+  std::vector<std::shared_ptr<Channel>> again;
+  const auto may_begin_again = [this](const auto& channel) {
+    return served_ && channel->raw == nullptr && channel->sink && !channel->second_try;
+  };
+  std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(again), may_begin_again);
+  std::erase_if(channels_, may_begin_again);
+  fail(lost(name_, farewell()));
+  for (const auto& channel : again) {
+    channel->second_try = true;
+    workshop_.worker.connection(route_)->open(channel);
+  }
 }
 
 void Connection::fail(const Error& error) {

@@ -49,6 +49,7 @@ int Connection::open_step(Operation& one) {
       channel.target.unread ? 0 : window_bytes, packet_bytes, opening.message.data(),
       static_cast<unsigned>(opening.message.size()));
   if (channel.raw != nullptr) {
+    served_ = true;
     if (channel.sink) {
       channel.sink->on_opened();
     } else if (!std::exchange(channel.closed, true)) {
@@ -61,7 +62,7 @@ int Connection::open_step(Operation& one) {
   one.begun = true;
   if (code == LIBSSH2_ERROR_EAGAIN) return code;
   if (code != LIBSSH2_ERROR_CHANNEL_FAILURE) {
-    fail(lost(name_, farewell()));
+    lose();
     return code;
   }
   refused(one);

@@ -22,7 +22,7 @@ Worker::Worker(std::weak_ptr<Hub> hub)
       letters_(std::make_shared<Mailbox>(io_)),
       resolver_(io_),
       buffer_(buffer_bytes),
-      workshop_{io_, resolver_, turns_, std::move(hub), buffer_},
+      workshop_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
       alive_(io_) {}
 
 Worker::~Worker() = default;
@@ -70,6 +70,7 @@ void Worker::keep_alive() {
     for (const auto& [key, connection] : connections_) connection->keep_alive();
     for (const auto& connection : leaving_) connection->keep_alive();
     std::erase_if(leaving_, [](const auto& connection) { return !connection->serves(); });
+    std::erase_if(connections_, [](const auto& one) { return one.second->ended(); });
     keep_alive();
   });
 }
