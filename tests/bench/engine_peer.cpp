@@ -2,9 +2,9 @@
 //
 //   engine_peer FILE     FILE has an endpoint per line
 //
-// Reads `cold`, `warm`, `barrier` and `memory` from stdin and prints a line of JSON for each.
-// `memory` is only true as the first word of a fresh process: later, memory that is free already is
-// used.
+// Reads `cold`, `warm`, `commit`, `barrier` and `memory` from stdin and prints a line of JSON for
+// each. `memory` is only true as the first word of a fresh process: later, memory that is free
+// already is used.
 #include <unistd.h>
 
 #include <algorithm>
@@ -30,10 +30,15 @@ using stillgate::runtime_api::Batch;
 using stillgate::runtime_api::Closing;
 using stillgate::runtime_api::Command;
 
+/// What the stage's frontend has: a commit that changes nothing is sent and answered as any other.
+constexpr std::int64_t limit_of_idle = 100;
+
+/// To `show info`, which has a text, or to a commit, which has none.
 std::size_t count_good(const std::vector<Answer>& answers) {
   const auto good = std::count_if(answers.begin(), answers.end(), [](const Answer& answer) {
     return !answer.error && answer.replies.size() == 1 && !answer.replies[0].refusal &&
-           answer.replies[0].text.find("\nPid: ") != std::string::npos;
+           (answer.replies[0].text.empty() ||
+            answer.replies[0].text.find("\nPid: ") != std::string::npos);
   });
   return static_cast<std::size_t>(good);
 }
@@ -62,26 +67,19 @@ class Engine {
   explicit Engine(std::vector<Endpoint> endpoints)
       : endpoints_(std::move(endpoints)),
         cold_(batch(Closing::quit, false)),
-        warm_(batch(Closing::keep, true)) {}
+        warm_(batch(Closing::keep, true)) {
+    commit_ = warm_;
+    commit_.work.assign(endpoints_.size(), {*Command::set_maxconn("idle", limit_of_idle)});
+  }
 
   bench::Round cold() { return fresh(cold_); }
 
   /// Cold, but the first command is sent when the last connection is open and greeted.
   bench::Round barrier() { return fresh(warm_); }
 
-  /// The CPU is that of the whole run, the look at each kept connection included.
-  bench::Round warm() {
-    if (!kept_) {
-      kept_ = std::make_unique<Session>(endpoints_, options_, progress_);
-      kept_->run(warm_, std::stop_token());
-    }
-    const double cpu = bench::cpu_us();
-    const double begun = bench::now_ms();
-    const std::vector<Answer> answers = kept_->run(warm_, std::stop_token());
-    const double total = bench::now_ms() - begun;
-    return {total, window_ms(answers), bench::cpu_us() - cpu, count_good(answers)};
-  }
-
+  bench::Round warm() { return kept(warm_); }
+  /// Warm, with the command of a commit, whose answer is short.
+  bench::Round commit() { return kept(commit_); }
   void memory() {
     // What one endpoint alone costs, code pages and the shared buffer, is not per endpoint.
     const std::vector<Endpoint> one(endpoints_.begin(), endpoints_.begin() + 1);
@@ -102,6 +100,19 @@ class Engine {
   [[nodiscard]] std::size_t size() const { return endpoints_.size(); }
 
  private:
+  /// The CPU is that of the whole run, the look at each kept connection included.
+  bench::Round kept(const Batch& batch) {
+    if (!kept_) {
+      kept_ = std::make_unique<Session>(endpoints_, options_, progress_);
+      kept_->run(warm_, std::stop_token());
+    }
+    const double cpu = bench::cpu_us();
+    const double begun = bench::now_ms();
+    const std::vector<Answer> answers = kept_->run(batch, std::stop_token());
+    const double total = bench::now_ms() - begun;
+    return {total, window_ms(answers), bench::cpu_us() - cpu, count_good(answers)};
+  }
+
   bench::Round fresh(const Batch& batch) {
     kept_.reset();
     const double cpu = bench::cpu_us();
@@ -128,6 +139,7 @@ class Engine {
   Progress progress_;
   Batch cold_;
   Batch warm_;
+  Batch commit_;
   std::unique_ptr<Session> kept_;
 };
 
@@ -149,6 +161,7 @@ int main(int argc, char** argv) {
   for (std::string line; std::getline(std::cin, line);) {
     if (line == "cold") bench::print(engine.cold(), engine.size());
     if (line == "warm") bench::print(engine.warm(), engine.size());
+    if (line == "commit") bench::print(engine.commit(), engine.size());
     if (line == "barrier") bench::print(engine.barrier(), engine.size());
     if (line == "memory") engine.memory();
   }
