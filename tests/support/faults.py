@@ -19,8 +19,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Optional, Union
+
+from support.closing import Closing
 
 Answers = Union[Mapping[str, str], Callable[[str], str]]
 PIECE = 65536
@@ -221,7 +222,7 @@ def _count(lines: Optional[int]) -> Iterator[int]:
         number += 1
 
 
-class FaultyPeer:
+class FaultyPeer(Closing):
     """Listens from construction to close(). The n-th connection gets the n-th script, all further
     ones the last.
 
@@ -277,17 +278,6 @@ class FaultyPeer:
             self._threads.pop().join(max(deadline - time.monotonic(), 0))
         self._listener.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> FaultyPeer:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def _begin(self, work: Callable[[], None]) -> None:
         thread = threading.Thread(target=work, daemon=True)

@@ -8,14 +8,14 @@ import ssl
 import struct
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Optional, Union
+from typing import Union
 
 import h2.config
 import h2.connection
 import h2.errors
 import h2.events
 
+from support.closing import Closing
 from support.gate import trusting
 
 Stream = Union[socket.socket, ssl.SSLSocket]
@@ -32,7 +32,7 @@ class Answer:
     reset: bool = False
 
 
-class Http1:
+class Http1(Closing):
     """One connection, with requests one after the other."""
 
     def __init__(self, port: int, tls: bool = False) -> None:
@@ -86,19 +86,8 @@ class Http1:
     def close(self) -> None:
         self.socket.close()
 
-    def __enter__(self) -> Http1:
-        return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
-
-
-class Http2:
+class Http2(Closing):
     """One connection; send() opens a stream and gives its number."""
 
     def __init__(self, port: int, tls: bool = False) -> None:
@@ -152,17 +141,6 @@ class Http2:
 
     def close(self) -> None:
         self.socket.close()
-
-    def __enter__(self) -> Http2:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def _receive(self, piece: bytes) -> None:
         """Frame by frame: a server that is being replaced says that it takes no more streams, and

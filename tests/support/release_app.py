@@ -15,8 +15,9 @@ import threading
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Optional
+from typing import Any
+
+from support.closing import Closing
 
 SCRIPTS = {
     # The machine is out of order for a while, as in a restart.
@@ -74,7 +75,7 @@ def _main(name: str, folder: str) -> None:
 # --- what a test holds ----------------------------------------------------------------
 
 
-class ReleaseApp:
+class ReleaseApp(Closing):
     """Servers s1 and s2 with the old code and the old schema; `./deploy NAME` and `./migrate` lie
     in `folder`. A file `broken` there has the migration fail.
     """
@@ -99,17 +100,6 @@ class ReleaseApp:
         for process in self._processes.values():
             process.kill()
             process.communicate()
-
-    def __enter__(self) -> ReleaseApp:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def _start(self, name: str) -> subprocess.Popen[str]:
         self._write(f"code-{name}", "1")

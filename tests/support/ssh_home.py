@@ -12,9 +12,9 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
+from support.closing import Closing
 from support.haproxy import wait_until
 from support.sshd import SshServer, make_key, public_half
 
@@ -117,7 +117,7 @@ class SshHome:
         )
 
 
-class Agent:
+class Agent(Closing):
     """A real ssh-agent, ended with the block."""
 
     def __init__(self) -> None:
@@ -153,14 +153,3 @@ class Agent:
         self._process.terminate()
         self._process.wait(10)
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> Agent:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()

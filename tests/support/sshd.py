@@ -19,9 +19,9 @@ import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
+from support.closing import Closing
 from support.haproxy import wait_until
 from support.ports import Reserved
 
@@ -53,7 +53,7 @@ def fingerprint(key: Path) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[1]
 
 
-class SshServer:
+class SshServer(Closing):
     """Starts at once and returns when it listens.
 
     `authorized` are the keys it takes, for all users; `restrictions` stand before each of them, as
@@ -186,17 +186,6 @@ class SshServer:
         self.stop()
         self._reserved.close()
         shutil.rmtree(self.folder, ignore_errors=True)
-
-    def __enter__(self) -> SshServer:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     # --- inside ---
 

@@ -12,16 +12,16 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Optional, Union
+from typing import Union
 
+from support.closing import Closing
 from support.haproxy import HAProxy
 
 PIECE = 65536
 Hook = Callable[[], Union[None, bool, str]]
 
 
-class Tap:
+class Tap(Closing):
     """Listens from construction to close(). `hooks` are called once each, with the line not yet
     passed on; a hook that returns False has the line swallowed, and one that returns a text has
     that passed on in its place.
@@ -61,17 +61,6 @@ class Tap:
         for one in [self._listener, *self._open]:
             one.close()
         shutil.rmtree(self._folder, ignore_errors=True)
-
-    def __enter__(self) -> Tap:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.close()
 
     def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
         thread = threading.Thread(target=work, args=arguments, daemon=True)
