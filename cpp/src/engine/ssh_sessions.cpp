@@ -1,4 +1,4 @@
-// Keeping SSH sessions.
+// Keeping SSH sessions, and passing on what was typed.
 #include "ssh_sessions.hpp"
 
 #include <algorithm>
@@ -13,5 +13,9 @@ std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) 
   });
   return any ? transport::keep_sessions() : nullptr;
 }
+
+std::string typed_secrets() { return transport::typed_secrets(); }
+
+void know_secrets(std::string_view told) { transport::know_secrets(told); }
 
 }  // namespace stillgate::engine

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <utility>
 
-#include "../engine/typed.hpp"
+#include "../engine/ssh_sessions.hpp"
 #include "boot_clock.hpp"
 #include "journal.hpp"
 
