@@ -118,15 +118,23 @@ class SshHome:
 
 
 class Agent(Closing):
-    """A real ssh-agent, ended with the block."""
+    """A real ssh-agent, ended with the block. `asks`: the program by which it has a key's use
+    confirmed, where the key was added so.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, asks: str = "false") -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="sg-agent-", dir="/tmp"))
         self.socket = self._folder / "agent"
         self._process = subprocess.Popen(
             ["ssh-agent", "-D", "-a", str(self.socket)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            env={
+                **os.environ,
+                "SSH_ASKPASS": f"/bin/{asks}",
+                "SSH_ASKPASS_REQUIRE": "force",
+                "DISPLAY": ":none",
+            },
         )
         wait_until(self.socket.exists, 10, "ssh-agent")
 
@@ -134,7 +142,7 @@ class Agent(Closing):
     def pid(self) -> int:
         return self._process.pid
 
-    def add(self, key: Path, passphrase: str = "") -> None:
+    def add(self, key: Path, passphrase: str = "", *, confirm: bool = False) -> None:
         asking = self._folder / "askpass"
         asking.write_text('#!/bin/sh\nprintf "%s\\n" "$PASSPHRASE"\n')
         asking.chmod(0o700)
@@ -145,9 +153,8 @@ class Agent(Closing):
             "SSH_ASKPASS_REQUIRE": "force",
             "PASSPHRASE": passphrase,
         }
-        subprocess.run(
-            ["ssh-add", "-q", str(key)], check=True, env=environment, stdin=subprocess.DEVNULL
-        )
+        command = ["ssh-add", "-q", *(["-c"] if confirm else []), str(key)]
+        subprocess.run(command, check=True, env=environment, stdin=subprocess.DEVNULL)
 
     def close(self) -> None:
         self._process.terminate()

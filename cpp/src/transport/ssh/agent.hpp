@@ -1,40 +1,53 @@
-// The SSH agent's keys.
+// Asking an SSH agent, without waiting for it.
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <optional>
+#include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include <libssh2.h>
+#include <boost/asio/io_context.hpp>
+
+#include "agent_protocol.hpp"
+#include "turns.hpp"
 
 namespace stillgate::transport::ssh {
 
-/// How many threads wait for an agent now.
-[[nodiscard]] unsigned waiting_for_agents() noexcept;
-
-/// Connected to one agent, for one session that must outlive it. The agent is asked in place: while
-/// it waits for its user, whoever asks waits, too.
+/// One agent, for one who asks. Not thread-safe: all on the thread of its io_context.
 class Agent {
  public:
-  struct Key {
-    libssh2_agent_publickey* entry;  ///< valid as long as the agent is
-    std::string blob;
-    std::string comment;
-  };
+  /// The answer; nullopt where there is no agent, or none that answers.
+  using Heard = std::function<void(std::optional<std::string>)>;
 
-  /// Without keys where there is no agent.
-  Agent(LIBSSH2_SESSION* session, const std::string& socket);
+  /// Many logins at once would fill an agent's listen queue: `turns` counts those that ask.
+  Agent(boost::asio::io_context& io, Turns& turns, std::string socket);
+  Agent(const Agent&) = delete;
+  Agent& operator=(const Agent&) = delete;
+  /// What was asked is not told any more.
+  ~Agent();
 
-  [[nodiscard]] const std::vector<Key>& keys() const noexcept { return keys_; }
-  /// libssh2's answer; LIBSSH2_ERROR_EAGAIN: again, with the same key.
-  int authenticate(const Key& key, const std::string& user);
+  /// One question at a time. An agent may ask its user, so this has no deadline of its own.
+  void ask(std::string question, Heard heard);
+  [[nodiscard]] bool asking() const noexcept { return call_ != nullptr; }
+  [[nodiscard]] const std::string& socket() const noexcept { return socket_; }
 
  private:
-  struct End {
-    void operator()(LIBSSH2_AGENT* agent) const noexcept;
-  };
-  std::unique_ptr<LIBSSH2_AGENT, End> agent_;
-  std::vector<Key> keys_;
+  class Call;
+
+  void end();
+
+  boost::asio::io_context& io_;
+  Turns& turns_;
+  std::string socket_;
+  std::shared_ptr<Call> call_;
+  bool has_turn_{false};
 };
+
+/// In place, for five seconds at the most: an agent lists its keys without asking anybody.
+[[nodiscard]] std::vector<AgentKey> list_agent_keys(const std::string& socket,
+                                                    const std::stop_token& stop);
 
 }  // namespace stillgate::transport::ssh

@@ -169,18 +169,22 @@ int Connection::greet() {
     fail(*error);
     return LIBSSH2_ERROR_KNOWN_HOSTS;
   }
-  login_.emplace(session_.get(), *route_);
   stage_ = Stage::login;
   const auto most = patience().login;
   watch(most, Errc::ssh_auth_timeout,
         fmt::format("no end of the authentication within {} ms", most.count()));
+  login_.emplace(session_.get(), *route_,
+                 Login::Means{workshop_.io, workshop_.turns, [weak = weak_from_this()] {
+                                if (const auto self = weak.lock()) self->drive();
+                              }});
   return 0;
 }
 
 void Connection::log_in() {
   const int code = login_->step();
   if (code == LIBSSH2_ERROR_EAGAIN) {
-    wait();
+    // Nobody reads the socket meanwhile: one that has something would stir for ever.
+    if (!login_->asks_agent()) wait();
   } else if (code == 0) {
     login_.reset();
     logged_in();

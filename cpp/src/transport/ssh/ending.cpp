@@ -47,7 +47,9 @@ void Connection::watch(milliseconds patience, Errc code, const std::string& word
 /// A session that does not open a channel may yet serve those that are open, but nobody else.
 void Connection::overdue(const Error& error) {
   if (stage_ != Stage::open) {
-    fail(error);
+    Error told = error;
+    if (login_) told.message += login_->waits_for();
+    fail(told);
     return;
   }
   if (give_up_look()) return;
@@ -90,8 +92,8 @@ void Connection::retry_or_fail(const Error& error) {
   });
 }
 
-/// What had no channel yet has sent nothing, and begins again, once, if this session was good before:
-/// it may have been cut long before it was asked.
+/// What had no channel yet has sent nothing, and begins again, once, if this session was good
+/// before: it may have been cut long before it was asked.
 void Connection::lose() {
   const auto self = shared_from_this();
   std::vector<std::shared_ptr<Channel>> again;

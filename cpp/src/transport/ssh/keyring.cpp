@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "agent.hpp"
-#include "library.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
@@ -14,16 +13,16 @@ namespace {
 std::string of_key(const KeyFile& key) { return "key " + key.path; }
 std::string of_user(const Route& route) { return "user " + route.name(); }
 
-/// Whether the agent can serve: with that key, or with any where it is not bound to those named.
-bool agent_serves(const Route& route, const KeyFile& key) {
+/// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
+bool agent_serves(const Route& route, const std::stop_token& stop) {
   if (!route.settings.identity_agent) return false;
-  SessionNotes notes;
-  const auto session = new_session(notes);
-  if (!session) return false;
-  const Agent agent(session.get(), *route.settings.identity_agent);
-  return std::any_of(agent.keys().begin(), agent.keys().end(), [&](const Agent::Key& one) {
-    return !route.settings.identities_only || one.blob == key.public_blob;
-  });
+  const auto held = list_agent_keys(*route.settings.identity_agent, stop);
+  const auto named = [&route](const AgentKey& one) {
+    return std::any_of(route.keys.begin(), route.keys.end(),
+                       [&one](const auto& key) { return key->public_blob == one.blob; });
+  };
+  return route.settings.identities_only ? std::any_of(held.begin(), held.end(), named)
+                                        : !held.empty();
 }
 
 }  // namespace
@@ -42,9 +41,7 @@ void Keyring::prepare(const Route& route, const std::stop_token& stop) {
   for (const auto& key : route.keys) {
     if (!key->encrypted) return;
   }
-  for (const auto& key : route.keys) {
-    if (agent_serves(route, *key)) return;
-  }
+  if (agent_serves(route, stop)) return;
   for (const auto& key : route.keys) {
     ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
     if (find(of_key(*key))) return;

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
@@ -65,11 +66,27 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
 
 }  // namespace
 
-Login::Login(LIBSSH2_SESSION* session, const Route& route) : session_(session), route_(route) {
+Login::Login(LIBSSH2_SESSION* session, const Route& route, Means means)
+    : session_(session), route_(route), means_(std::move(means)) {
   if (route.asked != SshAccess::Asked::nothing) {
     attempts_.push_back({nullptr, nullptr, false, true});
     return;
   }
+  if (!route.settings.identity_agent) {
+    list_attempts();
+    return;
+  }
+  listing_ = true;
+  agent_.emplace(means_.io, means_.turns, *route.settings.identity_agent);
+  agent_->ask(agent_keys_question(), [this](const std::optional<std::string>& answer) {
+    if (answer) agent_keys_ = agent_keys_in(*answer);
+    listing_ = false;
+    list_attempts();
+    means_.wake();
+  });
+}
+
+void Login::list_attempts() {
   add_agent_keys();
   add_files();
   // An old server may take them, and each attempt counts at a new one.
@@ -79,33 +96,31 @@ Login::Login(LIBSSH2_SESSION* session, const Route& route) : session_(session), 
 }
 
 void Login::add_agent_keys() {
-  if (!route_.settings.identity_agent) return;
-  agent_.emplace(session_, *route_.settings.identity_agent);
-  const auto named = [this](const Agent::Key& one) {
+  const auto named = [this](const AgentKey& one) {
     return std::any_of(route_.keys.begin(), route_.keys.end(),
                        [&one](const auto& file) { return file->public_blob == one.blob; });
   };
-  for (const Agent::Key& one : agent_->keys()) {
+  for (const AgentKey& one : agent_keys_) {
     if (named(one)) attempts_.push_back({&one, nullptr, false, false});
   }
   if (route_.settings.identities_only) return;
-  for (const Agent::Key& one : agent_->keys()) {
+  for (const AgentKey& one : agent_keys_) {
     if (!named(one)) attempts_.push_back({&one, nullptr, false, false});
   }
 }
 
 void Login::add_files() {
   for (const auto& file : route_.keys) {
-    const bool in_agent = agent_ && std::any_of(agent_->keys().begin(), agent_->keys().end(),
-                                                [&file](const Agent::Key& one) {
-                                                  return one.blob == file->public_blob;
-                                                });
+    const bool in_agent =
+        std::any_of(agent_keys_.begin(), agent_keys_.end(),
+                    [&file](const AgentKey& one) { return one.blob == file->public_blob; });
     if (!file->certificate.empty()) attempts_.push_back({nullptr, file, true, false});
     if (!in_agent) attempts_.push_back({nullptr, file, false, false});
   }
 }
 
 int Login::step() {
+  if (listing_) return LIBSSH2_ERROR_EAGAIN;
   while (next_ < attempts_.size() && !asking_what_is_taken_) {
     const Attempt& one = attempts_[next_];
     const int code = attempt(one);
@@ -130,8 +145,46 @@ int Login::step() {
 
 int Login::attempt(const Attempt& one) {
   if (one.password) return offer_password();
-  if (one.agent_key != nullptr) return agent_->authenticate(*one.agent_key, route_.settings.user);
-  return offer_file(one);
+  return one.agent_key != nullptr ? offer_agent_key(*one.agent_key) : offer_file(one);
+}
+
+int Login::offer_agent_key(const AgentKey& key) {
+  const std::string& user = route_.settings.user;
+  void* self = this;
+  return libssh2_userauth_publickey(session_, user.c_str(),
+                                    reinterpret_cast<const unsigned char*>(key.blob.data()),
+                                    key.blob.size(), sign_by_agent, &self);
+}
+
+/// libssh2 calls it again and again as long as it says EAGAIN.
+LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
+  (void)session;
+  auto* const self = static_cast<Login*>(*abstract);
+  if (self->agent_->asking()) return LIBSSH2_ERROR_EAGAIN;
+  if (!std::exchange(self->signing_, true)) {
+    const AgentKey& key = *self->attempts_[self->next_].agent_key;
+    const std::string_view text(reinterpret_cast<const char*>(data), data_len);
+    self->agent_->ask(agent_signature_question(key.blob, text),
+                      [self](const std::optional<std::string>& answer) {
+                        self->signature_ = answer ? agent_signature_in(*answer) : std::nullopt;
+                        self->means_.wake();
+                      });
+    return LIBSSH2_ERROR_EAGAIN;
+  }
+  self->signing_ = false;
+  const auto signature = std::exchange(self->signature_, std::nullopt);
+  if (!signature) return -1;
+  // libssh2 gives it back by our allocator.
+  *sig = static_cast<unsigned char*>(std::malloc(signature->size()));
+  if (*sig == nullptr) return -1;
+  std::memcpy(*sig, signature->data(), signature->size());
+  *sig_len = signature->size();
+  return 0;
+}
+
+std::string Login::waits_for() const {
+  if (!asks_agent()) return {};
+  return fmt::format("; the agent at {} has not answered", agent_->socket());
 }
 
 int Login::offer_file(const Attempt& one) {
@@ -204,6 +257,8 @@ void Login::note_failure(const Attempt& one, int code) {
           : fmt::format("{}{}", one.file->path, one.with_certificate ? "'s certificate" : "");
   if (rsa && !has_modern_rsa) {
     unusable_.emplace_back(rsa_words);
+  } else if (one.agent_key != nullptr && said_ == signing_failed) {
+    unusable_.push_back(fmt::format("the agent does not sign with {}", one.agent_key->comment));
   } else if (!one.file || (said_by_server(code) && said_ != signing_failed)) {
     offered_.push_back(name);
   } else if (!one.file->encrypted) {

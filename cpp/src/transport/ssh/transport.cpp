@@ -136,7 +136,8 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
   }
 
  private:
-  /// Each part of the way has a deadline of its own; this one is for an agent that answers nobody.
+  /// Each part of the way has a deadline of its own; this one is for who waits for a turn at a
+  /// server where others take long.
   static constexpr milliseconds longest_way{120'000};
 
   void expect() { work_.emplace(shared_.io.get_executor()); }

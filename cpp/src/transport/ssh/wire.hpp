@@ -13,6 +13,13 @@ class WireReader {
  public:
   explicit WireReader(std::string_view bytes) : rest_(bytes) {}
 
+  std::optional<char> byte() {
+    if (rest_.empty()) return std::nullopt;
+    const char value = rest_.front();
+    rest_.remove_prefix(1);
+    return value;
+  }
+
   std::optional<std::uint32_t> number() {
     if (rest_.size() < 4) return std::nullopt;
     std::uint32_t value = 0;

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <utility>
 
-#include "agent.hpp"
-
 namespace stillgate::transport::ssh {
 namespace {
 
@@ -42,7 +40,7 @@ void Worker::stop() {
       thread_.join();
       return;
     }
-    if (waiting_for_agents() > 0 || std::chrono::steady_clock::now() > until) break;
+    if (std::chrono::steady_clock::now() > until) break;
   }
   thread_.detach();
 }

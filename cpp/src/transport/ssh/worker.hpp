@@ -28,7 +28,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   ~Worker();
 
   void start();
-  /// Ends its sessions and its thread. One that an agent keeps waiting is left behind.
+  /// Ends its sessions and its thread. One that does not end, which a file on a dead network disk
+  /// may keep, is left behind.
   void stop();
 
   [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }

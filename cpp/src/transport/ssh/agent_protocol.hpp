@@ -1,0 +1,32 @@
+// What is said to an SSH agent, and what it answers (draft-miller-ssh-agent).
+#pragma once
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace stillgate::transport::ssh {
+
+struct AgentKey {
+  std::string blob;  ///< the public key, as a server has it
+  std::string comment;
+};
+
+/// Before each question and answer: its size, as 4 bytes.
+inline constexpr std::size_t agent_size_bytes = 4;
+/// OpenSSH's own limit; an agent that says more is none.
+inline constexpr std::size_t agent_answer_limit = std::size_t{256} * 1024;
+
+[[nodiscard]] std::string agent_keys_question();
+/// Those before the first that cannot be read; none where the answer is no list.
+[[nodiscard]] std::vector<AgentKey> agent_keys_in(std::string_view answer);
+
+/// `data` is what libssh2 has signed: the algorithm is named in it, which for RSA the agent must be
+/// told.
+[[nodiscard]] std::string agent_signature_question(std::string_view blob, std::string_view data);
+/// Without the name of its algorithm. nullopt: the agent refuses, or cannot.
+[[nodiscard]] std::optional<std::string> agent_signature_in(std::string_view answer);
+
+}  // namespace stillgate::transport::ssh
