@@ -147,3 +147,24 @@ def test_one_agent_signs_for_many_hosts(proxy: HAProxy, ssh_home: SshHome, sshd:
         urls = [ssh_home.url(f"127.0.0.{number}", proxy.sockets[0]) for number in range(2, 62)]
         assert ask(*urls) == [None] * 60
     assert server.logins() == 60
+
+
+def test_a_resume_does_not_ask_an_agent_that_is_not_needed(
+    proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """The sessions are open. An agent that has died since then is neither waited for nor replaced
+    by a question on the terminal.
+    """
+    key = ssh_home.key(name="locked", passphrase="open sesame")
+    with Agent() as agent, FaultyPeer([ignore()]) as dead:
+        agent.add(key, "open sesame")
+        socket = ssh_home.folder / "agent"
+        socket.symlink_to(agent.socket)
+        name = ssh_home.host("lb1", sshd(authorized=[key]), key=key, IdentityAgent=str(socket))
+        fleet = Fleet([ssh_home.url(name, proxy.sockets[0])])
+        fleet.suspend(F, no_lease=True)
+        socket.unlink()
+        socket.symlink_to(path_of(dead))
+        fleet.resume(F)
+        assert proxy.limit(F) == 100
+        assert dead.connections == 0

@@ -33,15 +33,26 @@ Keyring& Keyring::of_process() {
 }
 
 void Keyring::prepare(const Route& route, const std::stop_token& stop) {
+  const std::string way = route.key();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (prepared_.contains(way)) return;
+  }
   if (route.via) prepare(*route.via, stop);
+  ask_for(route, stop);
+  const std::scoped_lock lock(mutex_);
+  if (!stop.stop_requested()) prepared_.insert(way);
+}
+
+void Keyring::ask_for(const Route& route, const std::stop_token& stop) {
   if (route.asked != SshAccess::Asked::nothing) {
     ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
   }
-  for (const auto& key : route.keys) {
-    if (!key->encrypted) return;
-  }
-  if (agent_serves(route, stop)) return;
+  const bool any_serves = std::any_of(
+      route.keys.begin(), route.keys.end(),
+      [this](const auto& key) { return !key->encrypted || find(of_key(*key)) != nullptr; });
+  if (any_serves || route.keys.empty() || agent_serves(route, stop)) return;
   for (const auto& key : route.keys) {
     ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
     if (find(of_key(*key))) return;
@@ -59,11 +70,13 @@ std::shared_ptr<const Secret> Keyring::password(const Route& route) const {
 void Keyring::forget_passphrase(const KeyFile& key) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_key(key));
+  prepared_.clear();
 }
 
 void Keyring::forget_password(const Route& route) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_user(route));
+  prepared_.clear();
 }
 
 std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -20,7 +21,9 @@ class Keyring {
 
   /// Asks for what that way needs and nobody has typed yet: the password where the endpoint asks
   /// for it; an encrypted key's passphrase where neither the agent nor another key can serve.
-  /// Before anything is connected, because typing takes its time.
+  /// Before anything is connected, because typing takes its time. A way that is prepared is not
+  /// looked at again: an agent that has died since then is not to keep a resume waiting whose
+  /// sessions are open.
   void prepare(const Route& route, const std::stop_token& stop);
 
   [[nodiscard]] std::shared_ptr<const Secret> passphrase(const KeyFile& key) const;
@@ -34,10 +37,12 @@ class Keyring {
 
  private:
   [[nodiscard]] std::shared_ptr<const Secret> find(const std::string& what) const;
+  void ask_for(const Route& route, const std::stop_token& stop);
   void ask(const std::string& what, const std::string& prompt, const std::stop_token& stop);
 
   mutable std::mutex mutex_;
   std::map<std::string, std::shared_ptr<const Secret>> typed_;
+  std::set<std::string> prepared_;  ///< Route::key()
 };
 
 }  // namespace stillgate::transport::ssh

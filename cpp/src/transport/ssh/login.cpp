@@ -267,6 +267,7 @@ void Login::note_failure(const Attempt& one, int code) {
     unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
     Keyring::of_process().forget_passphrase(*one.file);
   } else {
+    Keyring::of_process().forget_passphrase(*one.file);
     unusable_.push_back(
         fmt::format("{} is encrypted, and nobody has typed its passphrase; ssh-add it, or start "
                     "from a terminal",
