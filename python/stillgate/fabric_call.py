@@ -14,6 +14,7 @@ from invoke.exceptions import Exit
 
 from stillgate.cli.held_command import FAILED, HeldCommand
 from stillgate.cli.progress import ProgressLine
+from stillgate.cli.streams import telling
 from stillgate.cli.tables import show_report
 from stillgate.command import CommandResult
 from stillgate.errors import InputError, ReportError, StillgateError, error_of
@@ -113,10 +114,11 @@ class TaskCall:
         return course.result
 
     def _show_course(self, course: HeldCommand) -> None:
-        if self._as_json:
-            print(to_json(course.document()), flush=True)
-        elif isinstance(course.error, ReportError):
-            show_report(course.error.report)
+        with telling():
+            if self._as_json:
+                print(to_json(course.document()))
+            elif isinstance(course.error, ReportError):
+                show_report(course.error.report)
 
     # --- before -----------------------------------------------------------------------
 
@@ -169,10 +171,11 @@ class TaskCall:
     # --- after ------------------------------------------------------------------------
 
     def _show(self, report: Report) -> None:
-        if self._as_json:
-            print(to_json(report_document(report)), flush=True)
-        else:
-            show_report(report)
+        with telling():
+            if self._as_json:
+                print(to_json(report_document(report)))
+            else:
+                show_report(report)
 
     def _show_dry(
         self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str = ""
@@ -205,7 +208,8 @@ class TaskCall:
 
     def _show_failure(self, error: StillgateError) -> None:
         if self._as_json:
-            print(to_json(failure_document(self._action, error)), flush=True)
+            with telling():
+                print(to_json(failure_document(self._action, error)))
 
     def _exit(self, message: str, status: int, cause: BaseException) -> NoReturn:
         # Fabric prints the message to standard error.

@@ -74,6 +74,23 @@ def test_nothing_turns_the_check_off(
     assert refusal(ask(ssh_home.url(name, socket))).startswith("ssh_host_key_changed: ")
 
 
+@pytest.mark.parametrize("checking", ["no", "accept-new"])
+def test_a_key_that_cannot_be_kept_is_not_accepted(
+    checking: str, socket: Path, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """With /dev/null every key would be a new one."""
+    name = ssh_home.host(
+        "lb1",
+        sshd(),
+        known=False,
+        StrictHostKeyChecking=checking,
+        UserKnownHostsFile="/dev/null",
+    )
+    said = refusal(ask(ssh_home.url(name, socket)))
+    assert said.startswith("ssh_host_key_unknown: ")
+    assert "cannot be kept in /dev/null" in said
+
+
 @pytest.mark.parametrize("hashing", ["no", "yes"])
 def test_accept_new_writes_the_key_down(
     hashing: str, socket: Path, ssh_home: SshHome, sshd: StartSsh

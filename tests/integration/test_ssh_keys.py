@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.command import ask
-from support.ssh_home import ME, Agent, SshHome
+from support.ssh_home import HAS_RSA, LIBSSH2, ME, Agent, SshHome
 from support.sshd import SshServer, fingerprint, make_key
 
 if TYPE_CHECKING:
@@ -26,15 +26,8 @@ def socket(haproxy: Start) -> Path:
     return haproxy("3.0").sockets[0]
 
 
-def libssh2_version() -> str:
-    command = ["pkg-config", "--modversion", "libssh2"]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
-
-
-# Before 1.11 it signs with SHA-1 alone.
-HAS_RSA = tuple(int(part) for part in libssh2_version().split(".")[:2]) >= (1, 11)
 NO_RSA = (
-    f"RSA keys cannot be used: libssh2 {libssh2_version()} signs with SHA-1 alone, which OpenSSH "
+    f"RSA keys cannot be used: libssh2 {LIBSSH2} signs with SHA-1 alone, which OpenSSH "
     "from 8.8 on refuses; use an ed25519 or ecdsa key"
 )
 
@@ -183,6 +176,34 @@ def test_an_encrypted_key_by_an_agent(socket: Path, ssh_home: SshHome, sshd: Sta
     assert fingerprint(key) in server.log()
     (said,) = ask(ssh_home.url(name, socket), environment=here)
     assert said is not None and said.startswith("ssh_key_unusable: ")
+
+
+def test_a_key_file_that_is_there_and_cannot_be_read(
+    socket: Path, ssh_home: SshHome, sshd: StartSsh, tmp_path: Path
+) -> None:
+    name = ssh_home.host("lb1", sshd(), key=tmp_path)
+    (said,) = ask(ssh_home.url(name, socket))
+    assert said is not None and said.startswith("ssh_key_unusable: ")
+    assert f"the key {tmp_path} cannot be read: Is a directory" in said
+
+
+@pytest.mark.parametrize("named", ["its public half", "a private half that is elsewhere"])
+def test_a_key_of_the_agents_named_by_its_public_half(
+    named: str, socket: Path, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    key = ssh_home.key(name="inside")
+    server = sshd(authorized=[key])
+    public = Path(f"{key}.pub")
+    with Agent() as agent:
+        agent.add(key)
+        key.unlink()
+        identity = public if named == "its public half" else key
+        name = ssh_home.host("lb1", server, key=identity, IdentityAgent=str(agent.socket))
+        assert ssh_home.ssh(name, "true").returncode == 0
+        assert ask(ssh_home.url(name, socket)) == [None]
+    (said,) = ask(ssh_home.url(name, socket))
+    assert said is not None and said.startswith("ssh_key_unusable: ")
+    assert f"of {identity} only the public half is here, and no agent has it" in said
 
 
 def test_identities_only_keeps_the_agents_other_keys_back(

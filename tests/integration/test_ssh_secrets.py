@@ -15,7 +15,7 @@ from support.command import AT_ONCE_S, F, run, run_json
 from support.guards import guards
 from support.haproxy import HAProxy, wait_until
 from support.password import taking
-from support.ssh_home import ME, SshHome
+from support.ssh_home import HAS_RSA, ME, SshHome
 from support.sshd import SshServer
 from support.terminal import INTERRUPT, AtTerminal
 
@@ -65,6 +65,23 @@ def test_a_passphrase_is_asked_for_once(
     assert "2 of 2 answered" in out
     assert terminal.shown.count("Passphrase") == 1
     assert SECRET not in terminal.shown + out + talk
+
+
+def test_a_key_that_cannot_serve_spares_nobody_the_passphrase(
+    proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh, locked: Path
+) -> None:
+    """RSA, with libssh2 before 1.11; with a later one it is refused by the server."""
+    name = ssh_home.host("lb1", sshd(authorized=[locked]), key=ssh_home.key("rsa"))
+    ssh_home.add(f"  IdentityFile {locked}")
+    command = ["exec", "show info", "-e", ssh_home.url(name, proxy.sockets[0])]
+    with AtTerminal(*command, environment=ssh_home.environment()) as terminal:
+        if HAS_RSA:
+            assert terminal.finish()[0] == 1
+            return
+        terminal.wait_for(f"Passphrase of {locked}: ")
+        terminal.enter(f"{SECRET}\n")
+        status, _, talk = terminal.finish()
+    assert status == 0, talk
 
 
 def test_a_wrong_passphrase(

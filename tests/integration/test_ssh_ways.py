@@ -101,13 +101,13 @@ def test_what_fails_at_a_jump_host_is_said_to_be_there(
         "ssh_auth_failed",
         "ssh_forwarding_denied",
         "ssh_host_key_unknown",
-        "connection_refused",
+        "unreachable",
     ]
     assert f"ssh to {ME}@127.0.0.1:{stranger.port}: " in codes[0][2]
     assert f"forbids to reach 127.0.0.1:{last.port} through it" in codes[1][2]
     assert "AllowTcpForwarding yes (or local) and a PermitOpen there" in codes[1][2]
     (said,) = ask(ssh_home.url("by-dead", proxy.sockets[0]))
-    assert said is not None and said.startswith("connection_refused: by way of a jump host: ")
+    assert said is not None and said.startswith("unreachable: by way of a jump host: ")
     assert "127.0.0.1:1 could not be connected to from there" in said
     assert last.logins() == 0
 

@@ -19,6 +19,11 @@ from support.haproxy import wait_until
 from support.sshd import SshServer, make_key, public_half
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
+LIBSSH2 = subprocess.run(
+    ["pkg-config", "--modversion", "libssh2"], check=True, capture_output=True, text=True
+).stdout.strip()
+# Before 1.11 it signs with SHA-1 alone.
+HAS_RSA = tuple(int(part) for part in LIBSSH2.split(".")[:2]) >= (1, 11)
 
 
 class SshHome:

@@ -92,10 +92,10 @@ TEST(SshConfig, AMatchThatOnlySshCanEvaluateIsRefusedWhereItDecides) {
   EXPECT_TRUE(settings("Match localuser you localnetwork 10.0.0.0/8"));
 }
 
-TEST(SshConfig, AHostIsMatchedInAnyCase) {
-  const auto found = settings("Host LB1\nPort 9");
+TEST(SshConfig, AHostIsMatchedInItsCaseAlone) {
+  const auto found = settings("Host LB1\nPort 9\nHost lb1\nPort 10");
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->port, 9);
+  EXPECT_EQ(found->port, 10);
 }
 
 TEST(SshConfig, TokensAreExpandedOnceAndWhereTheyMeanSomething) {

@@ -176,7 +176,9 @@ TEST_F(SshKnownHostsFile, FindsNamesThatSshKeygenHid) {
   }
   const std::string file = write("known_hosts", text);
   ASSERT_TRUE(run("ssh-keygen -H -f " + file).well);
-  ASSERT_EQ(read(file).find("lb"), std::string::npos);
+  // Not by looking for a name: the hash of one may have its letters by chance.
+  std::istringstream lines(read(file));
+  for (std::string one; std::getline(lines, one);) ASSERT_TRUE(one.starts_with("|1|")) << one;
   for (const auto& name : names) {
     const auto found = found_by_us(file, name, 4);
     EXPECT_EQ(found.size(), 1U);

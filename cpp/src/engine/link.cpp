@@ -154,6 +154,18 @@ Error Link::overdue() const {
                           options_.reply_timeout.count()));
 }
 
+Error Link::late() const {
+  if (watched_ == Waiting::connection) {
+    return {Errc::connect_timeout, "no connection yet, and others are held meanwhile", {}, {}, {}};
+  }
+  return {Errc::reply_timeout,
+          "no complete reply yet, and others are held meanwhile; whether the command "
+          "ran is not known",
+          {},
+          {},
+          {}};
+}
+
 double Link::elapsed_ms() const {
   return std::chrono::duration<double, std::milli>(Clock::now() - epoch_).count();
 }

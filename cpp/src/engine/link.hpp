@@ -48,6 +48,9 @@ class Link final : public transport::Listener {
   /// Fails with the code of what was waited for, if that was due by `now`.
   void expire(Clock::time_point now);
 
+  /// The failure of one for whom nobody waits any more.
+  [[nodiscard]] Error late() const;
+
   [[nodiscard]] bool active() const noexcept { return exchange_.has_value(); }
   [[nodiscard]] std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
   [[nodiscard]] runtime_api::Answer& answer() noexcept { return answer_; }

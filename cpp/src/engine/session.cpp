@@ -14,6 +14,7 @@ namespace stillgate::engine {
 using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Closing;
+using runtime_api::Haste;
 
 namespace {
 
@@ -29,6 +30,7 @@ Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& opt
       shared_(io_, options.connect_timeout),
       timer_(io_),
       capacity_(connection_capacity(endpoints.size())),
+      patience_(std::max(options.connect_timeout, options.greeting_timeout)),
       align_timer_(io_) {
   shared_.prepare(endpoints, stop);
   const auto epoch = Clock::now();
@@ -44,7 +46,9 @@ Session::~Session() {
 
 std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop) {
   batch_ = &batch;
-  next_ = active_ = at_barrier_ = finished_ = participants_ = 0;
+  next_ = active_ = at_barrier_ = finished_ = participants_ = answered_well_ = 0;
+  begun_at_ = Clock::now();
+  late_at_.reset();
   released_ = cancelled_ = false;
   due_.clear();
   for (const auto& commands : batch.work) participants_ += commands.empty() ? 0U : 1U;
@@ -64,6 +68,7 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
     // A stop that came before has nothing begun: the handler would only be run after the first
     // commands have left.
     cancelled_ = released_ = !batch.uninterruptible && stop.stop_requested();
+    if (batch.haste == Haste::from_the_beginning) call_late(begun_at_ + patience_);
     start_more();
     settle_barrier();
     if (finished_ == participants_) timer_.cancel();
@@ -120,6 +125,7 @@ void Session::on_link_finished(Link& link) {
   --active_;
   ++finished_;
   ++progress_.answered;
+  if (!link.answer().error) note_well_answered();
   if (!due_.empty() && link.answer().error) {
     std::vector<Link*> unsent;
     for (const auto& [when, one] : due_) unsent.push_back(one);
@@ -228,13 +234,32 @@ void Session::arm_timer() {
     armed_for_.reset();
     const auto now = Clock::now();
     each_active([now](Link& link) { link.expire(now); });
-    std::optional<Clock::time_point> next;
+    fail_late(now);
+    std::optional<Clock::time_point> next = late_at_;
     each_active([&next](Link& link) {
       const auto due = link.deadline();
       if (due && (!next || *due < *next)) next = due;
     });
     if (next) on_link_deadline(*next);
   });
+}
+
+void Session::note_well_answered() {
+  ++answered_well_;
+  if (batch_->haste != Haste::once_half_answered || late_at_) return;
+  const auto now = Clock::now();
+  if (2 * answered_well_ >= participants_) call_late(now + std::max(patience_, now - begun_at_));
+}
+
+void Session::call_late(Clock::time_point when) {
+  late_at_ = when;
+  on_link_deadline(when);
+}
+
+void Session::fail_late(Clock::time_point now) {
+  if (!late_at_ || *late_at_ > now) return;
+  late_at_.reset();
+  each_active([](Link& link) { link.fail(link.late()); });
 }
 
 /// A peer that accepts and never answers may hang, or have no place left. If it is the process

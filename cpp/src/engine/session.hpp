@@ -52,6 +52,9 @@ class Session final : public LinkObserver {
   void send_home(const std::vector<Link*>& links);
   void cancel();
   void arm_timer();
+  void note_well_answered();
+  void call_late(Clock::time_point when);
+  void fail_late(Clock::time_point now);
   void name_stats_maxconn();
   void each_active(const std::function<void(Link&)>& act);
 
@@ -69,6 +72,10 @@ class Session final : public LinkObserver {
   std::size_t active_{0};
   std::size_t at_barrier_{0};
   std::size_t finished_{0};
+  std::size_t answered_well_{0};
+  Clock::duration patience_;  ///< where there is haste
+  Clock::time_point begun_at_;
+  std::optional<Clock::time_point> late_at_;
   bool released_{false};
   /// The aligned sends that are still to come, the last one first.
   std::vector<std::pair<Clock::time_point, Link*>> due_;

@@ -84,6 +84,7 @@ void Drain::weigh(HostState& host, bool listed_empty) const {
 Batch Drain::look(milliseconds elapsed) {
   Batch batch;
   batch.phase = "draining";
+  batch.haste = runtime_api::Haste::from_the_beginning;
   batch.in_flight = in_flight();
   batch.work.resize(hosts_.size());
   for (std::size_t i = 0; i < hosts_.size(); ++i) {

@@ -115,6 +115,7 @@ Step ResumePlan::ask(const char* phase) {
   Batch batch;
   batch.phase = phase;
   batch.uninterruptible = step_ > 0;
+  batch.haste = runtime_api::Haste::once_half_answered;
   batch.work.resize(endpoints_);
   for (std::size_t i = 0; i < endpoints_; ++i) {
     if (!pending(i) && !letting_through(i)) continue;

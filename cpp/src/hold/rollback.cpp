@@ -17,6 +17,7 @@ Batch uninterruptible(const char* phase, std::size_t endpoints) {
   Batch batch;
   batch.phase = phase;
   batch.uninterruptible = true;
+  batch.haste = runtime_api::Haste::from_the_beginning;
   batch.work.resize(endpoints);
   return batch;
 }
@@ -44,7 +45,10 @@ bool Rollback::any_gate(std::size_t endpoint) const {
                      [](const GateHandle& one) { return one.used; });
 }
 
-std::optional<Step> Rollback::begin(WallTime now) { return revert(now); }
+std::optional<Step> Rollback::begin(WallTime now) {
+  for (const Switch& one : switches_) errors_before_.push_back(one.error);
+  return revert(now);
+}
 
 std::optional<Step> Rollback::next(const Observation& observation) {
   switch (stage_) {
@@ -146,6 +150,8 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
       continue;
     }
     one.verdict = Verdict::reverted;
+    // What an earlier attempt of this rollback met is over.
+    one.error = errors_before_[endpoint * question_.frontends.size() + j];
     one.hold_id.reset();
     one.method.reset();
     one.lease.reset();

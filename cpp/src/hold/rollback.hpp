@@ -45,6 +45,7 @@ class Rollback {
   const Lock& lock_;
   Stage stage_{Stage::reverting};
   int attempt_{0};
+  std::vector<std::optional<Error>> errors_before_;  ///< of the switches, where it began
 };
 
 /// The hold may still be in effect there.

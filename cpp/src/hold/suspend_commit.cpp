@@ -103,6 +103,7 @@ Step SuspendPlan::committed(const Observation& observation) {
 Step SuspendPlan::seal() {
   Batch batch;
   batch.phase = "recording";
+  batch.haste = runtime_api::Haste::from_the_beginning;
   batch.work.resize(endpoints_);
   for (std::size_t index = 0; index < request_.record.switches.size(); ++index) {
     HeldSwitch& one = request_.record.switches[index];

@@ -308,6 +308,7 @@ Batch SuspendPlan::verify() const {
   Batch batch;
   batch.phase = "verifying";
   batch.uninterruptible = true;
+  batch.haste = runtime_api::Haste::from_the_beginning;
   for (const Seen& before : before_) {
     batch.work.push_back(survey_commands(request_.question.frontends, lean_scope(before)));
   }

@@ -14,6 +14,15 @@
 
 namespace stillgate::runtime_api {
 
+/// When the last ones are not waited for any more, by whom others are kept held meanwhile: they
+/// have the connect or greeting timeout, the longer of them.
+enum class Haste {
+  none,                ///< each step has its own timeout alone
+  once_half_answered,  ///< from then, or as long again as half of them took: they may have to log
+                       ///< in
+  from_the_beginning,  ///< all of them have just answered
+};
+
 struct Batch {
   const char* phase{"asking"};  ///< for the progress line; a string literal
   /// Per endpoint, in the fleet's order. None: that endpoint is left alone.
@@ -25,6 +34,7 @@ struct Batch {
   bool barrier{false};
   /// Runs to its end even when the caller stops: a rollback must.
   bool uninterruptible{false};
+  Haste haste{Haste::none};
   std::optional<std::int64_t> in_flight;  ///< for the progress line: requests still being served
 };
 

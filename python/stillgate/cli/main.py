@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import sys
 from types import FrameType
@@ -20,8 +19,11 @@ from stillgate.cli.hold import hold
 from stillgate.cli.holds import check, resume, suspend
 from stillgate.cli.outlet import json_verb, show_stopped, show_usage
 from stillgate.cli.status import status
+from stillgate.cli.streams import failure_of, guard_streams, say_untold
 
 STOPPED = 130
+UNTOLD = 1
+ACTING = ("suspend", "resume", "extend", "hold")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -51,10 +53,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
         # What was started under nohup is to outlive its terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A reply may hold what the terminal's character set cannot say.
-        sys.stdout.reconfigure(errors="backslashreplace")
-    verb = json_verb(sys.argv[1:] if arguments is None else arguments)
+    guard_streams()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    return _told(_run(arguments), arguments)
+
+
+def _run(arguments: List[str]) -> int:
+    verb = json_verb(arguments)
     try:
         status = cli.main(arguments, prog_name="stillgate", standalone_mode=False)
     except click.ClickException as error:
@@ -63,6 +68,17 @@ def main(arguments: Optional[List[str]] = None) -> int:
         show_stopped(verb)
         return STOPPED
     return status if isinstance(status, int) else 0
+
+
+def _told(status: int, arguments: List[str]) -> int:
+    """What a verb has done is true whether or not it could be told; what only tells has failed."""
+    failure = failure_of(sys.stdout)
+    failure_of(sys.stderr)
+    if failure is None:
+        return status
+    say_untold(failure)
+    acts = bool(arguments) and arguments[0] in ACTING
+    return status if status or acts else UNTOLD
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ class Selection {
           outer.pop_back();
           break;
         case Keyword::host:
-          active = outer.back() && matches_any(host_, directive.arguments, Case::ignored);
+          active = outer.back() && matches_any(host_, directive.arguments, Case::exact);
           break;
         case Keyword::match: {
           const auto matched = outer.back() ? match(directive) : Result<bool>(false);

@@ -116,6 +116,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void watch(std::chrono::milliseconds patience, Errc code, const std::string& words);
   void watch_opening();
   void overdue(const Error& error);
+  void move_unbegun(const std::shared_ptr<Channel>& hanging);
   void retry_or_fail(const Error& error);
   void lose();
   void leave_turn();
@@ -127,7 +128,6 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::string name_;
   Stage stage_{Stage::idle};
   bool suspect_{false};
-  bool look_hangs_{false};
   bool served_{false};  ///< it has opened a channel
   bool has_turn_{false};
   bool spoke_{false};

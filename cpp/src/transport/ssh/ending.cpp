@@ -54,14 +54,27 @@ void Connection::overdue(const Error& error) {
   }
   if (give_up_look()) return;
   suspect_ = true;
-  std::vector<std::shared_ptr<Channel>> unopened;
-  std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(unopened),
-               [](const auto& channel) { return channel->raw == nullptr; });
-  std::erase_if(channels_, [](const auto& channel) { return channel->raw == nullptr; });
-  // The one that is under way stays, for libssh2's sake, and tells nobody.
-  for (const auto& channel : unopened) {
-    if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  const auto self = shared_from_this();
+  const auto asked = std::find_if(operations_.begin(), operations_.end(), opens);
+  const auto slow = asked == operations_.end() ? nullptr : asked->channel;
+  if (slow) {
+    std::erase(channels_, slow);
+    // It stays among the operations, for libssh2's sake, and tells nobody.
+    if (const auto sink = std::exchange(slow->sink, nullptr)) sink->on_failed(error);
   }
+  move_unbegun(slow);
+}
+
+/// Those that only waited behind one that hangs are asked for by a session of their own: a target
+/// that does not answer must not be the end of the others.
+void Connection::move_unbegun(const std::shared_ptr<Channel>& hanging) {
+  std::vector<std::shared_ptr<Channel>> others;
+  const auto unopened = [](const auto& channel) { return channel->raw == nullptr; };
+  std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(others), unopened);
+  std::erase_if(channels_, unopened);
+  std::erase_if(operations_,
+                [&hanging](const Operation& one) { return opens(one) && one.channel != hanging; });
+  for (const auto& channel : others) workshop_.worker.connection(route_)->open(channel);
 }
 
 void Connection::retry_or_fail(const Error& error) {

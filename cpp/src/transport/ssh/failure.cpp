@@ -41,7 +41,8 @@ Error handshake_failure(int code, bool spoke, std::string_view server, std::stri
 Error connection_failure(int number, std::string_view server) {
   switch (number) {
     case ECONNREFUSED:
-      return failure(Errc::connection_refused, server, "nobody listens on that port");
+      // Not connection_refused: that is HAProxy's own socket, and to a guard a hold that is gone.
+      return failure(Errc::unreachable, server, "nobody listens on that port; is sshd running?");
     case ETIMEDOUT:
       return failure(Errc::connect_timeout, server, "the host did not answer the connection");
     case EHOSTUNREACH:

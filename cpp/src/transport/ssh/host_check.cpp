@@ -35,6 +35,12 @@ std::string stamp_of(const std::vector<std::string>& files) {
   return stamp;
 }
 
+/// As /dev/null is: what is written there is known to nobody.
+bool is_no_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+}
+
 Error refused(Errc code, std::string_view server, std::string_view blob, const std::string& why) {
   return failure(code, server,
                  fmt::format("its {} host key {} {}", key_type(blob), fingerprint(blob), why));
@@ -105,7 +111,15 @@ std::optional<Error> check_host_key(const KnownHosts& known, const Settings& set
                                "once with ssh, or say 'StrictHostKeyChecking accept-new'",
                                names.front()));
   }
-  return append_known_hosts_line(settings.user_known_hosts_files.front(),
+  const std::string& file = settings.user_known_hosts_files.front();
+  if (is_no_file(file)) {
+    return refused(
+        Errc::ssh_host_key_unknown, server, blob,
+        fmt::format("is not known as {}, and cannot be kept in {}: every key would be as "
+                    "good as another; name a file as UserKnownHostsFile",
+                    names.front(), file));
+  }
+  return append_known_hosts_line(file,
                                  known_hosts_line(names.front(), blob, settings.hash_known_hosts));
 }
 

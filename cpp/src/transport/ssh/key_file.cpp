@@ -68,11 +68,17 @@ KeyLook look_at_openssh_key(std::string_view text) {
   return look;
 }
 
+/// Its type, and the same in its blob.
+bool is_public_key(std::string_view text) {
+  const std::string blob = public_blob_of(text);
+  return !blob.empty() && text.substr(0, text.find(' ')) == key_type(blob);
+}
+
 }  // namespace
 
 bool KeyFile::is_rsa() const {
   return key_type(public_blob) == "ssh-rsa" ||
-         text->view().find("BEGIN RSA PRIVATE KEY") != std::string_view::npos;
+         (text && text->view().find("BEGIN RSA PRIVATE KEY") != std::string_view::npos);
 }
 
 KeyLook look_at_key(std::string_view text) {
@@ -91,9 +97,15 @@ std::string public_blob_of(std::string_view pub_text) {
 
 std::optional<KeyFile> read_key_file(const std::string& path) {
   auto file = read_file(path);
-  if (!file) return std::nullopt;
+  const int number = errno;
   KeyFile key;
   key.path = path;
+  if (!file || is_public_key(file->text)) {
+    const auto pub = file ? std::move(file) : read_file(path + ".pub");
+    key.public_blob = pub ? public_blob_of(pub->text) : "";
+    errno = number;
+    return key.public_blob.empty() ? std::nullopt : std::optional(std::move(key));
+  }
   KeyLook look = look_at_key(file->text);
   key.text = Secret::take(std::move(file->text));
   key.encrypted = look.encrypted;

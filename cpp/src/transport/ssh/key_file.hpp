@@ -14,7 +14,7 @@ namespace stillgate::transport::ssh {
 
 struct KeyFile {
   std::string path;
-  std::shared_ptr<const Secret> text;
+  std::shared_ptr<const Secret> text;  ///< null: only its public half is here; an agent may have it
   bool encrypted{false};
   std::string public_blob;  ///< as on the wire; empty where neither the key nor its .pub tells
   /// What its .pub would have, where the key itself tells; empty: libssh2 works it out.
@@ -37,7 +37,8 @@ struct KeyLook {
 /// The key's public half from the text of a .pub file; empty: none.
 [[nodiscard]] std::string public_blob_of(std::string_view pub_text);
 
-/// nullopt: it cannot be read, and errno says why.
+/// nullopt: neither it nor its .pub can be read, and errno says why. A file that is a public key
+/// itself names a key of the agent's, as it does for ssh.
 [[nodiscard]] std::optional<KeyFile> read_key_file(const std::string& path);
 
 }  // namespace stillgate::transport::ssh

@@ -2,16 +2,23 @@
 #include "keyring.hpp"
 
 #include <algorithm>
+#include <iterator>
+#include <vector>
 
 #include <fmt/format.h>
 
 #include "agent.hpp"
+#include "library.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
 
 std::string of_key(const KeyFile& key) { return "key " + key.path; }
 std::string of_user(const Route& route) { return "user " + route.name(); }
+
+bool can_sign(const std::shared_ptr<const KeyFile>& key) {
+  return key->text && (has_modern_rsa || !key->is_rsa());
+}
 
 /// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
 bool agent_serves(const Route& route, const std::stop_token& stop) {
@@ -49,11 +56,13 @@ void Keyring::ask_for(const Route& route, const std::stop_token& stop) {
     ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
   }
-  const bool any_serves = std::any_of(
-      route.keys.begin(), route.keys.end(),
-      [this](const auto& key) { return !key->encrypted || find(of_key(*key)) != nullptr; });
-  if (any_serves || route.keys.empty() || agent_serves(route, stop)) return;
-  for (const auto& key : route.keys) {
+  std::vector<std::shared_ptr<const KeyFile>> keys;
+  std::copy_if(route.keys.begin(), route.keys.end(), std::back_inserter(keys), can_sign);
+  const bool any_serves = std::any_of(keys.begin(), keys.end(), [this](const auto& key) {
+    return !key->encrypted || find(of_key(*key)) != nullptr;
+  });
+  if (any_serves || keys.empty() || agent_serves(route, stop)) return;
+  for (const auto& key : keys) {
     ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
     if (find(of_key(*key))) return;
   }

@@ -114,6 +114,10 @@ void Login::add_files() {
     const bool in_agent =
         std::any_of(agent_keys_.begin(), agent_keys_.end(),
                     [&file](const AgentKey& one) { return one.blob == file->public_blob; });
+    if (!file->text) {
+      if (!in_agent) without_private_half_.push_back(file->path);
+      continue;
+    }
     if (!file->certificate.empty()) attempts_.push_back({nullptr, file, true, false});
     if (!in_agent) attempts_.push_back({nullptr, file, false, false});
   }
@@ -269,9 +273,10 @@ void Login::note_failure(const Attempt& one, int code) {
   } else {
     Keyring::of_process().forget_passphrase(*one.file);
     unusable_.push_back(
-        fmt::format("{} is encrypted, and nobody has typed its passphrase; ssh-add it, or start "
-                    "from a terminal",
-                    name));
+        fmt::format("{} is encrypted, and nobody has typed its passphrase; {}", name,
+                    agent_keys_.empty() ? "ssh-add it, or start from a terminal"
+                                        : "ssh-add it; it is not asked for where an agent has keys "
+                                          "to offer, unless 'IdentitiesOnly yes' keeps them back"));
   }
 }
 
@@ -279,11 +284,15 @@ Error Login::refusal() const {
   const std::string name = route_.name();
   const std::string takes =
       taken_by_server_.empty() ? "" : fmt::format("; it would take {}", taken_by_server_);
-  if (attempts_.empty()) {
+  std::vector<std::string> reasons = unusable_;
+  reasons.insert(reasons.end(), route_.unread.begin(), route_.unread.end());
+  for (const std::string& path : without_private_half_) {
+    reasons.push_back(fmt::format("of {} only the public half is here, and no agent has it", path));
+  }
+  if (attempts_.empty() && reasons.empty()) {
     return failure(Errc::ssh_auth_failed, name,
                    "there is no key to offer: no agent, and none of the key files exists" + takes);
   }
-  std::vector<std::string> reasons = unusable_;
   reasons.erase(std::unique(reasons.begin(), reasons.end()), reasons.end());
   if (offered_.empty() || (route_.asked != SshAccess::Asked::nothing && !reasons.empty())) {
     return failure(Errc::ssh_key_unusable, name, fmt::format("{}", fmt::join(reasons, "; ")));

@@ -77,6 +77,7 @@ class Login {
   bool has_passphrase_{false};  ///< the attempt that is under way
   std::vector<std::string> offered_;
   std::vector<std::string> unusable_;
+  std::vector<std::string> without_private_half_;
   std::string taken_by_server_;
   std::string said_;
 };

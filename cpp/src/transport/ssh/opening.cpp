@@ -52,7 +52,8 @@ int Connection::open_step(Operation& one) {
     served_ = true;
     if (channel.sink) {
       channel.sink->on_opened();
-    } else if (!std::exchange(channel.closed, true)) {
+    } else {
+      channel.closed = true;
       operations_.push_back({Kind::close, one.channel});
     }
     if (parked_) operations_.push_back({Kind::close, std::exchange(parked_, nullptr)});
@@ -79,12 +80,9 @@ void Connection::refused(Operation& one) {
     error = forbidden(name_, spelled(target), words);
   } else if (words.find("connect failed") != std::string::npos && unix_socket) {
     one.look = std::make_unique<Look>(session_.get(), target.path, name_, words);
-    if (!look_hangs_) {
-      one.kind = Kind::look;
-      watch_opening();
-      return;
-    }
-    error = one.look->result();
+    one.kind = Kind::look;
+    watch_opening();
+    return;
   } else if (words.find("connect failed") != std::string::npos) {
     error = failure(Errc::connection_refused, name_,
                     fmt::format("{} could not be connected to from there", spelled(target)), words);
@@ -109,12 +107,13 @@ bool Connection::give_up_look() {
   const auto one = std::find_if(operations_.begin(), operations_.end(),
                                 [](const auto& each) { return each.kind == Kind::look; });
   if (one == operations_.end()) return false;
-  look_hangs_ = true;
+  suspect_ = true;
   const auto channel = one->channel;
   const Error error = one->look->result();
   operations_.erase(one);
   std::erase(channels_, channel);
   if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  move_unbegun(nullptr);
   watch_opening();
   pump();
   return true;

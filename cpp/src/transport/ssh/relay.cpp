@@ -57,6 +57,8 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
 
   void on_failed(Error error) override {
     if (const auto ready = std::exchange(ready_, nullptr)) {
+      // What was refused is the SSH server behind it, and not HAProxy.
+      if (error.code == Errc::connection_refused) error.code = Errc::unreachable;
       error.message = "by way of a jump host: " + error.message;
       ready(std::move(error));
       return;

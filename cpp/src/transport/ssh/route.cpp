@@ -145,7 +145,11 @@ std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
   }
   for (const std::string& path : route.settings.identity_files) {
     auto found = key(path);
-    if (found) route.keys.push_back(*std::move(found));
+    if (found) {
+      route.keys.push_back(*std::move(found));
+    } else if (errno != ENOENT) {
+      route.unread.push_back(found.error().message);
+    }
   }
   for (const std::string& path : route.settings.certificate_files) {
     const auto file = read_file(path);
@@ -163,6 +167,7 @@ std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
 Result<std::shared_ptr<const KeyFile>> Routes::key(const std::string& path) {
   auto& kept = keys_[path];
   if (!kept) {
+    errno = 0;
     if (auto read = read_key_file(path)) {
       if (const auto beside = read_file(path + "-cert.pub")) read->certificate = beside->text;
       kept = std::make_shared<const KeyFile>(*std::move(read));

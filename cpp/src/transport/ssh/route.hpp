@@ -19,6 +19,7 @@ namespace stillgate::transport::ssh {
 struct Route {
   Settings settings;
   std::vector<std::shared_ptr<const KeyFile>> keys;  ///< in the order in which they are offered
+  std::vector<std::string> unread;  ///< key files that are there and cannot be read, and why
   SshAccess::Asked asked{SshAccess::Asked::nothing};
   std::shared_ptr<const Route> via;  ///< the jump host; null: none
 

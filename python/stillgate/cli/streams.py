@@ -1,0 +1,112 @@
+"""Standard output and error that fail no call: a full disk behind them must not make a suspend that
+holds look like one that was undone.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import sys
+from contextlib import contextmanager, suppress
+from typing import Iterator, Optional, TextIO
+
+STREAMS = 3
+
+
+class Unfailing(io.TextIOWrapper):
+    """What cannot be written is dropped, and `failure` says why. The first failure is the last:
+    from then on the descriptor leads nowhere, so that neither the end of Python nor a command that
+    inherits it meets it again.
+    """
+
+    failure: Optional[OSError] = None
+
+    def write(self, text: str) -> int:
+        try:
+            return super().write(text)
+        except OSError as error:
+            self._fail(error)
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except OSError as error:
+            self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        self.failure = self.failure or error
+        _lead_nowhere(self.fileno())
+
+
+def guard_streams() -> None:
+    """Once, before anything is opened: a descriptor that was closed would else be the next
+    socket's, and what is printed would go to an HAProxy.
+    """
+    closed = [number for number in range(STREAMS) if not _is_open(number)]
+    for number in closed:
+        _lead_nowhere(number)
+    sys.stdout = _unfailing(sys.stdout, 1, 1 in closed)
+    sys.stderr = _unfailing(sys.stderr, 2, 2 in closed)
+
+
+def failure_of(stream: Optional[TextIO]) -> Optional[OSError]:
+    """Why not all of it arrived; None where it did."""
+    if not isinstance(stream, Unfailing):
+        return None
+    stream.flush()
+    return stream.failure
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """Around what prints a result, where standard output is another program's: said on standard
+    error if it cannot be told.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        # What is buffered would fail again at the end of Python.
+        _lead_nowhere(sys.stdout.fileno())
+        say_untold(error)
+
+
+def say_untold(error: OSError) -> None:
+    with suppress(OSError):
+        print(f"stillgate: standard output cannot be written: {error.strerror}", file=sys.stderr)
+
+
+def _lead_nowhere(number: int) -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    if nowhere != number:
+        os.dup2(nowhere, number)
+        os.close(nowhere)
+    os.set_inheritable(number, True)
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _unfailing(stream: Optional[TextIO], number: int, closed: bool) -> TextIO:
+    if stream is not None and not isinstance(stream, io.TextIOWrapper):
+        # Somebody's own, in whose process this runs.
+        return stream
+    if isinstance(stream, Unfailing):
+        return stream
+    if stream is None:
+        made = Unfailing(io.FileIO(number, "w", closefd=False))
+    else:
+        stream.flush()
+        encoding, by_line = stream.encoding, stream.line_buffering
+        # A reply may hold what the terminal's character set cannot say.
+        made = Unfailing(stream.detach(), encoding, "backslashreplace", line_buffering=by_line)
+    if closed:
+        made.failure = OSError(errno.EBADF, os.strerror(errno.EBADF))
+    return made
