@@ -19,7 +19,16 @@ NOT_FOUND = 127
 ENDED_BY_DEADLINE = 124
 MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
 REAPING = 0.1  # seconds that a killed command has to be gone; half the margin
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
+# A shell, because nothing of ours is left when it is needed. First the group's number, then a line
+# when it is not needed any more; the end of the pipe is our death.
+LEASH = """
+read -r group || exit
+read -r over && exit
+kill -s TERM -- "-$group"
+sleep "$1"
+kill -s KILL -- "-$group"
+"""
 
 _Handler = Callable[[int, Optional[FrameType]], Any]
 
@@ -65,6 +74,7 @@ def run_until(
     *,
     grace: float = 2.0,
     stdout: Union[None, int, IO[Any]] = None,
+    over: int = -1,
 ) -> CommandResult:
     """Runs `argv` for at most `seconds`, in a session of its own; not at all where none are left.
 
@@ -76,32 +86,42 @@ def run_until(
     Standard input and error are ours; so is standard output, unless `stdout` says where it goes
     instead (as for subprocess.Popen).
 
-    SIGINT, SIGTERM and SIGHUP with a Python handler are handled here, whenever they come: if the
-    handler raises, as that of Ctrl-C does, the group gets SIGINT, at most `grace` seconds to end,
-    then SIGKILL, and what was raised goes on to the caller.
+    `over` is a descriptor that is readable when the time is over before it should be: then SIGTERM
+    comes at once, and SIGKILL `grace` seconds later. If this process is killed, so is the group.
+
+    SIGINT, SIGTERM, SIGHUP and SIGQUIT with a Python handler are handled here, whenever they come:
+    if the handler raises, as that of Ctrl-C does, the group gets SIGINT, at most `grace` seconds to
+    end, then SIGKILL, and what was raised goes on to the caller.
 
     Errors: OSError where this process may open no more files.
     """
     deadline = time.monotonic() + seconds
     if seconds <= 0:
         return CommandResult(ENDED_BY_DEADLINE, True)
-    with _Signals() as signals:
+    with _Signals() as signals, _Leash(grace) as leash:
         try:
             process = subprocess.Popen(list(argv), stdout=stdout, start_new_session=True)
+            leash.tie(process.pid)
         except OSError as error:
             missing = isinstance(error, FileNotFoundError)
             unknown = NOT_FOUND if missing else NOT_EXECUTABLE
             return CommandResult(check_runnable(argv) or unknown, False)
-        return _Running(process, signals, deadline, grace).finish()
+        return _Running(process, signals, deadline, grace, over).finish()
 
 
 class _Running:
     """A command that was started, until it has ended."""
 
     def __init__(
-        self, process: subprocess.Popen[bytes], signals: _Signals, deadline: float, grace: float
+        self,
+        process: subprocess.Popen[bytes],
+        signals: _Signals,
+        deadline: float,
+        grace: float,
+        over: int,
     ) -> None:
         self._process = process
+        self._over = over
         self._signals = signals
         self._grace = max(grace, 0.0)
         self._kill_at = deadline - MARGIN
@@ -116,10 +136,11 @@ class _Running:
 
     def finish(self) -> CommandResult:
         try:
-            in_time = self._signals.wait(self._pidfd, self._term_at)
+            in_time = self._signals.wait(self._pidfd, self._term_at, self._over)
             if not in_time:
                 self._send(signal.SIGTERM)
-                self._signals.wait(self._pidfd, self._kill_at)
+                patience = min(time.monotonic() + self._grace, self._kill_at)
+                self._signals.wait(self._pidfd, patience)
         except BaseException:
             self._interrupt()
             raise
@@ -127,7 +148,7 @@ class _Running:
             # Before it is reaped: until then its group's number is nobody else's.
             self._send(signal.SIGKILL)
             # Never long: a process that even SIGKILL does not end must not eat the resume.
-            _ended(self._pidfd, time.monotonic() + REAPING)
+            _ready([self._pidfd], time.monotonic() + REAPING)
             os.close(self._pidfd)
             status = self._process.poll()
         if not in_time or status is None:
@@ -194,14 +215,21 @@ class _Signals:
         if error is None:
             self._handle()
 
-    def wait(self, pidfd: int, until: float) -> bool:
-        """Whether the process has ended by then. Raises what the handler of a signal raises."""
+    def wait(self, pidfd: int, until: float, over: int = -1) -> bool:
+        """Whether the process has ended by then, and before `over` was readable. Raises what the
+        handler of a signal raises.
+        """
+        watched = [pidfd, *self._pipe[:1], *([over] if over >= 0 else [])]
         while True:
             self._handle()
-            if _ended(pidfd, until, *self._pipe[:1]):
+            ready = _ready(watched, until)
+            for wakeup in self._pipe[:1]:
+                if wakeup in ready:
+                    os.read(wakeup, 4096)
+            if pidfd in ready:
                 return True
             # Else a signal has ended the waiting, and perhaps one that is not for us.
-            if time.monotonic() >= until and not self._came:
+            if over in ready or (time.monotonic() >= until and not self._came):
                 return False
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
@@ -213,15 +241,59 @@ class _Signals:
             self._handlers[number](number, None)
 
 
-def _ended(pidfd: int, until: float, *wakeup: int) -> bool:
-    """Waits for the end of the process, until then (on time.monotonic), or for a byte in `wakeup`,
-    which it reads away.
+class _Leash:
+    """Ends the command's group if this process dies, be it by SIGKILL: what changes a database must
+    not go on when nobody keeps requests from it any more.
     """
+
+    def __init__(self, grace: float) -> None:
+        self._grace = grace
+        self._end = -1
+        self._shell: Optional[subprocess.Popen[bytes]] = None
+
+    def __enter__(self) -> _Leash:
+        heard, self._end = os.pipe2(os.O_CLOEXEC)
+        try:
+            # A session of its own: what ends us at a terminal is not to end it, too.
+            self._shell = subprocess.Popen(
+                ["/bin/sh", "-c", LEASH, "stillgate-leash", f"{self._grace:.3f}"],
+                stdin=heard,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        finally:
+            os.close(heard)
+            if self._shell is None:
+                os.close(self._end)
+        return self
+
+    def tie(self, group: int) -> None:
+        self._tell(f"{group}\n")
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        assert self._shell is not None
+        self._tell("over\n")
+        os.close(self._end)
+        self._shell.wait()
+
+    def _tell(self, words: str) -> None:
+        try:
+            os.write(self._end, words.encode())
+        except BrokenPipeError:
+            # Somebody has killed it: then there is none.
+            pass
+
+
+def _ready(watched: Sequence[int], until: float) -> List[int]:
+    """Which of them can be read, at the latest then (on time.monotonic)."""
     poll = select.poll()
-    for descriptor in (pidfd, *wakeup):
+    for descriptor in watched:
         poll.register(descriptor, select.POLLIN)
-    ready = [found for found, _ in poll.poll(max(until - time.monotonic(), 0.0) * 1000)]
-    for descriptor in wakeup:
-        if descriptor in ready:
-            os.read(descriptor, 4096)
-    return pidfd in ready
+    return [found for found, _ in poll.poll(max(until - time.monotonic(), 0.0) * 1000)]

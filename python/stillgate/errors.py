@@ -113,12 +113,13 @@ class HoldExpired(StillgateError):
     the work did from then on met live requests.
     """
 
-    def __init__(self, max_hold: float, unguarded: bool = False) -> None:
-        how = (
-            "was ended early, because its guard died and no other could be started"
-            if unguarded
-            else f"ended at its deadline after {max_hold:g} s"
-        )
+    def __init__(self, max_hold: float, unguarded: bool = False, by_others: bool = False) -> None:
+        if by_others:
+            how = "was ended early, by somebody else's resume or by hand"
+        elif unguarded:
+            how = "was ended early, because its guard died and no other could be started"
+        else:
+            how = f"ended at its deadline after {max_hold:g} s"
         super().__init__("hold_expired", f"the hold {how}, before the work inside it did")
 
 

@@ -50,7 +50,8 @@ def find_inventory(given: Optional[str] = None) -> Path:
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     places = [Path(FILE_NAME), config / "stillgate" / FILE_NAME, Path("/etc/stillgate") / FILE_NAME]
     for place in places:
-        if place.exists():
+        # A folder that may not be searched has none for us, as that of who called sudo.
+        if os.path.exists(place):
             return place
     looked = ", ".join(str(place) for place in places)
     raise InventoryError("no inventory there; name endpoints or write one", looked)

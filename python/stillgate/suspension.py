@@ -115,6 +115,7 @@ class Suspension:
         self._closing = threading.Lock()
         self._closed = False
         self._heard, self._told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._process = os.getpid()
         # No daemon: an interpreter that ends without leaving the block waits for the deadline.
         self._keeper = threading.Thread(target=self._keep, name="stillgate-keeper")
         self._keeper.start()
@@ -185,6 +186,9 @@ class Suspension:
         """Resumes, if the deadline has not done that; a Ctrl-C meanwhile is raised when it is done.
         Errors: EndpointFailed, HoldExpired.
         """
+        if os.getpid() != self._process:
+            # A child that was forked inside the block leaves it, too; the hold is not its own.
+            return
         os.write(self._told, _END)
         stopped: Optional[KeyboardInterrupt] = None
         # Not by join(): a Ctrl-C in it has Python 3.9 to 3.12 take a thread that runs for one that
@@ -200,11 +204,23 @@ class Suspension:
             os.close(self._told)
         if stopped is not None:
             raise stopped
-        expired = HoldExpired(self._max_hold, self._unguarded) if self._expired else None
+        expired = (
+            HoldExpired(self._max_hold, self._unguarded, self._ended_by_others())
+            if self._expired
+            else None
+        )
         if self._failure is not None:
             raise self._failure from expired
         if expired is not None:
             raise expired
+
+    def _ended_by_others(self) -> bool:
+        """A guard goes home when it sees that; the resume then finds nothing held."""
+        return (
+            self._unguarded
+            and self.resumed is not None
+            and all(one.verdict == "open" for one in self.resumed.switches)
+        )
 
 
 class Suspending(ContextManager[Suspension]):

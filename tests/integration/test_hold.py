@@ -210,6 +210,22 @@ def test_a_block_never_outlives_its_deadline(ending: str, haproxy: Start, state:
         holder.kill()
 
 
+def test_a_child_that_leaves_the_block_ends_nothing(haproxy: Start, state: Path) -> None:
+    """As one does whose exec has failed."""
+    proxy = haproxy("3.0")
+    with Fleet([proxy.endpoints[0]]).suspended("balanced", max_hold=20) as hold:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            hold.end()
+            os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        # It was not told to, and what it would have told has nobody to hear it now.
+        assert not hold.expired and proxy.limit("balanced") == 0
+        assert hold.extend(1.0).ok
+    assert hold.resumed is not None and proxy.limit("balanced") == 100
+
+
 def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
     haproxy: Start, state: Path
 ) -> None:

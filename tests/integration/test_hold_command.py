@@ -19,7 +19,7 @@ import pytest
 
 from stillgate import Fleet
 from support.app import App
-from support.haproxy import wait_until
+from support.haproxy import running_in_group, wait_until
 from support.holds import SAFE, F, Slow
 from support.load import Load
 
@@ -157,7 +157,7 @@ def test_wrong_usage_is_2_and_nothing_is_run(arguments: tuple[str, ...], field: 
     assert (status, document["error"]["field"]) == (2, field)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT])
 def test_a_signal_ends_the_command_and_the_hold(
     number: signal.Signals, haproxy: Start, tmp_path: Path
 ) -> None:
@@ -173,6 +173,76 @@ def test_a_signal_ends_the_command_and_the_hold(
     assert (holding.returncode, proxy.limit(F)) == (130, 100)
     pid = int(leader.read_text())
     wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5, "the end of the command")
+
+
+def test_who_is_killed_takes_the_command_along(haproxy: Start, tmp_path: Path) -> None:
+    """What changes a database must not go on when nobody keeps requests from it any more."""
+    proxy = haproxy("3.0")
+    leader = tmp_path / "leader"
+    script = f"echo $$ > {leader}; sleep 60 & wait"
+    options = ["--max-hold", "2", "-e", proxy.endpoints[0]]
+    command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", script]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holding:
+        wait_until(lambda: leader.exists() and leader.read_text() != "", 20, "the command")
+        holding.kill()
+        holding.communicate(timeout=20)
+    group = int(leader.read_text())
+    wait_until(lambda: running_in_group(group) == [], 1.5, "the end of the command")
+    wait_until(lambda: proxy.limit(F) == 100, 10, "the end of the hold")
+
+
+def test_somebody_elses_resume_ends_the_command(haproxy: Start, tmp_path: Path) -> None:
+    proxy = haproxy("3.0")
+    begun = tmp_path / "begun"
+    options = ["--method", "maxconn", "--max-hold", "30", "-e", proxy.endpoints[0]]
+    command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", f"touch {begun}; sleep 60"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as holding:
+        wait_until(begun.exists, 20, "the command")
+        other = ["resume", F, "--force", "--reason", "mine", "-e", proxy.endpoints[0]]
+        assert run(*other).returncode == 0
+        _, talk = holding.communicate(timeout=15)
+    assert holding.returncode == 124
+    assert "the command was ended" in talk
+    assert "no other could be started" not in talk
+
+
+# --- where nothing can be told --------------------------------------------------------
+
+
+@pytest.mark.parametrize("how", ["> /dev/full", ">&-", "| true"])
+@pytest.mark.parametrize("form", ["", "--json"])
+def test_what_was_done_is_in_the_status_though_it_cannot_be_told(
+    form: str, how: str, haproxy: Start
+) -> None:
+    """A script that takes a hold for none, or the other way round, does harm."""
+    proxy = haproxy("3.0")
+    stillgate = " ".join(COMMAND)
+    there = f"{form} -e {proxy.endpoints[0]}"
+
+    def shell(words: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            ["bash", "-o", "pipefail", "-c", words], capture_output=True, text=True, check=False
+        )
+
+    done = shell(f"{stillgate} suspend {F} {there} {how}")
+    assert (done.returncode, proxy.limit(F)) == (0, 0), done.stderr
+    assert "Traceback" not in done.stderr
+    # What only tells has failed.
+    assert shell(f"{stillgate} status {F} {there} {how}").returncode == 1
+    assert shell(f"{stillgate} resume {F} {there} {how}").returncode == 0
+    assert proxy.limit(F) == 100
+    done = shell(f"{stillgate} hold {F} {there} -- sh -c 'exit 7' {how}")
+    assert (done.returncode, proxy.limit(F)) == (7, 100), done.stderr
+
+
+def test_standard_error_on_a_full_disk_keeps_no_command_from_its_work(
+    haproxy: Start, tmp_path: Path
+) -> None:
+    proxy = haproxy("3.0")
+    command = [*COMMAND, "hold", F, "-e", proxy.endpoints[0], "--", "touch", str(tmp_path / "done")]
+    with open("/dev/full", "w") as full:
+        assert subprocess.run(command, stderr=full, check=False).returncode == 0
+    assert (tmp_path / "done").exists()
 
 
 def test_under_nohup_a_hold_outlives_its_terminal(haproxy: Start, tmp_path: Path) -> None:

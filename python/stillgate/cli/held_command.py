@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
@@ -55,13 +56,15 @@ class HeldCommand:
         """
         max_hold = options.get("max_hold")
         check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
+        over, end = os.pipe2(os.O_CLOEXEC)
+        options = {**options, "at_deadline": lambda: os.write(end, b".")}
         try:
             with ProgressLine(self._fleet) as line:
                 with self._fleet.suspended(*frontends, **options) as held:
                     line.end()
                     self._held = held
                     self._say(_held_words(held.report))
-                    self._work(held)
+                    self._work(held, over)
         except InputError:
             raise
         except HoldExpired as error:
@@ -70,8 +73,11 @@ class HeldCommand:
                 self.error = error
         except StillgateError as error:
             self.error = error
+        finally:
+            os.close(over)
+            os.close(end)
 
-    def _work(self, held: Suspension) -> None:
+    def _work(self, held: Suspension, over: int) -> None:
         left = held.remaining
         # What we printed comes before what the command prints.
         sys.stdout.flush()
@@ -81,6 +87,7 @@ class HeldCommand:
                 left,
                 grace=min(GRACE, left / 2) if self._grace is None else self._grace,
                 stdout=STANDARD_ERROR if self._quiet_stdout else None,
+                over=over,
             )
 
     def _say(self, words: str) -> None:
@@ -122,7 +129,7 @@ class HeldCommand:
             leaked = [one.leaked for one in self.resumed.switches if one.leaked is not None]
             words.append(f"resumed; leaked {sum(leaked) if leaked else 'unknown'}")
         if self.result is not None and self.result.ended_by_deadline:
-            words.append("the command was ended, because the hold was about to end")
+            words.append("the command was ended, because the hold was about to end or had ended")
         return words
 
 

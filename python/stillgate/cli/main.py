@@ -49,7 +49,7 @@ def _stop(number: int, frame: Optional[FrameType]) -> None:
 def main(arguments: Optional[List[str]] = None) -> int:
     """Returns the exit status."""
     # As Ctrl-C: a suspend that is told to end, or whose terminal is closed, rolls back first.
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         # What was started under nohup is to outlive its terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)

@@ -104,9 +104,10 @@ def _unfailing(stream: Optional[TextIO], number: int, closed: bool) -> TextIO:
         made = Unfailing(io.FileIO(number, "w", closefd=False))
     else:
         stream.flush()
-        encoding, by_line = stream.encoding, stream.line_buffering
+        how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
+        encoding = stream.encoding
         # A reply may hold what the terminal's character set cannot say.
-        made = Unfailing(stream.detach(), encoding, "backslashreplace", line_buffering=by_line)
+        made = Unfailing(stream.detach(), encoding, "backslashreplace", **how)
     if closed:
         made.failure = OSError(errno.EBADF, os.strerror(errno.EBADF))
     return made
