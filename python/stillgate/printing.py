@@ -22,6 +22,13 @@ _CONTROLS = {
     for number in (*range(0x20), *range(0x7F, 0xA0))
     if chr(number) not in "\n\t"
 }
+# These turn the order of what stands around them.
+_CONTROLS.update(
+    {
+        number: f"\\u{number:04x}"
+        for number in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    }
+)
 
 
 class Printed:

@@ -184,6 +184,9 @@ def test_who_is_killed_takes_the_command_along(haproxy: Start, tmp_path: Path) -
     command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holding:
         wait_until(lambda: leader.exists() and leader.read_text() != "", 20, "the command")
+        # Started and watched: until then nobody knows of it.
+        wchan = Path(f"/proc/{holding.pid}/wchan")
+        wait_until(lambda: "poll" in wchan.read_text(), 10, "the watch over it")
         holding.kill()
         holding.communicate(timeout=20)
     group = int(leader.read_text())

@@ -34,8 +34,8 @@ from stillgate.report import Finding
 from stillgate.results import Answers, Outcomes
 
 NASTY = "<script>a</script>&amp;[red]"
-STEERS = "\x1b[2J\r\x07\x9b\x7f"
-SHOWN = r"\x1b[2J\x0d\x07\x9b\x7f"
+STEERS = "\x1b[2J\r\x07\x9b\x7f\u202e"
+SHOWN = r"\x1b[2J\x0d\x07\x9b\x7f\u202e"
 FOREIGN = f"{NASTY} {STEERS}"
 TIMES = Timings(0.1, 0.2, 0.3)
 

@@ -95,5 +95,30 @@ INSTANTIATE_TEST_SUITE_P(
                     "ssh://h/a?config=x", "ssh://h/a?config=/c&config=/d", "ssh://h/a?identity=/%4",
                     "ssh://u:secret@h/a", "http://a:1", "TCP://a:1", std::string("/a\0b", 4)));
 
+class SecretOfAnEndpoint : public testing::TestWithParam<std::string> {};
+
+TEST_P(SecretOfAnEndpoint, IsNotRepeated) {
+  const auto endpoint = Endpoint::parse(GetParam());
+  ASSERT_FALSE(endpoint);
+  EXPECT_EQ(endpoint.error().message.find("geheim"), std::string::npos) << endpoint.error().message;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SecretOfAnEndpoint,
+                         testing::Values("ssh://bob:geheim@h/a", "tcp://bob:geheim@lb1:99",
+                                         "https://bob:geheim@lb1:99/a", "bob:geheim@lb1:99",
+                                         "ssh://h/a?password=geheim",
+                                         "ssh://h/a?auth=x&pass=geheim",
+                                         "ssh://h/a?password=geheim&passphrase=geheim",
+                                         "http://u:a:geheim@h?pass=geheim"));
+
+TEST(Endpoint, ShowsWhatIsNoSecret) {
+  const auto endpoint = Endpoint::parse("tcp://bob:geheim@lb1:99");
+  ASSERT_FALSE(endpoint);
+  EXPECT_NE(endpoint.error().message.find("'tcp://bob:***@lb1:99'"), std::string::npos);
+  const auto path = Endpoint::parse("ssh://h?identity=a:b@c");
+  ASSERT_FALSE(path);
+  EXPECT_NE(path.error().message.find("'ssh://h?identity=a:b@c'"), std::string::npos);
+}
+
 }  // namespace
 }  // namespace stillgate

@@ -15,10 +15,35 @@ constexpr std::string_view tcp_scheme = "tcp://";
 constexpr std::string_view ssh_scheme = "ssh://";
 constexpr std::size_t longest_shown = 200;
 
+/// What may be a password, between a ':' and the '@' or behind `pass...=`, is not repeated to a
+/// log, of whatever kind the endpoint was to be.
+std::string without_secrets(std::string_view text) {
+  constexpr std::string_view hidden = "***";
+  std::string shown(text);
+  const std::size_t scheme = shown.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  const std::size_t end = std::min(shown.find_first_of("/?", begin), shown.size());
+  const std::size_t at = shown.substr(0, end).rfind('@');
+  const std::size_t colon = shown.find(':', begin);
+  if (at != std::string::npos && colon < at) shown.replace(colon + 1, at - colon - 1, hidden);
+  for (std::size_t from = shown.find('?'); from < shown.size();) {
+    const std::size_t next = std::min(shown.find('&', from + 1), shown.size());
+    const std::size_t equals = shown.find('=', from);
+    std::size_t step = next;
+    if (equals < next && shown.substr(from, equals - from).find("pass") != std::string::npos) {
+      shown.replace(equals + 1, next - equals - 1, hidden);
+      step = equals + 1 + hidden.size();
+    }
+    from = step;
+  }
+  return shown;
+}
+
 Error bad(std::string_view text, std::string_view why) {
-  const std::string_view shown = text.substr(0, longest_shown);
+  const std::string whole = without_secrets(text);
+  const std::string_view shown = std::string_view(whole).substr(0, longest_shown);
   return {Errc::bad_endpoint,
-          fmt::format("endpoint '{}{}': {}", shown, shown.size() < text.size() ? "..." : "", why),
+          fmt::format("endpoint '{}{}': {}", shown, shown.size() < whole.size() ? "..." : "", why),
           {},
           {},
           "endpoint"};

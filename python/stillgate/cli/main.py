@@ -29,7 +29,7 @@ ACTING = ("suspend", "resume", "extend", "hold")
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(_version(), prog_name="stillgate")
 def cli() -> None:
-    """Hold every new connection at every HAProxy of a fleet, and let them all through again.
+    """Hold the requests at every HAProxy of a fleet, and let them all through again.
 
     \b
     Exit status: 0 done; 1 an endpoint failed (suspend: all rolled back); 2 wrong usage;

@@ -52,7 +52,7 @@ def page() -> str:
         '.\\" Written by python -m stillgate.cli.manpage; not by hand.',
         ".TH STILLGATE 1",
         ".SH NAME",
-        "stillgate \\- hold every new connection at every HAProxy of a fleet, and release it again",
+        "stillgate \\- hold the requests at every HAProxy of a fleet, and let them through again",
         ".SH SYNOPSIS",
         ".B stillgate",
         ".I VERB",

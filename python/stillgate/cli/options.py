@@ -43,7 +43,7 @@ _OPTIONS = [
         "endpoints",
         metavar="URL",
         multiple=True,
-        help="unix:///path, /path or tcp://host:port; again and again.",
+        help="unix:///path, /path, tcp://host:port or ssh://[user@]host/path; again and again.",
     ),
     click.option(
         "--inventory", metavar="FILE", help="The inventory, in place of the usual places."

@@ -104,10 +104,14 @@ def _unfailing(stream: Optional[TextIO], number: int, closed: bool) -> TextIO:
         made = Unfailing(io.FileIO(number, "w", closefd=False))
     else:
         stream.flush()
-        how = {"line_buffering": stream.line_buffering, "write_through": stream.write_through}
-        encoding = stream.encoding
-        # A reply may hold what the terminal's character set cannot say.
-        made = Unfailing(stream.detach(), encoding, "backslashreplace", **how)
+        encoding, by_line, at_once = stream.encoding, stream.line_buffering, stream.write_through
+        made = Unfailing(
+            stream.detach(),
+            encoding,
+            "backslashreplace",  # a reply may hold what the terminal's character set cannot say
+            line_buffering=by_line,
+            write_through=at_once,
+        )
     if closed:
         made.failure = OSError(errno.EBADF, os.strerror(errno.EBADF))
     return made
