@@ -20,7 +20,7 @@ from support.app import App
 from support.clock import WallClock
 from support.gate import F, Gated
 from support.gate_clients import Http1
-from support.haproxy import wait_until
+from support.haproxy import HAProxyFailed, wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -88,7 +88,7 @@ def test_steps_of_the_wall_clock_while_haproxy_works_move_no_deadline(
     def keep_it_busy() -> None:
         while not over.is_set():
             # Behind a step its `stats timeout` is over, and it closes.
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError, HAProxyFailed):
                 proxy.proxy.cli("show stat")
 
     busy = [threading.Thread(target=keep_it_busy) for _ in range(3)]

@@ -209,10 +209,16 @@ class HAProxy:
     # --- ending it ---
 
     def reload(self, timeout: float = 10.0) -> None:
-        """Master-worker only: returns when a new worker answers."""
+        """Master-worker only: returns when a new worker answers, and the master could be told to
+        reload again.
+        """
         before = self.worker_pid
         os.kill(self.pid, signal.SIGUSR2)
-        wait_until(lambda: self._pid_or_zero() not in (0, before), timeout, "a new worker")
+
+        def ready() -> bool:
+            return self._pid_or_zero() not in (0, before) and self._master_listens()
+
+        wait_until(ready, timeout, "a new worker")
 
     def replace(self, timeout: float = 10.0) -> None:
         """Without a master: starts another process that takes over from this one, and returns when

@@ -17,7 +17,7 @@ local FOLLOW_MS = 20        -- how often a stopping worker follows the one that 
 local IDLE_MS = 250
 local YOUNG_S = 5           -- so long after its start, a process may miss what its forerunner is told
 local COLLECT_S = 1         -- at most so often a look at the counters counts the requests that gave up
-local STEP_S = 0.02         -- what a clock must be ahead by to have been stepped; the other one tells hundredths
+local TICK_S = 0.01         -- what /proc/uptime tells, and so often it is looked at, however many requests come
 local SAVE_AGAIN_S = 1      -- how often a state that could not be written is tried again
 local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state file either
 local LONGEST_MS = 24 * 3600 * 1000
@@ -43,14 +43,26 @@ local function now()
   return time.sec + time.usec / 1000000
 end
 
--- A step of the wall clock that comes while HAProxy works it takes for time that has passed (seen on
--- 2.6.12); the kernel's seconds since the boot do not step. Opened here, because a chroot has no such
--- file, and without a buffer, which would only ever show the first reading.
+-- Opened here, because a chroot has no such file, and without a buffer, which would only ever show the
+-- first reading.
 local uptime_file = io.open("/proc/uptime", "r")
 if uptime_file then uptime_file:setvbuf("no") end
 
 local function uptime()
-  return uptime_file and uptime_file:seek("set") and uptime_file:read("n")
+  local text = uptime_file and uptime_file:seek("set") and uptime_file:read(64)
+  return text and tonumber(text:match("^[%d.]+") or "")
+end
+
+local booted_at             -- on the clock below; nil without /proc/uptime
+
+-- What deadlines are kept by: the wall clock as this process found it, and from there on the kernel's
+-- seconds since the boot. HAProxy's own clock stays behind by what it was frozen for (seen on 2.2, 2.6
+-- and 3.0), and takes a step of the wall clock that comes while it works for time that has passed (2.6).
+local function clock()
+  local up = uptime()
+  if not up then return now() end
+  booted_at = booted_at or now() - up
+  return booted_at + up
 end
 
 local function worker_is_young()
@@ -85,8 +97,8 @@ end
 -- HAProxy first saw that id, so that no two clocks need to agree, and so that a hold may be written
 -- again, with another record or a longer time. UNTIL is an instant of this process's own clock in
 -- milliseconds, as `stillgate status` tells it: a switch that was long under way holds no longer for
--- that. `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is
--- Stillgate's own and passed through.
+-- that. Who finds the hold in a file goes on by the clock of the process that was told it first.
+-- `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is Stillgate's own and passed through.
 local function read_token(text)
   local ramp = text:match("^open%.?(%d*)$")
   if ramp then return {open = true, ramp = (tonumber(ramp) or 0) / 1000} end
@@ -110,7 +122,9 @@ local function new_switch(name)
   local encoded = encode_name(name)
   return {
     name = name, mode = "open", said = nil, known = {}, ended = {},
-    token = nil, hold = nil, began = nil, deadline = nil,
+    token = nil, hold = nil, deadline = nil,
+    -- On the clock of the process that was told the hold first, as UNTIL is; ours is that much ahead.
+    began = nil, ahead = 0, clock_at = 0,
     ramp_from = nil, ramp_over = 0,
     guard = "proc.stillgate_guard_" .. encoded, variable = "proc.stillgate_gate_" .. encoded,
     file = encoded, seen = nil, read_at = 0, unsaved = false, tried_at = 0, malformed = nil,
@@ -171,12 +185,9 @@ end
 
 -- The deadline, whoever comes by first: a held request, a new one, the timer, or a command.
 local function expire(switch)
-  if switch.mode ~= "held" or now() < switch.deadline then return end
-  local up = switch.up_until and uptime()
-  if up and up < switch.up_until - STEP_S then
-    switch.deadline = now() + switch.up_until - up
-    return
-  end
+  if switch.mode ~= "held" or math.abs(now() - switch.clock_at) < TICK_S then return end
+  switch.clock_at = now()
+  if clock() < switch.deadline then return end
   if switch.hold.rejects then
     switch.mode = "rejecting"
     wake(switch, 0)
@@ -185,27 +196,28 @@ local function expire(switch)
   end
 end
 
--- The requests themselves do not look at the clock: a thousand that do cost a tenth of a core.
+-- The requests themselves do not look at the clock: a thousand that do cost a tenth of a core. Nor is
+-- all of the rest slept away: HAProxy's timers are late by what it was frozen for.
 local function start_timer(switch)
   local token = switch.token
   core.register_task(function()
     while switch.token == token and switch.mode == "held" do
-      core.msleep(math.max(1, math.ceil((switch.deadline - now()) * 1000)))
+      local left_ms = math.ceil((switch.deadline - clock()) * 1000)
+      core.msleep(math.max(1, math.min(left_ms, IDLE_MS)))
       expire(switch)
     end
   end)
 end
 
-local function hold(switch, token, text, began, deadline)
+local function hold(switch, token, text, began, ahead)
   if not (switch.hold and switch.hold.id == token.id) then
     switch.counters =
       {most_waiting = switch.waiting, held = switch.waiting, released = 0, given_up = 0,
        rejected = 0, longest = 0}
   end
   switch.mode, switch.token, switch.hold = "held", text, token
-  switch.began, switch.deadline = began, deadline
-  local up = uptime()
-  switch.up_until = up and up + deadline - now()
+  switch.began, switch.ahead, switch.clock_at = began, ahead, 0
+  switch.deadline = deadline_of(token, began) + ahead
   start_timer(switch)
   expire(switch)
 end
@@ -261,9 +273,13 @@ local function folder_or_why()
   return nil, folder .. ": no such folder"
 end
 
+-- Behind the microseconds of a hold's beginning come the milliseconds of /proc/uptime at its deadline, by
+-- which each process finds it on its own clock. A gate that does not know them reads one number.
 local function state_of(switch)
   if switch.mode ~= "open" then
-    return string.format("held %.6f %s\n", switch.began, switch.token)
+    local up_ms = booted_at and math.max(0, math.floor((switch.deadline - booted_at) * 1000))
+    return string.format("held %.6f%s %s\n", switch.began,
+      up_ms and string.format("%012d", up_ms) or "", switch.token)
   elseif switch.ramp_over > 0 then
     return string.format("open %.6f %d\n", switch.ramp_from, switch.ramp_over * 1000)
   end
@@ -292,6 +308,21 @@ local function try_folder()
   write_file(where .. "/", "a try\n")
 end
 
+local function read_since(text)
+  local since, up_ms = text:match("^(%d+%.%d%d%d%d%d%d)(%d+)$")
+  return tonumber(since or text), up_ms and tonumber(up_ms) / 1000
+end
+
+-- When a hold that was found began, and by how much our clock is ahead of the one that this is told on.
+-- After a boot more than the whole hold would seem to be left: then the wall clock has to do, as without
+-- the kernel's time, and one that was set back must not make the hold any longer.
+local function place(token, since, up_until)
+  local here, ends = clock(), deadline_of(token, since)
+  local deadline = booted_at and up_until and booted_at + up_until
+  if deadline and deadline - here <= ends - since + TICK_S then return since, deadline - ends end
+  return math.min(since, here), 0
+end
+
 local function recall(switch)
   local where = folder and find_folder()
   local handle = where and io.open(where .. "/" .. switch.file, "r")
@@ -308,9 +339,7 @@ local function recall(switch)
   if token and not token.open then
     switch.unsaved = false
     if held == switch.token or switch.ended[token.id] then return end
-    -- A clock that was set back must not make the hold any longer.
-    local began = math.min(tonumber(since), now())
-    hold(switch, token, held, began, deadline_of(token, began))
+    hold(switch, token, held, place(token, read_since(since)))
   elseif ramp then
     switch.unsaved = false
     if switch.mode ~= "open" then open(switch, (tonumber(ramp) or 0) / 1000) end
@@ -331,22 +360,24 @@ local function apply(switch, text)
   end
   switch.malformed, switch.said = nil, text
   if token.open then
-    if switch.mode ~= "open" or switch.ramp_over > 0 then
+    -- Where it was over here already, others may go by the file still, and hold on.
+    local held_elsewhere = switch.seen and switch.seen:match("^held ")
+    if switch.mode ~= "open" or switch.ramp_over > 0 or held_elsewhere then
       open(switch, token.ramp)
       switch.unsaved = true
     end
   elseif not switch.ended[token.id] then
     local same = switch.mode ~= "open" and switch.hold.id == token.id
-    local began = same and switch.began or now()
-    local deadline = deadline_of(token, began)
+    local began, ahead = clock(), 0
+    if same then began, ahead = switch.began, switch.ahead end
     -- Over before it came: it is not begun, not even to refuse.
-    if not same and deadline <= now() then
+    if not same and deadline_of(token, began) <= began then
       switch.ended[token.id] = true
       return
     end
     if not same then switch.known = {} end
     switch.known[text] = true
-    hold(switch, token, text, began, deadline)
+    hold(switch, token, text, began, ahead)
     switch.unsaved = true
   end
 end
@@ -526,7 +557,7 @@ local function describe(switch)
   }
   if switch.mode ~= "open" then
     told.id, told.token = switch.hold.id, switch.token
-    told.remaining_ms = math.max(0, (switch.deadline - now()) * 1000)
+    told.remaining_ms = math.max(0, (switch.deadline - clock()) * 1000)
   end
   return told
 end
@@ -538,7 +569,7 @@ local function status(applet, names)
   for _, name in ipairs(names) do told[name] = describe(switch_of(name)) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
-    error = last_error, table = carrier() ~= nil, now_ms = math.floor(now() * 1000),
+    error = last_error, table = carrier() ~= nil, now_ms = math.floor(clock() * 1000),
     frontends = told,
   }) .. "\n")
 end
@@ -601,6 +632,7 @@ end
 
 core.register_task(function()
   started, pid = now(), core.get_info().Pid
+  clock()  -- found before anything can freeze us
   while true do
     local busy = stopping
     for _, switch in pairs(switches) do
