@@ -71,7 +71,7 @@ Package = dict[str, str]
 
 def cache_folder() -> Path:
     default = Path(__file__).resolve().parents[2] / ".cache" / "haproxy"
-    return Path(os.environ.get("STILLGATE_HAPROXY_CACHE") or default).absolute()
+    return Path(os.environ.get("STILLGATE_HAPROXY_CACHE") or default).resolve()
 
 
 def run(*command: str) -> str:
