@@ -37,6 +37,9 @@ class CMakeBuild(build_ext):
             # Only when it changed, so that building twice changes nothing the second time.
             if not wanted.exists() or wanted.read_bytes() != built.read_bytes():
                 self.copy_file(str(built), str(wanted))
+            if not (self.inplace or self.editable_mode):
+                # What debuggers need is ten times as large as all the rest.
+                subprocess.run(["strip", "--strip-debug", str(wanted)], check=True)
 
     def get_outputs(self) -> List[str]:
         outputs: List[str] = super().get_outputs()

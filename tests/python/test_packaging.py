@@ -65,6 +65,7 @@ def test_the_sdist_holds_all_that_a_build_needs(dist: Path) -> None:
 def test_the_wheel_holds_the_package_and_runs(dist: Path, tmp_path: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     assert wheel.name.startswith(f"stillgate-{VERSION}-cp") and "linux" in wheel.name
+    assert wheel.stat().st_size < 8_000_000
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         archive.extractall(tmp_path)
