@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "../fleet/boot_clock.hpp"
+#include "../fleet/journal.hpp"
 #include "../hold/wait_line.hpp"
 #include "../runtime_api/release.hpp"
 
@@ -52,18 +53,23 @@ void Post::interrupt() {
 
 void Post::run() {
   std::optional<runtime_api::Answer> answer;
+  std::optional<std::vector<hold::Record>> journal;
   while (!warden_.dismissed()) {
-    const auto outlook = warden_.outlook();
+    auto outlook = warden_.outlook();
+    outlook.journal = journal ? &*journal : nullptr;
     const auto step = plan_.next(outlook, answer ? &*answer : nullptr);
     if (const auto until = plan_.extended()) warden_.extend(*until);
     warden_.told(number_, plan_);
     back_up(outlook);
     answer.reset();
+    journal.reset();
     if (const auto* wanted = std::get_if<hold::keep::Ask>(&step)) {
       answer = ask(*wanted);
     } else if (const auto* rest = std::get_if<hold::keep::Rest>(&step)) {
       const auto first = std::exchange(first_rest_, std::nullopt);
       warden_.wait_until(first ? std::min(rest->until, outlook.now + *first) : rest->until);
+    } else if (std::holds_alternative<hold::keep::Consult>(step)) {
+      journal = fleet::Journal(warden_.order().state_folder).load().records;
     } else {
       break;
     }
