@@ -53,6 +53,14 @@ WallTime deadline_at(const SimulatedFleet& fleet, std::size_t host) {
   return record && record->deadline ? *record->deadline : WallTime();
 }
 
+TEST(ExtendPlan, SaysOfAHoldWithoutALeaseThatNobodyEndsIt) {
+  // The gate has its deadline all the same.
+  SimulatedFleet fleet = held(false);
+  const Report report = extend(fleet, request(fleet));
+  EXPECT_EQ(report.switches[0].lease, "haproxy");
+  EXPECT_EQ(report.switches[1].lease, "none");
+}
+
 TEST(ExtendPlan, MovesTheDeadlineEverywhere) {
   SimulatedFleet fleet = held();
   const auto before = *fleet.records()[0].deadline;

@@ -210,6 +210,18 @@ TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
   EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied, Kind::released));
 }
 
+TEST_F(Guarded, WhatIsPutBackHasItsLeaseOnRecord) {
+  run_until(milliseconds(100));
+  hold();
+  plan_->set_backed(true);
+  restart();
+  run_until(milliseconds(400));
+  ASSERT_EQ(limit(), 0);
+  const auto record = unpack(host().variables[variable_of("a")], host().url, "a");
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->switches[0].lease, Lease::backed);
+}
+
 TEST_F(Guarded, AnOldWorkerIsLeftForANewConnection) {
   run_until(milliseconds(100));
   hold();

@@ -212,6 +212,9 @@ TEST(SuspendPlan, TheGuardIsToldHowItEnded) {
   EXPECT_EQ(report.switches[0].lease, "guard");
   EXPECT_EQ(report.switches[2].lease, "guard+wait");
   EXPECT_EQ(fleet.guarded->deadline, report.holds[0].deadline);
+  // What a status from anywhere will read.
+  EXPECT_EQ(fleet.records()[0].switches[0].lease, Lease::guard);
+  EXPECT_EQ(fleet.records()[0].switches[2].lease, Lease::backed);
 
   SimulatedFleet failing = three();
   failing.faults[{*fleet.first_write_batch, 1}] = Fault::refuses_writes;

@@ -106,9 +106,7 @@ void Post::back_up(const hold::KeepOutlook& outlook) {
     return;
   }
   if (outlook.mode == hold::KeepOutlook::Mode::ending || !plan_.looked()) return;
-  Backing wanted{outlook.deadline, plan_.process(), plan_.record().switches};
-  if (backing_ == wanted) return;
-  backing_ = std::move(wanted);
+  if (backing_ == Backing{outlook.deadline, plan_.process(), plan_.record().switches}) return;
   const auto left = outlook.deadline + behind - outlook.now;
   std::unique_ptr<engine::HeldLine> line;
   if (has_wait(plan_.version()) && left > behind) {
@@ -118,6 +116,8 @@ void Post::back_up(const hold::KeepOutlook& outlook) {
   }
   // The new one stands before the old one goes.
   line_ = std::move(line);
+  plan_.set_backed(line_ != nullptr);
+  backing_ = Backing{outlook.deadline, plan_.process(), plan_.record().switches};
   warden_.backed(number_, line_ != nullptr);
 }
 

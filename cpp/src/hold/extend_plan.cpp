@@ -104,8 +104,9 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
   }
   one.hold_id = record->id;
   one.method = gated ? by_gate : by_maxconn;
-  one.lease = gated ? "haproxy" : "guard";
-  one.limit_before = record->find(one.endpoint, one.frontend)->limit_before;
+  const HeldSwitch& before = *record->find(one.endpoint, one.frontend);
+  one.lease = gated ? "haproxy" : word(before.lease);
+  one.limit_before = before.limit_before;
   if (auto error = not_the_holder(*record, request_.claim, request_.records, now)) {
     refused_ = true;
     report_.ending = Ending::held_by_other;

@@ -46,6 +46,10 @@ KeepPlan::KeepPlan(std::string endpoint, Record record)
 
 std::vector<KeepNotice> KeepPlan::take_notices() { return std::exchange(notices_, {}); }
 
+void KeepPlan::set_backed(bool backed) {
+  for (HeldSwitch& one : record_.switches) one.lease = backed ? Lease::backed : Lease::guard;
+}
+
 void KeepPlan::notice(KeepNotice::Kind kind, std::size_t index, std::string message) {
   notices_.push_back({kind, record_.switches[index].frontend, std::move(message)});
 }

@@ -91,6 +91,9 @@ class KeepPlan {
   /// The HAProxy process that serves, once it is known, and its release.
   [[nodiscard]] std::int64_t process() const noexcept { return known_ ? known_->pid : 0; }
   [[nodiscard]] const std::string& version() const noexcept { return version_; }
+  /// HAProxy's own `wait` stands behind it now, or does not: so a hold that is put back has it on
+  /// record.
+  void set_backed(bool backed);
   /// What it holds now, with the limits to restore: a reload may have changed them.
   [[nodiscard]] const Record& record() const noexcept { return record_; }
   [[nodiscard]] std::vector<KeepNotice> take_notices();
