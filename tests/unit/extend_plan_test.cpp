@@ -160,12 +160,30 @@ TEST(ExtendPlan, WithoutVariablesTheJournalAloneKnows) {
   EXPECT_EQ(fleet.records()[0].deadline, before + more);
 }
 
-TEST(ExtendPlan, AJournalThatCannotBeWrittenIsTold) {
+TEST(ExtendPlan, AJournalThatCannotBeWrittenIsARefusal) {
   SimulatedFleet fleet = held();
-  fleet.journal_failures = {0, 1};
+  const auto before = *fleet.records()[0].deadline;
+  fleet.journal_failures = {0};
+  const Report report = extend(fleet, request(fleet));
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(report.error->code, Errc::journal_failed);
+  ASSERT_EQ(report.holds.size(), 1U);
+  EXPECT_EQ(report.holds[0].deadline, before);
+  EXPECT_EQ(deadline_at(fleet, 0), before);
+  EXPECT_EQ(deadline_at(fleet, 1), before);
+  EXPECT_EQ(fleet.records()[0].deadline, before);
+}
+
+TEST(ExtendPlan, AJournalThatFailsAtTheEndIsToldWithWhatIsTrue) {
+  SimulatedFleet fleet = held();
+  const auto before = *fleet.records()[0].deadline;
+  fleet.journal_failures = {1};
   const Report report = extend(fleet, request(fleet));
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
   EXPECT_EQ(report.error->code, Errc::journal_failed);
+  EXPECT_THAT(report.error->message, testing::HasSubstr("the HAProxies have the new deadline"));
+  EXPECT_EQ(report.holds[0].deadline, before + more);
+  EXPECT_EQ(deadline_at(fleet, 1), before + more);
 }
 
 TEST(ExtendPlan, AStopBeforeAnythingIsWrittenChangesNothing) {
