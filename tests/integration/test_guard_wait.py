@@ -1,5 +1,5 @@
 """HAProxy's own `wait` behind the guard: it gives its connections back, and never fires early. That
-it fires on time is tested with the guard (test_guard.py).
+it fires on time is tested with the guard (test_guard.py). And who has none left is warned.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import pytest
 from stillgate import Fleet
 from support.guards import guards, send_all
 from support.haproxy import HAProxy, wait_until
-from support.holds import REMEMBERING, F
+from support.holds import REMEMBERING, SAFE, F, findings
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -82,3 +82,24 @@ def test_a_line_that_is_closed_in_any_piece_does_not_fire(
     wait_until(lambda: time.time() > deadline + 0.5, 5, "what was to fire")
     assert proxy.limit(F) == 0 and talking(proxy) == 0
     fleet.resume(F)
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_suspend_warns_of_a_haproxy_that_few_more_can_talk_to(
+    label: str, haproxy: Start, state: Path
+) -> None:
+    proxy = haproxy(label)
+    fleet = Fleet([proxy.endpoints[0]])
+    others = [proxy.connect() for _ in range(6)]
+    try:
+        assert "stats_connections" not in findings(fleet.suspend(F, method="maxconn", max_hold=30))
+        fleet.resume(F)
+        wait_until(lambda: not guards(state) and talking(proxy) == 6, 5, "the guards to leave")
+        others.append(proxy.connect())
+        # Its guard needs two of the ten, and the suspend itself, or the resume, the last one.
+        assert "stats_connections" in findings(fleet.suspend(F, method="maxconn", max_hold=30))
+        fleet.resume(F)
+    finally:
+        for one in others:
+            one.close()
+    wait_until(lambda: not guards(state), 5, "the guards to leave")

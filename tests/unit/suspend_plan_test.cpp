@@ -290,6 +290,29 @@ TEST(SuspendPlan, TheKernelsQueuesAreWeighedOnce) {
   EXPECT_EQ(warned(0), 0);
 }
 
+TEST(SuspendPlan, WhoHasFewConnectionsLeftIsWarnedOf) {
+  SimulatedFleet fleet = three();
+  // The listener is no connection, and what goes to a server is none of its own.
+  fleet.hosts[1].descriptors =
+      "  4 : st=0x1 l.st=RDY fe=GLOBAL fam=unix\n 5 : st=0x1 back=1 fe=GLOBAL mux=PASS\n";
+  fleet.hosts[2].descriptors = fleet.hosts[1].descriptors;
+  const std::string client = "  9 : st=0x1 back=0 cflg=0x1 fam=unix fe=GLOBAL mux=PASS\n";
+  for (int i = 0; i < 7; ++i) fleet.hosts[1].descriptors += client;
+  for (int i = 0; i < 8; ++i) fleet.hosts[2].descriptors += client;
+  auto request = suspend_request(fleet);
+  request.question.listen_depths = {{80, 2}};
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::done);
+  const auto warned = [&report](std::size_t i) {
+    const auto& findings = report.switches[i].findings;
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Finding& one) { return one.code == "stats_connections"; });
+  };
+  EXPECT_FALSE(warned(2));
+  EXPECT_TRUE(warned(4));
+}
+
 TEST(SuspendPlan, AFrontendThatIsShutInTheMiddleIsNoHeldOne) {
   SimulatedFleet fleet = three();
   fleet.hosts[1].meddling[1] = [](Host& host) { host.shut = true; };
