@@ -74,12 +74,13 @@ def test_a_line_that_is_closed_in_any_piece_does_not_fire(
     fleet = Fleet([proxy.endpoints[-1]])
     deadline = fleet.suspend(F, method="maxconn", max_hold=MAX_HOLD_S).holds[0].deadline
     assert deadline is not None
+    end: float = deadline
     # None of them may end the hold before both are dead.
     send_all(state, signal.SIGSTOP)
-    wait_until(lambda: time.time() > deadline - left, 5, "the piece")
+    wait_until(lambda: time.time() > end - left, 5, "the piece")
     send_all(state, signal.SIGKILL)
     wait_until(lambda: not guards(state), 5, "the death of both")
-    wait_until(lambda: time.time() > deadline + 0.5, 5, "what was to fire")
+    wait_until(lambda: time.time() > end + 0.5, 5, "what was to fire")
     assert proxy.limit(F) == 0 and talking(proxy) == 0
     fleet.resume(F)
 
