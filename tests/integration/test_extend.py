@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -14,10 +15,10 @@ from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpi
 from support.app import App
 from support.gate import Gated
 from support.haproxy import wait_until
-from support.holds import F
+from support.holds import SAFE, F
 
 if TYPE_CHECKING:
-    from conftest import Binary
+    from conftest import Binary, Start
 
 LATE_S = 2.0  # on a machine that stalls
 CLEAR_S = 0.25
@@ -70,6 +71,28 @@ def test_only_the_holder_extends(
     now = fleet.status(F).holds[0]
     assert hold.deadline is not None and now.deadline == pytest.approx(hold.deadline + 3)
     fleet.resume(F, hold=hold.id)
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_journal_that_cannot_be_written_refuses_and_moves_nothing(
+    label: str, haproxy: Start, state: Path
+) -> None:
+    proxy = haproxy(label)
+    fleet = Fleet([proxy.endpoints[0]])
+    hold = fleet.suspend(F, method="maxconn", max_hold=30).holds[0]
+    assert hold.deadline is not None
+    # In the way of the file that is written aside: for root no mode and no owner is in the way.
+    obstacle = state / "holds" / f"{hold.id}.hold.{os.getpid()}"
+    obstacle.mkdir()
+    with pytest.raises(CheckRefused) as caught:
+        fleet.extend(F, seconds=10)
+    assert caught.value.code == "journal_failed"
+    assert [one.deadline for one in caught.value.report.holds] == [hold.deadline]
+    assert fleet.status(F).holds[0].deadline == hold.deadline
+    obstacle.rmdir()
+    fleet.extend(F, seconds=10)
+    assert fleet.status(F).holds[0].deadline == pytest.approx(hold.deadline + 10)
+    fleet.resume(F)
 
 
 def test_an_endpoint_that_cannot_be_asked_is_told_and_the_others_are_extended(

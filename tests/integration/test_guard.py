@@ -78,6 +78,8 @@ def test_nobody_resumes_and_the_hold_ends_at_its_deadline(
     report = suspend(proxies)
     wanted = "guard" if label == "2.2" else "guard+wait"
     assert [one.lease for one in report.switches] == [wanted, wanted]
+    held = Fleet(endpoints(proxies)).status(F)
+    assert [one.lease for one in held.switches] == [wanted, wanted]
     assert len(guards(state)) == 2
     assert all(os.getsid(pid) != os.getsid(0) for pid in guards(state))
     deadline = report.holds[0].deadline

@@ -53,6 +53,14 @@ WallTime deadline_at(const SimulatedFleet& fleet, std::size_t host) {
   return record && record->deadline ? *record->deadline : WallTime();
 }
 
+TEST(ExtendPlan, SaysOfAHoldWithoutALeaseThatNobodyEndsIt) {
+  // The gate has its deadline all the same.
+  SimulatedFleet fleet = held(false);
+  const Report report = extend(fleet, request(fleet));
+  EXPECT_EQ(report.switches[0].lease, "haproxy");
+  EXPECT_EQ(report.switches[1].lease, "none");
+}
+
 TEST(ExtendPlan, MovesTheDeadlineEverywhere) {
   SimulatedFleet fleet = held();
   const auto before = *fleet.records()[0].deadline;
@@ -152,12 +160,30 @@ TEST(ExtendPlan, WithoutVariablesTheJournalAloneKnows) {
   EXPECT_EQ(fleet.records()[0].deadline, before + more);
 }
 
-TEST(ExtendPlan, AJournalThatCannotBeWrittenIsTold) {
+TEST(ExtendPlan, AJournalThatCannotBeWrittenIsARefusal) {
   SimulatedFleet fleet = held();
-  fleet.journal_failures = {0, 1};
+  const auto before = *fleet.records()[0].deadline;
+  fleet.journal_failures = {0};
+  const Report report = extend(fleet, request(fleet));
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(report.error->code, Errc::journal_failed);
+  ASSERT_EQ(report.holds.size(), 1U);
+  EXPECT_EQ(report.holds[0].deadline, before);
+  EXPECT_EQ(deadline_at(fleet, 0), before);
+  EXPECT_EQ(deadline_at(fleet, 1), before);
+  EXPECT_EQ(fleet.records()[0].deadline, before);
+}
+
+TEST(ExtendPlan, AJournalThatFailsAtTheEndIsToldWithWhatIsTrue) {
+  SimulatedFleet fleet = held();
+  const auto before = *fleet.records()[0].deadline;
+  fleet.journal_failures = {1};
   const Report report = extend(fleet, request(fleet));
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
   EXPECT_EQ(report.error->code, Errc::journal_failed);
+  EXPECT_THAT(report.error->message, testing::HasSubstr("the HAProxies have the new deadline"));
+  EXPECT_EQ(report.holds[0].deadline, before + more);
+  EXPECT_EQ(deadline_at(fleet, 1), before + more);
 }
 
 TEST(ExtendPlan, AStopBeforeAnythingIsWrittenChangesNothing) {

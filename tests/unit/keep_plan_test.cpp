@@ -54,9 +54,11 @@ class Guarded : public testing::Test {
 
   /// One step, and the time that it takes.
   bool step() {
+    outlook_.wall = record_.started_at + outlook_.now;
     const auto next = plan_->next(outlook_, answer_ ? &*answer_ : nullptr);
     for (KeepNotice& one : plan_->take_notices()) notices_.push_back(std::move(one));
     answer_.reset();
+    outlook_.journal = nullptr;
     if (const auto* ask = std::get_if<keep::Ask>(&next)) {
       asks_.push_back(*ask);
       answer_ = fleet_.ask_one(0, ask->commands, fault_);
@@ -64,6 +66,8 @@ class Guarded : public testing::Test {
     } else if (const auto* rest = std::get_if<keep::Rest>(&next)) {
       EXPECT_GE(rest->until, outlook_.now);
       outlook_.now = std::max(rest->until, outlook_.now);
+    } else if (std::holds_alternative<keep::Consult>(next)) {
+      outlook_.journal = &journal_;
     } else {
       left_ = true;
     }
@@ -91,6 +95,7 @@ class Guarded : public testing::Test {
   std::optional<Fault> fault_;
   std::vector<keep::Ask> asks_;
   std::vector<KeepNotice> notices_;
+  std::vector<Record> journal_;
   bool left_{false};
 };
 
@@ -203,6 +208,18 @@ TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
   run_to_the_end();
   EXPECT_EQ(limit(), 77);
   EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied, Kind::released));
+}
+
+TEST_F(Guarded, WhatIsPutBackHasItsLeaseOnRecord) {
+  run_until(milliseconds(100));
+  hold();
+  plan_->set_backed(true);
+  restart();
+  run_until(milliseconds(400));
+  ASSERT_EQ(limit(), 0);
+  const auto record = unpack(host().variables[variable_of("a")], host().url, "a");
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->switches[0].lease, Lease::backed);
 }
 
 TEST_F(Guarded, AnOldWorkerIsLeftForANewConnection) {
@@ -382,6 +399,81 @@ TEST_F(Guarded, WithoutVariablesAResumeIsSeenByTheLimit) {
   host().limits = host().configured;
   run_to_the_end();
   EXPECT_LE(outlook_.now, milliseconds(700));
+}
+
+/// A hold by maxconn below 2.4, where the next one looks the same.
+class GuardedByJournal : public Guarded {
+ protected:
+  GuardedByJournal() {
+    host().remembers = false;
+    journal_ = {record_};
+    run_until(milliseconds(100));
+    host().limits["a"] = 0;
+    outlook_.mode = Mode::holding;
+  }
+  /// Somebody's of this machine, who has found it open.
+  void hold_next() {
+    Record next = record_;
+    next.id = "fedcba9876543210";
+    next.started_at = record_.started_at + outlook_.now;
+    journal_.push_back(next);
+    host().limits["a"] = 0;
+  }
+};
+
+TEST_F(GuardedByJournal, WhatComesLateIsOpened) {
+  run_until(deadline + milliseconds(100));
+  ASSERT_EQ(limit(), host().configured["a"]);
+  host().limits["a"] = 0;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(GuardedByJournal, TheHoldAfterItsDeadlineIsLeftAlone) {
+  run_until(deadline + milliseconds(100));
+  ASSERT_EQ(limit(), host().configured["a"]);
+  hold_next();
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+  EXPECT_FALSE(plan_->resumed());
+}
+
+TEST_F(GuardedByJournal, TheHoldAfterAResumeBetweenTwoLooksIsLeftAlone) {
+  run_until(milliseconds(500));
+  journal_.clear();
+  hold_next();
+  outlook_.over = true;
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+}
+
+TEST_F(GuardedByJournal, TheHoldAfterASuspendThatFailedIsLeftAlone) {
+  outlook_.mode = Mode::ending;
+  journal_.clear();
+  hold_next();
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+}
+
+TEST_F(GuardedByJournal, WhoeverDiedWhileItWasHeldDoesNotKeepItFromItsEnd) {
+  run_until(milliseconds(500));
+  hold_next();
+  fault_ = Fault::loses_commands;
+  run_until(deadline + milliseconds(50));
+  fault_.reset();
+  run_until(deadline + milliseconds(1000));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(GuardedByJournal, AnEarlierHoldInTheJournalIsNobodys) {
+  Record stale = record_;
+  stale.id = "fedcba9876543210";
+  stale.started_at -= milliseconds(1000);
+  journal_ = {stale};
+  run_until(deadline + milliseconds(100));
+  host().limits["a"] = 0;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
 }
 
 TEST_F(Guarded, ACrashingReleaseIsNotHeldAgain) {

@@ -26,6 +26,17 @@ TEST(Record, RoundTrip) {
   EXPECT_EQ(*decoded, sample());
 }
 
+TEST(Record, EachLeaseIsKept) {
+  Record record = sample();
+  for (const Lease lease : {Lease::none, Lease::guard, Lease::backed}) {
+    record.switches[0].lease = lease;
+    record.switches[0].counters.reset();
+    EXPECT_EQ(*decode(encode(record)), record);
+    record.switches[0].counters = Counters{1, 2, 3};
+    EXPECT_EQ(*decode(encode(record)), record);
+  }
+}
+
 TEST(Record, EveryTruncationIsAnError) {
   const std::string text = encode(sample());
   for (std::size_t kept = 0; kept < text.size(); ++kept) {

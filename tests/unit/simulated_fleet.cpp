@@ -74,13 +74,13 @@ std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
   } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
     seen.what = observed::Journaled{keep(write->record)};
   } else if (const auto* start = std::get_if<step::StartGuard>(&step)) {
-    seen.what = observed::Guarded{guard_failure, {}};
+    seen.what = observed::Guarded{guard_failure, backed};
     if (!guard_failure) guarded = start->record;
   } else if (const auto* tell = std::get_if<step::TellGuard>(&step)) {
     guard_told.push_back(tell->word);
     const bool lost = guard_dies && tell->word == step::TellGuard::Word::hold;
     seen.what = observed::Guarded{
-        lost ? std::optional(Error{Errc::guard_failed, "gone", {}, {}, {}}) : std::nullopt, backed};
+        lost ? std::optional(Error{Errc::guard_failed, "gone", {}, {}, {}}) : std::nullopt, {}};
   } else {
     seen.elapsed += std::get<step::Wait>(step).time;
     seen.what = observed::Tick{};

@@ -212,6 +212,9 @@ TEST(SuspendPlan, TheGuardIsToldHowItEnded) {
   EXPECT_EQ(report.switches[0].lease, "guard");
   EXPECT_EQ(report.switches[2].lease, "guard+wait");
   EXPECT_EQ(fleet.guarded->deadline, report.holds[0].deadline);
+  // What a status from anywhere will read.
+  EXPECT_EQ(fleet.records()[0].switches[0].lease, Lease::guard);
+  EXPECT_EQ(fleet.records()[0].switches[2].lease, Lease::backed);
 
   SimulatedFleet failing = three();
   failing.faults[{*fleet.first_write_batch, 1}] = Fault::refuses_writes;
@@ -285,6 +288,29 @@ TEST(SuspendPlan, TheKernelsQueuesAreWeighedOnce) {
   };
   EXPECT_EQ(warned(2), 1);
   EXPECT_EQ(warned(0), 0);
+}
+
+TEST(SuspendPlan, WhoHasFewConnectionsLeftIsWarnedOf) {
+  SimulatedFleet fleet = three();
+  // The listener is no connection, and what goes to a server is none of its own.
+  fleet.hosts[1].descriptors =
+      "  4 : st=0x1 l.st=RDY fe=GLOBAL fam=unix\n 5 : st=0x1 back=1 fe=GLOBAL mux=PASS\n";
+  fleet.hosts[2].descriptors = fleet.hosts[1].descriptors;
+  const std::string client = "  9 : st=0x1 back=0 cflg=0x1 fam=unix fe=GLOBAL mux=PASS\n";
+  for (int i = 0; i < 7; ++i) fleet.hosts[1].descriptors += client;
+  for (int i = 0; i < 8; ++i) fleet.hosts[2].descriptors += client;
+  auto request = suspend_request(fleet);
+  request.question.listen_depths = {{80, 2}};
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::done);
+  const auto warned = [&report](std::size_t i) {
+    const auto& findings = report.switches[i].findings;
+    return std::any_of(findings.begin(), findings.end(),
+                       [](const Finding& one) { return one.code == "stats_connections"; });
+  };
+  EXPECT_FALSE(warned(2));
+  EXPECT_TRUE(warned(4));
 }
 
 TEST(SuspendPlan, AFrontendThatIsShutInTheMiddleIsNoHeldOne) {

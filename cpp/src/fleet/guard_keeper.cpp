@@ -53,7 +53,7 @@ Guarded GuardKeeper::begin(const std::stop_token& stop) {
   wipe(order_.secrets);
   if (!started) return {started.error(), {}};
   process_ = *std::move(started);
-  return {};
+  return {{}, process_->backed()};
 }
 
 Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
@@ -62,7 +62,7 @@ Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
   if (word == Word::hold) {
     if (auto error = process_->hold(hold_patience)) return {std::move(error), {}};
     order_.mode = GuardMode::holding;
-    return {{}, process_->backed()};
+    return {};
   }
   if (word == Word::leave) {
     process_->dismiss();

@@ -4,10 +4,9 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/format.h>
-
 #include "../fleet/boot_clock.hpp"
-#include "../runtime_api/command.hpp"
+#include "../fleet/journal.hpp"
+#include "../hold/wait_line.hpp"
 #include "../runtime_api/release.hpp"
 
 namespace stillgate::guard {
@@ -29,8 +28,6 @@ FleetOptions patience() {
 constexpr milliseconds backing_patience{300};
 /// So long after the guard itself, which is more exact and says what it did.
 constexpr milliseconds behind{30};
-/// HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
-constexpr milliseconds beyond_waiting{60'000};
 
 bool has_wait(const std::string& version) {
   const auto release = runtime_api::Release::parse(version);
@@ -56,18 +53,23 @@ void Post::interrupt() {
 
 void Post::run() {
   std::optional<runtime_api::Answer> answer;
+  std::optional<std::vector<hold::Record>> journal;
   while (!warden_.dismissed()) {
-    const auto outlook = warden_.outlook();
+    auto outlook = warden_.outlook();
+    outlook.journal = journal ? &*journal : nullptr;
     const auto step = plan_.next(outlook, answer ? &*answer : nullptr);
     if (const auto until = plan_.extended()) warden_.extend(*until);
     warden_.told(number_, plan_);
     back_up(outlook);
     answer.reset();
+    journal.reset();
     if (const auto* wanted = std::get_if<hold::keep::Ask>(&step)) {
       answer = ask(*wanted);
     } else if (const auto* rest = std::get_if<hold::keep::Rest>(&step)) {
       const auto first = std::exchange(first_rest_, std::nullopt);
       warden_.wait_until(first ? std::min(rest->until, outlook.now + *first) : rest->until);
+    } else if (std::holds_alternative<hold::keep::Consult>(step)) {
+      journal = fleet::Journal(warden_.order().state_folder).load().records;
     } else {
       break;
     }
@@ -104,26 +106,18 @@ void Post::back_up(const hold::KeepOutlook& outlook) {
     return;
   }
   if (outlook.mode == hold::KeepOutlook::Mode::ending || !plan_.looked()) return;
-  std::string releases;
-  for (const hold::HeldSwitch& one : plan_.record().switches) {
-    releases += fmt::format(
-        ";{}", runtime_api::Command::set_maxconn(one.frontend, one.limit_before)->text());
-  }
-  Backing wanted{outlook.deadline, plan_.process(), releases};
-  if (backing_ == wanted) return;
-  backing_ = std::move(wanted);
+  if (backing_ == Backing{outlook.deadline, plan_.process(), plan_.record().switches}) return;
   const auto left = outlook.deadline + behind - outlook.now;
   std::unique_ptr<engine::HeldLine> line;
   if (has_wait(plan_.version()) && left > behind) {
-    line = std::make_unique<engine::HeldLine>(endpoint_[0]);
-    const auto timeout = std::chrono::ceil<std::chrono::seconds>(left + beyond_waiting);
-    // `set timeout` is answered at once, and that answer stays unread.
-    auto text =
-        fmt::format("set timeout cli {}s;wait {}ms{}\n", timeout.count(), left.count(), releases);
-    if (line->send(std::move(text), backing_patience)) line.reset();
+    auto text = hold::wait_line(plan_.record(), left);
+    if (text) line = std::make_unique<engine::HeldLine>(endpoint_[0]);
+    if (line && line->send(*std::move(text), backing_patience)) line.reset();
   }
   // The new one stands before the old one goes.
   line_ = std::move(line);
+  plan_.set_backed(line_ != nullptr);
+  backing_ = Backing{outlook.deadline, plan_.process(), plan_.record().switches};
   warden_.backed(number_, line_ != nullptr);
 }
 

@@ -39,7 +39,7 @@ class Post {
   struct Backing {
     std::chrono::milliseconds deadline{0};
     std::int64_t process{0};
-    std::string releases;
+    std::vector<hold::HeldSwitch> releases;
     bool operator==(const Backing&) const = default;
   };
 

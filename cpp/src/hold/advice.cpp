@@ -24,6 +24,8 @@ using std::chrono::milliseconds;
 /// HAProxy's default of `stats maxconn`, over all stats sockets of a process.
 constexpr std::int64_t stats_maxconn = 10;
 constexpr std::int64_t stats_in_reserve = 3;
+/// What HAProxy calls them in its lists.
+constexpr std::string_view stats_frontend = "GLOBAL";
 
 void add(Switch& target, const char* code, Level level, std::string message) {
   // Whoever looks again finds the same again.
@@ -99,17 +101,17 @@ std::string where(const Stream& stream) {
                      stream.server.value_or("(queued)"), stream.age_s.value_or(0));
 }
 
+void advise_connections(Switch& target, std::int64_t talking) {
+  if (talking <= stats_maxconn - stats_in_reserve) return;
+  add(target, "stats_connections", Level::warning,
+      fmt::format("{} connections to its stats sockets are open, ours included; 'stats maxconn' is "
+                  "{} unless set, and one more than that hangs without a word; a guard needs two, "
+                  "and the resume one",
+                  talking, stats_maxconn));
+}
+
 void advise_streams(Switch& target, const std::vector<Stream>& streams,
                     milliseconds drain_timeout) {
-  const auto talking = std::count_if(streams.begin(), streams.end(),
-                                     [](const Stream& one) { return one.frontend == "GLOBAL"; });
-  if (talking > stats_maxconn - stats_in_reserve) {
-    add(target, "stats_connections", Level::warning,
-        fmt::format(
-            "{} connections to its stats sockets are open, ours included; 'stats maxconn' is "
-            "{} unless set, and one more than that hangs without a word",
-            talking, stats_maxconn));
-  }
   const Stream* oldest = nullptr;
   std::size_t slow = 0;
   for (const Stream& one : streams) {
@@ -266,15 +268,20 @@ void advise_closer(std::vector<Switch>& switches, const Question& question, std:
                    std::optional<milliseconds> drain_timeout) {
   if (seen.error) return;
   std::vector<Listener> listeners;
+  std::optional<std::int64_t> talking;
   std::size_t next = 0;
   const bool answered = !answer.error && !answer.replies.empty();
   if (answered && is_here(question, endpoint)) {
-    listeners = runtime_api::parse_listeners(answer.replies[next++].text);
+    const std::string& descriptors = answer.replies[next++].text;
+    listeners = runtime_api::parse_listeners(descriptors);
+    talking = runtime_api::count_clients(descriptors, stats_frontend);
   }
   std::optional<std::vector<Stream>> streams;
   if (answered && drain_timeout && next < answer.replies.size()) {
     if (auto parsed = runtime_api::parse_streams(answer.replies[next].text)) {
       streams = *std::move(parsed);
+      talking = std::count_if(streams->begin(), streams->end(),
+                              [](const Stream& one) { return one.frontend == stats_frontend; });
     }
   }
   for (std::size_t j = 0; j < question.frontends.size(); ++j) {
@@ -283,6 +290,7 @@ void advise_closer(std::vector<Switch>& switches, const Question& question, std:
     if (target.method != by_gate) {
       advise_queue(target, question, *seen.frontends[j], listeners);
     }
+    if (talking) advise_connections(target, *talking);
     if (streams) advise_streams(target, *streams, *drain_timeout);
   }
 }

@@ -34,6 +34,8 @@ Step ExtendPlan::next(const Observation& observation) {
       return ask(Stage::surveying);
     case Stage::surveying:
       return surveyed(observation);
+    case Stage::rehearsing:
+      return rehearsed(observation);
     case Stage::writing:
       // What is read back decides.
       return ask(Stage::verifying);
@@ -41,8 +43,7 @@ Step ExtendPlan::next(const Observation& observation) {
       return verified(observation);
     case Stage::recording:
       if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
-        if (!report_.error) report_.error = error;
-        report_.ending = Ending::endpoint_failed;
+        tell_unrecorded(*error);
       }
       return record();
   }
@@ -68,7 +69,37 @@ Step ExtendPlan::surveyed(const Observation& observation) {
     for (std::size_t j = 0; j < frontends_; ++j) weigh(i, j, seen_[i], observation.now);
   }
   if (observation.cancelled) report_.ending = Ending::cancelled;
-  return refused_ || observation.cancelled ? done() : write();
+  return refused_ || observation.cancelled ? done() : rehearse();
+}
+
+/// Each record goes into the journal as it is: a journal that cannot be written has to show while
+/// nothing has been extended. Its new deadline comes last, because a guard below 2.4 takes it from
+/// there.
+Step ExtendPlan::rehearse() {
+  stage_ = Stage::rehearsing;
+  while (next_record_ < request_.records.size()) {
+    const Record& record = request_.records[next_record_++];
+    if (is_extended(record)) return step::WriteJournal{record};
+  }
+  next_record_ = 0;
+  return write();
+}
+
+Step ExtendPlan::rehearsed(const Observation& observation) {
+  const auto& error = std::get<observed::Journaled>(observation.what).error;
+  if (!error && !observation.cancelled) return rehearse();
+  report_.ending = observation.cancelled ? Ending::cancelled : Ending::refused;
+  report_.error = error;
+  for (const Record& record : request_.records) {
+    if (is_extended(record)) add_hold(report_, record);
+  }
+  return done();
+}
+
+bool ExtendPlan::is_extended(const Record& record) const {
+  return std::any_of(courses_.begin(), courses_.end(), [&record](const Course& one) {
+    return one.longer && one.longer->id == record.id;
+  });
 }
 
 void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now) {
@@ -104,8 +135,9 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
   }
   one.hold_id = record->id;
   one.method = gated ? by_gate : by_maxconn;
-  one.lease = gated ? "haproxy" : "guard";
-  one.limit_before = record->find(one.endpoint, one.frontend)->limit_before;
+  const HeldSwitch& before = *record->find(one.endpoint, one.frontend);
+  one.lease = gated ? "haproxy" : word(before.lease);
+  one.limit_before = before.limit_before;
   if (auto error = not_the_holder(*record, request_.claim, request_.records, now)) {
     refused_ = true;
     report_.ending = Ending::held_by_other;
@@ -195,6 +227,16 @@ Step ExtendPlan::record() {
     return step::WriteJournal{std::move(record)};
   }
   return done();
+}
+
+void ExtendPlan::tell_unrecorded(const Error& error) {
+  report_.ending = Ending::endpoint_failed;
+  if (report_.error) return;
+  report_.error = error;
+  const bool by_journal = std::find(keeps_.begin(), keeps_.end(), false) != keeps_.end();
+  report_.error->message = fmt::format(
+      "the HAProxies have the new deadline, and this machine's journal has not{}: {}",
+      by_journal ? " (a hold by maxconn below 2.4 may end at the old one)" : "", error.message);
 }
 
 Step ExtendPlan::done() { return step::Done{std::move(report_)}; }

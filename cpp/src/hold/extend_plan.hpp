@@ -28,14 +28,18 @@ class ExtendPlan final : public Plan {
   Step next(const Observation& observation) override;
 
  private:
-  enum class Stage { start, surveying, writing, verifying, recording };
+  enum class Stage { start, surveying, rehearsing, writing, verifying, recording };
 
   Step ask(Stage stage);
   Step surveyed(const Observation& observation);
   void weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
+  Step rehearse();
+  Step rehearsed(const Observation& observation);
+  [[nodiscard]] bool is_extended(const Record& record) const;
   Step write();
   Step verified(const Observation& observation);
   Step record();
+  void tell_unrecorded(const Error& error);
   Step done();
 
   /// One switch; `longer`: its record with the new deadline, where it is to be extended.

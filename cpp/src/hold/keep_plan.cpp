@@ -46,6 +46,10 @@ KeepPlan::KeepPlan(std::string endpoint, Record record)
 
 std::vector<KeepNotice> KeepPlan::take_notices() { return std::exchange(notices_, {}); }
 
+void KeepPlan::set_backed(bool backed) {
+  for (HeldSwitch& one : record_.switches) one.lease = backed ? Lease::backed : Lease::guard;
+}
+
 void KeepPlan::notice(KeepNotice::Kind kind, std::size_t index, std::string message) {
   notices_.push_back({kind, record_.switches[index].frontend, std::move(message)});
 }
@@ -67,6 +71,8 @@ KeepPlan::Step KeepPlan::next(const KeepOutlook& outlook, const Answer* answer) 
       return look();
     case Stage::looking:
       return read(outlook, *answer);
+    case Stage::consulting:
+      return consulted(outlook);
     case Stage::putting_back:
     case Stage::releasing:
       // Whatever was answered, only what is read back counts. Where nothing was, the command may
@@ -80,7 +86,7 @@ KeepPlan::Step KeepPlan::next(const KeepOutlook& outlook, const Answer* answer) 
       }
       return rest_or_leave(outlook);
     case Stage::poised:
-      return ending(outlook) ? release() : look();
+      return ending(outlook) ? release(outlook) : look();
   }
   return keep::Leave{};
 }
@@ -201,8 +207,9 @@ KeepPlan::Step KeepPlan::put_back() {
   return keep::Ask{std::move(commands), asked_fresh_, false};
 }
 
-KeepPlan::Step KeepPlan::release() {
+KeepPlan::Step KeepPlan::release(const KeepOutlook& outlook) {
   stage_ = Stage::releasing;
+  if (!released_at_) released_at_ = outlook.wall;
   std::vector<Command> commands;
   for (const std::size_t i : due_) {
     HeldSwitch& one = record_.switches[i];
@@ -254,8 +261,8 @@ KeepPlan::Step KeepPlan::rest_or_leave(const KeepOutlook& outlook) {
   return pending || watching(outlook) ? rest(outlook) : Step(keep::Leave{});
 }
 
-/// For a hold of 0 that is nobody's. Where HAProxy has no variables nobody can tell whose it is: it
-/// may be the next suspend's, and the watch is short.
+/// For a hold of 0 that is nobody's. Where HAProxy has no variables only this machine's journal can
+/// tell whose it is: it may be somebody's on another machine, and the watch is short.
 bool KeepPlan::watching(const KeepOutlook& outlook) const {
   if (!opened_at_) return false;
   const auto watch = write_lost_ ? quiet_after_loss : quiet;

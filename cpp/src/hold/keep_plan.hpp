@@ -29,6 +29,8 @@ struct KeepOutlook {
   std::chrono::milliseconds deadline{0};
   WallTime wall;     ///< for the marks that are left in HAProxy alone
   bool over{false};  ///< somebody resumed it elsewhere: nothing is put back any more
+  /// The holds that this machine knows of just now: the answer to a Consult, else nullptr.
+  const std::vector<Record>* journal{nullptr};
 };
 
 /// Something that people want to know.
@@ -50,13 +52,15 @@ struct Ask {
 struct Rest {
   std::chrono::milliseconds until{0};
 };
+/// What the journal says is needed before the next step.
+struct Consult {};
 /// All is done here.
 struct Leave {};
 }  // namespace keep
 
 class KeepPlan {
  public:
-  using Step = std::variant<keep::Ask, keep::Rest, keep::Leave>;
+  using Step = std::variant<keep::Ask, keep::Rest, keep::Consult, keep::Leave>;
 
   static constexpr std::chrono::milliseconds pause{100};  ///< between two looks
   /// What the guard itself opened is looked at for so long: a commit that was under way may come
@@ -87,12 +91,15 @@ class KeepPlan {
   /// The HAProxy process that serves, once it is known, and its release.
   [[nodiscard]] std::int64_t process() const noexcept { return known_ ? known_->pid : 0; }
   [[nodiscard]] const std::string& version() const noexcept { return version_; }
+  /// HAProxy's own `wait` stands behind it now, or does not: so a hold that is put back has it on
+  /// record.
+  void set_backed(bool backed);
   /// What it holds now, with the limits to restore: a reload may have changed them.
   [[nodiscard]] const Record& record() const noexcept { return record_; }
   [[nodiscard]] std::vector<KeepNotice> take_notices();
 
  private:
-  enum class Stage { resting, looking, putting_back, poised, releasing, clearing };
+  enum class Stage { resting, looking, consulting, putting_back, poised, releasing, clearing };
   enum class State {
     kept,      ///< ours, as far as is known
     released,  ///< by the guard
@@ -123,10 +130,14 @@ class KeepPlan {
   Step failed(const KeepOutlook& outlook, const Error& error);
   Step weigh(const KeepOutlook& outlook, const Sight& sight);
   void weigh_one(const KeepOutlook& outlook, const Sight& sight, std::size_t index);
+  Step consulted(const KeepOutlook& outlook);
+  Step act(const KeepOutlook& outlook);
+  [[nodiscard]] bool is_doubtful(const KeepOutlook& outlook, std::size_t index) const;
+  [[nodiscard]] bool is_taken(const KeepOutlook& outlook, std::size_t index) const;
   [[nodiscard]] bool is_ours(const Sight& sight, std::size_t index) const;
   [[nodiscard]] bool is_new(const Sight& sight, std::size_t index) const;
   Step put_back();
-  Step release();
+  Step release(const KeepOutlook& outlook);
   Step clear(const KeepOutlook& outlook);
   Step rest(const KeepOutlook& outlook);
   Step rest_or_leave(const KeepOutlook& outlook);
@@ -159,6 +170,7 @@ class KeepPlan {
   bool remembers_{false};                                ///< the HAProxy has variables
   std::optional<std::chrono::milliseconds> opened_at_;   ///< by the guard
   std::optional<std::chrono::milliseconds> resumed_at_;  ///< by somebody else
+  std::optional<WallTime> released_at_;                  ///< or first seen open while it ends
   std::chrono::milliseconds rtt_{1};
   std::optional<WallTime> extended_;
   bool resumed_{false};

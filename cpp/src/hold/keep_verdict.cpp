@@ -39,8 +39,17 @@ KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   }
   // Its pid is what tells it from the next one where there are no variables.
   if (!bare_.empty()) known_ = Process{sight.info.pid, sight.info.uptime_s};
+  if (std::any_of(due_.begin(), due_.end(),
+                  [&](std::size_t index) { return is_doubtful(outlook, index); })) {
+    stage_ = Stage::consulting;
+    return keep::Consult{};
+  }
+  return act(outlook);
+}
+
+KeepPlan::Step KeepPlan::act(const KeepOutlook& outlook) {
   if (!due_.empty()) {
-    if (ending(outlook) || outlook.over) return release();
+    if (ending(outlook) || outlook.over) return release(outlook);
     stage_ = Stage::poised;
     return keep::Rest{outlook.deadline};
   }
@@ -48,6 +57,46 @@ KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   const bool any = std::any_of(kept_.begin(), kept_.end(),
                                [&](const Kept& one) { return to_clear(one, outlook); });
   return any ? clear(outlook) : rest_or_leave(outlook);
+}
+
+/// Where there are no variables the next hold looks like this one. A hold that simply comes to its
+/// end is not doubted: its release must not depend on a disk.
+bool KeepPlan::is_doubtful(const KeepOutlook& outlook, std::size_t index) const {
+  if (remembers_) return false;
+  return kept_[index].state == State::released || outlook.over ||
+         outlook.mode == KeepOutlook::Mode::ending;
+}
+
+/// A suspend is in the journal before it holds. One that came since ours had ended found it open.
+/// While ours stands there too, only one from behind its release counts: of two suspends at the
+/// same moment the loser may have died, and would have nobody end the hold.
+bool KeepPlan::is_taken(const KeepOutlook& outlook, std::size_t index) const {
+  const std::string& frontend = record_.switches[index].frontend;
+  bool recorded = false;
+  std::optional<WallTime> other;
+  for (const Record& record : *outlook.journal) {
+    if (record.find(endpoint_, frontend) == nullptr) continue;
+    if (record.id == record_.id) {
+      recorded = true;
+    } else {
+      other = std::max(other, std::optional(record.started_at));
+    }
+  }
+  if (!recorded) return other >= record_.started_at;
+  const WallTime end = outlook.wall + (outlook.deadline - outlook.now);
+  return other >= released_at_.value_or(end);
+}
+
+KeepPlan::Step KeepPlan::consulted(const KeepOutlook& outlook) {
+  for (const std::size_t index : std::exchange(due_, {})) {
+    if (!is_doubtful(outlook, index) || !is_taken(outlook, index)) {
+      due_.push_back(index);
+      continue;
+    }
+    if (kept_[index].state == State::kept) resumed_ = true;
+    give_up(index, KeepNotice::Kind::resumed, "held by somebody else since");
+  }
+  return act(outlook);
 }
 
 void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::size_t index) {
@@ -94,6 +143,7 @@ void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::si
     // Nothing is held there; what was not armed yet may still come.
     kept.state = State::released;
     if (!opened_at_) opened_at_ = outlook.now;
+    if (!released_at_) released_at_ = outlook.wall;
     return;
   }
   if (ours && memory.supported && ending(outlook)) {

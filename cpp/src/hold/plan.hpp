@@ -56,7 +56,7 @@ struct Tick {};                ///< to a Wait that is over
 struct Guarded {               ///< to a StartGuard or a TellGuard
   std::optional<Error> error;  ///< its `field` is the endpoint that it is about, if any
   std::vector<std::string>
-      backed;  ///< to `hold`: endpoints where HAProxy's `wait` stands behind it
+      backed;  ///< to a StartGuard: endpoints where HAProxy's `wait` stands behind it
 };
 }  // namespace observed
 using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick,

@@ -49,6 +49,11 @@ std::optional<HeldSwitch> read_switch(std::string_view line) {
   }
   if (!limit || *limit < 1 || *limit > runtime_api::Command::max_limit) return std::nullopt;
   HeldSwitch held{*endpoint, std::string(frontend), *limit};
+  for (const Lease lease : {Lease::guard, Lease::backed}) {
+    if (line.substr(0, line.find(' ')) != word(lease)) continue;
+    held.lease = lease;
+    take_word(line);
+  }
   if (line.empty()) return held;
   const auto pid = parse_number<std::int64_t>(take_word(line));
   const auto reached = parse_number<std::int64_t>(take_word(line));
@@ -110,6 +115,18 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
 }
 
 }  // namespace
+
+std::string_view word(Lease lease) noexcept {
+  switch (lease) {
+    case Lease::guard:
+      return "guard";
+    case Lease::backed:
+      return "guard+wait";
+    case Lease::none:
+      break;
+  }
+  return "none";
+}
 
 std::string escape(std::string_view text) {
   std::string out;
@@ -201,6 +218,7 @@ std::string encode(const Record& record) {
   if (record.ramping) out += "ramping yes\n";
   for (const HeldSwitch& held : record.switches) {
     out += fmt::format("switch {} {} {}", escape(held.endpoint), held.frontend, held.limit_before);
+    if (held.lease != Lease::none) out += fmt::format(" {}", word(held.lease));
     if (const auto& counters = held.counters) {
       out += fmt::format(" {} {} {}", counters->pid, counters->reached, counters->begun);
     }

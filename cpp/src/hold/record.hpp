@@ -21,11 +21,22 @@ struct Counters {
   bool operator==(const Counters&) const = default;
 };
 
+/// Who ends a hold by maxconn. The gate keeps its own.
+enum class Lease {
+  none,    ///< nobody, or the gate
+  guard,   ///< the guard
+  backed,  ///< the guard, and behind it HAProxy's own `wait`
+};
+
+/// As reports say it: none, guard, guard+wait.
+[[nodiscard]] std::string_view word(Lease lease) noexcept;
+
 struct HeldSwitch {
   std::string endpoint;  ///< canonical URL
   std::string frontend;
   std::int64_t limit_before{0};  ///< 1 to 2^31-1
   std::optional<Counters> counters{};
+  Lease lease{Lease::none};
 
   bool operator==(const HeldSwitch&) const = default;
 };

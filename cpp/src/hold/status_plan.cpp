@@ -139,7 +139,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.hold_id = record->id;
   one.method = by_maxconn;
-  one.lease = record->deadline ? "guard" : "none";
+  one.lease = word(held->lease);
   one.limit_before = held->limit_before;
   one.leaked = leaked(held->counters, seen.counters(frontend));
   if (record->deadline && *record->deadline < now) {

@@ -2,7 +2,6 @@
 // hold at the end.
 #include <algorithm>
 
-#include "method.hpp"
 #include "suspend_plan.hpp"
 
 namespace stillgate::hold {
@@ -10,18 +9,19 @@ namespace stillgate::hold {
 /// A gate needs none: HAProxy itself keeps its deadline.
 Step SuspendPlan::start_guard(const Observation& observation) {
   Record guarded = request_.record;
-  guarded.switches.clear();
-  for (std::size_t i = 0; i < gates_.size(); ++i) {
-    if (!gates_[i].used) guarded.switches.push_back(request_.record.switches[i]);
-  }
-  if (guarded.switches.empty() || request_.question.no_lease) return take_lock(observation);
+  std::erase_if(guarded.switches, [](const HeldSwitch& one) { return one.lease == Lease::none; });
+  if (guarded.switches.empty()) return take_lock(observation);
   stage_ = Stage::starting_guard;
   return step::StartGuard{std::move(guarded)};
 }
 
 Step SuspendPlan::guarded(const Observation& observation) {
-  const auto& error = std::get<observed::Guarded>(observation.what).error;
+  const auto& [error, backed] = std::get<observed::Guarded>(observation.what);
   guard_ = !error;
+  for (HeldSwitch& one : request_.record.switches) {
+    const bool waits = std::find(backed.begin(), backed.end(), one.endpoint) != backed.end();
+    if (one.lease == Lease::guard && waits) one.lease = Lease::backed;
+  }
   if (!error && !observation.cancelled) return take_lock(observation);
   report_.ending = observation.cancelled ? Ending::cancelled : Ending::refused;
   if (error && error->code != Errc::cancelled) {
@@ -61,11 +61,6 @@ Step SuspendPlan::handed_over(const Observation& observation) {
     if (!observation.cancelled) report_.error = told.error;
     report_.holds.clear();
     return roll_back();
-  }
-  for (Switch& one : report_.switches) {
-    const bool backed =
-        std::find(told.backed.begin(), told.backed.end(), one.endpoint) != told.backed.end();
-    if (one.method == by_maxconn && backed) one.lease = "guard+wait";
   }
   return done();
 }

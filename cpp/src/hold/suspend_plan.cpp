@@ -132,8 +132,10 @@ Step SuspendPlan::record(const Observation& observation) {
   for (std::size_t i = 0; i < report_.switches.size(); ++i) {
     Switch& one = report_.switches[i];
     one.limit_before = one.limit_now;
-    record.switches.push_back({one.endpoint, one.frontend, *one.limit_now, {}});
     gates_[i].used = one.method == by_gate;
+    const bool guarded = !gates_[i].used && !request_.question.no_lease;
+    record.switches.push_back(
+        {one.endpoint, one.frontend, *one.limit_now, {}, guarded ? Lease::guard : Lease::none});
     gates_[i].table = !before_[i / frontends_].has_variables();
     leased = leased || gates_[i].used;
     // Nothing is held yet.

@@ -34,7 +34,7 @@ void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
       one.verdict = Verdict::held;
       one.error.reset();
       one.method = by_maxconn;
-      one.lease = guard_ ? "guard" : "none";
+      one.lease = word(request_.record.switches[endpoint * frontends_ + j].lease);
       one.hold_id = request_.record.id;
     } else {
       // A commit without an answer may still run, late: it is rolled back like one that did.
