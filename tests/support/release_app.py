@@ -9,6 +9,7 @@ what it answered, by code.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -103,8 +104,9 @@ class ReleaseApp(Closing):
 
     def _start(self, name: str) -> subprocess.Popen[str]:
         self._write(f"code-{name}", "1")
-        command = [sys.executable, __file__, name, str(self.folder)]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", "support.release_app", name, str(self.folder)]
+        where = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+        return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=where)
 
     def _write(self, name: str, text: str) -> None:
         (self.folder / name).write_text(f"{text}\n")
