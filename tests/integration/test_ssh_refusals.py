@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.command import F, ask, only, run, run_json
-from support.faults import dead_unix_socket
+from support.faults import FaultyPeer, dead_unix_socket
 from support.haproxy import HAProxy
 from support.ports import Reserved
 from support.ssh_home import SshHome
@@ -63,6 +64,18 @@ def test_forwarding_to_unix_sockets_is_forbidden(
         assert "no 'restrict' or 'no-port-forwarding' at the key in authorized_keys" in said
         assert said.endswith("failure (connect failed))")
     assert server.logins() == 2
+
+
+def test_a_listen_queue_that_is_full_is_not_told_from_that(
+    ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    name = ssh_home.host("lb1", sshd())
+    with FaultyPeer(accepting=False, backlog=0) as peer, socket.socket(socket.AF_UNIX) as other:
+        path = peer.endpoint.removeprefix("unix://")
+        other.connect(path)
+        said = refusal(ssh_home.url(name, path))
+    assert said.startswith("ssh_forwarding_denied: ")
+    assert "or else its listen queue is full, because HAProxy hangs" in said
 
 
 def test_forwarding_is_all_that_is_needed(

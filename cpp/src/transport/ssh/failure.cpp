@@ -64,16 +64,20 @@ Error connection_failure(int number, std::string_view server) {
 }
 
 Error forbidden(std::string_view server, std::string_view socket, std::string said) {
+  const bool unix_socket = socket.starts_with('/');
   return failure(
       Errc::ssh_forwarding_denied, server,
       fmt::format(
           "the server forbids to reach {} through it: {} there, and no 'restrict' or "
-          "'no-port-forwarding' at the key in authorized_keys",
+          "'no-port-forwarding' at the key in authorized_keys{}",
           socket,
-          socket.starts_with('/')
-              ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding yes "
-                "(or local) and no PermitOpen, which both count for unix sockets, too,"
-              : "it needs AllowTcpForwarding yes (or local) and a PermitOpen"),
+          unix_socket ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding "
+                        "yes (or local) and no PermitOpen, which both count for unix sockets, too,"
+                      : "it needs AllowTcpForwarding yes (or local) and a PermitOpen",
+          // Of a socket on which somebody listens, SSH tells no more apart.
+          unix_socket ? "; or else its listen queue is full, because HAProxy hangs or its 'stats "
+                        "maxconn' is used up"
+                      : ""),
       std::move(said));
 }
 
