@@ -149,6 +149,23 @@ def test_one_agent_signs_for_many_hosts(proxy: HAProxy, ssh_home: SshHome, sshd:
     assert server.logins() == 20
 
 
+def test_an_agent_is_asked_once_whether_a_passphrase_is_needed(
+    proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """For all hosts together: one that hangs costs seconds, before anything is connected."""
+    key = ssh_home.key(name="locked", passphrase="open sesame")
+    server = sshd(authorized=[key])
+    with FaultyPeer([close()]) as agent:
+        names = [
+            ssh_home.host(f"lb{n}", server, key=key, User=f"user{n}", IdentityAgent=path_of(agent))
+            for n in range(3)
+        ]
+        said = ask(*(ssh_home.url(name, proxy.sockets[0]) for name in names))
+        # And once by each login.
+        assert agent.connections == 4
+    assert all(one is not None and one.startswith("ssh_key_unusable: ") for one in said)
+
+
 def test_a_resume_does_not_ask_an_agent_that_is_not_needed(
     proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
 ) -> None:

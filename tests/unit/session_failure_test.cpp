@@ -64,6 +64,49 @@ TEST_F(SessionTest, APeerThatTakesNothing) {
   EXPECT_EQ(run(batch)[0].error->code, Errc::write_timeout);
 }
 
+// --- who waits for whom
+
+TEST_F(SessionTest, WhereOthersAreHeldTheLastOneIsNotWaitedForLong) {
+  const FakeHaproxy good(path("a"), Manner::answers);
+  const FakeHaproxy hangs(path("b"), Manner::greets_only);
+  add("a");
+  add("b");
+  options_.connect_timeout = options_.greeting_timeout = short_time;
+  options_.reply_timeout = std::chrono::hours(1);
+  Batch batch = batch_for(2);
+  for (const Haste haste : {Haste::once_half_answered, Haste::from_the_beginning}) {
+    batch.haste = haste;
+    const auto answers = run(batch);
+    EXPECT_EQ(code_of(answers[0]), std::nullopt);
+    ASSERT_EQ(code_of(answers[1]), Errc::reply_timeout);
+    EXPECT_NE(answers[1].error->message.find("others are held meanwhile"), std::string::npos);
+  }
+}
+
+TEST_F(SessionTest, BeforeHalfHaveAnsweredEachHasItsTime) {
+  const FakeHaproxy hangs(path("a"), Manner::greets_only);
+  add("a");
+  options_.connect_timeout = options_.greeting_timeout = short_time;
+  options_.reply_timeout = 3 * short_time;
+  Batch batch = batch_for(1);
+  batch.haste = Haste::once_half_answered;
+  const auto answers = run(batch);
+  ASSERT_EQ(code_of(answers[0]), Errc::reply_timeout);
+  EXPECT_NE(answers[0].error->message.find("within 180 ms"), std::string::npos);
+}
+
+TEST_F(SessionTest, WhoIsLateIsNotWaitedForWhenAllHaveEnded) {
+  const FakeHaproxy hangs(path("a"), Manner::greets_only);
+  add("a");
+  options_.connect_timeout = std::chrono::seconds(20);
+  options_.reply_timeout = short_time;
+  Batch batch = batch_for(1);
+  batch.haste = Haste::from_the_beginning;
+  const auto begun = steady_clock::now();
+  EXPECT_EQ(code_of(run(batch)[0]), Errc::reply_timeout);
+  EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(10));
+}
+
 TEST_F(SessionTest, PathsThatAreNoSocketOfAnybody) {
   { const FakeHaproxy gone(path("dead"), Manner::answers); }
   std::ofstream(path("file")) << "x";

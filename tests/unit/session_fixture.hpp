@@ -23,6 +23,7 @@ using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Closing;
 using runtime_api::Command;
+using runtime_api::Haste;
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 

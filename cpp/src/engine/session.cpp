@@ -235,6 +235,8 @@ void Session::arm_timer() {
     const auto now = Clock::now();
     each_active([now](Link& link) { link.expire(now); });
     fail_late(now);
+    // Who is late matters only while somebody is waited for.
+    if (finished_ == participants_) return;
     std::optional<Clock::time_point> next = late_at_;
     each_active([&next](Link& link) {
       const auto due = link.deadline();

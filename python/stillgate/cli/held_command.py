@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from stillgate.cli.progress import HoldLine, ProgressLine
@@ -24,6 +25,28 @@ def check_grace(grace: Optional[float], max_hold: Optional[float]) -> None:
     if grace is not None and max_hold is not None and grace >= max_hold:
         words = f"grace: {grace:g} s leave nothing of max_hold, {max_hold:g} s"
         raise InputError("bad_option", words, "grace")
+
+
+class _Over:
+    """That the hold is over, for who waits for a descriptor. Its keeper may say so when the block
+    has ended, and the number of a closed descriptor is another's soon.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor, self._end = os.pipe2(os.O_CLOEXEC)
+        self._closing = threading.Lock()
+        self._closed = False
+
+    def tell(self) -> None:
+        with self._closing:
+            if not self._closed:
+                os.write(self._end, b".")
+
+    def close(self) -> None:
+        with self._closing:
+            self._closed = True
+            os.close(self.descriptor)
+            os.close(self._end)
 
 
 class HeldCommand:
@@ -56,15 +79,15 @@ class HeldCommand:
         """
         max_hold = options.get("max_hold")
         check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
-        over, end = os.pipe2(os.O_CLOEXEC)
-        options = {**options, "at_deadline": lambda: os.write(end, b".")}
+        over = _Over()
+        options = {**options, "at_deadline": over.tell}
         try:
             with ProgressLine(self._fleet) as line:
                 with self._fleet.suspended(*frontends, **options) as held:
                     line.end()
                     self._held = held
                     self._say(_held_words(held.report))
-                    self._work(held, over)
+                    self._work(held, over.descriptor)
         except InputError:
             raise
         except HoldExpired as error:
@@ -74,8 +97,7 @@ class HeldCommand:
         except StillgateError as error:
             self.error = error
         finally:
-            os.close(over)
-            os.close(end)
+            over.close()
 
     def _work(self, held: Suspension, over: int) -> None:
         left = held.remaining

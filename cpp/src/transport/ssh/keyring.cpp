@@ -21,9 +21,7 @@ bool can_sign(const std::shared_ptr<const KeyFile>& key) {
 }
 
 /// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
-bool agent_serves(const Route& route, const std::stop_token& stop) {
-  if (!route.settings.identity_agent) return false;
-  const auto held = list_agent_keys(*route.settings.identity_agent, stop);
+bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
   const auto named = [&route](const AgentKey& one) {
     return std::any_of(route.keys.begin(), route.keys.end(),
                        [&one](const auto& key) { return key->public_blob == one.blob; });
@@ -39,19 +37,25 @@ Keyring& Keyring::of_process() {
   return keyring;
 }
 
-void Keyring::prepare(const Route& route, const std::stop_token& stop) {
+void Keyring::prepare(const std::vector<std::shared_ptr<const Route>>& routes,
+                      const std::stop_token& stop) {
+  Agents agents;
+  for (const auto& route : routes) prepare(*route, agents, stop);
+}
+
+void Keyring::prepare(const Route& route, Agents& agents, const std::stop_token& stop) {
   const std::string way = route.key();
   {
     const std::scoped_lock lock(mutex_);
     if (prepared_.contains(way)) return;
   }
-  if (route.via) prepare(*route.via, stop);
-  ask_for(route, stop);
+  if (route.via) prepare(*route.via, agents, stop);
+  ask_for(route, agents, stop);
   const std::scoped_lock lock(mutex_);
   if (!stop.stop_requested()) prepared_.insert(way);
 }
 
-void Keyring::ask_for(const Route& route, const std::stop_token& stop) {
+void Keyring::ask_for(const Route& route, Agents& agents, const std::stop_token& stop) {
   if (route.asked != SshAccess::Asked::nothing) {
     ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
@@ -61,7 +65,12 @@ void Keyring::ask_for(const Route& route, const std::stop_token& stop) {
   const bool any_serves = std::any_of(keys.begin(), keys.end(), [this](const auto& key) {
     return !key->encrypted || find(of_key(*key)) != nullptr;
   });
-  if (any_serves || keys.empty() || agent_serves(route, stop)) return;
+  if (any_serves || keys.empty()) return;
+  if (const auto& socket = route.settings.identity_agent) {
+    auto held = agents.find(*socket);
+    if (held == agents.end()) held = agents.emplace(*socket, list_agent_keys(*socket, stop)).first;
+    if (agent_serves(route, held->second)) return;
+  }
   for (const auto& key : keys) {
     ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
     if (find(of_key(*key))) return;

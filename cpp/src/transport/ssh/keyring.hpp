@@ -8,7 +8,9 @@
 #include <stop_token>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "agent_protocol.hpp"
 #include "route.hpp"
 #include "secret.hpp"
 
@@ -24,7 +26,8 @@ class Keyring {
   /// Before anything is connected, because typing takes its time. A way that is prepared is not
   /// looked at again: an agent that has died since then is not to keep a resume waiting whose
   /// sessions are open.
-  void prepare(const Route& route, const std::stop_token& stop);
+  void prepare(const std::vector<std::shared_ptr<const Route>>& routes,
+               const std::stop_token& stop);
 
   [[nodiscard]] std::shared_ptr<const Secret> passphrase(const KeyFile& key) const;
   [[nodiscard]] std::shared_ptr<const Secret> password(const Route& route) const;
@@ -37,7 +40,11 @@ class Keyring {
 
  private:
   [[nodiscard]] std::shared_ptr<const Secret> find(const std::string& what) const;
-  void ask_for(const Route& route, const std::stop_token& stop);
+  /// By socket: each agent is asked once, for all ways together. One that hangs costs seconds.
+  using Agents = std::map<std::string, std::vector<AgentKey>>;
+
+  void prepare(const Route& route, Agents& agents, const std::stop_token& stop);
+  void ask_for(const Route& route, Agents& agents, const std::stop_token& stop);
   void ask(const std::string& what, const std::string& prompt, const std::stop_token& stop);
 
   mutable std::mutex mutex_;

@@ -21,11 +21,13 @@ Access::Access(boost::asio::io_context& io)
 Access::~Access() { inbox->close(); }
 
 void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
+  std::vector<std::shared_ptr<const Route>> ways;
   for (const Endpoint& endpoint : endpoints) {
     if (endpoint.kind() != Endpoint::Kind::ssh) continue;
     // What is wrong with one is told where it is connected.
-    if (const auto route = routes.find(endpoint)) Keyring::of_process().prepare(**route, stop);
+    if (auto route = routes.find(endpoint)) ways.push_back(*std::move(route));
   }
+  Keyring::of_process().prepare(ways, stop);
 }
 
 namespace {
