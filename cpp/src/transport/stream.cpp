@@ -13,6 +13,7 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <boost/asio/steady_timer.hpp>
 
+#include "dialer.hpp"
 #include "failure.hpp"
 #include "stream.hpp"
 
@@ -41,8 +42,7 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
 
   void connect() override {
     if (endpoint_.kind() == Endpoint::Kind::unix_socket) {
-      addresses_.push_back(unix_address(endpoint_.path()));
-      try_next();
+      connect_to_path();
       return;
     }
     shared_.resolver.resolve(
@@ -67,6 +67,7 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
 
   void close() override {
     listener_ = nullptr;
+    dialer_.reset();
     error_code ignored;
     socket_.close(ignored);
     if (pause_) pause_->cancel();
@@ -106,64 +107,51 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
           {Errc::name_not_found, "the host's name does not resolve: " + failure, {}, {}, {}});
       return;
     }
-    addresses_ = found;
-    try_next();
+    dialer_.emplace(shared_.io);
+    dialer_->start(found, [weak = weak_from_this()](Protocol::socket socket, int number) {
+      if (const auto self = weak.lock()) self->dialed(std::move(socket), number);
+    });
   }
 
-  /// Tries the addresses one after the other; the last failure is told.
-  void try_next() {
-    const Address& address = addresses_[tried_];
-    const int family = address.storage.ss_family;
-    const int fd = ::socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  void dialed(Protocol::socket socket, int number) {
+    if (number != 0) {
+      fail(number);
+      return;
+    }
+    socket_ = std::move(socket);
+    // A command is one small write: Nagle would hold it back behind the greeting's ACK.
+    const int on = 1;
+    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    connected();
+  }
+
+  void connect_to_path() {
+    const Address address = unix_address(endpoint_.path());
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0) {
       fail(errno);
       return;
     }
-    if (family != AF_UNIX) {
-      // A command is one small write: Nagle would hold it back behind the greeting's ACK.
-      const int on = 1;
-      ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    }
-    const auto* target = reinterpret_cast<const sockaddr*>(&address.storage);
-    const int number = ::connect(fd, target, address.size) == 0 ? 0 : errno;
-    // A full listen queue of a unix socket is EAGAIN, not EINPROGRESS: there is nothing to wait
-    // for on such a socket, and waiting for it to become writable would report success.
-    if (number == EAGAIN) {
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
+      const int number = errno;
       ::close(fd);
-      pause_and_retry();
-      return;
-    }
-    if (number != 0 && number != EINPROGRESS) {
-      ::close(fd);
-      refuse(number);
+      // A full listen queue. There is nothing to wait for on such a socket, and waiting for it to
+      // become writable would report success.
+      if (number == EAGAIN) {
+        pause_and_retry();
+      } else {
+        fail(number);
+      }
       return;
     }
     error_code code;
-    socket_.assign(Protocol(family, 0), fd, code);
+    socket_.assign(Protocol(AF_UNIX, 0), fd, code);
     if (code) {
       ::close(fd);
       fail(code.value());
-    } else if (number == 0) {
-      connected();
     } else {
-      socket_.async_wait(Protocol::socket::wait_write,
-                         [self = shared_from_this()](const error_code& waited) {
-                           if (!waited) self->finish_connect();
-                         });
-    }
-  }
-
-  void finish_connect() {
-    int number = 0;
-    socklen_t size = sizeof number;
-    ::getsockopt(socket_.native_handle(), SOL_SOCKET, SO_ERROR, &number, &size);
-    if (number == 0) {
       connected();
-      return;
     }
-    error_code ignored;
-    socket_.close(ignored);
-    refuse(number);
   }
 
   void connected() {
@@ -172,21 +160,13 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
     if (listener_ != nullptr) listener_->on_connected();
   }
 
-  void refuse(int number) {
-    if (++tried_ < addresses_.size()) {
-      try_next();
-    } else {
-      fail(number);
-    }
-  }
-
   void pause_and_retry() {
     queue_full_ = true;
     if (!pause_) pause_ = std::make_unique<boost::asio::steady_timer>(shared_.io);
     pause_->expires_after(next_pause_);
     next_pause_ = std::min(next_pause_ * 2, longest_pause);
     pause_->async_wait([self = shared_from_this()](const error_code& code) {
-      if (!code && self->listener_ != nullptr) self->try_next();
+      if (!code && self->listener_ != nullptr) self->connect_to_path();
     });
   }
 
@@ -234,8 +214,7 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
   const Endpoint& endpoint_;
   Listener* listener_;
   Protocol::socket socket_;
-  std::vector<Address> addresses_;
-  std::size_t tried_{0};
+  std::optional<Dialer> dialer_;
   std::string unsent_;
   std::size_t sent_{0};
   bool connected_{false};

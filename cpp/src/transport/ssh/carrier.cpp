@@ -10,23 +10,21 @@
 #include <vector>
 
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
 
+#include "../dialer.hpp"
 #include "failure.hpp"
 #include "relay.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
-
-using boost::asio::ip::tcp;
 
 /// Unacknowledged bytes for so long, and the path counts as dead.
 constexpr unsigned dead_after_ms = 15'000;
@@ -44,71 +42,46 @@ class Tcp final : public Carrier {
       : resolver_(resolver),
         host_(route.settings.host_name),
         port_(route.settings.port),
-        name_(route.name()),
-        attempt_(std::make_shared<Attempt>(io)) {}
-  ~Tcp() override {
-    attempt_->handler = nullptr;
-    boost::system::error_code ignored;
-    attempt_->socket.close(ignored);
-  }
+        attempt_(std::make_shared<Attempt>(io, route.name())) {}
 
   void start(Handler handler) override {
     attempt_->handler = std::move(handler);
     resolver_.resolve(host_, port_,
-                      [attempt = attempt_, name = name_](const auto& found, const auto& failure) {
-                        connect(attempt, name, found, failure);
+                      [weak = std::weak_ptr(attempt_)](const auto& found, const auto& words) {
+                        if (const auto attempt = weak.lock()) attempt->dial(found, words);
                       });
   }
 
  private:
   struct Attempt {
-    explicit Attempt(boost::asio::io_context& io) : socket(io) {}
-    tcp::socket socket;
-    std::vector<tcp::endpoint> places{};
-    Handler handler{};
+    Attempt(boost::asio::io_context& io, std::string server)
+        : name(std::move(server)), dialer(io) {}
 
-    void answer(Result<int> result) {
-      if (const auto told = std::exchange(handler, nullptr)) {
-        told(std::move(result));
-      } else if (result) {
-        ::close(*result);
+    std::string name;
+    Handler handler{};
+    Dialer dialer;
+
+    void dial(const std::vector<Address>& found, const std::string& words) {
+      if (found.empty()) {
+        handler(failure(Errc::name_not_found, name, "the host's name does not resolve", words));
+        return;
       }
+      dialer.start(found, [told = handler, server = name](Dialer::Socket socket, int error) {
+        if (error != 0) {
+          told(connection_failure(error, server));
+          return;
+        }
+        boost::system::error_code ignored;
+        const int fd = socket.release(ignored);
+        tune(fd);
+        told(fd);
+      });
     }
   };
-
-  static void connect(const std::shared_ptr<Attempt>& attempt, const std::string& name,
-                      const std::vector<Address>& found, const std::string& words) {
-    if (!attempt->handler) return;
-    if (found.empty()) {
-      attempt->answer(
-          failure(Errc::name_not_found, name, "the host's name does not resolve", words));
-      return;
-    }
-    for (const Address& one : found) {
-      tcp::endpoint place;
-      std::memcpy(place.data(), &one.storage, one.size);
-      place.resize(one.size);
-      attempt->places.push_back(place);
-    }
-    boost::asio::async_connect(
-        attempt->socket, attempt->places,
-        [attempt, name](const boost::system::error_code& code, const tcp::endpoint& /*place*/) {
-          if (code) {
-            attempt->answer(connection_failure(code.value(), name));
-            return;
-          }
-          boost::system::error_code ignored;
-          attempt->socket.non_blocking(true, ignored);
-          const int fd = attempt->socket.release(ignored);
-          tune(fd);
-          attempt->answer(fd);
-        });
-  }
 
   Resolver& resolver_;
   std::string host_;
   std::uint16_t port_;
-  std::string name_;
   std::shared_ptr<Attempt> attempt_;
 };
 
