@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from stillgate import gate
 from support.app import App
 from support.gate import F, Gated
 from support.gate_clients import Http1, Http2
@@ -193,6 +194,37 @@ def test_tcp_mode_holds_new_connections(
         assert silent.ask("after").status == 200
         for client in [*clients, silent]:
             client.close()
+
+
+@pytest.mark.parametrize("expiry", ["release", "reject"])
+@pytest.mark.parametrize("label", ["2.6", "3.0", "sid"])
+def test_tcp_mode_keeps_the_deadline_and_the_bound(
+    label: str, expiry: str, haproxy_binaries: dict[str, Binary], gated: Start, app: App
+) -> None:
+    # Below 2.8 what waits is called again and again, and the coroutine it runs in is replaced now
+    # and then: here all the time.
+    often = gate.lua().replace("CALLS_TO_TIDY = 256", "CALLS_TO_TIDY = 2")
+    assert often != gate.lua()
+    binary = haproxy_binaries[label]
+    proxy = gated(binary, servers=[app.port], mode="tcp", nbthread=2, lua_text=often)
+    begun = time.monotonic()
+    proxy.hold(1500, expiry=expiry, bound=10)
+    clients = [Http1(proxy.port).send("held") for _ in range(10)]
+    proxy.wait_waiting(10)
+    with Http1(proxy.port).send("past the bound") as refused:
+        assert refused.answer().status == 0
+    answers = [client.answer() for client in clients]
+    told = proxy.status()
+    if expiry == "release":
+        assert {answer.status for answer in answers} == {200}
+        assert min(arrival.at for arrival in app.arrivals()) >= begun + 1.45
+        assert (told["mode"], told["released"], told["rejected"]) == ("open", 10, 1)
+    else:
+        assert {answer.status for answer in answers} == {0} and app.arrivals() == []
+        assert min(answer.at for answer in answers) >= begun + 1.45
+        assert (told["mode"], told["released"], told["rejected"]) == ("rejecting", 0, 11)
+    assert (told["waiting"], told["given_up"]) == (0, 0)
+    close(clients, [])
 
 
 def test_of_two_frontends_the_other_goes_on(

@@ -207,3 +207,33 @@ def test_a_gate_before_this_one_can_read_what_is_kept(
     assert found is not None and found[2] == word
     assert abs(float(found[1]) - time.time()) < 5
     proxy.open()
+
+
+@pytest.mark.parametrize("nbthread", [1, 2])
+@pytest.mark.parametrize("mode", ["http", "tcp"])
+@pytest.mark.parametrize("ramp_ms", [0, 300])
+def test_whoever_waits_is_woken_however_often_haproxy_is_interrupted(
+    haproxy_version: Binary, gated: Start, app: App, mode: str, ramp_ms: int, nbthread: int
+) -> None:
+    """2.6 loses the wake-up of an action that sleeps in tcp mode, where it is due when its time is
+    noted: HAProxy stands still then, a moment after the clock was read.
+    """
+    if mode == "tcp" and haproxy_version.release < (2, 6):
+        proxy = gated(haproxy_version, servers=[app.port], mode=mode, written_for="2.6")
+        assert proxy.prove()["proven"] is False
+        return
+    proxy = gated(haproxy_version, servers=[app.port], mode=mode, nbthread=nbthread)
+    proxy.hold()
+    clients = [Http1(proxy.port).send("held") for _ in range(300)]
+    proxy.wait_waiting(300)
+    for _ in range(50):
+        freeze(proxy, 0.025)
+        proxy.wait_waiting(300)
+    proxy.open(ramp_ms=ramp_ms)
+    if ramp_ms:
+        for _ in range(5):
+            freeze(proxy, 0.025)
+    assert {client.answer().status for client in clients} == {200}
+    assert proxy.status()["waiting"] == 0
+    for client in clients:
+        client.close()

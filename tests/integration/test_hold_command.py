@@ -164,7 +164,9 @@ def test_a_signal_ends_the_command_and_the_hold(
     proxy = haproxy("3.0")
     leader = tmp_path / "leader"
     script = f"echo $$ > {leader}; sleep 60"
-    command = [*COMMAND, "hold", F, "-e", proxy.endpoints[0], "--", "sh", "-c", script]
+    # Who runs the tests in the background of a script has SIGINT and SIGQUIT ignored.
+    shell = ["env", f"--default-signal={number.name[3:]}"]
+    command = [*shell, *COMMAND, "hold", F, "-e", proxy.endpoints[0], "--", "sh", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holding:
         wait_until(lambda: leader.exists() and leader.read_text() != "", 20, "the command")
         assert proxy.limit(F) == 0

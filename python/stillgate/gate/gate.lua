@@ -12,6 +12,8 @@
 
 local FORMAT = "1"
 local POLL_MS = 4           -- without queues (below 2.8): how often a held request looks, while they are few
+local CALL_MS = 10          -- the same for one that may not sleep, which costs more
+local CALLS_TO_TIDY = 256
 local RAMP_SLICE_MS = 50    -- how often a request that is let go later looks whether it is held again
 local FOLLOW_MS = 20        -- how often a stopping worker follows the one that took over
 local IDLE_MS = 250
@@ -29,6 +31,7 @@ local folder = os.getenv("STILLGATE_STATE")
 local probe_prefix = os.getenv("STILLGATE_PROBE") or "stillgate"
 local has_queues = core.queue ~= nil
 
+local OURS = {}             -- the mark of what is ours
 local switches = {}         -- by frontend
 local started               -- when this process began to run, not when it began to read this file
 local stopping = false
@@ -445,37 +448,53 @@ local function collect_now_and_then()
   if now() - collected >= COLLECT_S then collect() end
 end
 
-local function wait(switch, visit)
+-- Whether a held request goes or is refused; nil, and in how many milliseconds it looks again.
+local function look_again(visit)
+  local switch = visit.switch
+  if switch.mode == "rejecting" then return false end
+  if switch.mode == "open" then
+    local left_ms = math.ceil(((visit.due or 0) - now()) * 1000)
+    if left_ms <= 0 then return true end
+    return nil, math.min(left_ms, RAMP_SLICE_MS)
+  end
+  -- Thousands that look every few milliseconds would cost a core.
+  if visit.calls then return nil, math.max(CALL_MS, switch.waiting // 16) end
+  return nil, math.max(POLL_MS, switch.waiting // 64)
+end
+
+local function wait(visit)
   while true do
-    if switch.mode == "rejecting" then return false end
-    if switch.mode == "open" then
-      local left_ms = math.ceil(((visit.due or 0) - now()) * 1000)
-      if left_ms <= 0 then return true end
-      core.msleep(math.min(left_ms, RAMP_SLICE_MS))
-    elseif visit.bell then
+    local through, pause_ms = look_again(visit)
+    if through ~= nil then return through end
+    if visit.bell and visit.switch.mode ~= "open" then
       visit.bell:pop_wait()
     else
-      -- Thousands that look every 4 ms would cost a core.
-      core.msleep(math.max(POLL_MS, switch.waiting // 64))
+      core.msleep(pause_ms)
     end
   end
 end
 
-local function stay(switch)
+-- Nil where there is no room.
+local function enter(switch, may_sleep)
   if switch.hold.bound > 0 and switch.waiting >= switch.hold.bound then
     collect_now_and_then()
     if switch.waiting >= switch.hold.bound then
       switch.counters.rejected = switch.counters.rejected + 1
-      return false
+      return nil
     end
   end
   switch.tickets, switch.waiting = switch.tickets + 1, switch.waiting + 1
   switch.counters.held = switch.counters.held + 1
   switch.counters.most_waiting = math.max(switch.counters.most_waiting, switch.waiting)
-  local visit = setmetatable({switch = switch, ticket = switch.tickets, began = now(),
-                              bell = has_queues and core.queue() or nil}, left)
+  local visit = setmetatable({switch = switch, ticket = switch.tickets, began = now(), mark = OURS,
+                              bell = has_queues and core.queue() or nil,
+                              calls = not may_sleep and 0 or nil}, left)
   switch.visits[visit.ticket] = visit
-  local through = wait(switch, visit)
+  return visit
+end
+
+local function leave(visit, through)
+  local switch = visit.switch
   visit.done, switch.visits[visit.ticket] = true, nil
   switch.waiting = switch.waiting - 1
   -- Those of the hold that it waits in now: it may have begun since this request came.
@@ -485,6 +504,23 @@ local function stay(switch)
   return through
 end
 
+-- In tcp mode HAProxy 2.6 loses the wake-up of an action that sleeps, where that is due already when HAProxy
+-- notes it: it reads the clock behind the Lua code, and another thread's Lua or a busy machine takes 4 ms
+-- now and then. Such a connection slept until its inspect-delay was over (one in some hundreds). So there an
+-- action returns in place of sleeping and is called anew: in between, the clock is not read. It never is
+-- behind Lua code where there are queues, from 2.8 on.
+local function sleep_between_calls(txn, kept, ms)
+  txn:set_priv(kept)
+  act.wake_time(ms)
+  return act.YIELD
+end
+
+-- What sleep_between_calls() kept; another script may keep something, too.
+local function kept_of(txn)
+  local kept = txn:get_priv()
+  return type(kept) == "table" and kept.mark == OURS and kept or nil
+end
+
 -- Below 2.6 a connection that waits is let go of at the first timer, as if its inspect-delay were over:
 -- such a gate must not be proven.
 local function tcp_holds()
@@ -492,8 +528,8 @@ local function tcp_holds()
   return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
 end
 
--- Ends in an error of HAProxy's own, which no pcall may catch.
-local function answer_probe(txn, name, is_http)
+local function answer_probe(txn, is_http, kept)
+  local name = txn.f:fe_name()
   if is_http then
     local reply = txn:reply({status = 204})
     reply:add_header("stillgate", name)
@@ -502,40 +538,75 @@ local function answer_probe(txn, name, is_http)
     txn:done()
   else
     -- A connection that is closed with something unread is reset, and the answer with it.
-    for _ = 1, PROBE_LOOKS do
-      if (tonumber(txn.f:req_len()) or 0) > 0 then break end
-      core.msleep(POLL_MS)
+    local looks = kept and kept.looks or 0
+    if looks < PROBE_LOOKS and (tonumber(txn.f:req_len()) or 0) == 0 then
+      return sleep_between_calls(txn, {mark = OURS, looks = looks + 1}, POLL_MS)
     end
     txn.res:send("HTTP/1.0 204 No Content\r\nstillgate: " .. name .. "\r\n\r\n")
     txn:done()
   end
 end
 
-local function pass(txn, answer, name)
-  local switch = switch_of(name)
+local function pass(txn, answer, switch)
+  -- Held again since, or a young process that must go on looking: no short cut for others.
+  if switch.mode == "open" and not worker_is_young() then txn:set_var(switch.guard, "open") end
+  txn:set_var(answer, "go")
+end
+
+local function arrive(txn, answer, may_sleep)
+  local switch = switch_of(txn.f:fe_name())
   follow(switch)
   expire(switch)
   if switch.mode == "rejecting" then
     switch.counters.rejected = switch.counters.rejected + 1
     return
   end
-  if switch.mode == "held" and not stay(switch) then return end
-  -- Held again since, or a young process that must go on looking: no short cut for others.
-  if switch.mode == "open" and not worker_is_young() then txn:set_var(switch.guard, "open") end
-  txn:set_var(answer, "go")
+  if switch.mode == "held" then
+    local visit = enter(switch, may_sleep)
+    if not visit then return end
+    if visit.calls then return sleep_between_calls(txn, visit, CALL_MS) end
+    if not leave(visit, wait(visit)) then return end
+  end
+  pass(txn, answer, switch)
 end
 
--- Whatever goes wrong, the answer stays at `wait`, and the line behind refuses the request.
+local function come_again(txn, answer, visit)
+  local through, pause_ms = look_again(visit)
+  if through == nil then
+    visit.calls = visit.calls + 1
+    return sleep_between_calls(txn, visit, pause_ms)
+  end
+  txn:set_priv(nil)
+  if leave(visit, through) then pass(txn, answer, visit.switch) end
+end
+
+-- Whatever goes wrong, the answer stays at `wait`, and the line behind refuses the request. What ends the
+-- action by `done` is an error of HAProxy's own, which no pcall may catch.
 local function gate(answer, is_http)
+  local may_sleep = is_http or has_queues
   return function(txn)
-    txn:set_var(answer, "wait")
-    local name = txn.f:fe_name()
-    -- Known to the first request that comes behind it, however seldom our own task looks.
-    local replaced = txn.f:stopping()
-    stopping = stopping or replaced == true or replaced == 1
-    if txn.f:so_name() == PROBE_BIND then return answer_probe(txn, name, is_http) end
-    local fine, why = pcall(pass, txn, answer, name)
-    if not fine then last_error = tostring(why) end
+    local kept = not is_http and kept_of(txn) or nil
+    if not kept then
+      txn:set_var(answer, "wait")
+      -- Known to the first request that comes behind it, however seldom our own task looks.
+      local replaced = txn.f:stopping()
+      stopping = stopping or replaced == true or replaced == 1
+    end
+    local fine, said
+    if kept and kept.calls then
+      fine, said = pcall(come_again, txn, answer, kept)
+    elseif txn.f:so_name() == PROBE_BIND then
+      return answer_probe(txn, is_http, kept)
+    else
+      fine, said = pcall(arrive, txn, answer, may_sleep)
+    end
+    if not fine then
+      last_error = tostring(said)
+      return
+    end
+    -- Each return leaves a value behind in the request's coroutine, which is replaced where one ends so.
+    if said and kept and kept.calls % CALLS_TO_TIDY == 0 then core.done(said) end
+    return said
   end
 end
 
