@@ -181,7 +181,7 @@ def test_a_rule_before_the_gate_is_no_proof(
 def test_an_error_inside_refuses_and_is_told(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
-    here = "local function stay(switch)\n"
+    here = "local function enter(switch, may_sleep)\n"
     broken = gate.lua().replace(here, here + '  error("broken on purpose")\n')
     assert broken != gate.lua()
     proxy = gated(haproxy_version, servers=[app.port], lua_text=broken)
