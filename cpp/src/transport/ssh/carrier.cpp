@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
@@ -38,12 +39,20 @@ void tune(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof dead_after_ms);
 }
 
+/// The resolver's words, with what kept it from finding what is there.
+std::string in_family(int family, const std::string& words) {
+  if (words.empty() || family == AF_UNSPEC) return words;
+  return fmt::format("{}; by ssh_config's AddressFamily only {} addresses count", words,
+                     family == AF_INET ? "IPv4" : "IPv6");
+}
+
 class Tcp final : public Carrier {
  public:
   Tcp(boost::asio::io_context& io, Resolver& resolver, const Route& route)
       : resolver_(resolver),
         host_(route.settings.host_name),
         port_(route.settings.port),
+        family_(route.settings.address_family),
         name_(route.name()),
         attempt_(std::make_shared<Attempt>(io)) {}
   ~Tcp() override {
@@ -54,10 +63,13 @@ class Tcp final : public Carrier {
 
   void start(Handler handler) override {
     attempt_->handler = std::move(handler);
-    resolver_.resolve(host_, port_,
-                      [attempt = attempt_, name = name_](const auto& found, const auto& failure) {
-                        connect(attempt, name, found, failure);
-                      });
+    resolver_.resolve(
+        host_, port_,
+        [attempt = attempt_, name = name_, family = family_](const auto& found,
+                                                             const auto& failure) {
+          connect(attempt, name, found, in_family(family, failure));
+        },
+        family_);
   }
 
  private:
@@ -108,6 +120,7 @@ class Tcp final : public Carrier {
   Resolver& resolver_;
   std::string host_;
   std::uint16_t port_;
+  int family_;
   std::string name_;
   std::shared_ptr<Attempt> attempt_;
 };
