@@ -120,6 +120,49 @@ def test_a_circle_of_jump_hosts(proxy: HAProxy, ssh_home: SshHome, sshd: StartSs
     assert said is not None and said.startswith("ssh_config: the jump hosts lead in a circle")
 
 
+# --- families of addresses ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["any", "inet", "inet6", "INET6"])
+@pytest.mark.parametrize("address", ["127.0.0.1", "::1", "localhost"])
+def test_an_address_family(
+    family: str, address: str, proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """As ssh itself: what is of another family does not resolve."""
+    server = sshd(ListenAddress="::1" if address == "::1" else "127.0.0.1")
+    name = ssh_home.host("lb1", server, HostName=address, HostKeyAlias="lb1", AddressFamily=family)
+    ran = ssh_home.ssh(name, "true")
+    (said,) = ask(ssh_home.url(name, proxy.sockets[0]))
+    fits = family == "any" or (family == "inet") == (address != "::1")
+    assert (ran.returncode == 0, said is None) == (fits, fits)
+    if fits:
+        return
+    assert server.connections() == 0 and said is not None
+    # A machine may have an IPv6 address for localhost, where nobody listens.
+    if address != "localhost" or not said.startswith("unreachable: "):
+        assert f"Could not resolve hostname {address}" in ran.stderr
+        assert said.startswith(f"name_not_found: ssh to {ME}@{address}:{server.port}: ")
+        kind = "IPv4" if family == "inet" else "IPv6"
+        assert f"; by ssh_config's AddressFamily only {kind} addresses count" in said
+
+
+def test_a_jump_host_resolves_what_is_behind_it(
+    proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """The family is the first connection's, which alone is made from here."""
+    jump, last = sshd(), sshd()
+    ssh_home.host("jump", jump)
+    name = ssh_home.host("lb1", last, ProxyJump="jump", AddressFamily="inet6")
+    assert ssh_home.ssh(name, "true").returncode == 0
+    assert ask(ssh_home.url(name, proxy.sockets[0])) == [None]
+    ssh_home.host("six", jump, AddressFamily="inet6")
+    name = ssh_home.host("lb2", last, ProxyJump="six")
+    assert ssh_home.ssh(name, "true").returncode == 255
+    (said,) = ask(ssh_home.url(name, proxy.sockets[0]))
+    assert said is not None
+    assert said.startswith("name_not_found: by way of a jump host: ")
+
+
 # --- ProxyCommand ---------------------------------------------------------------------
 
 

@@ -54,11 +54,14 @@ Values ours(const Settings& settings) {
       {HostKeyChecking::yes, "true"},
       {HostKeyChecking::accept_new, "accept-new"},
       {HostKeyChecking::no, "false"}};
+  static const std::map<int, std::string> families{
+      {AF_UNSPEC, "any"}, {AF_INET, "inet"}, {AF_INET6, "inet6"}};
   Values values{{"hostname", {settings.host_name}},
                 {"port", {std::to_string(settings.port)}},
                 {"user", {settings.user}},
                 {"identitiesonly", {settings.identities_only ? "yes" : "no"}},
                 {"hashknownhosts", {settings.hash_known_hosts ? "yes" : "no"}},
+                {"addressfamily", {families.at(settings.address_family)}},
                 {"stricthostkeychecking", {checking.at(settings.host_key_checking)}}};
   const auto add = [&](const char* name, const std::vector<std::string>& list) {
     if (!list.empty()) values[name] = list;
@@ -72,6 +75,7 @@ Values ours(const Settings& settings) {
   add("globalknownhostsfile", settings.global_known_hosts_files);
   add_text("identityagent", settings.identity_agent.value_or("none"));
   add_text("hostkeyalias", settings.host_key_alias);
+  add_text("revokedhostkeys", settings.revoked_host_keys);
   add_text("proxycommand", settings.proxy_command);
   add_text("proxyjump", jump_text(settings.jumps));
   if (settings.connect_timeout) {
@@ -82,27 +86,16 @@ Values ours(const Settings& settings) {
 
 /// What ssh prints, as far as it is in `ours`, with what it leaves unsaid or unexpanded.
 Values theirs(const std::string& output, bool named) {
-  static const std::vector<std::string> wanted{"hostname",
-                                               "port",
-                                               "user",
-                                               "identitiesonly",
-                                               "hashknownhosts",
-                                               "identityfile",
-                                               "certificatefile",
-                                               "stricthostkeychecking",
-                                               "userknownhostsfile",
-                                               "identityagent",
-                                               "hostkeyalias",
-                                               "globalknownhostsfile",
-                                               "proxycommand",
-                                               "proxyjump",
-                                               "connecttimeout"};
+  static const std::string wanted =
+      " hostname port user identitiesonly hashknownhosts identityfile certificatefile"
+      " stricthostkeychecking userknownhostsfile identityagent hostkeyalias revokedhostkeys"
+      " globalknownhostsfile proxycommand proxyjump connecttimeout addressfamily ";
   Values values;
   std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);) {
     const std::string name = line.substr(0, line.find(' '));
     const std::string value = line.substr(std::min(name.size() + 1, line.size()));
-    if (std::find(wanted.begin(), wanted.end(), name) == wanted.end()) continue;
+    if (wanted.find(" " + name + " ") == std::string::npos) continue;
     const bool list = name == "userknownhostsfile" || name == "globalknownhostsfile";
     const bool keys = name == "identityfile" || name == "certificatefile";
     if (value == "none" && name != "identityagent") continue;
@@ -246,7 +239,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"lb1", "HashKnownHosts yes"}, Case{"lb1", "StrictHostKeyChecking yes"},
         Case{"lb1", "StrictHostKeyChecking ASK"}, Case{"lb1", "StrictHostKeyChecking off"},
         Case{"lb1", "StrictHostKeyChecking false"}, Case{"lb1", "StrictHostKeyChecking accept-new"},
-        Case{"lb1", "StrictHostKeyChecking perhaps"}));
+        Case{"lb1", "StrictHostKeyChecking perhaps"},
+        Case{"lb1", "RevokedHostKeys /a\nRevokedHostKeys /b"}, Case{"lb1", "RevokedHostKeys NONE"},
+        Case{"lb1", "RevokedHostKeys none\nRevokedHostKeys /b"},
+        Case{"lb1", "RevokedHostKeys \"/a b\""}, Case{"lb1", "RevokedHostKeys /a /b"},
+        Case{"lb1", "RevokedHostKeys"}, Case{"lb1", "RevokedHostKeys \"\""},
+        Case{"lb1", "Host lb2\nRevokedHostKeys /a\nHost *\nRevokedHostKeys /b"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Ways, SshAgreement,
@@ -272,7 +270,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"lb1", "ConnectTimeout 1H2s"}, Case{"lb1", "ConnectTimeout none\nConnectTimeout 5"},
         Case{"lb1", "ConnectTimeout 0\nConnectTimeout 5"}, Case{"lb1", "ConnectTimeout -1"},
         Case{"lb1", "ConnectTimeout x"}, Case{"lb1", "ConnectTimeout 5x"},
-        Case{"lb1", "ConnectTimeout 99999999999"}));
+        Case{"lb1", "ConnectTimeout 99999999999"}, Case{"lb1", "AddressFamily any"},
+        Case{"lb1", "AddressFamily INET\nAddressFamily inet6"}, Case{"lb1", "AddressFamily inet6"},
+        Case{"lb1", "AddressFamily any\nAddressFamily inet"}, Case{"lb1", "AddressFamily inet4"},
+        Case{"lb1", "AddressFamily inet inet6"}, Case{"lb1", "AddressFamily"},
+        Case{"lb1", "AddressFamily \"\""}, Case{"lb1", "Host lb2\nAddressFamily unspec"}));
 
 TEST_F(SshFolder, AProxyCommandIsExpandedAsSshDoes) {
   const std::string file =

@@ -70,6 +70,9 @@ TEST(SshConfig, ErrorsNameFileAndLine) {
   EXPECT_EQ(message("CertificateFile 100%"),
             "the/file:1: a % stands alone at the end; %% is a plain one");
   EXPECT_EQ(message("ProxyCommand nc %d"), "the/file:1: %d means nothing there; %% is a plain %");
+  EXPECT_EQ(message("\nAddressFamily ip6"),
+            "the/file:2: addressfamily: 'ip6': expected any, inet or inet6");
+  EXPECT_EQ(message("RevokedHostKeys a b"), "the/file:1: revokedhostkeys: too many arguments");
   EXPECT_EQ(message("ProxyJump %q"), "the/file:1: %q means nothing there; %% is a plain %");
 }
 
@@ -111,6 +114,20 @@ TEST(SshConfig, TokensAreExpandedOnceAndWhereTheyMeanSomething) {
   EXPECT_EQ(found->certificate_files, std::vector<std::string>{"%h${SET}/c"});
   EXPECT_EQ(found->identity_agent, "/home/me");
   EXPECT_EQ(found->jumps, (std::vector<Destination>{{"real.jump", "root", 23}}));
+}
+
+TEST(SshConfig, OfSeveralTheFirstFileOfRevokedKeysCountsAsItStands) {
+  const auto found = settings(
+      "Port 9\nRevokedHostKeys ~/%h-${SET}\nRevokedHostKeys /other\nAddressFamily inet6\n"
+      "AddressFamily inet\n");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->revoked_host_keys, "~/%h-${SET}");
+  EXPECT_EQ(found->revoked_host_keys_place, "the/file:2");
+  EXPECT_EQ(found->address_family, AF_INET6);
+  const auto none = settings("RevokedHostKeys None\nRevokedHostKeys /other");
+  ASSERT_TRUE(none);
+  EXPECT_TRUE(none->revoked_host_keys.empty() && none->revoked_host_keys_place.empty());
+  EXPECT_EQ(none->address_family, AF_UNSPEC);
 }
 
 TEST(SshConfig, AJumpMayBeAnUri) {

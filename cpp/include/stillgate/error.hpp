@@ -54,7 +54,7 @@ enum class Errc {
   ssh_key_exchange,       ///< no common algorithm, or the exchange broke off or took too long
   ssh_host_key_unknown,   ///< no known_hosts file has that host
   ssh_host_key_changed,   ///< it is known by another key
-  ssh_host_key_revoked,   ///< known_hosts calls that key revoked
+  ssh_host_key_revoked,   ///< known_hosts or RevokedHostKeys calls that key revoked
   ssh_key_unusable,       ///< a key that cannot be read, decrypted, or used by this libssh2
   ssh_auth_failed,        ///< the server took none of the keys, or not the password
   ssh_auth_timeout,       ///< no end of the authentication in time

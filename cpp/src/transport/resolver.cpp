@@ -21,9 +21,9 @@ struct Found {
   std::string failure;
 };
 
-Found look_up(const std::string& host, std::uint16_t port, int flags) {
+Found look_up(const std::string& host, std::uint16_t port, int flags, int family) {
   addrinfo hints{};
-  hints.ai_family = AF_UNSPEC;
+  hints.ai_family = family;
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags | AI_NUMERICSERV;
   addrinfo* list = nullptr;
@@ -49,6 +49,7 @@ struct Resolver::Mailbox {
     std::string host;
     std::uint16_t port;
     Handler handler;
+    int family;
   };
 
   std::mutex mutex;
@@ -68,7 +69,9 @@ struct Resolver::Mailbox {
         question = std::move(box->questions.front());
         box->questions.pop_front();
       }
-      Found found = look_up(question.host, question.port, AI_ADDRCONFIG);
+      // Who asked for one family wants it where this machine has but a loopback address of it, too.
+      const int flags = question.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
+      Found found = look_up(question.host, question.port, flags, question.family);
       const std::scoped_lock lock(box->mutex);
       if (box->io == nullptr) continue;
       boost::asio::post(*box->io,
@@ -86,8 +89,8 @@ Resolver::~Resolver() {
   mailbox_->questions.clear();
 }
 
-void Resolver::resolve(const std::string& host, std::uint16_t port, Handler handler) {
-  if (Found numeric = look_up(host, port, AI_NUMERICHOST); numeric.failure.empty()) {
+void Resolver::resolve(const std::string& host, std::uint16_t port, Handler handler, int family) {
+  if (Found numeric = look_up(host, port, AI_NUMERICHOST, family); numeric.failure.empty()) {
     handler(numeric.addresses, numeric.failure);
     return;
   }
@@ -96,7 +99,7 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Handler hand
     mailbox_->io = &io_;
   }
   const std::scoped_lock lock(mailbox_->mutex);
-  mailbox_->questions.push_back({host, port, std::move(handler)});
+  mailbox_->questions.push_back({host, port, std::move(handler), family});
   if (mailbox_->threads >= most_threads) return;
   ++mailbox_->threads;
   std::thread([box = mailbox_] { Mailbox::work(box); }).detach();

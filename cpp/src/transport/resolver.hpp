@@ -31,8 +31,10 @@ class Resolver {
   Resolver& operator=(const Resolver&) = delete;
   ~Resolver();
 
-  /// Calls `handler` on the io_context's thread, for a numeric address before it returns.
-  void resolve(const std::string& host, std::uint16_t port, Handler handler);
+  /// Calls `handler` on the io_context's thread, for a numeric address before it returns. With a
+  /// `family` only its addresses are found; a numeric one of another does not resolve.
+  void resolve(const std::string& host, std::uint16_t port, Handler handler,
+               int family = AF_UNSPEC);
 
  private:
   struct Mailbox;

@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <boost/asio/post.hpp>
 
 #include "../dialer.hpp"
@@ -36,20 +37,30 @@ void tune(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof dead_after_ms);
 }
 
+/// The resolver's words, with what kept it from finding what is there.
+std::string in_family(int family, const std::string& words) {
+  if (words.empty() || family == AF_UNSPEC) return words;
+  return fmt::format("{}; by ssh_config's AddressFamily only {} addresses count", words,
+                     family == AF_INET ? "IPv4" : "IPv6");
+}
+
 class Tcp final : public Carrier {
  public:
   Tcp(boost::asio::io_context& io, Resolver& resolver, const Route& route)
       : resolver_(resolver),
         host_(route.settings.host_name),
         port_(route.settings.port),
+        family_(route.settings.address_family),
         attempt_(std::make_shared<Attempt>(io, route.name())) {}
 
   void start(Handler handler) override {
     attempt_->handler = std::move(handler);
-    resolver_.resolve(host_, port_,
-                      [weak = std::weak_ptr(attempt_)](const auto& found, const auto& words) {
-                        if (const auto attempt = weak.lock()) attempt->dial(found, words);
-                      });
+    resolver_.resolve(
+        host_, port_,
+        [weak = std::weak_ptr(attempt_), family = family_](const auto& found, const auto& words) {
+          if (const auto attempt = weak.lock()) attempt->dial(found, in_family(family, words));
+        },
+        family_);
   }
 
  private:
@@ -82,6 +93,7 @@ class Tcp final : public Carrier {
   Resolver& resolver_;
   std::string host_;
   std::uint16_t port_;
+  int family_;
   std::shared_ptr<Attempt> attempt_;
 };
 

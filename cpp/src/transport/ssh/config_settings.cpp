@@ -4,6 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include <fmt/format.h>
+#include <sys/socket.h>
+
 #include "config_values.hpp"
 #include "expansion.hpp"
 #include "pattern.hpp"
@@ -41,6 +44,7 @@ class Settling {
                 settings_.user_known_hosts_files);
     known_hosts(Keyword::global_known_hosts_file, default_global_known_hosts,
                 settings_.global_known_hosts_files);
+    choose_revoked_keys();
     choose_proxy();
     return error_;
   }
@@ -73,6 +77,18 @@ class Settling {
       settings_.connect_timeout = parse_time(*time);
       if (settings_.connect_timeout == std::chrono::seconds(0)) settings_.connect_timeout.reset();
     }
+    if (const auto* family = value(Keyword::address_family)) {
+      settings_.address_family = parse_family(*family).value_or(AF_UNSPEC);
+    }
+  }
+
+  /// As OpenSSH 9.2 has it, the path is taken as it stands: no `~`, no tokens, no variables.
+  void choose_revoked_keys() {
+    const Directive* const directive = chosen_.first(Keyword::revoked_host_keys);
+    if (directive == nullptr || is_none(directive->arguments[0])) return;
+    settings_.revoked_host_keys = directive->arguments[0];
+    settings_.revoked_host_keys_place =
+        fmt::format("{}:{}", *directive->place.file, directive->place.line);
   }
 
   void fill_tokens() {

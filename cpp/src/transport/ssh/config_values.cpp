@@ -1,10 +1,12 @@
-// Parsing of flags, ports, times and jumps.
+// Parsing of flags, ports, families of addresses, times and jumps.
 #include "config_values.hpp"
 
 #include <algorithm>
 #include <charconv>
 #include <limits>
 #include <string>
+
+#include <sys/socket.h>
 
 #include "pattern.hpp"
 
@@ -122,6 +124,14 @@ std::optional<HostKeyChecking> parse_checking(std::string_view text) {
 std::optional<std::uint16_t> parse_port(std::string_view text) {
   const auto port = parse_number<std::uint16_t>(text);
   return port && *port != 0 ? port : std::nullopt;
+}
+
+std::optional<int> parse_family(std::string_view text) {
+  const std::string family = lower(text);
+  if (family == "any") return AF_UNSPEC;
+  if (family == "inet") return AF_INET;
+  if (family == "inet6") return AF_INET6;
+  return std::nullopt;
 }
 
 std::optional<std::chrono::seconds> parse_time(std::string_view text) {

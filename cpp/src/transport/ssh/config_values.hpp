@@ -15,6 +15,9 @@ namespace stillgate::transport::ssh {
 [[nodiscard]] std::optional<HostKeyChecking> parse_checking(std::string_view text);
 [[nodiscard]] std::optional<std::uint16_t> parse_port(std::string_view text);
 
+/// AddressFamily, as getaddrinfo takes it: AF_UNSPEC, AF_INET or AF_INET6.
+[[nodiscard]] std::optional<int> parse_family(std::string_view text);
+
 /// Seconds, or such as `1m30s`; not `none`.
 [[nodiscard]] std::optional<std::chrono::seconds> parse_time(std::string_view text);
 

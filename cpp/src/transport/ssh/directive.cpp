@@ -35,9 +35,11 @@ constexpr std::array keywords{
     Named{"stricthostkeychecking", Keyword::strict_host_key_checking},
     Named{"hashknownhosts", Keyword::hash_known_hosts},
     Named{"hostkeyalias", Keyword::host_key_alias},
+    Named{"revokedhostkeys", Keyword::revoked_host_keys},
     Named{"proxyjump", Keyword::proxy_jump},
     Named{"proxycommand", Keyword::proxy_command},
     Named{"connecttimeout", Keyword::connect_timeout},
+    Named{"addressfamily", Keyword::address_family},
 };
 
 // Those behind "localuser" are known to some release of ssh and cannot be evaluated here.
@@ -62,6 +64,8 @@ std::string_view fault(Keyword keyword, const std::string& argument) {
       return parse_checking(argument) ? "" : "expected yes, no, ask or accept-new";
     case Keyword::connect_timeout:
       return argument == "none" || parse_time(argument) ? "" : "expected seconds or none";
+    case Keyword::address_family:
+      return parse_family(argument) ? "" : "expected any, inet or inet6";
     case Keyword::proxy_jump:
       return parse_jumps(argument) ? "" : "expected [user@]host[:port], with commas, or none";
     case Keyword::identity_agent:

@@ -27,9 +27,11 @@ enum class Keyword {
   strict_host_key_checking,
   hash_known_hosts,
   host_key_alias,
+  revoked_host_keys,
   proxy_jump,
   proxy_command,
   connect_timeout,
+  address_family,
   file_begins,  ///< no keyword: the start and the end of a file, included or not
   file_ends,
 };

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t chunk_bytes = 16384;
 
-bool read_all(int fd, FileText& file) {
+bool read_all(int fd, FileText& file, std::size_t most) {
   struct stat status {};
   if (::fstat(fd, &status) != 0) return false;
   file.owner = status.st_uid;
@@ -24,6 +24,9 @@ bool read_all(int fd, FileText& file) {
     if (size == 0) return true;
     if (size > 0) {
       file.text.append(chunk.data(), static_cast<std::size_t>(size));
+      if (file.text.size() <= most) continue;
+      errno = EFBIG;
+      return false;
     } else if (errno != EINTR) {
       return false;
     }
@@ -32,11 +35,11 @@ bool read_all(int fd, FileText& file) {
 
 }  // namespace
 
-std::optional<FileText> read_file(const std::string& path) {
+std::optional<FileText> read_file(const std::string& path, std::size_t most) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return std::nullopt;
   FileText file;
-  const bool well = read_all(fd, file);
+  const bool well = read_all(fd, file, most);
   const int number = errno;
   ::close(fd);
   errno = number;

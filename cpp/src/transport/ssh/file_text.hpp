@@ -14,7 +14,9 @@ struct FileText {
   mode_t mode{0};
 };
 
-/// nullopt: it cannot be read, and errno says why. std::ifstream throws where it is a folder.
-[[nodiscard]] std::optional<FileText> read_file(const std::string& path);
+/// nullopt: it cannot be read, and errno says why: EFBIG where it has more than `most` bytes.
+/// std::ifstream throws where it is a folder.
+[[nodiscard]] std::optional<FileText> read_file(const std::string& path,
+                                                std::size_t most = std::string::npos);
 
 }  // namespace stillgate::transport::ssh

@@ -1,17 +1,20 @@
-// Checking host keys against known_hosts.
+// Checking host keys against known_hosts and RevokedHostKeys.
 #include "host_check.hpp"
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <vector>
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 #include <libssh2.h>
 
 #include "failure.hpp"
 #include "library.hpp"
+#include "revoked_keys.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
@@ -44,6 +47,47 @@ bool is_no_file(const std::string& path) {
 Error refused(Errc code, std::string_view server, std::string_view blob, const std::string& why) {
   return failure(code, server,
                  fmt::format("its {} host key {} {}", key_type(blob), fingerprint(blob), why));
+}
+
+/// Reads the file once, where it can be understood and was not changed since. Thread-safe.
+std::shared_ptr<const RevokedKeys> revoked_keys_of(const std::string& file) {
+  struct Kept {
+    std::string stamp;
+    std::shared_ptr<const RevokedKeys> keys;
+  };
+  static std::mutex mutex;
+  static std::map<std::string, Kept> all;
+  const std::scoped_lock lock(mutex);
+  const std::string now = stamp_of({file});
+  Kept& kept = all[file];
+  // What kept it from being read, such as too many open files, may be over without a new stamp.
+  if (!kept.keys || kept.stamp != now || !kept.keys->fault().empty()) {
+    kept = {now, std::make_shared<const RevokedKeys>(RevokedKeys::load(file))};
+  }
+  return kept.keys;
+}
+
+std::optional<Error> check_not_revoked(const Settings& settings, std::string_view server,
+                                       std::string_view blob) {
+  const std::string& file = settings.revoked_host_keys;
+  if (file.empty()) return std::nullopt;
+  const auto keys = revoked_keys_of(file);
+  if (const auto line = keys->find(blob)) {
+    return refused(Errc::ssh_host_key_revoked, server, blob,
+                   *line == 0 ? fmt::format("is revoked by {}", file)
+                              : fmt::format("is revoked at {}:{}", file, *line));
+  }
+  if (keys->fault().empty()) return std::nullopt;
+  const bool unexpanded =
+      (file.starts_with('~') || file.find_first_of("%$") != std::string::npos) &&
+      ::access(file.c_str(), F_OK) != 0;
+  return refused(
+      Errc::ssh_config, server, blob,
+      fmt::format("is not accepted, nor is any other: {}, the RevokedHostKeys of {}: {}; {}", file,
+                  settings.revoked_host_keys_place, keys->fault(),
+                  unexpanded ? "as to OpenSSH 9.2, ~, % and $ mean nothing there: write the path "
+                               "in full"
+                             : "mend it, or take that line away"));
 }
 
 }  // namespace
@@ -79,6 +123,8 @@ std::string algorithm_preference(const KnownHosts& known, const Settings& settin
 
 std::optional<Error> check_host_key(const KnownHosts& known, const Settings& settings,
                                     std::string_view server, std::string_view blob) {
+  // As ssh: before all else, so that no known_hosts can vouch for such a key, or come to.
+  if (auto error = check_not_revoked(settings, server, blob)) return error;
   using Verdict = KnownHosts::Verdict;
   const auto names = names_of(settings);
   const auto found = known.check(names, blob);

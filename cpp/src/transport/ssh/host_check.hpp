@@ -24,7 +24,8 @@ namespace stillgate::transport::ssh {
 
 /// nullopt: it is. A new host's key is written down where ssh_config says `accept-new`; `no`, which
 /// to ssh means no check at all, is taken for that. Errors: ssh_host_key_unknown,
-/// ssh_host_key_changed, ssh_host_key_revoked; system_error where it cannot be written down.
+/// ssh_host_key_changed, ssh_host_key_revoked; ssh_config where the file of RevokedHostKeys cannot
+/// be understood; system_error where the key cannot be written down.
 [[nodiscard]] std::optional<Error> check_host_key(const KnownHosts& known, const Settings& settings,
                                                   std::string_view server, std::string_view blob);
 

@@ -71,7 +71,8 @@ std::string Route::key() const {
   for (const std::string& file : settings.global_known_hosts_files) {
     text += fmt::format(" {}", file);
   }
-  text += fmt::format(" {}", static_cast<int>(settings.host_key_checking));
+  text += fmt::format(" {} {} {}", static_cast<int>(settings.host_key_checking),
+                      settings.revoked_host_keys, settings.address_family);
   return via ? fmt::format("{} via {}", text, via->key()) : text;
 }
 

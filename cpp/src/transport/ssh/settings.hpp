@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include <sys/socket.h>
+
 namespace stillgate::transport::ssh {
 
 /// What the endpoint's URL, or one hop of a ProxyJump, says. No brackets around an IPv6 address.
@@ -47,10 +49,13 @@ struct Settings {
   std::vector<std::string> global_known_hosts_files;  ///< empty: none
   HostKeyChecking host_key_checking{HostKeyChecking::ask};
   bool hash_known_hosts{false};
-  std::string host_key_alias;      ///< empty: none
-  std::vector<Destination> jumps;  ///< ProxyJump, the first hop first
-  std::string proxy_command;       ///< for a shell; empty: none
+  std::string host_key_alias;           ///< empty: none
+  std::string revoked_host_keys;        ///< a file; empty: none. Nothing in it is expanded
+  std::string revoked_host_keys_place;  ///< FILE:LINE of the ssh_config that names it
+  std::vector<Destination> jumps;       ///< ProxyJump, the first hop first
+  std::string proxy_command;            ///< for a shell; empty: none
   std::optional<std::chrono::seconds> connect_timeout;
+  int address_family{AF_UNSPEC};  ///< of the connections that are made from here
 };
 
 }  // namespace stillgate::transport::ssh

@@ -32,11 +32,18 @@ class WireReader {
 
   std::optional<std::string_view> string() {
     const auto size = number();
-    if (!size || *size > rest_.size()) return std::nullopt;
-    const std::string_view value = rest_.substr(0, *size);
-    rest_.remove_prefix(*size);
+    if (!size) return std::nullopt;
+    return bytes(*size);
+  }
+
+  std::optional<std::string_view> bytes(std::size_t size) {
+    if (size > rest_.size()) return std::nullopt;
+    const std::string_view value = rest_.substr(0, size);
+    rest_.remove_prefix(size);
     return value;
   }
+
+  [[nodiscard]] bool empty() const noexcept { return rest_.empty(); }
 
  private:
   std::string_view rest_;
