@@ -193,6 +193,19 @@ def test_the_holder_is_killed_and_the_guard_releases(
     assert records(state) == []
 
 
+def test_the_guard_finds_files_that_are_named_relative_to_where_it_was_started(
+    haproxy: Start, ssh_home: SshHome, sshd: StartSsh, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = haproxy("3.0", maxconn=300)
+    files = {"IdentityFile": ssh_home.key().name, "UserKnownHostsFile": ssh_home.known_hosts.name}
+    url = ssh_home.url(ssh_home.host("lb1", sshd(), **files), proxy.sockets[0])
+    monkeypatch.chdir(ssh_home.folder)
+    status, document = run_json("suspend", F, "--method", "maxconn", "--max-hold", "1", "-e", url)
+    assert status == 0, document
+    monkeypatch.chdir("/")
+    wait_until(lambda: proxy.limit(F) == 300, 1 + LATE_S + 5, "the end of the hold")
+
+
 def test_a_cut_session_is_made_anew_by_the_guard(
     haproxy: Start, ssh_home: SshHome, sshd: StartSsh, state: Path
 ) -> None:

@@ -18,15 +18,14 @@
 namespace {
 
 /// In the background and in a session of its own: no terminal's end, and no Ctrl-C meant for
-/// others, reaches it.
-bool detach(bool twin) {
+/// others, reaches it. The working folder stays: ssh_config may name files relative to it.
+void detach(bool twin) {
   const pid_t child = ::fork();
   if (child != 0) ::_exit(child < 0 ? 1 : 0);
   ::setsid();
   for (const int number : {SIGHUP, SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);
   ::close_range(twin ? 4 : 3, ~0U, 0);
   ::umask(077);
-  return ::chdir("/") == 0;
 }
 
 /// Whoever starts a guard talks to it over one; a person at a terminal has none.
@@ -75,7 +74,7 @@ int main(int count, char** arguments) {
     (void)!::write(STDERR_FILENO, words, sizeof words - 1);
     return 2;
   }
-  if (!detach(twin)) return 1;
+  detach(twin);
   if (twin) {
     auto order = stillgate::guard::stand_by();
     if (!order) return 0;
