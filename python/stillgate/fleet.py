@@ -12,7 +12,8 @@ from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
 from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
 from stillgate.results import Answers, Outcomes
-from stillgate.suspension import GuardWatch, Suspending, Suspension
+from stillgate.suspension import Suspending, Suspension
+from stillgate.watching import GateWatch, GuardWatch, Watch
 
 DRAIN_TIMEOUT = 5.0  # seconds
 RETRY_FOR = 10.0  # seconds
@@ -319,12 +320,25 @@ class Fleet:
         def extend(by: float, fleet: Optional[Fleet]) -> Report:
             return (fleet or self.twin()).extend(*names, seconds=by, hold=hold_id)
 
-        guard = GuardWatch(self._core, self._on_line)
-        hold = Suspension(report, options["max_hold"], release, extend, guard, at_deadline)
+        try:
+            watches: List[Watch] = [
+                GuardWatch(self._core, self._on_line),
+                self._watch_gates(report, names),
+            ]
+            hold = Suspension(report, options["max_hold"], release, extend, watches, at_deadline)
+        except BaseException:
+            # Out of descriptors or threads: what nobody keeps is not left held.
+            release(False)
+            raise
         try:
             yield hold
         finally:
             hold.end()
+
+    def _watch_gates(self, report: Report, names: List[str]) -> Watch:
+        # Of its own, because the block may be in the middle of a call of this one.
+        looking = self.twin()
+        return GateWatch(report, lambda: to_report(looking._core.status(names)), looking.stop)
 
     def stop(self) -> None:
         """Has the call that is under way, or the next one, end early: a suspend rolls back, and

@@ -17,7 +17,7 @@ from typing import (
     ContextManager,
     List,
     Optional,
-    Protocol,
+    Sequence,
     Type,
     TypeVar,
     cast,
@@ -28,61 +28,13 @@ from stillgate.report import Hold, Report
 
 if TYPE_CHECKING:
     from stillgate.fleet import Fleet
+    from stillgate.watching import Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
 
 _END = b"."
 _EXTENDED = b"+"
-
-
-class _Core(Protocol):
-    """What of the engine's fleet knows the hold's guard."""
-
-    def guard_descriptor(self) -> int:
-        ...
-
-    def renew_guard(self) -> Optional[object]:
-        ...
-
-
-class GuardWatch:
-    """The hold's guard, watched by whoever holds: its events go to `on_line`, and when it dies
-    another one is started.
-    """
-
-    def __init__(self, core: _Core, on_line: Optional[Callable[[str], None]]) -> None:
-        self._core = core
-        self._on_line = on_line
-        self._unread = b""
-
-    @property
-    def descriptor(self) -> int:
-        """Readable where the guard says something or has died; -1: no guard is needed."""
-        return self._core.guard_descriptor()
-
-    def attend(self) -> bool:
-        """Call when the descriptor is readable. False where nothing guards the hold any more."""
-        try:
-            said = os.read(self.descriptor, 65536)
-        except OSError:
-            said = b""
-        if not said:
-            return self._renew()
-        *lines, self._unread = (self._unread + said).split(b"\n")
-        for line in lines:
-            words, _, document = line.partition(b" ")
-            if words == b"event" and self._on_line is not None:
-                self._on_line(document.decode("utf-8", "replace"))
-        return True
-
-    def _renew(self) -> bool:
-        log.warning("the guard has died; starting another")
-        self._unread = b""
-        if self._core.renew_guard() is None:
-            return True
-        log.error("no other guard could be started; the hold is ended")
-        return False
 
 
 class Suspension:
@@ -94,7 +46,7 @@ class Suspension:
         max_hold: float,
         release: Callable[[bool], Report],
         extend: Callable[[float, Optional[Fleet]], Report],
-        guard: GuardWatch,
+        watches: Sequence[Watch],
         at_deadline: Optional[Callable[[], object]] = None,
     ) -> None:
         self.report = report
@@ -103,7 +55,7 @@ class Suspension:
         self._max_hold = max_hold
         self._release = release
         self._extend = extend
-        self._guard = guard
+        self._watches = watches
         self._at_deadline = at_deadline
         begun = report.holds[0].started_at
         # The clock of the wall may be stepped; the deadline stays where it is.
@@ -150,11 +102,14 @@ class Suspension:
     def _keep(self) -> None:
         # On this thread in any case: a Ctrl-C interrupts calls of the main thread alone.
         try:
+            for watch in self._watches:
+                watch.start()
             self._expired = not self._ended_in_time()
         except Exception:  # pylint: disable=broad-except
             # Whatever it is, a hold that nobody watches is not left alone.
             log.exception("the hold cannot be watched any more, and is ended")
             self._expired = self._unguarded = True
+        self._stop_watching()
         try:
             self.resumed = self._release(self._expired and not self._unguarded)
         except StillgateError as error:
@@ -167,17 +122,25 @@ class Suspension:
             except Exception:  # pylint: disable=broad-except
                 log.exception("what was to be called at the deadline failed")
 
+    def _stop_watching(self) -> None:
+        for watch in self._watches:
+            try:
+                watch.stop()
+            except Exception:  # pylint: disable=broad-except
+                # Nothing comes between a hold and its resume.
+                log.exception("what watches the hold could not be stopped")
+
     def _ended_in_time(self) -> bool:
-        """Waits for the end of the work, and meanwhile watches the guard. False at the deadline,
-        and where nothing would end the hold any more if this process died.
+        """Waits for the end of the work, and meanwhile watches. False at the deadline, where
+        nothing would end the hold any more if this process died, and where somebody else has.
         """
         while self.remaining > 0:
-            guard = self._guard.descriptor
-            watched = [self._heard] if guard < 0 else [self._heard, guard]
-            ready = select.select(watched, [], [], self.remaining)[0]
+            # A guard that is renewed has another one.
+            watched = {one.descriptor: one for one in self._watches if one.descriptor >= 0}
+            ready = select.select([self._heard, *watched], [], [], self.remaining)[0]
             if self._heard in ready and _END in os.read(self._heard, 64):
                 return True
-            if guard in ready and not self._guard.attend():
+            if not all(watched[found].attend() for found in ready if found in watched):
                 self._unguarded = True
                 return False
         return False
@@ -198,6 +161,8 @@ class Suspension:
                 self._done.wait()
             except KeyboardInterrupt as again:
                 stopped = again
+        for watch in self._watches:
+            watch.close()
         with self._closing:
             self._closed = True
             os.close(self._heard)
@@ -216,7 +181,7 @@ class Suspension:
 
     def _ended_by_others(self) -> bool:
         """A guard goes home when it sees that; the resume then finds nothing held."""
-        return (
+        return any(watch.saw_others for watch in self._watches) or (
             self._unguarded
             and self.resumed is not None
             and all(one.verdict == "open" for one in self.resumed.switches)

@@ -19,12 +19,13 @@ import pytest
 
 from stillgate import Fleet
 from support.app import App
+from support.gated import gate_options
 from support.haproxy import running_in_group, wait_until
 from support.holds import SAFE, F, Slow
 from support.load import Load
 
 if TYPE_CHECKING:
-    from conftest import Start
+    from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
@@ -196,15 +197,20 @@ def test_who_is_killed_takes_the_command_along(haproxy: Start, tmp_path: Path) -
     wait_until(lambda: proxy.limit(F) == 100, 10, "the end of the hold")
 
 
-def test_somebody_elses_resume_ends_the_command(haproxy: Start, tmp_path: Path) -> None:
-    proxy = haproxy("3.0")
+@pytest.mark.parametrize("method", ["maxconn", "gate"])
+def test_somebody_elses_resume_ends_the_command(
+    method: str, haproxy: Start, haproxy_binaries: dict[str, Binary], app: App, tmp_path: Path
+) -> None:
+    version = haproxy_binaries["3.0"].version
+    lines = gate_options(F, tmp_path / "gate", version, servers=[app.port])
+    proxy = haproxy("3.0", **(lines if method == "gate" else {}))
     begun = tmp_path / "begun"
-    options = ["--method", "maxconn", "--max-hold", "30", "-e", proxy.endpoints[0]]
+    endpoints = ["-e", proxy.endpoints[0]]
+    options = ["--method", method, "--max-hold", "30", *endpoints]
     command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", f"touch {begun}; sleep 60"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as holding:
         wait_until(begun.exists, 20, "the command")
-        other = ["resume", F, "--force", "--reason", "mine", "-e", proxy.endpoints[0]]
-        assert run(*other).returncode == 0
+        assert run("resume", F, "--force", "--reason", "mine", *endpoints).returncode == 0
         _, talk = holding.communicate(timeout=15)
     assert holding.returncode == 124
     assert "the command was ended" in talk

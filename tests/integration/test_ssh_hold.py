@@ -197,8 +197,9 @@ def test_the_guard_finds_files_that_are_named_relative_to_where_it_was_started(
     haproxy: Start, ssh_home: SshHome, sshd: StartSsh, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     proxy = haproxy("3.0", maxconn=300)
-    files = {"IdentityFile": ssh_home.key().name, "UserKnownHostsFile": ssh_home.known_hosts.name}
-    url = ssh_home.url(ssh_home.host("lb1", sshd(), **files), proxy.sockets[0])
+    key, known = ssh_home.key().name, ssh_home.known_hosts.name
+    name = ssh_home.host("lb1", sshd(), IdentityFile=key, UserKnownHostsFile=known)
+    url = ssh_home.url(name, proxy.sockets[0])
     monkeypatch.chdir(ssh_home.folder)
     status, document = run_json("suspend", F, "--method", "maxconn", "--max-hold", "1", "-e", url)
     assert status == 0, document
