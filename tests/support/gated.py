@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from stillgate import gate
 from support.haproxy import Frontend
 
+_numbers = itertools.count(1)
 GATE = Path(gate.__file__).parent / "gate.lua"
 
 
 def gate_options(frontend: str, folder: Path, version: str, **options: Any) -> dict[str, Any]:
-    """Options of HAProxy() for one gated frontend, on top of these. `folder` is made for its state;
-    its name makes the probe's address, so that each HAProxy of a machine wants one of its own.
+    """Options of HAProxy() for one gated frontend, on top of these. `folder` is made for its state.
+    They are for one HAProxy: the address of its probe is no other's on this machine.
     `lines` False leaves the frontend without its lines; `behind` are lines of its own behind them.
     """
     folder.mkdir(exist_ok=True)
@@ -24,7 +26,7 @@ def gate_options(frontend: str, folder: Path, version: str, **options: Any) -> d
         version=version,
         folder=str(folder),
         lua_file=str(GATE),
-        probe=f"sg-{folder.parent.name}-{folder.name}",
+        probe=f"sg-{os.getpid()}-{next(_numbers)}",
         exempt=None,
     )
     own = tuple(found.frontend) if options.pop("lines", True) else ()
