@@ -139,8 +139,9 @@ class _Reader:
         value = table[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self._error(f"'{key}' must be a number of seconds", key, fleet)
-        if not 0.001 <= value <= 3600:
-            raise self._error(f"'{key}' must be from 0.001 to 3600 seconds", key, fleet)
+        least = 0.1 if key == "max_hold" else 0.001
+        if not least <= value <= 3600:
+            raise self._error(f"'{key}' must be from {least} to 3600 seconds", key, fleet)
         return float(value)
 
     def _syntax_error(self, message: str) -> InventoryError:
