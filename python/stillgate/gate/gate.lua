@@ -448,30 +448,39 @@ local function collect_now_and_then()
   if now() - collected >= COLLECT_S then collect() end
 end
 
--- Whether a held request goes or is refused; nil, and in how many milliseconds it looks again.
-local function look_again(visit)
-  local switch = visit.switch
-  if switch.mode == "rejecting" then return false end
-  if switch.mode == "open" then
-    local left_ms = math.ceil(((visit.due or 0) - now()) * 1000)
-    if left_ms <= 0 then return true end
-    return nil, math.min(left_ms, RAMP_SLICE_MS)
-  end
-  -- Thousands that look every few milliseconds would cost a core.
-  if visit.calls then return nil, math.max(CALL_MS, switch.waiting // 16) end
-  return nil, math.max(POLL_MS, switch.waiting // 64)
+local function due_in_ms(visit)
+  return math.ceil(((visit.due or 0) - now()) * 1000)
 end
 
+-- Whether the request goes. The shortest way is for those that are held: a thousand come by again and again.
 local function wait(visit)
+  local switch, bell = visit.switch, visit.bell
   while true do
-    local through, pause_ms = look_again(visit)
-    if through ~= nil then return through end
-    if visit.bell and visit.switch.mode ~= "open" then
-      visit.bell:pop_wait()
+    if switch.mode == "held" then
+      if bell then
+        bell:pop_wait()
+      else
+        -- Thousands that look every 4 ms would cost a core.
+        core.msleep(math.max(POLL_MS, switch.waiting // 64))
+      end
+    elseif switch.mode == "rejecting" then
+      return false
     else
-      core.msleep(pause_ms)
+      local left_ms = due_in_ms(visit)
+      if left_ms <= 0 then return true end
+      core.msleep(math.min(left_ms, RAMP_SLICE_MS))
     end
   end
+end
+
+-- The same for one that may not sleep: nil, and in how many milliseconds it is to look again.
+local function look_again(visit)
+  local switch = visit.switch
+  if switch.mode == "held" then return nil, math.max(CALL_MS, switch.waiting // 16) end
+  if switch.mode == "rejecting" then return false end
+  local left_ms = due_in_ms(visit)
+  if left_ms <= 0 then return true end
+  return nil, math.min(left_ms, RAMP_SLICE_MS)
 end
 
 -- Nil where there is no room.
