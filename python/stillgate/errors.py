@@ -109,8 +109,8 @@ class HeldByOther(ReportError):
 
 
 class HoldExpired(StillgateError):
-    """The deadline came before the work inside the hold was done, and traffic flows again: what
-    the work did from then on met live requests.
+    """The deadline, or somebody else's resume, came before the work inside the hold was done, and
+    traffic flows again: what the work did from then on met live requests.
     """
 
     def __init__(self, max_hold: float, unguarded: bool = False, by_others: bool = False) -> None:

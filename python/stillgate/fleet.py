@@ -275,10 +275,11 @@ class Fleet:
         """Suspends, and resumes on every way out of the `with` block, or of the function that it
         decorates. `max_hold` seconds after the hold began, this process resumes even while the
         block still runs, and calls `at_deadline` on a thread of its own; the block then ends with
-        HoldExpired. `hold.remaining` tells the block how long it has, and `hold.extend(seconds)`
-        gives it more. If the block and the resume both fail, the resume's exception is raised with
-        the block's as its context. If this process is killed, the gate or the guard ends the hold
-        at its deadline. The other options are those of suspend().
+        HoldExpired. So it does where somebody else's resume, or a hand, has ended the hold.
+        `hold.remaining` tells the block how long it has, and `hold.extend(seconds)` gives it more.
+        If the block and the resume both fail, the resume's exception is raised with the block's as
+        its context. If this process is killed, the gate or the guard ends the hold at its deadline.
+        The other options are those of suspend().
         """
         names = self._named(frontends)
         options: Dict[str, Any] = {

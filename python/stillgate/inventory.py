@@ -19,7 +19,13 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "stillgate.toml"
-SECONDS = ("connect_timeout", "greeting_timeout", "reply_timeout", "max_hold")
+# And the least of each, as Fleet has it.
+SECONDS = {
+    "connect_timeout": 0.001,
+    "greeting_timeout": 0.001,
+    "reply_timeout": 0.001,
+    "max_hold": 0.1,
+}
 EVENTS = ("on_event", "event_format")
 KEYS = ("endpoints", "frontends", *SECONDS, *EVENTS)
 # Where no key stands: comments, and texts that are no quoted keys.
@@ -139,7 +145,7 @@ class _Reader:
         value = table[key]
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self._error(f"'{key}' must be a number of seconds", key, fleet)
-        least = 0.1 if key == "max_hold" else 0.001
+        least = SECONDS[key]
         if not least <= value <= 3600:
             raise self._error(f"'{key}' must be from {least} to 3600 seconds", key, fleet)
         return float(value)

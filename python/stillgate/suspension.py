@@ -84,7 +84,7 @@ class Suspension:
 
     @property
     def expired(self) -> bool:
-        """The deadline came first: traffic flows again."""
+        """The deadline, or somebody else's resume, came first: traffic flows again."""
         return self._expired
 
     def extend(self, seconds: float, fleet: Optional[Fleet] = None) -> Report:

@@ -117,8 +117,11 @@ def test_a_look_that_hangs_is_stopped() -> None:
     watch = GateWatch(report(*HELD), look, stopped.set)
     watch.start()
     assert looking.wait(LONG_S)
+    assert not stopped.is_set()
     watch.stop()
+    assert stopped.is_set()
     watch.close()
+    assert not watch.saw_others
 
 
 def test_a_look_that_fails_ends_the_watch_and_not_the_hold(
