@@ -95,7 +95,8 @@ def test_includes_follow_the_table(path: Path) -> None:
     folders, libraries = CPP[folder_of(path)]
     text = path.read_text()
     for header in INCLUDE.findall(text):
-        local = (path.parent / header).resolve()
+        beside, below_src = path.parent / header, ROOT / SRC / header
+        local = beside if beside.is_file() else below_src
         if f'"{header}"' in text and local.is_file():
             target = folder_of(local)
             assert target == folder_of(path) or target in folders, f"{header} is not known here"

@@ -11,7 +11,7 @@
 #include <stillgate/endpoint.hpp>
 #include <stillgate/error.hpp>
 
-#include "../transport/transport.hpp"
+#include "transport/transport.hpp"
 
 namespace stillgate::engine {
 

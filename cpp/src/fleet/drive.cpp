@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "../engine/session.hpp"
+#include "engine/session.hpp"
 
 namespace stillgate::fleet {
 namespace {

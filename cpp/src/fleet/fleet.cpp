@@ -7,21 +7,21 @@
 
 #include <fmt/format.h>
 
-#include "../engine/session.hpp"
-#include "../engine/ssh_sessions.hpp"
-#include "../hold/check_plan.hpp"
-#include "../hold/extend_plan.hpp"
-#include "../hold/resume_plan.hpp"
-#include "../hold/status_plan.hpp"
-#include "../hold/suspend_plan.hpp"
-#include "../hold/telling.hpp"
-#include "../runtime_api/command.hpp"
 #include "drive.hpp"
+#include "engine/session.hpp"
+#include "engine/ssh_sessions.hpp"
 #include "events.hpp"
 #include "guard_keeper.hpp"
+#include "hold/check_plan.hpp"
+#include "hold/extend_plan.hpp"
+#include "hold/resume_plan.hpp"
+#include "hold/status_plan.hpp"
+#include "hold/suspend_plan.hpp"
+#include "hold/telling.hpp"
 #include "input.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
+#include "runtime_api/command.hpp"
 #include "surroundings.hpp"
 
 namespace stillgate {

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <utility>
 
-#include "../engine/ssh_sessions.hpp"
 #include "boot_clock.hpp"
+#include "engine/ssh_sessions.hpp"
 #include "journal.hpp"
 
 namespace stillgate::fleet {

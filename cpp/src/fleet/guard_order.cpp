@@ -7,8 +7,8 @@
 
 #include <fmt/format.h>
 
-#include "../hold/variable.hpp"
-#include "../runtime_api/numbers.hpp"
+#include "hold/variable.hpp"
+#include "runtime_api/numbers.hpp"
 
 namespace stillgate::fleet {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "../runtime_api/command.hpp"
+#include "runtime_api/command.hpp"
 
 namespace stillgate::fleet {
 namespace {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "../fleet/boot_clock.hpp"
-#include "../fleet/events.hpp"
-#include "../fleet/guard_order.hpp"
-#include "../fleet/journal.hpp"
+#include "fleet/boot_clock.hpp"
+#include "fleet/events.hpp"
+#include "fleet/guard_order.hpp"
+#include "fleet/journal.hpp"
 #include "post.hpp"
 #include "twin.hpp"
 #include "warden.hpp"

@@ -4,10 +4,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "../fleet/boot_clock.hpp"
-#include "../fleet/journal.hpp"
-#include "../hold/wait_line.hpp"
-#include "../runtime_api/release.hpp"
+#include "fleet/boot_clock.hpp"
+#include "fleet/journal.hpp"
+#include "hold/wait_line.hpp"
+#include "runtime_api/release.hpp"
 
 namespace stillgate::guard {
 

@@ -13,9 +13,9 @@
 #include <stillgate/endpoint.hpp>
 #include <stillgate/options.hpp>
 
-#include "../engine/held_line.hpp"
-#include "../engine/session.hpp"
-#include "../hold/keep_plan.hpp"
+#include "engine/held_line.hpp"
+#include "engine/session.hpp"
+#include "hold/keep_plan.hpp"
 #include "warden.hpp"
 
 namespace stillgate::guard {

@@ -11,7 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../engine/ssh_sessions.hpp"
+#include "engine/ssh_sessions.hpp"
 
 namespace stillgate::guard {
 namespace {

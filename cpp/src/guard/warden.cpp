@@ -5,7 +5,7 @@
 
 #include <unistd.h>
 
-#include "../fleet/boot_clock.hpp"
+#include "fleet/boot_clock.hpp"
 
 namespace stillgate::guard {
 

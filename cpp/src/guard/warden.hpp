@@ -12,8 +12,8 @@
 
 #include <stillgate/error.hpp>
 
-#include "../fleet/guard_order.hpp"
-#include "../hold/keep_plan.hpp"
+#include "fleet/guard_order.hpp"
+#include "hold/keep_plan.hpp"
 
 namespace stillgate::guard {
 

@@ -6,11 +6,11 @@
 
 #include <fmt/format.h>
 
-#include "../runtime_api/listeners.hpp"
-#include "../runtime_api/numbers.hpp"
-#include "../runtime_api/release.hpp"
-#include "../runtime_api/streams.hpp"
 #include "method.hpp"
+#include "runtime_api/listeners.hpp"
+#include "runtime_api/numbers.hpp"
+#include "runtime_api/release.hpp"
+#include "runtime_api/streams.hpp"
 
 namespace stillgate::hold {
 namespace {

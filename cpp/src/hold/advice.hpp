@@ -6,8 +6,8 @@
 
 #include <stillgate/report.hpp>
 
-#include "../runtime_api/batch.hpp"
 #include "findings.hpp"
+#include "runtime_api/batch.hpp"
 #include "survey.hpp"
 
 namespace stillgate::hold {

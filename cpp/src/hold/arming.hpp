@@ -5,10 +5,10 @@
 #include <string>
 #include <vector>
 
-#include "../runtime_api/batch.hpp"
 #include "findings.hpp"
 #include "gate.hpp"
 #include "record.hpp"
+#include "runtime_api/batch.hpp"
 #include "survey.hpp"
 
 namespace stillgate::hold {

@@ -9,9 +9,9 @@
 
 #include <stillgate/report.hpp>
 
-#include "../runtime_api/batch.hpp"
-#include "../runtime_api/streams.hpp"
 #include "findings.hpp"
+#include "runtime_api/batch.hpp"
+#include "runtime_api/streams.hpp"
 #include "survey.hpp"
 
 namespace stillgate::hold {

@@ -7,9 +7,9 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "../runtime_api/hazards.hpp"
 #include "advice.hpp"
 #include "method.hpp"
+#include "runtime_api/hazards.hpp"
 
 namespace stillgate::hold {
 namespace {

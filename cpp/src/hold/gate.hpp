@@ -10,8 +10,8 @@
 
 #include <stillgate/report.hpp>
 
-#include "../runtime_api/command.hpp"
 #include "record.hpp"
+#include "runtime_api/command.hpp"
 
 namespace stillgate::hold {
 

@@ -8,8 +8,8 @@
 
 #include <stillgate/stat.hpp>
 
-#include "../runtime_api/hazards.hpp"
 #include "lock_marks.hpp"
+#include "runtime_api/hazards.hpp"
 
 namespace stillgate::hold {
 

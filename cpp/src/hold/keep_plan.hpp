@@ -10,8 +10,8 @@
 
 #include <stillgate/info.hpp>
 
-#include "../runtime_api/batch.hpp"
 #include "record.hpp"
+#include "runtime_api/batch.hpp"
 #include "variable.hpp"
 
 namespace stillgate::hold {

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
-#include "../runtime_api/batch.hpp"
 #include "findings.hpp"
 #include "lock_marks.hpp"
 #include "record.hpp"
+#include "runtime_api/batch.hpp"
 #include "survey.hpp"
 
 namespace stillgate::hold {

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "../runtime_api/numbers.hpp"
+#include "runtime_api/numbers.hpp"
 #include "variable.hpp"
 
 namespace stillgate::hold {

@@ -6,9 +6,9 @@
 #include <string_view>
 #include <vector>
 
-#include "../runtime_api/command.hpp"
-#include "../runtime_api/reply.hpp"
 #include "record.hpp"
+#include "runtime_api/command.hpp"
+#include "runtime_api/reply.hpp"
 
 namespace stillgate::hold {
 

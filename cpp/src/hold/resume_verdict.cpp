@@ -3,9 +3,9 @@
 
 #include <fmt/format.h>
 
-#include "../runtime_api/hazards.hpp"
 #include "advice.hpp"
 #include "resume_plan.hpp"
+#include "runtime_api/hazards.hpp"
 
 namespace stillgate::hold {
 

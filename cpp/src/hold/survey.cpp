@@ -6,7 +6,7 @@
 
 #include <stillgate/stat.hpp>
 
-#include "../runtime_api/release.hpp"
+#include "runtime_api/release.hpp"
 
 namespace stillgate::hold {
 

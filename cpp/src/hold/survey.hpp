@@ -9,11 +9,11 @@
 #include <stillgate/error.hpp>
 #include <stillgate/info.hpp>
 
-#include "../runtime_api/batch.hpp"
-#include "../runtime_api/gate.hpp"
 #include "gate.hpp"
 #include "lock_marks.hpp"
 #include "record.hpp"
+#include "runtime_api/batch.hpp"
+#include "runtime_api/gate.hpp"
 #include "variable.hpp"
 
 namespace stillgate::hold {

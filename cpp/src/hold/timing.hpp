@@ -4,7 +4,7 @@
 #include <optional>
 #include <vector>
 
-#include "../runtime_api/batch.hpp"
+#include "runtime_api/batch.hpp"
 
 namespace stillgate::hold {
 

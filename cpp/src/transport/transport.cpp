@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "ssh/access.hpp"
-#include "ssh/keyring.hpp"
 #include "stream.hpp"
+#include "transport/ssh/access.hpp"
+#include "transport/ssh/keyring.hpp"
 
 namespace stillgate::transport {
 

@@ -9,10 +9,10 @@
 
 #include <stillgate/endpoint.hpp>
 
-#include "../transport.hpp"
 #include "hub.hpp"
 #include "mailbox.hpp"
 #include "route.hpp"
+#include "transport/transport.hpp"
 
 namespace stillgate::transport::ssh {
 

@@ -20,9 +20,9 @@
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
 
-#include "../dialer.hpp"
 #include "failure.hpp"
 #include "relay.hpp"
+#include "transport/dialer.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

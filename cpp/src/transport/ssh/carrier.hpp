@@ -9,9 +9,9 @@
 
 #include <stillgate/error.hpp>
 
-#include "../resolver.hpp"
 #include "route.hpp"
 #include "target.hpp"
+#include "transport/resolver.hpp"
 
 namespace stillgate::transport::ssh {
 

@@ -1,5 +1,5 @@
 // The transport over a channel of an SSH session.
-#include "../transport.hpp"
+#include "transport/transport.hpp"
 
 #include <atomic>
 #include <optional>

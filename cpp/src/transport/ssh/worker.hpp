@@ -13,9 +13,9 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 
-#include "../resolver.hpp"
 #include "connection.hpp"
 #include "mailbox.hpp"
+#include "transport/resolver.hpp"
 #include "turns.hpp"
 
 namespace stillgate::transport::ssh {
