@@ -1,5 +1,5 @@
 // The check's warnings: each where it belongs, with its numbers, and nowhere else.
-#include "hold/advice.hpp"
+#include "hold/check/warnings.hpp"
 
 #include <algorithm>
 #include <string>

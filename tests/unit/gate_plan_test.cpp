@@ -4,8 +4,8 @@
 
 #include <gtest/gtest.h>
 
-#include "hold/check_plan.hpp"
-#include "hold/gate.hpp"
+#include "hold/check/check_plan.hpp"
+#include "hold/record/gate_token.hpp"
 #include "hold/status_plan.hpp"
 #include "simulated_fleet.hpp"
 

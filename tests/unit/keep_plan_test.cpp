@@ -1,5 +1,5 @@
 // The guard's plan at one endpoint, step by step against a simulated HAProxy.
-#include "hold/keep_plan.hpp"
+#include "hold/guard/guard_plan.hpp"
 
 #include <chrono>
 #include <functional>
@@ -10,7 +10,7 @@
 
 #include <gmock/gmock.h>
 
-#include "hold/lock_marks.hpp"
+#include "hold/record/lock_variables.hpp"
 #include "simulated_fleet.hpp"
 
 namespace stillgate::hold {

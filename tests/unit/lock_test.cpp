@@ -1,6 +1,6 @@
 // The lock over simulated HAProxies: of two suspends in any interleaving one holds at most, and
 // whoever is refused leaves nothing behind.
-#include "hold/lock.hpp"
+#include "hold/suspend/lock.hpp"
 
 #include <algorithm>
 #include <random>
@@ -8,7 +8,7 @@
 
 #include <gtest/gtest.h>
 
-#include "hold/check_plan.hpp"
+#include "hold/check/check_plan.hpp"
 #include "hold/status_plan.hpp"
 #include "simulated_fleet.hpp"
 

@@ -1,5 +1,5 @@
 // Who may end a hold: the rule, and a resume that keeps to it.
-#include "hold/ownership.hpp"
+#include "hold/record/owner.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "hold/record.hpp"
+#include "hold/record/record.hpp"
 
 namespace stillgate::hold {
 namespace {

@@ -1,5 +1,5 @@
 // The resume plan over simulated HAProxies: it releases all it can reach, and comes to an end.
-#include "hold/resume_plan.hpp"
+#include "hold/resume/resume_plan.hpp"
 
 #include <algorithm>
 #include <string>

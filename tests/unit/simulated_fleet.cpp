@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "hold/variable.hpp"
+#include "hold/record/record_variable.hpp"
 #include "runtime_api/numbers.hpp"
 
 namespace stillgate::hold {

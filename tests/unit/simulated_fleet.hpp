@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "hold/plan.hpp"
-#include "hold/record.hpp"
-#include "hold/resume_plan.hpp"
-#include "hold/suspend_plan.hpp"
+#include "hold/record/record.hpp"
+#include "hold/resume/resume_plan.hpp"
+#include "hold/suspend/suspend_plan.hpp"
 
 namespace stillgate::hold {
 

@@ -1,5 +1,5 @@
 // The survey: what is made of an HAProxy's answers, and of answers that make no sense.
-#include "hold/survey.hpp"
+#include "hold/survey/survey.hpp"
 
 #include <string>
 

@@ -1,12 +1,12 @@
 // The suspend plan over simulated HAProxies: its good course, each refusal, a failure anywhere.
-#include "hold/suspend_plan.hpp"
+#include "hold/suspend/suspend_plan.hpp"
 
 #include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "hold/check_plan.hpp"
+#include "hold/check/check_plan.hpp"
 #include "simulated_fleet.hpp"
 
 namespace stillgate::hold {

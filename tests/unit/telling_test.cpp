@@ -1,5 +1,5 @@
 // The events of a hold's course: which there are, when, and their figures.
-#include "hold/telling.hpp"
+#include "hold/events.hpp"
 
 #include <algorithm>
 #include <string>

@@ -1,5 +1,5 @@
 // The window and the skew of a commit.
-#include "hold/timing.hpp"
+#include "hold/survey/timing.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
 // The record that an HAProxy keeps: what goes in comes out, and nothing else is taken for it.
-#include "hold/variable.hpp"
+#include "hold/record/record_variable.hpp"
 
 #include <string>
 

@@ -1,5 +1,5 @@
 // The line of HAProxy's own `wait`: what it waits for, in which pieces, and what stands behind.
-#include "hold/wait_line.hpp"
+#include "hold/guard/wait_line.hpp"
 
 #include <algorithm>
 #include <chrono>

@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "hold/variable.hpp"
+#include "hold/record/record_variable.hpp"
 #include "runtime_api/numbers.hpp"
 
 namespace stillgate::fleet {

@@ -6,7 +6,7 @@
 
 #include "fleet/boot_clock.hpp"
 #include "fleet/journal.hpp"
-#include "hold/wait_line.hpp"
+#include "hold/guard/wait_line.hpp"
 #include "runtime_api/release.hpp"
 
 namespace stillgate::guard {

@@ -15,7 +15,7 @@
 
 #include "engine/held_line.hpp"
 #include "engine/session.hpp"
-#include "hold/keep_plan.hpp"
+#include "hold/guard/guard_plan.hpp"
 #include "warden.hpp"
 
 namespace stillgate::guard {

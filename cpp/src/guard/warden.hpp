@@ -13,7 +13,7 @@
 #include <stillgate/error.hpp>
 
 #include "fleet/guard_order.hpp"
-#include "hold/keep_plan.hpp"
+#include "hold/guard/guard_plan.hpp"
 
 namespace stillgate::guard {
 

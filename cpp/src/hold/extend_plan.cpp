@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "method.hpp"
+#include "hold/check/method.hpp"
 
 namespace stillgate::hold {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "findings.hpp"
-#include "ownership.hpp"
+#include "hold/check/refusals.hpp"
+#include "hold/record/owner.hpp"
 #include "plan.hpp"
 
 namespace stillgate::hold {

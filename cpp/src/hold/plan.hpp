@@ -12,7 +12,7 @@
 #include <stillgate/event.hpp>
 #include <stillgate/report.hpp>
 
-#include "record.hpp"
+#include "hold/record/record.hpp"
 #include "runtime_api/batch.hpp"
 
 namespace stillgate::hold {

@@ -7,10 +7,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "advice.hpp"
-#include "findings.hpp"
-#include "method.hpp"
-#include "ownership.hpp"
+#include "hold/check/method.hpp"
+#include "hold/check/refusals.hpp"
+#include "hold/check/warnings.hpp"
+#include "hold/record/owner.hpp"
 
 namespace stillgate::hold {
 
