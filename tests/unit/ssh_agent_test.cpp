@@ -1,11 +1,11 @@
 // What is said to an SSH agent, and what is made of its answers.
-#include "transport/ssh/agent_protocol.hpp"
+#include "transport/ssh/login/agent_protocol.hpp"
 
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "transport/ssh/wire.hpp"
+#include "transport/ssh/base/wire.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

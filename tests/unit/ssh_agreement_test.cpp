@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "ssh_folder.hpp"
-#include "transport/ssh/config.hpp"
+#include "transport/ssh/config/config.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

@@ -1,5 +1,5 @@
 // The reader of ssh_config where ssh cannot be asked: places, refusals, files, expansions.
-#include "transport/ssh/config.hpp"
+#include "transport/ssh/config/config.hpp"
 
 #include <string>
 #include <vector>

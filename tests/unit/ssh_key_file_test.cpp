@@ -1,5 +1,5 @@
 // What is told of private keys by their files, on keys that ssh-keygen has made.
-#include "transport/ssh/key_file.hpp"
+#include "transport/ssh/login/key_file.hpp"
 
 #include <string>
 
@@ -7,7 +7,7 @@
 #include <gmock/gmock.h>
 
 #include "ssh_folder.hpp"
-#include "transport/ssh/known_hosts.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

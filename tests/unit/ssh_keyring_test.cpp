@@ -1,5 +1,5 @@
 // What was typed, on its way to another process.
-#include "transport/ssh/keyring.hpp"
+#include "transport/ssh/login/passphrases.hpp"
 
 #include <string>
 

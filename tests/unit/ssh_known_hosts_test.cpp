@@ -1,5 +1,5 @@
 // known_hosts: lookups as ssh-keygen does them, verdicts, fingerprints, and what is appended.
-#include "transport/ssh/known_hosts.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
 
 #include <set>
 #include <sstream>
@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 
 #include "ssh_folder.hpp"
-#include "transport/ssh/base64.hpp"
+#include "transport/ssh/base/base64.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

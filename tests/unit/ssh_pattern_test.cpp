@@ -1,5 +1,5 @@
 // OpenSSH's patterns and lists of them.
-#include "transport/ssh/pattern.hpp"
+#include "transport/ssh/config/pattern.hpp"
 
 #include <string>
 

@@ -1,5 +1,5 @@
 // RevokedHostKeys: lists in text, and KRLs as ssh-keygen makes and queries them.
-#include "transport/ssh/revoked_keys.hpp"
+#include "transport/ssh/host_keys/revoked_keys.hpp"
 
 #include <optional>
 #include <string>
@@ -8,9 +8,9 @@
 #include <fmt/format.h>
 
 #include "ssh_folder.hpp"
-#include "transport/ssh/base64.hpp"
-#include "transport/ssh/known_hosts.hpp"
-#include "transport/ssh/wire.hpp"
+#include "transport/ssh/base/base64.hpp"
+#include "transport/ssh/base/wire.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

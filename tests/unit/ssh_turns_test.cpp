@@ -1,5 +1,5 @@
 // How many log in to one server at once, and who is next.
-#include "transport/ssh/turns.hpp"
+#include "transport/ssh/base/turns.hpp"
 
 #include <string>
 #include <vector>

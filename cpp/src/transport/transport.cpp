@@ -4,8 +4,8 @@
 #include <algorithm>
 
 #include "stream.hpp"
-#include "transport/ssh/access.hpp"
-#include "transport/ssh/keyring.hpp"
+#include "transport/ssh/login/passphrases.hpp"
+#include "transport/ssh/session/access.hpp"
 
 namespace stillgate::transport {
 

@@ -8,8 +8,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
-#include "access.hpp"
-#include "keyring.hpp"
+#include "transport/ssh/login/passphrases.hpp"
+#include "transport/ssh/session/access.hpp"
 
 namespace stillgate::transport::ssh {
 
