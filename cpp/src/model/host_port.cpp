@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "runtime_api/numbers.hpp"
 
 namespace stillgate::runtime_api {
 namespace {
