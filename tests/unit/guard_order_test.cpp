@@ -1,5 +1,5 @@
 // What a guard is told and answers, as text and back.
-#include "fleet/guard_order.hpp"
+#include "fleet/guard/order.hpp"
 
 #include <chrono>
 #include <string>

@@ -9,7 +9,7 @@
 #include <stillgate/report.hpp>
 
 #include "events.hpp"
-#include "guard_keeper.hpp"
+#include "fleet/guard/keeper.hpp"
 #include "hold/plan.hpp"
 #include "journal.hpp"
 

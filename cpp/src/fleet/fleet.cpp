@@ -7,22 +7,22 @@
 
 #include <fmt/format.h>
 
+#include "check_options.hpp"
 #include "drive.hpp"
 #include "engine/session.hpp"
 #include "engine/ssh_sessions.hpp"
 #include "events.hpp"
-#include "guard_keeper.hpp"
+#include "fleet/guard/keeper.hpp"
 #include "hold/check/check_plan.hpp"
 #include "hold/events.hpp"
 #include "hold/extend_plan.hpp"
 #include "hold/resume/resume_plan.hpp"
 #include "hold/status_plan.hpp"
 #include "hold/suspend/suspend_plan.hpp"
-#include "input.hpp"
+#include "identity.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
 #include "runtime_api/command.hpp"
-#include "surroundings.hpp"
 
 namespace stillgate {
 namespace {

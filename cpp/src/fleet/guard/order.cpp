@@ -1,5 +1,5 @@
 // Encoding and decoding what a guard is told and answers.
-#include "guard_order.hpp"
+#include "order.hpp"
 
 #include <algorithm>
 

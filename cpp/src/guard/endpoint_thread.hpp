@@ -12,7 +12,7 @@
 
 #include <stillgate/error.hpp>
 
-#include "fleet/guard_order.hpp"
+#include "fleet/guard/order.hpp"
 #include "hold/guard/guard_plan.hpp"
 
 namespace stillgate::guard {

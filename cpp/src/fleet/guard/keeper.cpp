@@ -1,12 +1,12 @@
 // Starting the guard of a hold and passing on what a plan tells it.
-#include "guard_keeper.hpp"
+#include "keeper.hpp"
 
 #include <chrono>
 #include <utility>
 
-#include "boot_clock.hpp"
 #include "engine/ssh_sessions.hpp"
-#include "journal.hpp"
+#include "fleet/boot_clock.hpp"
+#include "fleet/journal.hpp"
 
 namespace stillgate::fleet {
 

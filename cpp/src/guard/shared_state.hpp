@@ -13,10 +13,10 @@
 #include <stillgate/endpoint.hpp>
 #include <stillgate/options.hpp>
 
+#include "endpoint_thread.hpp"
 #include "engine/held_line.hpp"
 #include "engine/session.hpp"
 #include "hold/guard/guard_plan.hpp"
-#include "warden.hpp"
 
 namespace stillgate::guard {
 

@@ -1,5 +1,5 @@
 // Carrying out the guard's plan at one endpoint.
-#include "post.hpp"
+#include "shared_state.hpp"
 
 #include <algorithm>
 #include <utility>

@@ -4,7 +4,7 @@
 #include <optional>
 #include <string>
 
-#include "fleet/guard_order.hpp"
+#include "fleet/guard/order.hpp"
 
 namespace stillgate::guard {
 

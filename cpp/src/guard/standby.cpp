@@ -1,5 +1,5 @@
 // Starting a twin, telling it, and being one.
-#include "twin.hpp"
+#include "standby.hpp"
 
 #include <array>
 #include <cerrno>

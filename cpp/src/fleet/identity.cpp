@@ -1,5 +1,5 @@
 // User, host, random source, environment.
-#include "surroundings.hpp"
+#include "identity.hpp"
 
 #include <array>
 #include <cstdlib>

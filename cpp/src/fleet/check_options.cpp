@@ -1,5 +1,5 @@
 // The rules of what a caller may ask for.
-#include "input.hpp"
+#include "check_options.hpp"
 
 #include <set>
 #include <utility>

@@ -7,9 +7,9 @@
 
 #include <stillgate/event.hpp>
 
-#include "guard_order.hpp"
-#include "guard_process.hpp"
 #include "hold/plan.hpp"
+#include "order.hpp"
+#include "process.hpp"
 
 namespace stillgate::fleet {
 

@@ -1,5 +1,5 @@
 // The shared state of a guard.
-#include "warden.hpp"
+#include "endpoint_thread.hpp"
 
 #include <algorithm>
 

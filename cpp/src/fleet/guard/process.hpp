@@ -10,7 +10,7 @@
 
 #include <stillgate/error.hpp>
 
-#include "guard_order.hpp"
+#include "order.hpp"
 
 namespace stillgate::fleet {
 

@@ -1,5 +1,5 @@
 // Starting a guard and talking to it.
-#include "guard_process.hpp"
+#include "process.hpp"
 
 #include <array>
 #include <cerrno>
