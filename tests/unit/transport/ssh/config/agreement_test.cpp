@@ -8,7 +8,7 @@
 #include <pwd.h>
 #include <unistd.h>
 
-#include "ssh_folder.hpp"
+#include "fakes/ssh_folder.hpp"
 #include "transport/ssh/config/config.hpp"
 
 namespace stillgate::transport::ssh {

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#include "session_fixture.hpp"
+#include "fakes/session_fixture.hpp"
 
 namespace stillgate::engine {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <sys/un.h>
 
-#include "session_fixture.hpp"
+#include "fakes/session_fixture.hpp"
 
 namespace stillgate::engine {
 namespace {

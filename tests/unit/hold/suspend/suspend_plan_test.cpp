@@ -6,8 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include "fakes/simulated_fleet.hpp"
 #include "hold/check/check_plan.hpp"
-#include "simulated_fleet.hpp"
 
 namespace stillgate::hold {
 namespace {

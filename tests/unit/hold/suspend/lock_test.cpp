@@ -8,9 +8,9 @@
 
 #include <gtest/gtest.h>
 
+#include "fakes/simulated_fleet.hpp"
 #include "hold/check/check_plan.hpp"
 #include "hold/status_plan.hpp"
-#include "simulated_fleet.hpp"
 
 namespace stillgate::hold {
 namespace {

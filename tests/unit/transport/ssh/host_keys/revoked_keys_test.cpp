@@ -7,7 +7,7 @@
 
 #include <fmt/format.h>
 
-#include "ssh_folder.hpp"
+#include "fakes/ssh_folder.hpp"
 #include "transport/ssh/base/base64.hpp"
 #include "transport/ssh/base/wire.hpp"
 #include "transport/ssh/host_keys/known_hosts.hpp"

@@ -6,7 +6,7 @@
 
 #include <arpa/inet.h>
 
-#include "session_fixture.hpp"
+#include "fakes/session_fixture.hpp"
 
 namespace stillgate::transport {
 namespace {

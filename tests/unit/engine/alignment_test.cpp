@@ -2,7 +2,7 @@
 #include <cmath>
 #include <future>
 
-#include "session_fixture.hpp"
+#include "fakes/session_fixture.hpp"
 
 namespace stillgate::engine {
 namespace {

@@ -9,7 +9,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include "ssh_folder.hpp"
+#include "fakes/ssh_folder.hpp"
 #include "transport/ssh/base/base64.hpp"
 
 namespace stillgate::transport::ssh {

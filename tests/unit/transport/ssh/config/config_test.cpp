@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "ssh_folder.hpp"
+#include "fakes/ssh_folder.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {

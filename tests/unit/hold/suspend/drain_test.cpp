@@ -3,7 +3,7 @@
 
 #include <gtest/gtest.h>
 
-#include "simulated_fleet.hpp"
+#include "fakes/simulated_fleet.hpp"
 
 namespace stillgate::hold {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <gtest/gtest.h>
 
+#include "fakes/simulated_fleet.hpp"
 #include "hold/check/check_plan.hpp"
 #include "hold/record/gate_token.hpp"
 #include "hold/status_plan.hpp"
-#include "simulated_fleet.hpp"
 
 namespace stillgate::hold {
 namespace {

@@ -10,8 +10,8 @@
 
 #include <gmock/gmock.h>
 
+#include "fakes/simulated_fleet.hpp"
 #include "hold/record/lock_variables.hpp"
-#include "simulated_fleet.hpp"
 
 namespace stillgate::hold {
 namespace {

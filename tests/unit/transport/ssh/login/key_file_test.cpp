@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
-#include "ssh_folder.hpp"
+#include "fakes/ssh_folder.hpp"
 #include "transport/ssh/host_keys/known_hosts.hpp"
 
 namespace stillgate::transport::ssh {

@@ -7,7 +7,7 @@
 
 #include <gmock/gmock.h>
 
-#include "simulated_fleet.hpp"
+#include "fakes/simulated_fleet.hpp"
 
 namespace stillgate::hold {
 namespace {
