@@ -16,6 +16,7 @@
 #include "hold/check/check_plan.hpp"
 #include "hold/events.hpp"
 #include "hold/extend_plan.hpp"
+#include "hold/request.hpp"
 #include "hold/resume/resume_plan.hpp"
 #include "hold/status_plan.hpp"
 #include "hold/suspend/suspend_plan.hpp"

@@ -8,9 +8,11 @@
 #include <fmt/format.h>
 
 #include "hold/check/method.hpp"
-#include "hold/check/refusals.hpp"
 #include "hold/check/warnings.hpp"
+#include "hold/record/lookup.hpp"
 #include "hold/record/owner.hpp"
+#include "hold/record/record.hpp"
+#include "hold/survey/survey.hpp"
 
 namespace stillgate::hold {
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "refusals.hpp"
 #include "warnings.hpp"
 
 namespace stillgate::hold {

@@ -5,8 +5,9 @@
 #include <vector>
 
 #include "hold/plan.hpp"
+#include "hold/record/record.hpp"
+#include "hold/request.hpp"
 #include "hold/survey/survey.hpp"
-#include "refusals.hpp"
 
 namespace stillgate::hold {
 

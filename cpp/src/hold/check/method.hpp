@@ -6,8 +6,8 @@
 
 #include <stillgate/report.hpp>
 
+#include "hold/request.hpp"
 #include "hold/survey/survey.hpp"
-#include "refusals.hpp"
 
 namespace stillgate::hold {
 

@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cstdlib>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include "already_held.hpp"
 #include "method.hpp"
 #include "runtime_api/hazards.hpp"
 #include "warnings.hpp"
@@ -98,88 +98,6 @@ std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size
 }
 
 }  // namespace
-
-std::string clock(WallTime time) {
-  return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
-}
-
-std::optional<Error> held_already(Switch& target, const Seen& seen, std::size_t frontend,
-                                  const Record* record) {
-  const auto* gate = seen.gate_holds(frontend) ? seen.gate_switch(frontend) : nullptr;
-  if (gate == nullptr && seen.limit(frontend) != 0) return std::nullopt;
-  if (record != nullptr) {
-    target.hold_id = record->id;
-    const std::string until = record->deadline ? " until " + clock(*record->deadline)
-                                               : std::string(", without a deadline");
-    return Error{
-        Errc::already_held,
-        fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
-                    record->owner, clock(record->started_at), until,
-                    record->reason.empty() ? "" : ": ", record->reason, target.frontend),
-        {},
-        {},
-        {}};
-  }
-  if (gate != nullptr) {
-    target.hold_id = gate->id;
-    return Error{Errc::already_held,
-                 fmt::format("held already by the gate, and its switch does not say by whom; "
-                             "'stillgate resume {}' ends that hold",
-                             target.frontend),
-                 {},
-                 {},
-                 {}};
-  }
-  return Error{Errc::limit_is_zero,
-               fmt::format("the limit is 0 already, and no record says what it was before; "
-                           "'stillgate resume {} --limit N' restores it to N",
-                           target.frontend),
-               {},
-               {},
-               {}};
-}
-
-Error stopped(std::string_view frontend) {
-  return {Errc::frontend_stopped,
-          fmt::format("frontend '{}' takes no connections: it was disabled or shut down, and its "
-                      "clients are refused",
-                      frontend),
-          {},
-          {},
-          {}};
-}
-
-const Record* find_record(const std::vector<Record>& records, std::string_view endpoint,
-                          std::string_view frontend) {
-  const Record* newest = nullptr;
-  for (const Record& record : records) {
-    if (record.find(endpoint, frontend) == nullptr) continue;
-    if (newest == nullptr || record.started_at > newest->started_at) newest = &record;
-  }
-  return newest;
-}
-
-std::optional<Counters> counters_before(const Record& record, std::string_view endpoint,
-                                        std::string_view frontend,
-                                        const std::vector<Record>& records) {
-  const HeldSwitch* held = record.find(endpoint, frontend);
-  if (held != nullptr && held->counters) return held->counters;
-  const Record* journal = find_record(records, endpoint, frontend);
-  if (journal == nullptr || journal->id != record.id) return std::nullopt;
-  return journal->find(endpoint, frontend)->counters;
-}
-
-const Record* record_of(const Seen& seen, std::size_t frontend, std::string_view endpoint,
-                        std::string_view name, const std::vector<Record>& records) {
-  if (seen.gate_holds(frontend)) {
-    const auto& record = seen.gate->records[frontend];
-    return record ? &*record : nullptr;
-  }
-  if (frontend < seen.remembered.size() && seen.remembered[frontend].record) {
-    return &*seen.remembered[frontend].record;
-  }
-  return find_record(records, endpoint, name);
-}
 
 std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
                           const std::vector<Record>& records) {

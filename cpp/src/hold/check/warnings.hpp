@@ -6,8 +6,8 @@
 
 #include <stillgate/report.hpp>
 
+#include "hold/request.hpp"
 #include "hold/survey/survey.hpp"
-#include "refusals.hpp"
 #include "runtime_api/batch.hpp"
 
 namespace stillgate::hold {

@@ -6,7 +6,8 @@
 
 #include <fmt/format.h>
 
-#include "hold/check/refusals.hpp"
+#include "lookup.hpp"
+#include "record.hpp"
 
 namespace stillgate::hold {
 namespace {

@@ -1,6 +1,7 @@
 // The course of a resume. Its ramp stands in resume_ramp.cpp, what it makes of each answer in
 // resume_verdict.cpp, whose holds it leaves alone in resume_ownership.cpp.
 #include "resume_plan.hpp"
+#include "hold/record/lookup.hpp"
 
 #include <algorithm>
 #include <utility>

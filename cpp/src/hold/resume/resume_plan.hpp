@@ -7,9 +7,11 @@
 #include <string>
 #include <vector>
 
-#include "hold/check/refusals.hpp"
 #include "hold/plan.hpp"
 #include "hold/record/owner.hpp"
+#include "hold/record/record.hpp"
+#include "hold/request.hpp"
+#include "hold/survey/survey.hpp"
 
 namespace stillgate::hold {
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "hold/check/warnings.hpp"
+#include "hold/record/lookup.hpp"
 #include "resume_plan.hpp"
 #include "runtime_api/hazards.hpp"
 

@@ -6,6 +6,7 @@
 
 #include <stillgate/stat.hpp>
 
+#include "hold/record/lookup.hpp"
 #include "runtime_api/release.hpp"
 
 namespace stillgate::hold {
@@ -236,6 +237,18 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
   }
   seen.info = *std::move(info);
   return seen;
+}
+
+const Record* record_of(const Seen& seen, std::size_t frontend, std::string_view endpoint,
+                        std::string_view name, const std::vector<Record>& records) {
+  if (seen.gate_holds(frontend)) {
+    const auto& record = seen.gate->records[frontend];
+    return record ? &*record : nullptr;
+  }
+  if (frontend < seen.remembered.size() && seen.remembered[frontend].record) {
+    return &*seen.remembered[frontend].record;
+  }
+  return find_record(records, endpoint, name);
 }
 
 }  // namespace stillgate::hold

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <stillgate/error.hpp>
@@ -96,6 +97,12 @@ enum class Scope { proxies, gates, holds, servers };
 /// The answer to the commands of that scope.
 [[nodiscard]] Seen read_survey(const runtime_api::Answer& answer, const std::string& endpoint,
                                const std::vector<std::string>& frontends, Scope scope);
+
+/// The record of a hold on this frontend: what the HAProxy itself remembers comes before what
+/// `records` (the journal) know, because it lives and ends with the hold.
+[[nodiscard]] const Record* record_of(const Seen& seen, std::size_t frontend,
+                                      std::string_view endpoint, std::string_view name,
+                                      const std::vector<Record>& records);
 
 /// At most so many requests reached servers between two looks; nothing where another process
 /// counted. HAProxy does not say which backends are a frontend's: what reached any backend bounds

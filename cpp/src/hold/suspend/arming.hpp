@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
-#include "hold/check/refusals.hpp"
 #include "hold/record/gate_token.hpp"
 #include "hold/record/record.hpp"
+#include "hold/request.hpp"
 #include "hold/survey/survey.hpp"
 #include "runtime_api/batch.hpp"
 

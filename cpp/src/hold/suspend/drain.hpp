@@ -9,7 +9,7 @@
 
 #include <stillgate/report.hpp>
 
-#include "hold/check/refusals.hpp"
+#include "hold/request.hpp"
 #include "hold/survey/survey.hpp"
 #include "runtime_api/batch.hpp"
 #include "runtime_api/streams.hpp"

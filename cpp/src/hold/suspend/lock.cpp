@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "hold/check/already_held.hpp"
+#include "hold/record/lookup.hpp"
 #include "hold/record/owner.hpp"
 #include "hold/record/record_variable.hpp"
 

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "hold/check/refusals.hpp"
 #include "hold/record/lock_variables.hpp"
 #include "hold/record/record.hpp"
+#include "hold/request.hpp"
 #include "hold/survey/survey.hpp"
 #include "runtime_api/batch.hpp"
 

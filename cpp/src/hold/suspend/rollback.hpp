@@ -5,9 +5,10 @@
 #include <optional>
 #include <vector>
 
-#include "hold/check/refusals.hpp"
 #include "hold/plan.hpp"
 #include "hold/record/gate_token.hpp"
+#include "hold/request.hpp"
+#include "hold/survey/survey.hpp"
 #include "lock.hpp"
 
 namespace stillgate::hold {

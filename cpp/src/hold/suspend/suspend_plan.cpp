@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "hold/check/method.hpp"
+#include "hold/check/refusals.hpp"
 #include "hold/check/warnings.hpp"
 #include "hold/events.hpp"
 

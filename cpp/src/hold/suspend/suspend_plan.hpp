@@ -9,8 +9,10 @@
 
 #include "arming.hpp"
 #include "drain.hpp"
-#include "hold/check/refusals.hpp"
 #include "hold/plan.hpp"
+#include "hold/record/record.hpp"
+#include "hold/request.hpp"
+#include "hold/survey/survey.hpp"
 #include "lock.hpp"
 #include "rollback.hpp"
 

@@ -1,4 +1,5 @@
 // What a suspend makes of what it reads back after the commit.
+#include "hold/check/already_held.hpp"
 #include "hold/check/method.hpp"
 #include "suspend_plan.hpp"
 
