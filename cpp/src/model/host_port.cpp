@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime_api/numbers.hpp"
+#include "numbers.hpp"
 
 namespace stillgate::runtime_api {
 namespace {

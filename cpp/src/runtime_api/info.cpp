@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate {
 namespace {

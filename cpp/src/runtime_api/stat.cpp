@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate {
 namespace {

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate::runtime_api {
 namespace {

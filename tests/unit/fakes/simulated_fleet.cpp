@@ -7,7 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "hold/record/record_variable.hpp"
-#include "runtime_api/numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate::hold {
 

@@ -8,7 +8,7 @@
 #include <fmt/format.h>
 
 #include "hold/record/record_variable.hpp"
-#include "runtime_api/numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate::fleet {
 namespace {

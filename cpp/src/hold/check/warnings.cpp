@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "method.hpp"
+#include "model/numbers.hpp"
 #include "runtime_api/listeners.hpp"
-#include "runtime_api/numbers.hpp"
 #include "runtime_api/release.hpp"
 #include "runtime_api/streams.hpp"
 

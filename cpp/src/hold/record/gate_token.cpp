@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "model/numbers.hpp"
 #include "record_variable.hpp"
-#include "runtime_api/numbers.hpp"
 
 namespace stillgate::hold {
 

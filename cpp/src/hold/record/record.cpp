@@ -6,8 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "model/numbers.hpp"
 #include "runtime_api/command.hpp"
-#include "runtime_api/numbers.hpp"
 
 namespace stillgate::hold {
 namespace {

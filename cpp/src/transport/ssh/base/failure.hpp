@@ -8,8 +8,6 @@
 
 #include <stillgate/error.hpp>
 
-#include "transport/ssh/login/route.hpp"
-
 namespace stillgate::transport::ssh {
 
 /// libssh2's words for what went wrong last in that session.
