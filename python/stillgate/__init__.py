@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Iterable, Optional, Union
 
 if TYPE_CHECKING:
     from stillgate import aio as aio  # noqa: F401
-    from stillgate.audit import PastHold, PastHolds, history
     from stillgate.errors import (
         CheckRefused,
         EndpointFailed,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     )
     from stillgate.events import Event
     from stillgate.fleet import Fleet
+    from stillgate.past_holds import PastHold, PastHolds, history
     from stillgate.report import (
         Answer,
         Error,
@@ -103,11 +103,11 @@ _HOMES = {
     "Event": "events",
     "Fleet": "fleet",
     "Outcomes": "results",
-    "PastHold": "audit",
-    "PastHolds": "audit",
+    "PastHold": "past_holds",
+    "PastHolds": "past_holds",
     "Suspending": "suspension",
     "Suspension": "suspension",
-    "history": "audit",
+    "history": "past_holds",
     **dict.fromkeys(_ERRORS, "errors"),
 }
 

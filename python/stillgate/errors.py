@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from stillgate import _core
+import stillgate._core as _core
 
 if TYPE_CHECKING:
     from stillgate.report import Report

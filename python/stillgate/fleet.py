@@ -6,10 +6,10 @@ import logging
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
-from stillgate import _core
-from stillgate.audit import with_history
+import stillgate._core as _core
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
+from stillgate.past_holds import with_history
 from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
 from stillgate.results import Answers, Outcomes
 from stillgate.suspension import Suspending, Suspension

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Dict, Generic, List, Optional, TypeVar
 
-from stillgate import _core
+import stillgate._core as _core
 from stillgate.printing import Printed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from stillgate.audit import PastHold
+    from stillgate.past_holds import PastHold
 
 SHOWN_LINES = 3
 COLUMNS = (

@@ -14,11 +14,11 @@ from click.testing import CliRunner
 
 import stillgate
 from stillgate import _core
-from stillgate.audit import FILES, fold, read_events, with_history
 from stillgate.cli.main import cli
+from stillgate.console.documents import report_document, rfc3339
 from stillgate.events import parse_event, to_listener
+from stillgate.past_holds import FILES, fold, read_events, with_history
 from stillgate.report import Hold, Report, Switch
-from stillgate.serialize import report_document, rfc3339
 
 URL = "unix:///run/a.sock"
 NOW = 1_700_000_000.0
@@ -249,7 +249,7 @@ REPORT = Report("status", True, 0, [], [SWITCH], None, None, None, None, None)
 
 
 def expiry(switch: Switch, state: Path, monkeypatch: Any, now: float) -> Optional[str]:
-    monkeypatch.setattr("stillgate.audit.time.time", lambda: now)
+    monkeypatch.setattr("stillgate.past_holds.time.time", lambda: now)
     (one,) = with_history(replace(REPORT, switches=[switch])).switches
     return next((f.message for f in one.findings if f.code == "expired"), None)
 

@@ -27,8 +27,8 @@ from stillgate import (
     Timings,
     history,
 )
-from stillgate.audit import PastHolds
-from stillgate.cli.tables import show_history, show_outcomes, show_report
+from stillgate.console.show import show_history, show_outcomes, show_report
+from stillgate.past_holds import PastHolds
 from stillgate.printing import Printed
 from stillgate.report import Finding
 from stillgate.results import Answers, Outcomes

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
-from stillgate.command import CommandResult
-from stillgate.errors import CheckRefused, InputError
-from stillgate.report import Error, Finding, GateCounters, Hold, Outcome, Report, Switch, Timings
-from stillgate.serialize import (
+from stillgate.console.documents import (
     exec_document,
     failure_document,
     hold_document,
@@ -16,6 +13,9 @@ from stillgate.serialize import (
     rfc3339,
     to_json,
 )
+from stillgate.errors import CheckRefused, InputError
+from stillgate.report import Error, Finding, GateCounters, Hold, Outcome, Report, Switch, Timings
+from stillgate.run_until import CommandResult
 
 URL = "unix:///run/a.sock"
 

@@ -7,12 +7,12 @@ import sys
 import threading
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from stillgate.cli.progress import HoldLine, ProgressLine
-from stillgate.command import ENDED_BY_DEADLINE, CommandResult, run_until
+from stillgate.console.documents import hold_document
+from stillgate.console.progress import HoldLine, ProgressLine
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.report import Report
-from stillgate.serialize import hold_document
+from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, run_until
 from stillgate.suspension import Suspension
 
 FAILED = 125  # Stillgate itself, as env(1) and timeout(1) have it: the others are the command's

@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
-from stillgate.audit import PastHold
-from stillgate.command import CommandResult
 from stillgate.errors import StillgateError
 from stillgate.events import Event
+from stillgate.past_holds import PastHold
 from stillgate.report import Error, Hold, Outcome, Report, Switch
+from stillgate.run_until import CommandResult
 
 SCHEMA = 1
 

@@ -27,10 +27,10 @@ from typing import (
     cast,
 )
 
-from stillgate import audit
-from stillgate import fleet as sync
-from stillgate.aio_call import Undo, on_thread, settled_call
-from stillgate.aio_hold import Suspending, Suspension
+import stillgate.fleet as sync
+import stillgate.past_holds as past_holds
+from stillgate.aio.call import Undo, on_thread, settled_call
+from stillgate.aio.suspension import Suspending, Suspension
 from stillgate.report import Report
 from stillgate.results import Outcomes
 
@@ -208,6 +208,6 @@ def suspended(*frontends: str, fleet: _Named, **options: Any) -> Suspending:
 
 async def history(
     *frontends: str, limit: Optional[int] = None, folder: Optional[str] = None
-) -> audit.PastHolds:
+) -> past_holds.PastHolds:
     """As stillgate.history."""
-    return await on_thread(lambda: audit.history(*frontends, limit=limit, folder=folder))
+    return await on_thread(lambda: past_holds.history(*frontends, limit=limit, folder=folder))

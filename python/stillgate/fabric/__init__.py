@@ -15,10 +15,10 @@ from typing import Any, Callable, Dict, Optional, Tuple, TypeVar, cast
 from fabric import task
 from invoke import Collection
 
-from stillgate.command import CommandResult
-from stillgate.fabric_call import GATE_OPTIONS, TaskCall, TaskFailed
-from stillgate.fabric_task import VerbTask
+from stillgate.fabric.call import GATE_OPTIONS, TaskCall, TaskFailed
+from stillgate.fabric.once_for_all_hosts import VerbTask
 from stillgate.report import Report
+from stillgate.run_until import CommandResult
 
 __all__ = ["TaskFailed", "check", "extend", "hold", "ns", "resume", "status", "suspend"]
 

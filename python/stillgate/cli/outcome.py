@@ -7,12 +7,12 @@ from typing import Callable, List, Optional
 
 import click
 
-from stillgate.cli.progress import ProgressLine
-from stillgate.cli.tables import show_report
+from stillgate.console.documents import failure_document, report_document, to_json
+from stillgate.console.progress import ProgressLine
+from stillgate.console.show import show_report
 from stillgate.errors import InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.report import Report
-from stillgate.serialize import failure_document, report_document, to_json
 
 VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
 

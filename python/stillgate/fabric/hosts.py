@@ -14,7 +14,7 @@ from urllib.parse import quote
 from fabric import Connection
 
 from stillgate.errors import InputError
-from stillgate.fabric_values import Socket
+from stillgate.fabric.values import Socket
 
 # As the canonical form of an endpoint leaves them.
 _PLAIN = "-._~/:@,[]"

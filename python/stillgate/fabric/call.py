@@ -12,19 +12,19 @@ from typing import Any, Callable, Iterator, List, Mapping, NoReturn, Optional, S
 from fabric import Connection
 from invoke.exceptions import Exit
 
-from stillgate.cli.held_command import FAILED, HeldCommand
-from stillgate.cli.progress import ProgressLine
-from stillgate.cli.streams import telling
-from stillgate.cli.tables import show_report
-from stillgate.command import CommandResult
+from stillgate.console.documents import failure_document, report_document, to_json
+from stillgate.console.held_command import FAILED, HeldCommand
+from stillgate.console.progress import ProgressLine
+from stillgate.console.show import show_report
+from stillgate.console.streams import telling
 from stillgate.errors import InputError, ReportError, StillgateError, error_of
-from stillgate.fabric_hosts import patience_of, urls_of
-from stillgate.fabric_settings import EVENTS, TIMEOUTS, Settings, read_settings
-from stillgate.fabric_task import Told
-from stillgate.fabric_values import Host
+from stillgate.fabric.hosts import patience_of, urls_of
+from stillgate.fabric.once_for_all_hosts import Told
+from stillgate.fabric.settings import EVENTS, TIMEOUTS, Settings, read_settings
+from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
 from stillgate.report import Report
-from stillgate.serialize import failure_document, report_document, to_json
+from stillgate.run_until import CommandResult
 
 STOPPED = 130
 GATE_OPTIONS = ("method", "accept_unproven", "on_expiry", "max_waiting")

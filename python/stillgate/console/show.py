@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import List, Optional, TextIO
 
-from stillgate.audit import PastHold
+from stillgate.past_holds import PastHold
 from stillgate.printing import to_stream
 from stillgate.report import Outcome, Report
 from stillgate.tables import draw_history, draw_outcomes, draw_report

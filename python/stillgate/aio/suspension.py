@@ -20,8 +20,8 @@ from typing import (
     cast,
 )
 
-from stillgate import suspension as sync
-from stillgate.aio_call import Undo, on_thread, settled
+import stillgate.suspension as sync
+from stillgate.aio.call import Undo, on_thread, settled
 from stillgate.errors import HoldExpired
 from stillgate.fleet import Fleet
 from stillgate.report import Hold, Report

@@ -7,12 +7,12 @@ from typing import Callable, Optional, TextIO
 import click
 
 from stillgate.cli.options import fleet_options
-from stillgate.cli.outlet import show_failure
-from stillgate.cli.progress import ProgressLine
-from stillgate.cli.tables import show_outcomes
+from stillgate.cli.outcome import show_failure
+from stillgate.console.documents import exec_document, to_json
+from stillgate.console.progress import ProgressLine
+from stillgate.console.show import show_outcomes
 from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.serialize import exec_document, to_json
 
 
 @click.command("exec")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
 
-from stillgate import _core
+import stillgate._core as _core
 from stillgate.events import Event, parse_event
 from stillgate.printing import Printed
 from stillgate.report import Finding, Report, Switch

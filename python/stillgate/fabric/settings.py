@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from stillgate.errors import InputError
 from stillgate.events import FORMATS
-from stillgate.fabric_values import (
+from stillgate.fabric.values import (
     Host,
     Place,
     Socket,
