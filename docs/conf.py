@@ -68,8 +68,9 @@ class TaskDocumenter(FunctionDocumenter):
 def resolve_names() -> None:
     """Annotations name what their modules import for the type checker alone."""
     names = {name: getattr(stillgate, name) for name in stillgate.__all__}
-    homes = ("past_holds", "events", "report", "results", "suspension", "aio", "aio.suspension")
-    for home in homes:
+    homes = ("past_holds", "suspension", "aio", "aio.suspension")
+    results = ("hold", "lists", "outcome", "report")
+    for home in (*homes, *(f"results.{name}" for name in results)):
         for name, value in names.items():
             vars(importlib.import_module(f"stillgate.{home}")).setdefault(name, value)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Optional
 import stillgate._core as _core
 
 if TYPE_CHECKING:
-    from stillgate.report import Report
+    from stillgate.results.report import Report
 
 
 __all__ = [

@@ -10,8 +10,11 @@ import stillgate._core as _core
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
 from stillgate.past_holds import with_history
-from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
-from stillgate.results import Answers, Outcomes
+from stillgate.results.from_core import to_outcome, to_report
+from stillgate.results.haproxy import Info, StatRow
+from stillgate.results.lists import Answers, Outcomes
+from stillgate.results.outcome import Answer, Error, Outcome
+from stillgate.results.report import Report
 from stillgate.suspension import Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 

@@ -5,60 +5,17 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import stillgate._core as _core
-from stillgate.events import Event, parse_event
-from stillgate.printing import Printed
-from stillgate.report import Finding, Report, Switch
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from stillgate.events import parse_event
+from stillgate.results.hold import Event, PastHold, PastHolds
+from stillgate.results.report import Finding, Report, Switch
 
 FILES = ("history.jsonl.1", "history.jsonl")  # the older one first
 RECENT = 86400.0  # seconds for which status tells of a hold that expired
 RECENT_BYTES = 256 * 1024  # of the history; status is asked often, and all of it may be 8 MB
 ENDS = ("resumed", "expired", "rolled_back")
-
-
-@dataclass(frozen=True)
-class PastHold:
-    """One hold, over or still in effect. Times are seconds since the epoch.
-
-    `ended` is resumed, expired, rolled_back (a suspend that failed), held (still in effect) or
-    unknown (its deadline has passed, and nobody wrote down what became of it); `ended_by` is who
-    told so: suspend, resume, guard, or haproxy, where the deadline of a gate is the only witness.
-    `endpoints` counts HAProxies, `leaked` bounds the requests that reached a server while held,
-    `reapplied` and `endpoints_lost` count events. What is not known is None.
-    """
-
-    id: str
-    owner: str
-    reason: str
-    frontends: List[str]
-    endpoints: Optional[int]
-    started_at: float
-    deadline: Optional[float]
-    ended_at: Optional[float]
-    ended: str
-    ended_by: Optional[str]
-    held_s: Optional[float]
-    commit_window_ms: Optional[float]
-    skew_ms: Optional[float]
-    drain_ms: Optional[float]
-    leaked: Optional[int]
-    reapplied: int
-    endpoints_lost: int
-    events: List[Event]
-
-
-class PastHolds(Printed, List[PastHold]):
-    """A list of `PastHold`, the newest first. It prints as a table."""
-
-    def _draw(self, out: Console) -> None:
-        from stillgate.tables import draw_history
-
-        draw_history(out, self)
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from typing import (
 )
 
 from stillgate.errors import HoldExpired, StillgateError
-from stillgate.report import Hold, Report
+from stillgate.results.hold import Hold
+from stillgate.results.report import Report
 
 if TYPE_CHECKING:
     from stillgate.fleet import Fleet

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from stillgate.report import Answer, Error, Hold, Info, Outcome, Report, StatRow, Switch
+from stillgate.results.haproxy import Info, StatRow
+from stillgate.results.hold import Hold
+from stillgate.results.outcome import Answer, Error, Outcome
+from stillgate.results.report import Report, Switch
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from stillgate.past_holds import PastHold
+    from stillgate.results.hold import PastHold
 
 SHOWN_LINES = 3
 COLUMNS = (

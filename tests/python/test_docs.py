@@ -19,7 +19,8 @@ import stillgate
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("stillgate", "stillgate.aio", "stillgate.gate", "stillgate.fabric")
 # Their names are the package's too; members stand in the reference under those.
-HOMES = ("stillgate.errors", "stillgate.report")
+RESULTS = ("haproxy", "hold", "lists", "outcome", "report")
+HOMES = ("stillgate.errors", *(f"stillgate.results.{name}" for name in RESULTS))
 
 
 @pytest.fixture(scope="module")

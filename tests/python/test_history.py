@@ -18,7 +18,8 @@ from stillgate.cli.main import cli
 from stillgate.console.documents import report_document, rfc3339
 from stillgate.events import parse_event, to_listener
 from stillgate.past_holds import FILES, fold, read_events, with_history
-from stillgate.report import Hold, Report, Switch
+from stillgate.results.hold import Hold
+from stillgate.results.report import Report, Switch
 
 URL = "unix:///run/a.sock"
 NOW = 1_700_000_000.0

@@ -28,10 +28,10 @@ from stillgate import (
     history,
 )
 from stillgate.console.show import show_history, show_outcomes, show_report
-from stillgate.past_holds import PastHolds
-from stillgate.printing import Printed
-from stillgate.report import Finding
-from stillgate.results import Answers, Outcomes
+from stillgate.results.hold import PastHolds
+from stillgate.results.lists import Answers, Outcomes
+from stillgate.results.printing import Printed
+from stillgate.results.report import Finding
 
 NASTY = "<script>a</script>&amp;[red]"
 STEERS = "\x1b[2J\r\x07\x9b\x7f\u202e"

@@ -14,7 +14,9 @@ from stillgate.console.documents import (
     to_json,
 )
 from stillgate.errors import CheckRefused, InputError
-from stillgate.report import Error, Finding, GateCounters, Hold, Outcome, Report, Switch, Timings
+from stillgate.results.hold import Hold
+from stillgate.results.outcome import Error, Outcome, Timings
+from stillgate.results.report import Finding, GateCounters, Report, Switch
 from stillgate.run_until import CommandResult
 
 URL = "unix:///run/a.sock"

@@ -47,8 +47,8 @@ def test_a_stub_that_is_wrong_is_found(tmp_path: Path) -> None:
     before = "def error_codes() -> list[str]: ..."
     assert before in STUBS.read_text()
     changed = STUBS.read_text().replace(before, "def codes() -> list[str]: ...")
-    for path in STUBS.parent.glob("*.py*"):
-        copy = tmp_path / "sources" / "stillgate" / path.name
+    for path in (*STUBS.parent.rglob("*.py"), *STUBS.parent.rglob("*.pyi")):
+        copy = tmp_path / "sources" / "stillgate" / path.relative_to(STUBS.parent)
         copy.parent.mkdir(parents=True, exist_ok=True)
         copy.write_text(changed if path == STUBS else path.read_text())
     done = stubtest(tmp_path, tmp_path / "sources")

@@ -31,8 +31,9 @@ import stillgate.fleet as sync
 import stillgate.past_holds as past_holds
 from stillgate.aio.call import Undo, on_thread, settled_call
 from stillgate.aio.suspension import Suspending, Suspension
-from stillgate.report import Report
-from stillgate.results import Outcomes
+from stillgate.results.hold import PastHolds
+from stillgate.results.lists import Outcomes
+from stillgate.results.report import Report
 
 if TYPE_CHECKING:
     from typing_extensions import Concatenate, ParamSpec
@@ -208,6 +209,6 @@ def suspended(*frontends: str, fleet: _Named, **options: Any) -> Suspending:
 
 async def history(
     *frontends: str, limit: Optional[int] = None, folder: Optional[str] = None
-) -> past_holds.PastHolds:
+) -> PastHolds:
     """As stillgate.history."""
     return await on_thread(lambda: past_holds.history(*frontends, limit=limit, folder=folder))

@@ -24,7 +24,8 @@ import stillgate.suspension as sync
 from stillgate.aio.call import Undo, on_thread, settled
 from stillgate.errors import HoldExpired
 from stillgate.fleet import Fleet
-from stillgate.report import Hold, Report
+from stillgate.results.hold import Hold
+from stillgate.results.report import Report
 
 F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
 T = TypeVar("T")

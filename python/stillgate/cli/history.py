@@ -12,8 +12,9 @@ from stillgate.cli.outcome import show_failure
 from stillgate.console.documents import history_document, to_json
 from stillgate.console.show import show_history
 from stillgate.errors import StillgateError
-from stillgate.events import FORMATS, Event
+from stillgate.events import FORMATS
 from stillgate.past_holds import Events, as_line, fold, read_events, select
+from stillgate.results.hold import Event
 
 UNREADABLE = "journal_failed"
 

@@ -12,7 +12,7 @@ from stillgate.console.progress import ProgressLine
 from stillgate.console.show import show_report
 from stillgate.errors import InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.report import Report
+from stillgate.results.report import Report
 
 VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
 

@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
 from stillgate.errors import StillgateError
-from stillgate.events import Event
-from stillgate.past_holds import PastHold
-from stillgate.report import Error, Hold, Outcome, Report, Switch
+from stillgate.results.hold import Event, Hold, PastHold
+from stillgate.results.outcome import Error, Outcome
+from stillgate.results.report import Report, Switch
 from stillgate.run_until import CommandResult
 
 SCHEMA = 1

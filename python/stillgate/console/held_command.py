@@ -11,7 +11,7 @@ from stillgate.console.documents import hold_document
 from stillgate.console.progress import HoldLine, ProgressLine
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.report import Report
+from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, run_until
 from stillgate.suspension import Suspension
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import List, Optional, TextIO
 
-from stillgate.past_holds import PastHold
-from stillgate.printing import to_stream
-from stillgate.report import Outcome, Report
+from stillgate.results.hold import PastHold
+from stillgate.results.outcome import Outcome
+from stillgate.results.printing import to_stream
+from stillgate.results.report import Report
 from stillgate.tables import draw_history, draw_outcomes, draw_report
 
 

@@ -17,7 +17,7 @@ from invoke import Collection
 
 from stillgate.fabric.call import GATE_OPTIONS, TaskCall, TaskFailed
 from stillgate.fabric.once_for_all_hosts import VerbTask
-from stillgate.report import Report
+from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
 __all__ = ["TaskFailed", "check", "extend", "hold", "ns", "resume", "status", "suspend"]

@@ -23,7 +23,7 @@ from stillgate.fabric.once_for_all_hosts import Told
 from stillgate.fabric.settings import EVENTS, TIMEOUTS, Settings, read_settings
 from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
-from stillgate.report import Report
+from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
 STOPPED = 130

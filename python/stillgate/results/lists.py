@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Generic, List, TypeVar
 
-from stillgate.printing import Printed
-from stillgate.report import Answer, Outcome
+from stillgate.results.outcome import Answer, Outcome
+from stillgate.results.printing import Printed
 
 if TYPE_CHECKING:
     from rich.console import Console
