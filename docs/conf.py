@@ -31,6 +31,7 @@ nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(asyncio|collections|contextlib|pathlib|rich|types|typing)\..*"),
     (r"py:.*", r"stillgate(\.\w+)+\.[FT]"),  # type variables
+    (r"py:.*", r"stillgate\.suspension\.AnyFleet"),  # a Fleet to its readers
     (r"py:.*", r"(bool|bytes|dict|float|int|list|object|str|tuple|None|optional)"),
 ]
 

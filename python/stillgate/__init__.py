@@ -119,6 +119,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"{__name__}.aio")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _HOMES[name].startswith("results."):
+        importlib.import_module(f"{__name__}.tables")  # by which they print
     value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value

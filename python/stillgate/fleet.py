@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
 import stillgate._core as _core
+import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
 from stillgate.past_holds import with_history
@@ -15,7 +16,7 @@ from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.lists import Answers, Outcomes
 from stillgate.results.outcome import Answer, Error, Outcome
 from stillgate.results.report import Report
-from stillgate.suspension import Suspending, Suspension
+from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
 DRAIN_TIMEOUT = 5.0  # seconds
@@ -321,7 +322,7 @@ class Fleet:
                 at_deadline=at_deadline,
             )
 
-        def extend(by: float, fleet: Optional[Fleet]) -> Report:
+        def extend(by: float, fleet: Optional[AnyFleet]) -> Report:
             return (fleet or self.twin()).extend(*names, seconds=by, hold=hold_id)
 
         try:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 import stillgate._core as _core
+import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.events import parse_event
 from stillgate.results.hold import Event, PastHold, PastHolds
 from stillgate.results.report import Finding, Report, Switch

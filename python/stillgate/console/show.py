@@ -17,12 +17,12 @@ def show_outcomes(outcomes: List[Outcome]) -> None:
         # Byte for byte: it may go into a pipe.
         print(outcomes[0].reply)
         return
-    draw_outcomes(to_stream(sys.stdout), outcomes)
+    draw_outcomes(outcomes, to_stream(sys.stdout))
 
 
 def show_report(report: Report, to: Optional[TextIO] = None) -> None:
-    draw_report(to_stream(to or sys.stdout), report)
+    draw_report(report, to_stream(to or sys.stdout))
 
 
 def show_history(holds: List[PastHold]) -> None:
-    draw_history(to_stream(sys.stdout), holds)
+    draw_history(holds, to_stream(sys.stdout))

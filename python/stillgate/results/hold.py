@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, List, Mapping, Optional, Union
+from typing import List, Mapping, Optional, Union
 
 from stillgate.results.printing import Printed
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["Event", "Hold", "PastHold", "PastHolds"]
 
@@ -84,8 +81,3 @@ class PastHold:
 
 class PastHolds(Printed, List[PastHold]):
     """A list of `PastHold`, the newest first. It prints as a table."""
-
-    def _draw(self, out: Console) -> None:
-        from stillgate.tables import draw_history
-
-        draw_history(out, self)

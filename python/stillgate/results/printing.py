@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
+from functools import lru_cache, singledispatch
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO, Type
 
@@ -31,21 +31,24 @@ _CONTROLS.update(
 )
 
 
+@singledispatch
+def draw(result: object, out: Console) -> None:
+    """As people read it. `stillgate.tables` registers a table for each class of results."""
+    out.print(repr(result), soft_wrap=True)
+
+
 class Printed:
     """What print() shows as a table, and a notebook as HTML."""
-
-    def _draw(self, out: Console) -> None:
-        raise NotImplementedError
 
     def __str__(self) -> str:
         file = StringIO()
         wide = sys.stdout is not None and sys.stdout.isatty()
-        self._draw(_console(file, width=None if wide else WIDTH, color_system=None))
+        draw(self, _console(file, width=None if wide else WIDTH, color_system=None))
         return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
 
     def _repr_html_(self) -> str:
         out = _console(StringIO(), width=WIDTH, record=True)
-        self._draw(out)
+        draw(self, out)
         return out.export_html(inline_styles=True, code_format=HTML)
 
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional
+from typing import List, Optional
 
 from stillgate.results.hold import Hold
 from stillgate.results.outcome import Error
 from stillgate.results.printing import Printed
-
-if TYPE_CHECKING:
-    from rich.console import Console
 
 __all__ = ["Finding", "GateCounters", "Report", "Switch"]
 
@@ -100,8 +97,3 @@ class Report(Printed):
         errors = [switch.error for switch in self.switches if switch.error]
         causes = [error for error in errors if error.code != "rolled_back"]
         return next(iter(causes or errors), None)
-
-    def _draw(self, out: Console) -> None:
-        from stillgate.tables import draw_report
-
-        draw_report(out, self)
