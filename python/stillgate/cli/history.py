@@ -7,7 +7,7 @@ from typing import List, Optional, Tuple
 
 import click
 
-from stillgate.cli.holds import frontends_argument
+from stillgate.cli.options import frontends_argument
 from stillgate.cli.outcome import show_failure
 from stillgate.console.documents import history_document, to_json
 from stillgate.console.show import show_history

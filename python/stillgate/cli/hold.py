@@ -7,8 +7,14 @@ from typing import Any, Callable, List, Optional, Tuple
 
 import click
 
-from stillgate.cli.holds import accept_hazard_option, frontends_argument
-from stillgate.cli.options import event_options, fleet_options, hold_options, owner_option
+from stillgate.cli.options import (
+    accept_hazard_option,
+    event_options,
+    fleet_options,
+    frontends_argument,
+    hold_options,
+    owner_option,
+)
 from stillgate.cli.outcome import show_failure, show_refusal
 from stillgate.console.documents import to_json
 from stillgate.console.held_command import HeldCommand

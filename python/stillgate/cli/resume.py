@@ -1,4 +1,4 @@
-"""`stillgate check`, `suspend` and `resume`."""
+"""`stillgate resume`: let through again wherever it can be reached."""
 
 from __future__ import annotations
 
@@ -6,51 +6,17 @@ from typing import Any, Callable, Tuple
 
 import click
 
-from stillgate.cli.options import event_options, fleet_options, hold_options, owner_option
+from stillgate.cli.options import (
+    accept_hazard_option,
+    event_options,
+    fleet_options,
+    frontends_argument,
+    owner_option,
+)
 from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
 LARGEST_LIMIT = 2**31 - 1
-
-frontends_argument = click.argument("frontends", metavar="[FRONTEND]...", nargs=-1)
-accept_hazard_option = click.option(
-    "--accept-hazard",
-    is_flag=True,
-    help="Overrule the table of releases that crash on resume: this build has the fix.",
-)
-
-
-@click.command()
-@frontends_argument
-@hold_options
-@accept_hazard_option
-@event_options
-@fleet_options
-def check(
-    frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
-) -> int:
-    """Tell all that would stop or endanger a hold of FRONTEND; change nothing."""
-    return carry_out("check", make_fleet, as_json, lambda fleet: fleet.check(*frontends, **options))
-
-
-@click.command()
-@frontends_argument
-@click.option(
-    "--no-lease", is_flag=True, help="Accept that nothing ends the hold if you do not resume."
-)
-@hold_options
-@accept_hazard_option
-@owner_option
-@click.option("--reason", metavar="TEXT", default="", help="Told to whoever finds the hold.")
-@event_options
-@fleet_options
-def suspend(
-    frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
-) -> int:
-    """Hold FRONTEND at every endpoint, or at none."""
-    return carry_out(
-        "suspend", make_fleet, as_json, lambda fleet: fleet.suspend(*frontends, **options)
-    )
 
 
 @click.command()
