@@ -12,7 +12,7 @@ import pytest
 
 from stillgate.cli import manpage
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "schema.json").read_text())
 NOBODY = "/nowhere/a.sock"
 
