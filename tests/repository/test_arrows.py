@@ -1,8 +1,7 @@
-"""Who may know whom: the table of docs/design.md, "Layout", held against includes and imports."""
+"""Who may know whom: the table of docs/design.md, "Layout", held against includes."""
 
 from __future__ import annotations
 
-import ast
 import re
 from pathlib import Path
 
@@ -58,7 +57,6 @@ IMPURE_STD = {
     "random",
 }
 
-CORE_KNOWN_TO = {"fleet.py", "haproxy.py", "from_core.py", "errors.py", "past_holds.py"}
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
 POSIX = re.compile(r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|signal|poll)\.h")
 
@@ -112,20 +110,6 @@ def test_the_parts_without_io_have_none(folder: str) -> None:
     for path in (ROOT / folder).iterdir():
         found = IMPURE.search(path.read_text())
         assert found is None, f"{path.name} uses {found and found.group()}"
-
-
-def test_only_five_modules_know_the_compiled_one() -> None:
-    files = list((ROOT / "python/stillgate").rglob("*.py"))
-    assert files
-    for path in files:
-        for node in ast.walk(ast.parse(path.read_text())):
-            names: list[str] = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom):
-                names = [f"{node.module or ''}.{alias.name}" for alias in node.names]
-            if any("_core" in name.split(".") for name in names):
-                assert path.name in CORE_KNOWN_TO, f"{path} imports _core"
 
 
 def test_every_file_says_what_it_is_for() -> None:
