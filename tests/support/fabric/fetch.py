@@ -4,8 +4,8 @@
 
 Debian 12 has Fabric 2.6. A process that finds the folder first on its PYTHONPATH has Fabric 3 with
 the Invoke and the Paramiko of the same suite, on this machine's interpreter and its other packages.
-How the archive is reached and believed is haproxy/fetch.py's. A suite whose Fabric does not run here
-is passed over for the next.
+How the archive is reached and believed is haproxy/fetch.py's. A suite whose Fabric does not run
+here is passed over for the next.
 
 With a full cache nothing is downloaded. The cache is .cache/fabric in the project, or
 $STILLGATE_FABRIC_CACHE.
