@@ -10,8 +10,8 @@ import pytest
 
 from demo.kinds import KINDS, Contrast, Hold, Seen, beside, is_of, prefix, seen_by_all
 from support.app import Arrival
-from support.clients import CLIENTS
-from support.load import Record
+from support.clients.kinds import CLIENTS
+from support.clients.load import Record
 
 NEW, KEEP_ALIVE, HTTP2 = KINDS
 HOLD = Hold(held=10.0, resuming=12.0)

@@ -9,7 +9,7 @@ import pytest
 
 from demo.verdict import Course, Times, Verdict
 from support.app import Arrival
-from support.load import Record
+from support.clients.load import Record
 
 TIMES = Times(held=10.0, migrated=11.0, switched=11.5, resuming=12.0)
 HELD = {"method": "gate"}
