@@ -142,8 +142,9 @@ KeepPlan::Step KeepPlan::read(const KeepOutlook& outlook, const Answer& answer) 
     notices_.push_back({KeepNotice::Kind::found, {}, "it answers again"});
   }
   lost_at_.reset();
-  // A kept connection stays with the old worker of a reload (facts, section 4): whoever took over
-  // is asked on a new one. A release that does not tell is asked on new ones alone.
+  // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section 4):
+  // whoever took over is asked on a new one. A release that does not tell is asked on new ones
+  // alone.
   fresh_ = sight->info.stopping || !sight->info.find("Stopping");
   if (sight->info.stopping) return asked_fresh_ ? rest(outlook) : look();
   return weigh(outlook, *sight);
