@@ -24,10 +24,10 @@ CMAKE = cmake -S . -G Ninja --log-level=WARNING
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     export $${name}_OPTIONS=log_path=$(CURDIR)/build/$1/found; done; \
   STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q \
-    -k 'not small' tests/integration/test_guard.py; \
+    -k 'not small' tests/integration/guard/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 # All of SSH, with a sanitized module in the command, and a sanitized guard.
-OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q tests/integration/test_ssh_*.py
+OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q tests/integration/ssh
 SANITIZED = $(CMAKE) -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 
 .PHONY: setup build chef-gems demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
@@ -52,16 +52,16 @@ chef-gems: setup
 	tests/chef/gems.sh
 
 demo: build
-	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0
+	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0
 	$(VENV) tests/demo/demo.py
 
 playground:
-	@$(VENV) tests/support/fetch_haproxy.py 3.0 >&2
+	@$(VENV) tests/support/haproxy/fetch.py 3.0 >&2
 	@$(VENV) tests/demo/playground.py
 
 test: build chef-gems
-	$(VENV) tests/support/fetch_haproxy.py
-	$(VENV) tests/support/fetch_fabric.py
+	$(VENV) tests/support/haproxy/fetch.py
+	$(VENV) tests/support/fabric/fetch.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 2
 	tests/chef/gems.sh rspec --default-path tests/chef/spec
 	$(VENV) -m pytest -n 3
@@ -69,11 +69,11 @@ test: build chef-gems
 
 # The fault matrix, whole and CI's tenth of it, which 'make test' runs too.
 chaos: build
-	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
+	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --json build/chaos.json
 
 chaos-short: build
-	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
+	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 
 lint: build docs chef-gems
@@ -91,7 +91,7 @@ docs: build
 	$(VENV) -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
 
 bench: build
-	$(VENV) tests/support/fetch_haproxy.py 2.6 3.0 sid
+	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/bench/bench.py
 
 coverage: setup

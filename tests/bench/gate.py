@@ -17,9 +17,9 @@ from pathlib import Path
 from statistics import median
 
 from stillgate import Fleet
-from support.fetch_haproxy import ensure
-from support.gated import gate_options
-from support.haproxy import Frontend, HAProxy, wait_until
+from support.haproxy.fetch import ensure
+from support.haproxy.gate_options import gate_options
+from support.haproxy.server import Frontend, HAProxy, wait_until
 
 F = "balanced"
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"

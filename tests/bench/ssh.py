@@ -18,8 +18,8 @@ from statistics import median
 from bench.stage import RELAY_MS, Measured, Peer, Stage
 from rich.table import Table
 
-from support.ssh_home import ME, SshHome
-from support.sshd import SshServer
+from support.ssh.home import ME, SshHome
+from support.ssh.server import SshServer
 
 HOSTS = 200
 CROWD = 100

@@ -15,7 +15,7 @@ from typing import Optional
 
 from chaos.relay import remove_file, restore_file
 from chaos.stage import Deploy, Place
-from support.haproxy import wait_until
+from support.haproxy.server import wait_until
 
 PAUSED = 1.0  # seconds
 DELAYED = 0.5

@@ -32,7 +32,7 @@ from chaos.matrix import (  # noqa: E402
     short_cells,
 )
 from support.clock import library  # noqa: E402
-from support.fetch_haproxy import ensure  # noqa: E402
+from support.haproxy.fetch import ensure  # noqa: E402
 
 AT_ONCE = 4
 UNSTEADY = 0.1  # seconds that a cell's harness was kept from its work: what it measured is void

@@ -18,9 +18,9 @@ from chaos.matrix import Variant
 from chaos.relay import Relay
 from chaos.traffic import Traffic
 from chaos.witness import F, Witness
-from support.fetch_haproxy import cache_folder, read_versions
-from support.gated import gate_options
-from support.haproxy import HAProxy, running_in_group
+from support.haproxy.fetch import cache_folder, read_versions
+from support.haproxy.gate_options import gate_options
+from support.haproxy.server import HAProxy, running_in_group
 
 LIMIT = 300
 MAX_HOLD = 2.0

@@ -18,10 +18,10 @@ from typing import Any, Optional
 
 from demo.kinds import KINDS, prefix
 from demo.payments import Payments
-from support.fab import Fab
-from support.gated import gate_options
-from support.haproxy import Frontend, HAProxy, wait_until
-from support.load import Load
+from support.clients.load import Load
+from support.fabric.fab import Fab
+from support.haproxy.gate_options import gate_options
+from support.haproxy.server import Frontend, HAProxy, wait_until
 from support.ports import Reserved
 from support.postgres import Postgres
 

@@ -13,9 +13,12 @@ import pytest
 
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired
 from stillgate.errors import ReportError
-from stillgate.report import Error, Hold, Info, Report, StatRow
-from support.faults import FaultyPeer, serve
-from support.haproxy import wait_until
+from stillgate.results.haproxy import Info, StatRow
+from stillgate.results.hold import Hold
+from stillgate.results.outcome import Error
+from stillgate.results.report import Report
+from support.haproxy.faulty_peer import FaultyPeer, serve
+from support.haproxy.server import wait_until
 
 NOBODY = "unix:///nowhere/a.sock"
 INFO = "Name: HAProxy\nVersion: 3.0.11\nPid: 7\nUptime_sec: 60\nnode: lb1\n"

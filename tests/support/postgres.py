@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Optional
 
-from support.haproxy import wait_until
+from support.haproxy.server import wait_until
 
 INSTALLED = Path("/usr/lib/postgresql")  # Debian: one folder per major version
 ACCOUNT = "postgres"

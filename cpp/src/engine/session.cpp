@@ -18,7 +18,7 @@ using runtime_api::Haste;
 
 namespace {
 
-Error stopped() { return {Errc::cancelled, "stopped by the caller", {}, {}, {}}; }
+Error stopped() { return {Errc::cancelled, "stopped by the caller"}; }
 
 }  // namespace
 
@@ -106,10 +106,7 @@ void Session::start_more() {
         cancelled_ ? stopped()
                    : Error{Errc::file_limit,
                            "more endpoints than this process may open files; raise the hard limit "
-                           "(ulimit -Hn)",
-                           {},
-                           {},
-                           {}};
+                           "(ulimit -Hn)"};
     ++finished_;
   }
 }
@@ -153,8 +150,7 @@ void Session::settle_barrier() {
 void Session::send_home(const std::vector<Link*>& links) {
   due_.clear();
   align_timer_.cancel();
-  const Error home{
-      Errc::rolled_back, "nothing was sent, because another endpoint was not ready", {}, {}, {}};
+  const Error home{Errc::rolled_back, "nothing was sent, because another endpoint was not ready"};
   for (Link* link : links) {
     if (link->active()) link->fail(home);
   }

@@ -104,10 +104,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.limit_now = seen.limit(frontend);
   if (!one.limit_now) {
     one.error = Error{Errc::no_such_frontend,
-                      fmt::format("this HAProxy has no frontend '{}'", one.frontend),
-                      {},
-                      {},
-                      {}};
+                      fmt::format("this HAProxy has no frontend '{}'", one.frontend)};
     return one;
   }
   const bool gate_holds = seen.gate_holds(frontend);

@@ -9,7 +9,7 @@ namespace stillgate {
 namespace {
 
 Error malformed(std::string_view why) {
-  return {Errc::malformed_reply, fmt::format("show info: {}", why), {}, {}, {}};
+  return {Errc::malformed_reply, fmt::format("show info: {}", why)};
 }
 
 }  // namespace

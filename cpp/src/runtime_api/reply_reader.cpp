@@ -105,7 +105,7 @@ ReplyReader::State ReplyReader::end_of_stream() {
 }
 
 ReplyReader::State ReplyReader::fail(Errc code, std::string message) {
-  error_ = Error{code, std::move(message), {}, {}, {}};
+  error_ = Error{code, std::move(message)};
   return State::failed;
 }
 

@@ -23,7 +23,7 @@ constexpr std::size_t most_steps = 1000;
 
 Answer failed(Errc code, bool sent) {
   Answer answer;
-  answer.error = Error{code, "simulated", {}, {}, {}};
+  answer.error = Error{code, "simulated"};
   answer.sent = sent;
   return answer;
 }
@@ -80,7 +80,7 @@ std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
     guard_told.push_back(tell->word);
     const bool lost = guard_dies && tell->word == step::TellGuard::Word::hold;
     seen.what = observed::Guarded{
-        lost ? std::optional(Error{Errc::guard_failed, "gone", {}, {}, {}}) : std::nullopt, {}};
+        lost ? std::optional(Error{Errc::guard_failed, "gone"}) : std::nullopt, {}};
   } else {
     seen.elapsed += std::get<step::Wait>(step).time;
     seen.what = observed::Tick{};
@@ -203,7 +203,7 @@ Reply SimulatedFleet::show_stat(Host& host) {
 
 Reply SimulatedFleet::variable(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (!host.remembers) {
-    return {"", Error{Errc::unknown_command, "simulated", "Unknown command", {}, {}}};
+    return {"", Error{Errc::unknown_command, "simulated", "Unknown command"}};
   }
   if (command.starts_with("experimental-mode")) return {};
   const bool reads = command.starts_with("get");
@@ -212,17 +212,17 @@ Reply SimulatedFleet::variable(Host& host, std::string_view command, std::option
   if (reads) {
     const auto at = host.variables.find(name);
     if (at == host.variables.end()) {
-      return {"", Error{Errc::command_failed, "simulated", "Variable not found.", {}, {}}};
+      return {"", Error{Errc::command_failed, "simulated", "Variable not found."}};
     }
     return {fmt::format("proc.{}: type=str value=<{}>", name, at->second), {}};
   }
   if (fault == Fault::refuses_writes) {
-    return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
   }
   command.remove_prefix(name.size() + std::string_view(" str(").size());
   if (const std::size_t comma = name.find(','); comma != std::string::npos) {
     if (!host.compares) {
-      return {"", Error{Errc::command_failed, "simulated", "invalid variable name", {}, {}}};
+      return {"", Error{Errc::command_failed, "simulated", "invalid variable name"}};
     }
     name.resize(comma);
     // An empty text counts as set.
@@ -239,7 +239,7 @@ Reply SimulatedFleet::variable(Host& host, std::string_view command, std::option
 
 Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (host.gates.empty()) {
-    return {"", Error{Errc::unknown_command, "simulated", "Unknown command", {}, {}}};
+    return {"", Error{Errc::unknown_command, "simulated", "Unknown command"}};
   }
   if (command.starts_with("stillgate prove")) {
     std::string list;
@@ -275,7 +275,7 @@ Reply SimulatedFleet::gate_status(Host& host) {
 
 Reply SimulatedFleet::set_table(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (fault == Fault::refuses_writes) {
-    return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
   }
   if (fault == Fault::ignores_writes) return {};
   command.remove_prefix(std::string_view("set table stillgate key ").size());
@@ -323,7 +323,7 @@ void SimulatedFleet::count_hold(const Host& host, const std::string& frontend, b
 
 Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (fault == Fault::refuses_writes) {
-    return {"", Error{Errc::permission_denied, "simulated", "Permission denied", {}, {}}};
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
   }
   if (fault == Fault::ignores_writes) return {};
   command.remove_prefix(std::string_view("set maxconn frontend ").size());
@@ -345,7 +345,7 @@ Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optio
 
 std::optional<Error> SimulatedFleet::keep(const Record& record) {
   if (journal_failures.contains(journal_writes_++)) {
-    return Error{Errc::journal_failed, "simulated", {}, {}, {}};
+    return Error{Errc::journal_failed, "simulated"};
   }
   if (const auto before = journal.find(record.id); before != journal.end()) {
     for (const HeldSwitch& held : before->second.switches) {

@@ -59,7 +59,7 @@ TEST(GuardOrder, NothingThatIsCutOrUnknownIsTaken) {
 }
 
 TEST(GuardOrder, ARefusalSaysWhatAndWhere) {
-  const Error error{Errc::permission_denied, "not allowed here", "Permission denied\n", {}, {}};
+  const Error error{Errc::permission_denied, "not allowed here", "Permission denied\n"};
   std::string line = encode_refusal("unix:///a b", error);
   ASSERT_TRUE(line.ends_with('\n'));
   line.pop_back();

@@ -198,7 +198,7 @@ TEST(TellingTest, ACheckCountsWhatItFound) {
   EXPECT_EQ(figure(told, "warnings"), 1);
   EXPECT_EQ(figure(told, "refused"), 0);
   report.ending = Ending::refused;
-  report.switches[0].error = Error{Errc::no_such_frontend, "none there", "No such.", {}, {}};
+  report.switches[0].error = Error{Errc::no_such_frontend, "none there", "No such."};
   told = checked_event(report, {"a"}, WallTime());
   EXPECT_EQ(told.message, "a: refused: no_such_frontend: none there (HAProxy: No such.)");
   EXPECT_EQ(figure(told, "refused"), 1);

@@ -196,7 +196,7 @@ TEST_P(FailedWith, AtEachStepIsNeverSuccess) {
     for (std::size_t step = 0; step < script.steps.size(); ++step) {
       Exchange exchange = start(script);
       const bool handed_out = play(exchange, script, step);
-      const Error error{GetParam(), "as told", {}, {}, {}};
+      const Error error{GetParam(), "as told"};
       EXPECT_EQ(describe(exchange.resume(event::Failed{error})).what, "finished");
       expect_failure(exchange, script, step, handed_out);
       EXPECT_EQ(exchange.answer().error->code, GetParam());

@@ -81,7 +81,7 @@ std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
     order_.record.deadline = now->deadline;
   }
   if (order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
-    return Error{Errc::deadline_passed, "there is no hold to be guarded", {}, {}, {}};
+    return Error{Errc::deadline_passed, "there is no hold to be guarded"};
   }
   return begin(stop).error;
 }

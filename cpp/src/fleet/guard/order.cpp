@@ -20,10 +20,7 @@ Error broken(std::string_view line) {
   return {Errc::guard_failed,
           fmt::format("the guard's order has a line that it does not know: '{}'; is the guard of "
                       "another release?",
-                      line.substr(0, line.find(' '))),
-          {},
-          {},
-          {}};
+                      line.substr(0, line.find(' ')))};
 }
 
 std::string_view take(std::string_view& text, char until) {
@@ -109,7 +106,7 @@ Error decode_refusal(std::string_view line) {
   const std::string_view code = take(line, ' ');
   const auto message = hold::unescape(take(line, ' '));
   const auto haproxy = hold::unescape(line);
-  Error error{Errc::guard_failed, message.value_or("the guard refused"), {}, {}, {}};
+  Error error{Errc::guard_failed, message.value_or("the guard refused")};
   for (const Errc one : all_errors()) {
     if (name(one) == code) error.code = one;
   }

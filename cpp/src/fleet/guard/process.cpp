@@ -29,10 +29,7 @@ constexpr milliseconds slice{20};  ///< between two looks whether the caller sto
 Error failed(std::string_view what, std::string_view why) {
   return {
       Errc::guard_failed,
-      fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why),
-      {},
-      {},
-      {}};
+      fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why)};
 }
 
 std::string words_of(int number) { return std::system_category().message(number); }
@@ -121,7 +118,7 @@ Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds p
   if (!told) return failed("could not be told of the hold", words_of(number));
   const auto line = guard.read_line(patience, stop);
   if (!line) {
-    if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller", {}, {}, {}};
+    if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller"};
     return failed("did not start", "it gave no answer in time, or died");
   }
   if (line->starts_with("refused ")) return decode_refusal(*line);

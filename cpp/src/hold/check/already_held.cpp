@@ -19,38 +19,26 @@ std::optional<Error> held_already(Switch& target, const Seen& seen, std::size_t 
         Errc::already_held,
         fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
                     record->owner, clock(record->started_at), until,
-                    record->reason.empty() ? "" : ": ", record->reason, target.frontend),
-        {},
-        {},
-        {}};
+                    record->reason.empty() ? "" : ": ", record->reason, target.frontend)};
   }
   if (gate != nullptr) {
     target.hold_id = gate->id;
     return Error{Errc::already_held,
                  fmt::format("held already by the gate, and its switch does not say by whom; "
                              "'stillgate resume {}' ends that hold",
-                             target.frontend),
-                 {},
-                 {},
-                 {}};
+                             target.frontend)};
   }
   return Error{Errc::limit_is_zero,
                fmt::format("the limit is 0 already, and no record says what it was before; "
                            "'stillgate resume {} --limit N' restores it to N",
-                           target.frontend),
-               {},
-               {},
-               {}};
+                           target.frontend)};
 }
 
 Error stopped(std::string_view frontend) {
   return {Errc::frontend_stopped,
           fmt::format("frontend '{}' takes no connections: it was disabled or shut down, and its "
                       "clients are refused",
-                      frontend),
-          {},
-          {},
-          {}};
+                      frontend)};
 }
 
 }  // namespace stillgate::hold

@@ -14,19 +14,13 @@ std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
     return Error{Errc::gate_missing,
                  fmt::format("no gate is loaded in this HAProxy; 'stillgate gate --config {}' "
                              "prints the lines that it needs",
-                             name),
-                 {},
-                 {},
-                 {}};
+                             name)};
   }
   if (!seen.has_variables() && !seen.gate->table) {
     return Error{
         Errc::gate_missing,
         "a gate in HAProxy below 2.4 is switched by a stick table, and there is no backend "
-        "'stillgate' with one; 'stillgate gate --config' prints it",
-        {},
-        {},
-        {}};
+        "'stillgate' with one; 'stillgate gate --config' prints it"};
   }
   const auto& doubt = seen.gate->doubts.at(frontend);
   if (!doubt || question.accept_unproven) return std::nullopt;
@@ -36,9 +30,7 @@ std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
                            "'stillgate gate --config {}' prints them, --accept-unproven does "
                            "without the proof",
                            name, name),
-               *doubt,
-               {},
-               {}};
+               *doubt};
 }
 
 std::optional<Error> choose_method(Switch& target, const Question& question, const Seen& seen,

@@ -20,7 +20,7 @@ void refuse(Switch& target, Error error) {
 }
 
 void refuse(Switch& target, Errc code, std::string message) {
-  refuse(target, Error{code, std::move(message), {}, {}, {}});
+  refuse(target, Error{code, std::move(message)});
 }
 
 void weigh_release(Switch& target, const Question& question, const Seen& seen,
@@ -65,9 +65,7 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen, st
             fmt::format("the socket's level is '{}', a hold needs 'level admin' on its stats "
                         "socket line",
                         *seen.level),
-            seen.level,
-            {},
-            {}});
+            seen.level});
   }
   if (!target.limit_now) {
     refuse(target, Errc::no_such_frontend,

@@ -12,9 +12,7 @@
 namespace stillgate::hold {
 namespace {
 
-Error refusal(std::string message) {
-  return {Errc::not_the_holder, std::move(message), {}, {}, {}};
-}
+Error refusal(std::string message) { return {Errc::not_the_holder, std::move(message)}; }
 
 }  // namespace
 

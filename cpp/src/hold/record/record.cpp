@@ -18,11 +18,7 @@ constexpr std::string_view heading = "stillgate-hold 1";
 constexpr std::size_t longest_id = 64;
 
 Error broken(std::size_t line, std::string_view why) {
-  return {Errc::journal_failed,
-          fmt::format("the record of a hold, line {}: {}", line, why),
-          {},
-          {},
-          {}};
+  return {Errc::journal_failed, fmt::format("the record of a hold, line {}: {}", line, why)};
 }
 
 /// An id names the journal's file: nothing that could lead out of its folder.

@@ -51,10 +51,7 @@ Error unreadable(std::string_view frontend) {
   return {Errc::journal_failed,
           fmt::format("the record that this HAProxy keeps in proc.{} cannot be read; "
                       "'stillgate resume {} --limit N' does without it",
-                      variable_of(frontend), frontend),
-          {},
-          {},
-          {}};
+                      variable_of(frontend), frontend)};
 }
 
 }  // namespace

@@ -164,10 +164,7 @@ Step ResumePlan::wait_up_or_release(const Observation& observation) {
             Error{Errc::application_down,
                   fmt::format("no server was up in time: {}; 'stillgate resume {}' without "
                               "--wait-up lets the requests through all the same",
-                              *who, report_.switches[i].frontend),
-                  {},
-                  {},
-                  {}};
+                              *who, report_.switches[i].frontend)};
       }
       return retry_or_close(observation);
     }

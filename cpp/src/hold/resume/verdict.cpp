@@ -39,10 +39,7 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
     if (!one.limit_now) {
       course.settled = true;
       one.error = Error{Errc::no_such_frontend,
-                        fmt::format("this HAProxy has no frontend '{}'", one.frontend),
-                        {},
-                        {},
-                        {}};
+                        fmt::format("this HAProxy has no frontend '{}'", one.frontend)};
     } else if (seen.gate_holds(j)) {
       judge_gate(one, course, seen, j);
     } else if (course.gate.used && std::exchange(course.gate.used, false) && *one.limit_now == 0) {
@@ -54,10 +51,7 @@ void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
       if (!course.was_gated && first_[endpoint] && !seen.same_process(*first_[endpoint])) {
         one.error = Error{Errc::haproxy_restarted,
                           "open, but another process answers than before: requests that waited in "
-                          "the old one may be lost",
-                          {},
-                          {},
-                          {}};
+                          "the old one may be lost"};
       }
     } else {
       judge_zero(one, course);
@@ -99,7 +93,7 @@ void ResumePlan::judge_gate(Switch& one, Course& course, const Seen& seen, std::
   } else if (course.written) {
     course.settled = true;
     one.error = course.refusal.value_or(
-        Error{Errc::gate_failed, "HAProxy took the switch, but the gate still holds", {}, {}, {}});
+        Error{Errc::gate_failed, "HAProxy took the switch, but the gate still holds"});
   }
 }
 
@@ -119,10 +113,7 @@ void ResumePlan::judge_open(Switch& one, Course& course) {
       one.verdict = Verdict::open;
       one.error =
           Error{Errc::limit_mismatch,
-                fmt::format("open, but the limit is {}: a ramp was broken off", *one.limit_now),
-                {},
-                {},
-                {}};
+                fmt::format("open, but the limit is {}: a ramp was broken off", *one.limit_now)};
       return;
     }
   }
@@ -135,12 +126,9 @@ void ResumePlan::judge_open(Switch& one, Course& course) {
   }
   course.settled = true;
   if (course.target && one.limit_now != course.target) {
-    one.error = course.refusal.value_or(Error{
-        Errc::limit_mismatch,
-        fmt::format("open, but the limit reads {} in place of {}", *one.limit_now, *course.target),
-        {},
-        {},
-        {}});
+    one.error = course.refusal.value_or(
+        Error{Errc::limit_mismatch, fmt::format("open, but the limit reads {} in place of {}",
+                                                *one.limit_now, *course.target)});
   } else if (!course.target && course.record) {
     one.findings.push_back(
         {"already_open", Level::info,
@@ -161,8 +149,8 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
   }
   if (course.written) {
     course.settled = true;
-    one.error = course.refusal.value_or(Error{
-        Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0", {}, {}, {}});
+    one.error = course.refusal.value_or(
+        Error{Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0"});
     return;
   }
   aim(one, course);
@@ -171,10 +159,7 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
     one.error = Error{Errc::limit_is_zero,
                       fmt::format("the limit is 0, and no record says what it was before; "
                                   "'stillgate resume {} --limit N' restores it to N",
-                                  one.frontend),
-                      {},
-                      {},
-                      {}};
+                                  one.frontend)};
     return;
   }
   const auto crash = runtime_api::resume_crash(*one.version);
@@ -182,8 +167,7 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
       request_.question.accept_hazard || (course.record && course.record->accept_hazard);
   if (crash && !accepted) {
     course.settled = true;
-    one.error = Error{
-        Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same", {}, {}, {}};
+    one.error = Error{Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same"};
   }
 }
 

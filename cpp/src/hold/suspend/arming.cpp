@@ -60,10 +60,7 @@ std::optional<Error> Arming::unarmed(const Seen& seen, std::size_t endpoint, con
     if (now.record && now.record->id == id) continue;
     return Error{Errc::journal_failed,
                  "HAProxy took the record of the hold, but it does not read back; somebody else "
-                 "may be holding the same frontend just now",
-                 {},
-                 {},
-                 {}};
+                 "may be holding the same frontend just now"};
   }
   return std::nullopt;
 }

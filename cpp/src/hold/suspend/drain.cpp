@@ -149,21 +149,14 @@ std::optional<Error> Drain::ended(const HostState& host, const Seen& now) const 
       if (now.gate_holds(j)) continue;
       return Error{Errc::gate_failed,
                    "the gate is open: its deadline passed, or somebody else opened it, while this "
-                   "HAProxy drained",
-                   {},
-                   {},
-                   {}};
+                   "HAProxy drained"};
     }
     if (now.info->stopping || !now.same_process(host.seen)) {
       return Error{Errc::haproxy_restarted,
-                   "this HAProxy was reloaded or restarted while it drained, which ends its hold",
-                   {},
-                   {},
-                   {}};
+                   "this HAProxy was reloaded or restarted while it drained, which ends its hold"};
     }
     if (now.limit(j) == 0) continue;
-    return Error{
-        Errc::limit_mismatch, "somebody else set the limit while this HAProxy drained", {}, {}, {}};
+    return Error{Errc::limit_mismatch, "somebody else set the limit while this HAProxy drained"};
   }
   return std::nullopt;
 }
@@ -188,7 +181,7 @@ std::int64_t Drain::in_flight() const {
 /// Nothing where it is another frontend of that HAProxy that did not drain.
 std::optional<Error> Drain::unfinished(const HostState& host, const std::string& frontend) {
   const auto error = [](std::string message) {
-    return Error{Errc::drain_timeout, std::move(message), {}, {}, {}};
+    return Error{Errc::drain_timeout, std::move(message)};
   };
   if (host.seen.in_flight() == 0 || (host.streams && host.streams->empty())) {
     return error(

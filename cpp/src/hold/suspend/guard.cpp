@@ -41,10 +41,7 @@ bool SuspendPlan::too_late(const Observation& observation) {
   report_.ending = Ending::endpoint_failed;
   report_.error = Error{Errc::deadline_passed,
                         "the hold's deadline came before the suspend was done; give it a longer "
-                        "--max-hold, or look what has kept this machine",
-                        {},
-                        {},
-                        {}};
+                        "--max-hold, or look what has kept this machine"};
   return true;
 }
 

@@ -21,7 +21,7 @@ using runtime_api::Reply;
 
 namespace {
 
-Error error_of(Errc code, std::string message) { return {code, std::move(message), {}, {}, {}}; }
+Error error_of(Errc code, std::string message) { return {code, std::move(message)}; }
 
 /// What an HAProxy says of itself, and says to everybody; the URL differs with who asks.
 auto rank(const Seen& seen, const std::string& url) {

@@ -141,12 +141,10 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
     if (gate.used ? now.gate_holds(j) : one.limit_now == 0) {
       // Still held: only a later attempt, or a resume, changes that.
       one.verdict = Verdict::held;
-      one.error = Error{gate.used ? Errc::gate_failed : Errc::limit_mismatch,
-                        fmt::format("the rollback did not take: {}; run 'stillgate resume'",
-                                    gate.used ? "the gate still holds" : "the limit still reads 0"),
-                        {},
-                        {},
-                        {}};
+      one.error =
+          Error{gate.used ? Errc::gate_failed : Errc::limit_mismatch,
+                fmt::format("the rollback did not take: {}; run 'stillgate resume'",
+                            gate.used ? "the gate still holds" : "the limit still reads 0")};
       continue;
     }
     one.verdict = Verdict::reverted;
@@ -156,18 +154,13 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
     one.method.reset();
     one.lease.reset();
     if (!gate.used && one.limit_now != one.limit_before) {
-      one.error = Error{Errc::limit_mismatch,
-                        fmt::format("open again, with the limit {} in place of {}",
-                                    one.limit_now.value_or(0), *one.limit_before),
-                        {},
-                        {},
-                        {}};
+      one.error =
+          Error{Errc::limit_mismatch, fmt::format("open again, with the limit {} in place of {}",
+                                                  one.limit_now.value_or(0), *one.limit_before)};
     } else if (!one.error) {
-      one.error = Error{Errc::rolled_back,
-                        "held, and released again because the call failed elsewhere or was stopped",
-                        {},
-                        {},
-                        {}};
+      one.error =
+          Error{Errc::rolled_back,
+                "held, and released again because the call failed elsewhere or was stopped"};
     }
   }
 }

@@ -24,10 +24,7 @@ void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
       one.verdict = one.limit_now == 0 ? Verdict::unknown : Verdict::unchanged;
       one.error = Error{Errc::haproxy_restarted,
                         "another process answers than before the commit; its limits are those of "
-                        "its configuration",
-                        {},
-                        {},
-                        {}};
+                        "its configuration"};
     } else if (now.frontends[j] && now.frontends[j]->stopped) {
       one.verdict = Verdict::unknown;
       one.error = stopped(one.frontend);
@@ -42,10 +39,7 @@ void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
       one.verdict = lost_[endpoint] ? Verdict::unknown : Verdict::unchanged;
       if (!one.error) {
         one.error = Error{Errc::limit_mismatch,
-                          "HAProxy took the command, but the limit reads back as it was",
-                          {},
-                          {},
-                          {}};
+                          "HAProxy took the command, but the limit reads back as it was"};
       }
     }
   }
@@ -73,10 +67,7 @@ void SuspendPlan::judge_gate(Switch& one, std::size_t endpoint, std::size_t fron
   if (one.error) return;
   one.error = Error{others ? Errc::already_held : Errc::gate_failed,
                     others ? "the gate was switched to another hold just now"
-                           : "HAProxy took the switch, but the gate is open",
-                    {},
-                    {},
-                    {}};
+                           : "HAProxy took the switch, but the gate is open"};
 }
 
 }  // namespace stillgate::hold

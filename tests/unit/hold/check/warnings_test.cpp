@@ -140,7 +140,7 @@ TEST(Advice, WhatHaproxyCannotRememberIsSaid) {
   Seen seen = quiet();
   seen.remembered[0].supported = false;
   EXPECT_TRUE(has(find(advised(seen), "journal_only"), Level::warning, "--limit"));
-  seen.remembered[0] = {true, false, {}, Error{Errc::journal_failed, "broken", {}, {}, {}}};
+  seen.remembered[0] = {true, false, {}, Error{Errc::journal_failed, "broken"}};
   EXPECT_TRUE(has(find(advised(seen), "record_unreadable"), Level::warning, "broken"));
 }
 

@@ -100,7 +100,7 @@ TEST(Survey, WhatMakesNoSenseIsAnError) {
   EXPECT_EQ(read(answers(info, "x", ""), {"a"}).error->code, Errc::malformed_reply);
   EXPECT_EQ(read(answers(info, stat, ""), {"b"}).error->code, Errc::malformed_reply);
   Answer lost;
-  lost.error = Error{Errc::early_eof, "", {}, {}, {}};
+  lost.error = Error{Errc::early_eof, ""};
   EXPECT_EQ(read(lost, {"a"}).error->code, Errc::early_eof);
 }
 

@@ -19,7 +19,7 @@ std::string words_of(LIBSSH2_SESSION* session) {
 Error failure(Errc code, std::string_view server, std::string_view ours, std::string said) {
   std::string message = fmt::format("ssh to {}: {}", server, ours);
   if (!said.empty()) message += fmt::format(" ({})", said);
-  return {code, std::move(message), {}, {}, {}};
+  return {code, std::move(message)};
 }
 
 Error handshake_failure(int code, bool spoke, std::string_view server, std::string said) {

@@ -155,7 +155,7 @@ std::vector<std::string> whole_text(Keyword keyword, std::string_view rest) {
 }  // namespace
 
 Error bad_config(const Place& place, std::string_view why) {
-  return {Errc::ssh_config, fmt::format("{}:{}: {}", *place.file, place.line, why), {}, {}, {}};
+  return {Errc::ssh_config, fmt::format("{}:{}: {}", *place.file, place.line, why)};
 }
 
 Result<std::optional<Directive>> understand(std::string_view line, const Place& place) {

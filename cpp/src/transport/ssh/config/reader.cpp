@@ -83,7 +83,7 @@ class Reader {
 };
 
 Error failed(const std::string& path, std::string_view why) {
-  return {Errc::ssh_config, fmt::format("{}: {}", path, why), {}, {}, {}};
+  return {Errc::ssh_config, fmt::format("{}: {}", path, why)};
 }
 
 enum class Trust { checked, given };

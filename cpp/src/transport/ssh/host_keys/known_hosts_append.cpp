@@ -19,10 +19,7 @@ constexpr mode_t owner_only_file = 0600;
 
 Error failed(std::string_view what, const std::string& path, int number) {
   return {Errc::system_error,
-          fmt::format("cannot {} {}: {}", what, path, std::system_category().message(number)),
-          {},
-          {},
-          {}};
+          fmt::format("cannot {} {}: {}", what, path, std::system_category().message(number))};
 }
 
 /// The last line may be somebody's who wrote no line feed behind it.

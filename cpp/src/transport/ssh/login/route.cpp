@@ -94,10 +94,7 @@ Result<const Config*> Routes::config(const std::string& which) {
     // A missing one is fine to the reader, and a mistake where it was named.
     if (::access(which.c_str(), R_OK) != 0) {
       return Error{Errc::ssh_config,
-                   fmt::format("{}: {}", which, std::system_category().message(errno)),
-                   {},
-                   {},
-                   {}};
+                   fmt::format("{}: {}", which, std::system_category().message(errno))};
     }
     files = {which};
   }
@@ -111,10 +108,7 @@ Routes::Found Routes::find(const Destination& destination, const SshAccess& acce
                            const std::vector<Destination>* jumps, unsigned depth) {
   if (depth > deepest) {
     return Error{Errc::ssh_config,
-                 fmt::format("the jump hosts lead in a circle, at {}", spelled(destination)),
-                 {},
-                 {},
-                 {}};
+                 fmt::format("the jump hosts lead in a circle, at {}", spelled(destination))};
   }
   const auto known = config(access.config);
   if (!known) return known.error();
@@ -175,12 +169,8 @@ Result<std::shared_ptr<const KeyFile>> Routes::key(const std::string& path) {
     }
   }
   if (kept) return kept;
-  return Error{
-      Errc::ssh_key_unusable,
-      fmt::format("the key {} cannot be read: {}", path, std::system_category().message(errno)),
-      {},
-      {},
-      {}};
+  return Error{Errc::ssh_key_unusable, fmt::format("the key {} cannot be read: {}", path,
+                                                   std::system_category().message(errno))};
 }
 
 }  // namespace stillgate::transport::ssh

@@ -48,7 +48,7 @@ void Worker::stop() {
 void Worker::run() {
   io_.run();
   letters_->close();
-  const Error gone{Errc::cancelled, "the SSH sessions of this process ended", {}, {}, {}};
+  const Error gone{Errc::cancelled, "the SSH sessions of this process ended"};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
   for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
   ended_.set_value();
