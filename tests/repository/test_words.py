@@ -31,7 +31,6 @@ REPLACED = {
     r"who(?:ever)? finds it full": "a client that finds the queue full",
     r"on every way out": "however it ends",
     r"by itself alone|of its own accord": "by itself",
-    r"nobody waits": "no request waits",
     r"without a word": "silently",
     r"be it by": "even by",
     r"as (?:it|they) stands?": "unchanged",
