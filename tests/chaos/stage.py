@@ -20,7 +20,8 @@ from chaos.traffic import Traffic
 from chaos.witness import F, Witness
 from support.haproxy.fetch import cache_folder, read_versions
 from support.haproxy.gate_options import gate_options
-from support.haproxy.server import HAProxy, running_in_group
+from support.haproxy.server import HAProxy
+from support.process import running_in_group
 
 LIMIT = 300
 MAX_HOLD = 2.0
