@@ -105,7 +105,8 @@ class Deploy:
     state folder in their environment.
     """
 
-    def __init__(self, folder: Path, variant: Variant, endpoints: list[Path]) -> None:
+    def __init__(self, folder: Path, variant: Variant, endpoints: list[Path], pace: float) -> None:
+        self.max_hold, self._grace = pace * MAX_HOLD, pace * GRACE
         self.state = folder / "state"
         self._folder, self._variant = folder, variant
         self._fleet = [option for path in endpoints for option in ("-e", f"unix://{path}")]
@@ -122,8 +123,8 @@ class Deploy:
         return {**os.environ, **own}
 
     def start(self, clock: Optional[Path]) -> None:
-        options = ["--method", self._variant.method, "--max-hold", str(MAX_HOLD)]
-        options += ["--grace", str(GRACE), *self._fleet, "--", "sh", "-c", WORK]
+        options = ["--method", self._variant.method, "--max-hold", str(self.max_hold)]
+        options += ["--grace", str(self._grace), *self._fleet, "--", "sh", "-c", WORK]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "stillgate", "hold", F, *options],
             stdin=subprocess.DEVNULL,
