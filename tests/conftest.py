@@ -189,10 +189,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def apps() -> Iterator[list[App]]:
+    started: list[App] = []
+    yield started
+    for application in started:
+        application.close()
+
+
 @pytest.fixture
-def app() -> Iterator[App]:
-    with App() as application:
-        yield application
+def app(apps: list[App]) -> App:
+    """One process for test after test, which has forgotten what came before."""
+    if not apps or not apps[-1].forget():
+        apps.append(App())
+    return apps[-1]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "require.hpp"
-#include "transport/ssh/known_hosts.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
 
 namespace ssh = stillgate::transport::ssh;
 using Verdict = ssh::KnownHosts::Verdict;

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string_view>
 
-#include "hold/record.hpp"
+#include "hold/record/record.hpp"
 #include "require.hpp"
 #include "runtime_api/command.hpp"
 

@@ -5,10 +5,10 @@
 #include <string>
 
 #include "require.hpp"
-#include "transport/ssh/base64.hpp"
-#include "transport/ssh/known_hosts.hpp"
-#include "transport/ssh/revoked_keys.hpp"
-#include "transport/ssh/wire.hpp"
+#include "transport/ssh/base/base64.hpp"
+#include "transport/ssh/base/wire.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
+#include "transport/ssh/host_keys/revoked_keys.hpp"
 
 namespace ssh = stillgate::transport::ssh;
 

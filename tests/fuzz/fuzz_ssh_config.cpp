@@ -5,7 +5,7 @@
 #include <string_view>
 
 #include "require.hpp"
-#include "transport/ssh/config.hpp"
+#include "transport/ssh/config/config.hpp"
 
 namespace ssh = stillgate::transport::ssh;
 using stillgate::Errc;

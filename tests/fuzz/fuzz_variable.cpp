@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "hold/variable.hpp"
+#include "hold/record/record_variable.hpp"
 #include "require.hpp"
 
 using stillgate::Errc;

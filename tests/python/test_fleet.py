@@ -13,7 +13,10 @@ import pytest
 
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired
 from stillgate.errors import ReportError
-from stillgate.report import Error, Hold, Info, Report, StatRow
+from stillgate.results.haproxy import Info, StatRow
+from stillgate.results.hold import Hold
+from stillgate.results.outcome import Error
+from stillgate.results.report import Report
 from support.haproxy.faulty_peer import FaultyPeer, serve
 from support.process import wait_until
 

@@ -11,7 +11,8 @@ import pytest
 
 import stillgate
 from stillgate import _core, errors
-from stillgate.report import Error, Report, Switch
+from stillgate.results.outcome import Error
+from stillgate.results.report import Report, Switch
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = "unix:///nowhere/a.sock"

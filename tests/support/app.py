@@ -3,7 +3,8 @@ it.
 
 A request's id is its X-Request-Id, its arrival the moment its head was complete, on
 CLOCK_MONOTONIC, which all processes of one machine share. `/?ms=200` is answered after 200 ms.
-`/_records` gives the records, `/_finish` answers all that wait at once; neither is recorded.
+`/_records` gives the records, `/_finish` answers all that wait at once, and `/_forget` says
+whether nobody else is connected any more, and forgets what came. None of them is recorded.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from support.patience import HANG_S  # noqa: E402
 
 _arrivals: list[tuple[str, float]] = []
 _waiting: set[asyncio.Event] = set()
+_connected: set[asyncio.StreamWriter] = set()
 
 
 async def _wait(seconds: float) -> None:
@@ -47,7 +49,18 @@ def _finish() -> None:
         one.set()
 
 
+async def _forget() -> bool:
+    """Whoever was here before has ended: what it sent last is read, and then its end."""
+    _finish()
+    give_up = time.monotonic() + 2
+    while len(_connected) > 1 and time.monotonic() < give_up:
+        await asyncio.sleep(0.002)
+    _arrivals.clear()
+    return len(_connected) == 1
+
+
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    _connected.add(writer)
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -60,7 +73,9 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
                 body = json.dumps(_arrivals).encode()
             elif target == "/_finish":
                 _finish()
-                body = b"{}"
+                body = b"true"
+            elif target == "/_forget":
+                body = json.dumps(await _forget()).encode()
             else:
                 named = re.search(r"(?im)^x-request-id: *(\S+)", head)
                 _arrivals.append((named.group(1) if named else "", arrived))
@@ -78,6 +93,7 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
+        _connected.discard(writer)
         writer.close()
 
 
@@ -118,6 +134,10 @@ class App(Closing):
     def finish(self) -> None:
         """Answers what waits for a time to pass, now."""
         self._ask("/_finish")
+
+    def forget(self) -> bool:
+        """As if it were started anew; False where it cannot, because somebody is still there."""
+        return self._process.poll() is None and self._ask("/_forget") is True
 
     def arrived_between(self, start: float, end: float) -> list[Arrival]:
         return [arrival for arrival in self.arrivals() if start <= arrival.at <= end]

@@ -100,10 +100,10 @@ enum class Errc {
 /// What went wrong, in our words and, apart from them, in HAProxy's.
 struct Error {
   Errc code{};
-  std::string message;                 ///< ours: what happened and what to do next
-  std::optional<std::string> haproxy;  ///< HAProxy's own words, where it said something
-  std::optional<std::string> partial;  ///< what of a reply had arrived when it broke off
-  std::string field;                   ///< for wrong input: which field of it
+  std::string message;                   ///< ours: what happened and what to do next
+  std::optional<std::string> haproxy{};  ///< HAProxy's own words, where it said something
+  std::optional<std::string> partial{};  ///< what of a reply had arrived when it broke off
+  std::string field{};                   ///< for wrong input: which field of it
 
   bool operator==(const Error&) const = default;
 };

@@ -18,7 +18,7 @@ std::optional<Error> HeldLine::send(std::string line, std::chrono::milliseconds 
   const auto until = std::chrono::steady_clock::now() + patience;
   while (!error_ && (!connected_ || transport_->has_unsent())) {
     if (std::chrono::steady_clock::now() >= until) {
-      return Error{Errc::connect_timeout, "no connection in time", {}, {}, {}};
+      return Error{Errc::connect_timeout, "no connection in time"};
     }
     io_.run_one_until(until);
     if (io_.stopped()) io_.restart();

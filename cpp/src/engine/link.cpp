@@ -125,9 +125,7 @@ void Link::watch() {
 }
 
 Error Link::overdue() const {
-  const auto make = [](Errc code, std::string message) {
-    return Error{code, std::move(message), {}, {}, {}};
-  };
+  const auto make = [](Errc code, std::string message) { return Error{code, std::move(message)}; };
   if (watched_ == Waiting::connection) {
     if (transport_->queue_full()) {
       return make(Errc::backlog_full,
@@ -156,14 +154,11 @@ Error Link::overdue() const {
 
 Error Link::late() const {
   if (watched_ == Waiting::connection) {
-    return {Errc::connect_timeout, "no connection yet, and others are held meanwhile", {}, {}, {}};
+    return {Errc::connect_timeout, "no connection yet, and others are held meanwhile"};
   }
   return {Errc::reply_timeout,
           "no complete reply yet, and others are held meanwhile; whether the command "
-          "ran is not known",
-          {},
-          {},
-          {}};
+          "ran is not known"};
 }
 
 double Link::elapsed_ms() const {

@@ -10,9 +10,9 @@
 #include <stillgate/endpoint.hpp>
 #include <stillgate/options.hpp>
 
-#include "../runtime_api/batch.hpp"
-#include "../runtime_api/exchange.hpp"
-#include "../transport/transport.hpp"
+#include "runtime_api/batch.hpp"
+#include "runtime_api/exchange.hpp"
+#include "transport/transport.hpp"
 
 namespace stillgate::engine {
 

@@ -18,7 +18,7 @@ using runtime_api::Haste;
 
 namespace {
 
-Error stopped() { return {Errc::cancelled, "stopped by the caller", {}, {}, {}}; }
+Error stopped() { return {Errc::cancelled, "stopped by the caller"}; }
 
 }  // namespace
 
@@ -106,10 +106,7 @@ void Session::start_more() {
         cancelled_ ? stopped()
                    : Error{Errc::file_limit,
                            "more endpoints than this process may open files; raise the hard limit "
-                           "(ulimit -Hn)",
-                           {},
-                           {},
-                           {}};
+                           "(ulimit -Hn)"};
     ++finished_;
   }
 }
@@ -153,16 +150,15 @@ void Session::settle_barrier() {
 void Session::send_home(const std::vector<Link*>& links) {
   due_.clear();
   align_timer_.cancel();
-  const Error home{
-      Errc::rolled_back, "nothing was sent, because another endpoint was not ready", {}, {}, {}};
+  const Error home{Errc::rolled_back, "nothing was sent, because another endpoint was not ready"};
   for (Link* link : links) {
     if (link->active()) link->fail(home);
   }
 }
 
 /// Each send is delayed by half of what its round trip is shorter than the longest one, so that
-/// all arrive together (facts, section 8). Where the paths hardly differ, all are sent at once: the
-/// timer itself is not more exact.
+/// all arrive together (docs/haproxy-facts.md, section 8). Where the paths hardly differ, all are
+/// sent at once: the timer itself is not more exact.
 void Session::open_barrier() {
   constexpr Clock::duration negligible = std::chrono::microseconds(500);
   Clock::duration longest{0};

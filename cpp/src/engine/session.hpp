@@ -14,8 +14,8 @@
 #include <stillgate/endpoint.hpp>
 #include <stillgate/options.hpp>
 
-#include "../runtime_api/batch.hpp"
 #include "link.hpp"
+#include "runtime_api/batch.hpp"
 
 namespace stillgate::engine {
 

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "../transport/transport.hpp"
+#include "transport/transport.hpp"
 
 namespace stillgate::engine {
 

@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "../engine/session.hpp"
+#include "engine/session.hpp"
 
 namespace stillgate::fleet {
 namespace {
@@ -30,10 +30,7 @@ Report too_large(std::size_t endpoints, std::size_t capacity) {
   report.error = Error{Errc::fleet_too_large,
                        fmt::format("a hold needs {} connections at once, and this process may "
                                    "open {}; raise the hard limit (ulimit -Hn)",
-                                   endpoints, capacity),
-                       {},
-                       {},
-                       {}};
+                                   endpoints, capacity)};
   return report;
 }
 

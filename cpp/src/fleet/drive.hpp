@@ -8,9 +8,9 @@
 #include <stillgate/options.hpp>
 #include <stillgate/report.hpp>
 
-#include "../hold/plan.hpp"
 #include "events.hpp"
-#include "guard_keeper.hpp"
+#include "fleet/guard/keeper.hpp"
+#include "hold/plan.hpp"
 #include "journal.hpp"
 
 namespace stillgate::fleet {

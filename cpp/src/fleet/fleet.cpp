@@ -7,22 +7,23 @@
 
 #include <fmt/format.h>
 
-#include "../engine/session.hpp"
-#include "../engine/ssh_sessions.hpp"
-#include "../hold/check_plan.hpp"
-#include "../hold/extend_plan.hpp"
-#include "../hold/resume_plan.hpp"
-#include "../hold/status_plan.hpp"
-#include "../hold/suspend_plan.hpp"
-#include "../hold/telling.hpp"
-#include "../runtime_api/command.hpp"
+#include "check_options.hpp"
 #include "drive.hpp"
+#include "engine/session.hpp"
+#include "engine/ssh_sessions.hpp"
 #include "events.hpp"
-#include "guard_keeper.hpp"
-#include "input.hpp"
+#include "fleet/guard/keeper.hpp"
+#include "hold/check/check_plan.hpp"
+#include "hold/events.hpp"
+#include "hold/extend_plan.hpp"
+#include "hold/request.hpp"
+#include "hold/resume/resume_plan.hpp"
+#include "hold/status_plan.hpp"
+#include "hold/suspend/suspend_plan.hpp"
+#include "identity.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
-#include "surroundings.hpp"
+#include "runtime_api/command.hpp"
 
 namespace stillgate {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <stillgate/error.hpp>
 
-#include "../hold/record.hpp"
+#include "hold/record/record.hpp"
 
 namespace stillgate::fleet {
 

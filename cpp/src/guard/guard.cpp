@@ -15,7 +15,7 @@
 
 #include <fmt/format.h>
 
-#include "../fleet/boot_clock.hpp"
+#include "fleet/boot_clock.hpp"
 
 namespace stillgate::guard {
 

@@ -7,13 +7,13 @@
 #include <string>
 #include <vector>
 
-#include "../fleet/boot_clock.hpp"
-#include "../fleet/events.hpp"
-#include "../fleet/guard_order.hpp"
-#include "../fleet/journal.hpp"
-#include "post.hpp"
-#include "twin.hpp"
-#include "warden.hpp"
+#include "endpoint_thread.hpp"
+#include "fleet/boot_clock.hpp"
+#include "fleet/events.hpp"
+#include "fleet/guard/order.hpp"
+#include "fleet/journal.hpp"
+#include "shared_state.hpp"
+#include "standby.hpp"
 
 namespace stillgate::guard {
 

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../engine/ssh_sessions.hpp"
+#include "engine/ssh_sessions.hpp"
 #include "guard.hpp"
 
 namespace {

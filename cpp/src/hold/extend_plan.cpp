@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "method.hpp"
+#include "hold/check/method.hpp"
 
 namespace stillgate::hold {
 
@@ -127,10 +127,7 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
               record != nullptr
                   ? fmt::format("the hold of '{}' has no deadline", one.frontend)
                   : fmt::format("'{}' is not held here, so that there is no deadline to move",
-                                one.frontend),
-              {},
-              {},
-              {}};
+                                one.frontend)};
     return;
   }
   one.hold_id = record->id;
@@ -199,12 +196,9 @@ Step ExtendPlan::verified(const Observation& observation) {
     const bool longer = record != nullptr && record->id == course.longer->id &&
                         (by_journal || record->deadline == course.longer->deadline);
     if (held && longer) continue;
-    one.error = Error{Errc::not_held,
-                      held ? "HAProxy took the new deadline, but it does not read back"
-                           : "the hold ended before its deadline was moved",
-                      {},
-                      {},
-                      {}};
+    one.error =
+        Error{Errc::not_held, held ? "HAProxy took the new deadline, but it does not read back"
+                                   : "the hold ended before its deadline was moved"};
   }
   for (std::size_t index = 0; index < courses_.size(); ++index) {
     if (report_.switches[index].error) report_.ending = Ending::endpoint_failed;

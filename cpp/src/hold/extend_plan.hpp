@@ -6,9 +6,11 @@
 #include <string>
 #include <vector>
 
-#include "findings.hpp"
-#include "ownership.hpp"
+#include "hold/record/owner.hpp"
+#include "hold/record/record.hpp"
+#include "hold/survey/survey.hpp"
 #include "plan.hpp"
+#include "request.hpp"
 
 namespace stillgate::hold {
 

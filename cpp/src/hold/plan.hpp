@@ -12,8 +12,8 @@
 #include <stillgate/event.hpp>
 #include <stillgate/report.hpp>
 
-#include "../runtime_api/batch.hpp"
-#include "record.hpp"
+#include "hold/record/record.hpp"
+#include "runtime_api/batch.hpp"
 
 namespace stillgate::hold {
 

@@ -7,10 +7,12 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include "advice.hpp"
-#include "findings.hpp"
-#include "method.hpp"
-#include "ownership.hpp"
+#include "hold/check/method.hpp"
+#include "hold/check/warnings.hpp"
+#include "hold/record/lookup.hpp"
+#include "hold/record/owner.hpp"
+#include "hold/record/record.hpp"
+#include "hold/survey/survey.hpp"
 
 namespace stillgate::hold {
 
@@ -102,10 +104,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.limit_now = seen.limit(frontend);
   if (!one.limit_now) {
     one.error = Error{Errc::no_such_frontend,
-                      fmt::format("this HAProxy has no frontend '{}'", one.frontend),
-                      {},
-                      {},
-                      {}};
+                      fmt::format("this HAProxy has no frontend '{}'", one.frontend)};
     return one;
   }
   const bool gate_holds = seen.gate_holds(frontend);

@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "hold/survey/survey.hpp"
 #include "plan.hpp"
-#include "survey.hpp"
 
 namespace stillgate::hold {
 

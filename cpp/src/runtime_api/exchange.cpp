@@ -54,18 +54,14 @@ Action Exchange::write_commands(std::string prefix) {
 
 Action Exchange::on(const event::Bytes& event) {
   if (waiting_ == Waiting::barrier) {
-    return finish({Errc::malformed_reply, "HAProxy spoke without being asked", {}, {}, {}});
+    return finish({Errc::malformed_reply, "HAProxy spoke without being asked"});
   }
   return advance(reader_.feed(event.bytes));
 }
 
 Action Exchange::on(const event::EndOfStream& /*unused*/) {
   if (waiting_ == Waiting::barrier) {
-    return finish({Errc::early_eof,
-                   "the peer closed the connection before the command was sent",
-                   {},
-                   {},
-                   {}});
+    return finish({Errc::early_eof, "the peer closed the connection before the command was sent"});
   }
   return advance(reader_.end_of_stream());
 }

@@ -15,7 +15,7 @@ namespace json = boost::json;
 constexpr std::int64_t format = 1;
 
 Error broken(std::string_view why) {
-  return {Errc::malformed_reply, fmt::format("the gate's answer: {}", why), {}, {}, {}};
+  return {Errc::malformed_reply, fmt::format("the gate's answer: {}", why)};
 }
 
 std::optional<std::string> text_of(const json::object& object, std::string_view key) {

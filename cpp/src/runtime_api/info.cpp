@@ -3,13 +3,13 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate {
 namespace {
 
 Error malformed(std::string_view why) {
-  return {Errc::malformed_reply, fmt::format("show info: {}", why), {}, {}, {}};
+  return {Errc::malformed_reply, fmt::format("show info: {}", why)};
 }
 
 }  // namespace

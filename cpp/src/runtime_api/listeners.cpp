@@ -3,7 +3,7 @@
 
 #include <optional>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate::runtime_api {
 namespace {

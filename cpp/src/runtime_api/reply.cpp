@@ -17,7 +17,7 @@ std::optional<char> severity(std::string_view text) {
 }
 
 Error refused(Errc code, std::string_view ours, std::string_view words) {
-  return {code, std::string(ours), std::string(words), {}, {}};
+  return {code, std::string(ours), std::string(words)};
 }
 
 Error refusal_of(std::string_view words) {

@@ -1,4 +1,4 @@
-// The framing of HAProxy's prompt mode (facts, section 3).
+// The framing of HAProxy's prompt mode (docs/haproxy-facts.md, section 3).
 #include "reply_reader.hpp"
 
 #include <algorithm>
@@ -105,7 +105,7 @@ ReplyReader::State ReplyReader::end_of_stream() {
 }
 
 ReplyReader::State ReplyReader::fail(Errc code, std::string message) {
-  error_ = Error{code, std::move(message), {}, {}, {}};
+  error_ = Error{code, std::move(message)};
   return State::failed;
 }
 

@@ -5,13 +5,13 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate {
 namespace {
 
 Error malformed(std::string_view why) {
-  return {Errc::malformed_reply, fmt::format("show stat: {}", why), {}, {}, {}};
+  return {Errc::malformed_reply, fmt::format("show stat: {}", why)};
 }
 
 /// Takes one CSV line, quoted values included, off the front of `text`; nothing where a quote

@@ -6,7 +6,7 @@
 
 #include <fmt/format.h>
 
-#include "numbers.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate::runtime_api {
 namespace {
@@ -73,7 +73,7 @@ Result<std::vector<Stream>> parse_streams(std::string_view text) {
     if (line.empty()) continue;
     auto stream = parse_stream(line);
     if (!stream) {
-      return Error{Errc::malformed_reply, "show sess: a line that is no stream", {}, {}, {}};
+      return Error{Errc::malformed_reply, "show sess: a line that is no stream"};
     }
     streams.push_back(*std::move(stream));
   }

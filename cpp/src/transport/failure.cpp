@@ -10,7 +10,7 @@
 namespace stillgate::transport {
 namespace {
 
-Error make(Errc code, std::string message) { return {code, std::move(message), {}, {}, {}}; }
+Error make(Errc code, std::string message) { return {code, std::move(message)}; }
 
 /// connect() answers ECONNREFUSED for a plain file too.
 bool is_socket(const std::string& path) {

@@ -103,8 +103,7 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
   void resolved(const std::vector<Address>& found, const std::string& failure) {
     if (listener_ == nullptr) return;
     if (found.empty()) {
-      listener_->on_failed(
-          {Errc::name_not_found, "the host's name does not resolve: " + failure, {}, {}, {}});
+      listener_->on_failed({Errc::name_not_found, "the host's name does not resolve: " + failure});
       return;
     }
     dialer_.emplace(shared_.io);

@@ -15,14 +15,14 @@ from typing import Any, Optional
 
 import pytest
 
-from stillgate.command import CommandResult, check_runnable, run_until
+from stillgate.run_until import CommandResult, check_runnable, run_until
 from support.patience import HANG_S, patient
 from support.process import running_in_group, wait_until
 
 LONG = 60.0  # seconds; no test lasts so long
 DRIVER = """
 import sys
-from stillgate.command import run_until
+from stillgate.run_until import run_until
 arguments = sys.argv[1:]
 try:
     done = run_until(arguments[2:], float(arguments[0]), grace=float(arguments[1]))

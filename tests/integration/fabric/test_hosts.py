@@ -185,7 +185,7 @@ def test_what_no_endpoint_can_say_is_refused(fab: Fab, config: Path) -> None:
 
 def test_the_longest_of_fabrics_connect_timeouts_holds() -> None:
     fabric = pytest.importorskip("fabric")
-    from stillgate.fabric_hosts import patience_of
+    from stillgate.fabric.hosts import patience_of
 
     assert patience_of([fabric.Connection("lb1")]) is None
     told = fabric.Connection("lb2", connect_timeout=3)

@@ -156,8 +156,7 @@ def test_a_malformed_state_file_is_ignored_and_told(
         holds_and_opens(proxy, app)
         assert "malformed" not in proxy.status()
         proxy.proxy.stop()
-        app.stop()
-        app.__init__()  # type: ignore[misc]
+        assert app.forget()
 
 
 def test_without_lines_in_the_frontend_nothing_is_proven(

@@ -1,5 +1,5 @@
 // The transport over a channel of an SSH session.
-#include "../transport.hpp"
+#include "transport/transport.hpp"
 
 #include <atomic>
 #include <optional>
@@ -8,8 +8,8 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 
-#include "access.hpp"
-#include "keyring.hpp"
+#include "transport/ssh/login/passphrases.hpp"
+#include "transport/ssh/session/access.hpp"
 
 namespace stillgate::transport::ssh {
 

@@ -1,0 +1,89 @@
+// Starting the guard of a hold and passing on what a plan tells it.
+#include "keeper.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include "engine/ssh_sessions.hpp"
+#include "fleet/boot_clock.hpp"
+#include "fleet/journal.hpp"
+
+namespace stillgate::fleet {
+
+using hold::observed::Guarded;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds start_patience{5000};
+constexpr milliseconds hold_patience{2000};
+
+std::string_view format_name(EventFormat format) {
+  switch (format) {
+    case EventFormat::syslog:
+      return "syslog";
+    case EventFormat::journald:
+      return "journald";
+    case EventFormat::json:
+      break;
+  }
+  return "json";
+}
+
+}  // namespace
+
+GuardKeeper::GuardKeeper(std::string state_folder, const EventOptions& events) {
+  order_.state_folder = std::move(state_folder);
+  order_.on_event = events.on_event;
+  order_.event_format = format_name(events.format);
+}
+
+Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& stop) {
+  order_.mode = GuardMode::arming;
+  order_.record = record;
+  const auto left = *record.deadline - std::chrono::system_clock::now();
+  order_.deadline = boot_time() + std::chrono::ceil<milliseconds>(left);
+  return begin(stop);
+}
+
+Guarded GuardKeeper::begin(const std::stop_token& stop) {
+  process_.reset();
+  order_.secrets = engine::typed_secrets();
+  auto started = GuardProcess::start(order_, start_patience, stop);
+  wipe(order_.secrets);
+  if (!started) return {started.error(), {}};
+  process_ = *std::move(started);
+  return {{}, process_->backed()};
+}
+
+Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
+  using Word = hold::step::TellGuard::Word;
+  if (!process_) return {};
+  if (word == Word::hold) {
+    if (auto error = process_->hold(hold_patience)) return {std::move(error), {}};
+    order_.mode = GuardMode::holding;
+    return {};
+  }
+  if (word == Word::leave) {
+    process_->dismiss();
+  } else {
+    process_->end_hold();
+  }
+  process_.reset();
+  return {};
+}
+
+std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
+  // It may have been extended by another call.
+  if (const auto now = Journal(order_.state_folder).find(order_.record.id);
+      now && now->deadline > order_.record.deadline) {
+    order_.deadline += std::chrono::ceil<milliseconds>(*now->deadline - *order_.record.deadline);
+    order_.record.deadline = now->deadline;
+  }
+  if (order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
+    return Error{Errc::deadline_passed, "there is no hold to be guarded"};
+  }
+  return begin(stop).error;
+}
+
+}  // namespace stillgate::fleet

@@ -1,0 +1,37 @@
+// The guard of one fleet's hold, as the fleet knows it: started, told, watched, started again.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+
+#include <stillgate/event.hpp>
+
+#include "hold/plan.hpp"
+#include "order.hpp"
+#include "process.hpp"
+
+namespace stillgate::fleet {
+
+/// Not thread-safe.
+class GuardKeeper {
+ public:
+  GuardKeeper(std::string state_folder, const EventOptions& events);
+
+  hold::observed::Guarded start(const hold::Record& record, const std::stop_token& stop);
+  hold::observed::Guarded tell(hold::step::TellGuard::Word word);
+
+  /// Readable where the guard of the last hold says something or has died; -1: there is none.
+  [[nodiscard]] int descriptor() const noexcept { return process_ ? process_->descriptor() : -1; }
+  /// Another one, for the hold in effect, after the first one's death. Error: guard_failed; what an
+  /// endpoint says; deadline_passed, where the hold's time is over.
+  std::optional<Error> renew(const std::stop_token& stop);
+
+ private:
+  hold::observed::Guarded begin(const std::stop_token& stop);
+
+  GuardOrder order_;
+  std::optional<GuardProcess> process_;
+};
+
+}  // namespace stillgate::fleet

@@ -1,0 +1,209 @@
+// Starting a guard and talking to it.
+#include "process.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace stillgate::fleet {
+namespace {
+
+using std::chrono::milliseconds;
+using Clock = std::chrono::steady_clock;
+
+constexpr milliseconds slice{20};  ///< between two looks whether the caller stops
+
+Error failed(std::string_view what, std::string_view why) {
+  return {
+      Errc::guard_failed,
+      fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why)};
+}
+
+std::string words_of(int number) { return std::system_category().message(number); }
+
+/// Both ends close on exec; each end is this process's until it is moved to a child.
+struct Channel {
+  std::array<int, 2> ends{-1, -1};
+  [[nodiscard]] bool open() {
+    return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) == 0;
+  }
+  int take(std::size_t which) { return std::exchange(ends.at(which), -1); }
+  Channel() = default;
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+  ~Channel() {
+    for (const int end : ends) {
+      if (end >= 0) ::close(end);
+    }
+  }
+};
+
+/// Our environment, and for a process of many threads that each need little: no heap of freed
+/// pieces for each of them. It is a megabyte of a guard for a hundred endpoints.
+std::vector<char*> guard_environment() {
+  static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0";
+  std::vector<char*> all;
+  for (char** one = environ; *one != nullptr; ++one) all.push_back(*one);
+  if (std::getenv("GLIBC_TUNABLES") == nullptr) all.push_back(tunables);
+  all.push_back(nullptr);
+  return all;
+}
+
+/// The guard puts itself into the background: its first process ends at once, and no dead child is
+/// left to whoever embeds us.
+std::optional<std::string> spawn(const std::string& path, int input, int output) {
+  posix_spawn_file_actions_t actions{};
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
+  ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
+  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+  std::string name = "stillgate-guard";
+  std::array<char*, 2> arguments{name.data(), nullptr};
+  pid_t child = 0;
+  auto environment = guard_environment();
+  const int error =
+      ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(), environment.data());
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (error != 0) return fmt::format("{}: {}", path, words_of(error));
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string guard_executable() {
+  if (const char* const own = std::getenv("STILLGATE_GUARD"); own != nullptr && *own != '\0') {
+    return own;
+  }
+  Dl_info here{};
+  std::filesystem::path folder;
+  if (::dladdr(reinterpret_cast<const void*>(&guard_executable), &here) != 0 &&
+      here.dli_fname != nullptr) {
+    folder = std::filesystem::path(here.dli_fname).parent_path();
+  }
+  return (folder / "stillgate-guard").string();
+}
+
+Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds patience,
+                                         const std::stop_token& stop) {
+  // Sockets, because a write into one whose reader died gives an error in place of a signal.
+  Channel to;
+  Channel from;
+  if (!to.open() || !from.open()) return failed("could not be started", words_of(errno));
+  if (auto why = spawn(guard_executable(), to.ends[0], from.ends[0])) {
+    return failed("could not be started", *why);
+  }
+  GuardProcess guard(to.take(1), from.take(1));
+  ::close(to.take(0));
+  ::close(from.take(0));
+  std::string words = encode(order);
+  const bool told = guard.say(words);
+  const int number = errno;
+  wipe(words);
+  if (!told) return failed("could not be told of the hold", words_of(number));
+  const auto line = guard.read_line(patience, stop);
+  if (!line) {
+    if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller"};
+    return failed("did not start", "it gave no answer in time, or died");
+  }
+  if (line->starts_with("refused ")) return decode_refusal(*line);
+  if (!line->starts_with("ready")) return failed("gave an answer that is not known", *line);
+  std::string_view rest = std::string_view(*line).substr(sizeof("ready") - 1);
+  while (!rest.empty()) {
+    rest.remove_prefix(1);
+    const std::string_view word = rest.substr(0, rest.find(' '));
+    rest.remove_prefix(word.size());
+    if (const auto url = hold::unescape(word)) guard.backed_.push_back(*url);
+  }
+  return guard;
+}
+
+GuardProcess::GuardProcess(GuardProcess&& other) noexcept
+    : to_(std::exchange(other.to_, -1)),
+      from_(std::exchange(other.from_, -1)),
+      unread_(std::move(other.unread_)),
+      backed_(std::move(other.backed_)) {}
+
+GuardProcess& GuardProcess::operator=(GuardProcess&& other) noexcept {
+  if (this != &other) {
+    close();
+    to_ = std::exchange(other.to_, -1);
+    from_ = std::exchange(other.from_, -1);
+    unread_ = std::move(other.unread_);
+    backed_ = std::move(other.backed_);
+  }
+  return *this;
+}
+
+GuardProcess::~GuardProcess() { close(); }
+
+void GuardProcess::close() noexcept {
+  if (to_ >= 0) ::close(to_);
+  if (from_ >= 0) ::close(from_);
+  to_ = from_ = -1;
+}
+
+bool GuardProcess::say(std::string_view words) const {
+  while (!words.empty()) {
+    const ssize_t n = ::send(to_, words.data(), words.size(), MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return false;
+    words.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+std::optional<std::string> GuardProcess::read_line(milliseconds patience,
+                                                   const std::stop_token& stop) {
+  const auto until = Clock::now() + patience;
+  for (;;) {
+    const std::size_t end = unread_.find('\n');
+    if (end != std::string::npos) {
+      std::string line = unread_.substr(0, end);
+      unread_.erase(0, end + 1);
+      return line;
+    }
+    if (stop.stop_requested() || Clock::now() >= until) return std::nullopt;
+    pollfd one{from_, POLLIN, 0};
+    if (::poll(&one, 1, static_cast<int>(slice.count())) <= 0) continue;
+    std::array<char, 4096> piece{};
+    const ssize_t n = ::read(from_, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return std::nullopt;
+    unread_.append(piece.data(), static_cast<std::size_t>(n));
+  }
+}
+
+std::optional<Error> GuardProcess::hold(milliseconds patience) {
+  auto gone = failed("is not there any more", "it died, or the hold's deadline has passed");
+  if (!say("hold\n")) return gone;
+  const auto until = Clock::now() + patience;
+  for (;;) {
+    const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
+    const auto line = read_line(std::max(left, milliseconds(0)), {});
+    if (!line) return gone;
+    // It may tell of something else first.
+    if (*line == "holding") return std::nullopt;
+  }
+}
+
+void GuardProcess::dismiss() { say("leave\n"); }
+
+void GuardProcess::end_hold() { say("end\n"); }
+
+}  // namespace stillgate::fleet

@@ -1,0 +1,60 @@
+// A guard that this process started: its start, the words exchanged with it, and its death.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <stillgate/error.hpp>
+
+#include "order.hpp"
+
+namespace stillgate::fleet {
+
+/// The guard outlives this object and this process; it is told nothing by its destruction but that
+/// nobody talks to it any more. Not thread-safe.
+class GuardProcess {
+ public:
+  /// Starts it and waits until it has asked every endpoint, or the deadline of that has passed.
+  /// Errors: guard_failed with the system's words, or an endpoint's error with its URL in `field`.
+  static Result<GuardProcess> start(const GuardOrder& order, std::chrono::milliseconds patience,
+                                    const std::stop_token& stop);
+
+  GuardProcess(GuardProcess&& other) noexcept;
+  GuardProcess& operator=(GuardProcess&& other) noexcept;
+  ~GuardProcess();
+
+  /// The endpoints where HAProxy's own `wait` stands behind the guard.
+  [[nodiscard]] const std::vector<std::string>& backed() const noexcept { return backed_; }
+  /// The hold is in effect. Error: guard_failed, where the guard is not there any more: then
+  /// nothing would end the hold.
+  std::optional<Error> hold(std::chrono::milliseconds patience);
+  /// Nothing is held: it may go.
+  void dismiss();
+  /// Something may be held that this process could not release: it goes on trying.
+  void end_hold();
+
+  /// Readable where the guard has something to tell, or is dead; stays this object's.
+  [[nodiscard]] int descriptor() const noexcept { return from_; }
+
+ private:
+  GuardProcess(int to, int from) : to_(to), from_(from) {}
+  bool say(std::string_view words) const;
+  std::optional<std::string> read_line(std::chrono::milliseconds patience,
+                                       const std::stop_token& stop);
+  void close() noexcept;
+
+  int to_{-1};
+  int from_{-1};
+  std::string unread_;
+  std::vector<std::string> backed_;
+};
+
+/// The guard's executable: $STILLGATE_GUARD, or `stillgate-guard` beside the library or program
+/// that this code is in.
+[[nodiscard]] std::string guard_executable();
+
+}  // namespace stillgate::fleet

@@ -1,0 +1,39 @@
+// The plan of `check`: all that would stop or endanger a hold. Changes nothing.
+#pragma once
+
+#include <chrono>
+#include <vector>
+
+#include "hold/plan.hpp"
+#include "hold/record/record.hpp"
+#include "hold/request.hpp"
+#include "hold/survey/survey.hpp"
+
+namespace stillgate::hold {
+
+class CheckPlan final : public Plan {
+ public:
+  struct Request {
+    Question question;
+    std::vector<Record> known;  ///< holds that the journal knows
+    std::chrono::milliseconds drain_timeout{0};
+  };
+
+  explicit CheckPlan(Request request);
+
+  Step next(const Observation& observation) override;
+
+ private:
+  enum class Stage { start, surveying, looking };
+
+  Step surveyed(const Observation& observation);
+  Step look_closer();
+  void looked(const std::vector<runtime_api::Answer>& answers);
+
+  Request request_;
+  Stage stage_{Stage::start};
+  std::vector<Seen> seen_;
+  Report report_;
+};
+
+}  // namespace stillgate::hold

@@ -1,0 +1,54 @@
+// The choice between gate and maxconn.
+#include "method.hpp"
+
+#include <string>
+
+#include <fmt/format.h>
+
+namespace stillgate::hold {
+
+std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
+                                   std::size_t frontend) {
+  const std::string& name = question.frontends[frontend];
+  if (!seen.gate) {
+    return Error{Errc::gate_missing,
+                 fmt::format("no gate is loaded in this HAProxy; 'stillgate gate --config {}' "
+                             "prints the lines that it needs",
+                             name)};
+  }
+  if (!seen.has_variables() && !seen.gate->table) {
+    return Error{
+        Errc::gate_missing,
+        "a gate in HAProxy below 2.4 is switched by a stick table, and there is no backend "
+        "'stillgate' with one; 'stillgate gate --config' prints it"};
+  }
+  const auto& doubt = seen.gate->doubts.at(frontend);
+  if (!doubt || question.accept_unproven) return std::nullopt;
+  return Error{Errc::gate_unproven,
+               fmt::format("a gate is loaded, but the probe of '{}' got no answer from it: the "
+                           "frontend lacks the gate's lines, or another rule comes before them; "
+                           "'stillgate gate --config {}' prints them, --accept-unproven does "
+                           "without the proof",
+                           name, name),
+               *doubt};
+}
+
+std::optional<Error> choose_method(Switch& target, const Question& question, const Seen& seen,
+                                   std::size_t frontend) {
+  auto obstacle = gate_obstacle(question, seen, frontend);
+  if (!obstacle && question.method != Method::maxconn) {
+    target.method = by_gate;
+    return std::nullopt;
+  }
+  const bool needs_gate = question.method == Method::gate ||
+                          question.on_expiry != Expiry::release || question.max_waiting > 0;
+  if (needs_gate) return obstacle;
+  if (question.method == Method::automatic && seen.gate) {
+    target.findings.push_back({std::string(name(obstacle->code)), Level::warning,
+                               "held by maxconn instead: " + obstacle->message});
+  }
+  target.method = by_maxconn;
+  return std::nullopt;
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,28 @@
+// By which method a frontend is held: the gate where it is proven, or maxconn where that is safe.
+#pragma once
+
+#include <cstddef>
+#include <optional>
+
+#include <stillgate/report.hpp>
+
+#include "hold/request.hpp"
+#include "hold/survey/survey.hpp"
+
+namespace stillgate::hold {
+
+/// "gate" and "maxconn" in Switch::method.
+inline constexpr const char* by_gate = "gate";
+inline constexpr const char* by_maxconn = "maxconn";
+
+/// Why that frontend cannot be held by the gate; nothing where it can. `seen` is a survey with
+/// proof.
+[[nodiscard]] std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
+                                                 std::size_t frontend);
+
+/// Sets the method, or returns why none will do. An auto hold that falls back on maxconn although a
+/// gate is loaded gets a warning.
+[[nodiscard]] std::optional<Error> choose_method(Switch& target, const Question& question,
+                                                 const Seen& seen, std::size_t frontend);
+
+}  // namespace stillgate::hold

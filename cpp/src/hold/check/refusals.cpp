@@ -1,0 +1,142 @@
+// The rules by which a hold is refused or warned of.
+#include "refusals.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+
+#include <fmt/format.h>
+
+#include "already_held.hpp"
+#include "method.hpp"
+#include "runtime_api/hazards.hpp"
+#include "warnings.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+void refuse(Switch& target, Error error) {
+  target.findings.push_back({std::string(name(error.code)), Level::refusal, error.message});
+  if (!target.error) target.error = std::move(error);
+}
+
+void refuse(Switch& target, Errc code, std::string message) {
+  refuse(target, Error{code, std::move(message)});
+}
+
+void weigh_release(Switch& target, const Question& question, const Seen& seen,
+                   std::size_t frontend) {
+  const auto crash = runtime_api::resume_crash(seen.info->version);
+  if (!crash) return;
+  const bool would_help =
+      question.method == Method::automatic && gate_obstacle(question, seen, frontend);
+  const std::string gate =
+      would_help ? fmt::format(
+                       "; or hold by the gate, which crashes none: 'stillgate gate --config "
+                       "{}' prints what it needs",
+                       target.frontend)
+                 : "";
+  const std::string remedy =
+      crash->fixed_in.empty()
+          ? std::string("no fixed release of this branch is known: update to another branch")
+          : fmt::format("fixed in {}: update to it", crash->fixed_in);
+  std::string message =
+      fmt::format("{}; {}, or say --accept-hazard if this build has the fix backported{}",
+                  crash->why, remedy, gate);
+  if (question.accept_hazard) {
+    target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
+                               "overruled by --accept-hazard: " + message});
+  } else {
+    refuse(target, Errc::crash_hazard, std::move(message));
+  }
+}
+
+void weigh_switch(Switch& target, const Question& question, const Seen& seen, std::size_t frontend,
+                  const Record* record) {
+  target.version = seen.info->version;
+  target.rtt_ms = seen.rtt_ms;
+  target.limit_now = seen.limit(frontend);
+  if (seen.info->stopping) {
+    refuse(target, Errc::haproxy_stopping,
+           "this process is stopping (a reload or a stop is under way); wait until it is over");
+  }
+  if (seen.level && *seen.level != "admin") {
+    refuse(target,
+           {Errc::permission_denied,
+            fmt::format("the socket's level is '{}', a hold needs 'level admin' on its stats "
+                        "socket line",
+                        *seen.level),
+            seen.level});
+  }
+  if (!target.limit_now) {
+    refuse(target, Errc::no_such_frontend,
+           fmt::format("this HAProxy has no frontend '{}'", target.frontend));
+    return;
+  }
+  if (seen.frontends[frontend]->stopped) refuse(target, stopped(target.frontend));
+  if (auto obstacle = choose_method(target, question, seen, frontend)) {
+    refuse(target, *std::move(obstacle));
+  } else if (target.method == by_maxconn) {
+    weigh_release(target, question, seen, frontend);
+  }
+  if (auto error = held_already(target, seen, frontend, record)) refuse(target, *std::move(error));
+}
+
+/// Names of hosts and their processes repeat across containers; all three together do not.
+bool one_haproxy(const Seen& a, const Seen& b) {
+  if (!a.info || !b.info) return false;
+  return a.info->pid == b.info->pid && a.info->node == b.info->node &&
+         a.info->version == b.info->version && std::abs(a.info->uptime_s - b.info->uptime_s) <= 1;
+}
+
+std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size_t index) {
+  for (std::size_t i = 0; i < index; ++i) {
+    if (one_haproxy(seen[i], seen[index])) return i;
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
+                          const std::vector<Record>& records) {
+  std::vector<Switch> switches;
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    const auto twin = earlier_twin(seen, i);
+    for (std::size_t j = 0; j < question.frontends.size(); ++j) {
+      Switch target;
+      target.endpoint = question.endpoints[i];
+      target.frontend = question.frontends[j];
+      if (seen[i].error) {
+        refuse(target, *seen[i].error);
+      } else {
+        weigh_switch(target, question, seen[i], j,
+                     record_of(seen[i], j, target.endpoint, target.frontend, records));
+      }
+      if (twin) {
+        refuse(target, Errc::same_haproxy,
+               fmt::format("the same HAProxy as {}; name each HAProxy once",
+                           question.endpoints[*twin]));
+      }
+      if (target.limit_now) advise(target, question, seen[i], j);
+      switches.push_back(std::move(target));
+    }
+  }
+  return switches;
+}
+
+void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
+              const std::vector<Record>& records) {
+  report.switches = weigh(question, seen, records);
+  const std::size_t frontends = question.frontends.size();
+  for (std::size_t i = 0; i < report.switches.size(); ++i) {
+    const Switch& one = report.switches[i];
+    if (one.error && report.ending == Ending::done) report.ending = Ending::refused;
+    if (!one.hold_id) continue;
+    report.ending = Ending::held_by_other;
+    const Record* record =
+        record_of(seen[i / frontends], i % frontends, one.endpoint, one.frontend, records);
+    if (record != nullptr) add_hold(report, *record);
+  }
+}
+
+}  // namespace stillgate::hold

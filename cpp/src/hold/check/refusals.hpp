@@ -1,0 +1,23 @@
+// What stands against a hold: the survey weighed against the rules.
+#pragma once
+
+#include <vector>
+
+#include <stillgate/report.hpp>
+
+#include "hold/record/record.hpp"
+#include "hold/request.hpp"
+#include "hold/survey/survey.hpp"
+
+namespace stillgate::hold {
+
+/// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
+/// the error that says it. `records`: holds known to be in effect.
+[[nodiscard]] std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
+                                        const std::vector<Record>& records);
+
+/// Weighs, and says in the report how the check ended and whose holds are in the way.
+void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
+              const std::vector<Record>& records);
+
+}  // namespace stillgate::hold

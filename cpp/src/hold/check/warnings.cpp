@@ -1,0 +1,298 @@
+// The warnings of a check.
+#include "warnings.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "method.hpp"
+#include "model/numbers.hpp"
+#include "runtime_api/listeners.hpp"
+#include "runtime_api/release.hpp"
+#include "runtime_api/streams.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+using runtime_api::Answer;
+using runtime_api::Command;
+using runtime_api::Listener;
+using runtime_api::Stream;
+using std::chrono::milliseconds;
+
+/// HAProxy's default of `stats maxconn`, over all stats sockets of a process.
+constexpr std::int64_t stats_maxconn = 10;
+constexpr std::int64_t stats_in_reserve = 3;
+/// What HAProxy calls them in its lists.
+constexpr std::string_view stats_frontend = "GLOBAL";
+
+void add(Switch& target, const char* code, Level level, std::string message) {
+  // Whoever looks again finds the same again.
+  const bool told = std::any_of(target.findings.begin(), target.findings.end(),
+                                [&](const Finding& one) { return one.message == message; });
+  if (!told) target.findings.push_back({code, level, std::move(message)});
+}
+
+double seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
+
+double arrivals_of(const Question& question, const FrontendSeen& frontend) {
+  return static_cast<double>(frontend.rate) * seconds(question.max_hold);
+}
+
+void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
+  if (!frontend.http) return;
+  const bool seen = frontend.connections > 0 && frontend.begun > frontend.connections;
+  add(target, "keep_alive_passes", seen ? Level::warning : Level::info,
+      fmt::format("clients with an open keep-alive or HTTP/2 connection pass a hold by maxconn{}",
+                  seen ? fmt::format("; here {:.1f} requests came per connection so far",
+                                     static_cast<double>(frontend.begun) /
+                                         static_cast<double>(frontend.connections))
+                       : ""));
+}
+
+/// How many connections can wait; empty: not known. Of several ports the smallest queue counts.
+std::optional<std::int64_t> depth_of(const Question& question, const std::string& frontend,
+                                     const std::vector<Listener>& listeners) {
+  std::optional<std::int64_t> depth;
+  for (const Listener& one : listeners) {
+    const auto found = question.listen_depths.find(one.port);
+    if (one.frontend != frontend || found == question.listen_depths.end()) continue;
+    depth = std::min(depth.value_or(found->second), found->second);
+  }
+  return depth;
+}
+
+/// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep (facts,
+/// section 2). The runtime API does not tell the backlog, the kernel of the same machine does.
+void advise_queue(Switch& target, const Question& question, const FrontendSeen& frontend,
+                  const std::vector<Listener>& listeners) {
+  const double arrivals = arrivals_of(question, frontend);
+  const auto known = depth_of(question, target.frontend, listeners);
+  const std::int64_t depth = known.value_or(frontend.limit + 1);
+  if (frontend.limit == 0 || arrivals <= static_cast<double>(depth)) return;
+  add(target, "queue_too_short", Level::warning,
+      fmt::format("at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
+                  "in the kernel's queue{}; the others have their SYN dropped and come back after "
+                  "1, 3, 7 s",
+                  frontend.rate, arrivals, seconds(question.max_hold), depth,
+                  known ? " (the least of 'backlog', or maxconn, and net.core.somaxconn)"
+                        : ", unless the frontend's 'backlog' says otherwise"));
+}
+
+void advise_herd(Switch& target, const Seen& seen, double arrivals) {
+  for (const BackendSeen& backend : seen.backends) {
+    if (!backend.slots || backend.reached == 0) continue;
+    const auto slots = static_cast<double>(*backend.slots);
+    if (arrivals <= slots) continue;
+    const double answer_s = static_cast<double>(backend.answer_ms.value_or(0)) / 1000.0;
+    const double wait_s = arrivals / slots * answer_s;
+    add(target, "servers_queue", Level::warning,
+        fmt::format("about {:.0f} requests are released at once, and the servers of backend '{}' "
+                    "take {} at a time: the last waits {:.1f} s in its queue, and gets a 503 if "
+                    "'timeout queue' (or 'timeout connect') is shorter; 'resume --ramp' spreads "
+                    "them",
+                    arrivals, backend.name, *backend.slots, wait_s));
+  }
+}
+
+std::string where(const Stream& stream) {
+  return fmt::format("{} to {}/{} for {} s", stream.source, stream.backend.value_or("-"),
+                     stream.server.value_or("(queued)"), stream.age_s.value_or(0));
+}
+
+void advise_connections(Switch& target, std::int64_t talking) {
+  if (talking <= stats_maxconn - stats_in_reserve) return;
+  add(target, "stats_connections", Level::warning,
+      fmt::format("{} connections to its stats sockets are open, ours included; 'stats maxconn' is "
+                  "{} unless set, and one more than that hangs without a word; a guard needs two, "
+                  "and the resume one",
+                  talking, stats_maxconn));
+}
+
+void advise_streams(Switch& target, const std::vector<Stream>& streams,
+                    milliseconds drain_timeout) {
+  const Stream* oldest = nullptr;
+  std::size_t slow = 0;
+  for (const Stream& one : streams) {
+    if (one.frontend != target.frontend || !one.backend) continue;
+    if (milliseconds(1000 * one.age_s.value_or(0)) < drain_timeout) continue;
+    ++slow;
+    if (oldest == nullptr || one.age_s > oldest->age_s) oldest = &one;
+  }
+  if (oldest == nullptr) return;
+  add(target, "drain_may_fail", Level::warning,
+      fmt::format("{} request{} for longer than the drain would wait ({:.3g} s), the oldest from "
+                  "{}; a WebSocket never ends",
+                  slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
+}
+
+/// How many connections this HAProxy has; 0 where it does not tell.
+std::int64_t connections_now(const Seen& seen) {
+  const auto text = seen.info ? seen.info->find("CurrConns") : std::nullopt;
+  return text ? runtime_api::parse_number<std::int64_t>(*text).value_or(0) : 0;
+}
+
+/// Its kernel is ours, as far as can be told.
+bool is_here(const Question& question, std::size_t endpoint) {
+  return question.endpoints[endpoint].starts_with("unix://") && !question.listen_depths.empty();
+}
+
+/// What ends the hold, and what could keep it from that (docs/guard.md).
+void advise_lease(Switch& target, const Question& question, const Seen& seen) {
+  if (question.no_lease) {
+    add(target, "no_lease", Level::warning,
+        fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
+                    target.frontend));
+    return;
+  }
+  const auto release = runtime_api::Release::parse(seen.info->version);
+  const bool waits = release && *release >= runtime_api::Release{3, 0, 0};
+  add(target, "guard_alone", waits ? Level::info : Level::warning,
+      waits
+          ? "a guard on this machine ends the hold, and HAProxy's own 'wait' if the machine "
+            "freezes or vanishes; nobody does if both guards and the holder are killed at once"
+          : "a guard on this machine ends the hold, and nobody if the machine freezes or vanishes: "
+            "from 3.0 on HAProxy itself can, and the gate on any release");
+}
+
+void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
+                    std::size_t frontend) {
+  advise_keep_alive(target, *seen.frontends[frontend]);
+  const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
+  if (!remembers) {
+    add(target, "journal_only", Level::warning,
+        "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, "
+        "as this user, or give the limit by --limit");
+  } else if (const auto& error = seen.remembered[frontend].error) {
+    add(target, "record_unreadable", Level::warning, error->message);
+  }
+  advise_lease(target, question, seen);
+  add(target, "reload_ends_hold", Level::info,
+      "a reload of HAProxy lets through who waits in a hold by maxconn, until the guard has put it "
+      "back; keep configuration management away");
+  add(target, "clients_give_up", Level::info,
+      fmt::format("clients that give up before {:.3g} s fail, and those who waited in the kernel's "
+                  "queue still reach a server after the release; health checks that a balancer in "
+                  "front sends through this frontend wait too",
+                  seconds(question.max_hold)));
+}
+
+/// Held connections stay open, and so take up the frontend's limit; who comes later waits in the
+/// kernel's queue, where a client that gives up is not noticed.
+void advise_slots(Switch& target, const Question& question, const FrontendSeen& frontend) {
+  const double wanted = arrivals_of(question, frontend) + static_cast<double>(frontend.sessions);
+  if (wanted <= static_cast<double>(frontend.limit)) return;
+  add(target, "slots_run_out", Level::warning,
+      fmt::format(
+          "{} connections are open and about {:.0f} come in {:.3g} s, but the frontend takes "
+          "{}: the rest waits in the kernel's queue, and is served even if it gives up",
+          frontend.sessions, arrivals_of(question, frontend), seconds(question.max_hold),
+          frontend.limit));
+}
+
+void advise_gate(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
+  const FrontendSeen& now = *seen.frontends[frontend];
+  advise_slots(target, question, now);
+  tell_gate(target, seen, frontend);
+  if (seen.gate->doubts[frontend]) {
+    add(target, "gate_unproven", Level::warning,
+        fmt::format("taken on your word (--accept-unproven): {}", *seen.gate->doubts[frontend]));
+  }
+  if (!now.http) {
+    add(target, "tcp_gate", Level::info,
+        "in tcp mode the gate holds new connections alone, and no longer than 'tcp-request "
+        "inspect-delay'");
+    return;
+  }
+  // Seen on 2.2.9 and 3.0.11; 2.6.12, 3.2.26 and 3.4.0 notice it (docs/gate.md).
+  const auto release = runtime_api::Release::parse(seen.info->version);
+  if (!release) return;
+  const bool is_3_0 = release->major == 3 && release->minor == 0;
+  if (!is_3_0 && *release >= runtime_api::Release{2, 4, 0}) return;
+  add(target, "given_up_unnoticed", Level::info,
+      fmt::format(
+          "HAProxy {}.{} does not notice an HTTP/1 client that gives up while its request is "
+          "held: that request still reaches a server after the release",
+          release->major, release->minor));
+}
+
+}  // namespace
+
+void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
+  const auto* now = seen.gate_switch(frontend);
+  if (now == nullptr) return;
+  target.waiting = now->waiting;
+  target.gate = now->counters;
+  if (const auto& why = seen.gate->state_error) {
+    add(target, "gate_state_unsaved", Level::warning,
+        fmt::format("the gate cannot write its state file, so that a reload would end the hold: {}",
+                    *why));
+  }
+  if (const auto& why = seen.gate->error) {
+    add(target, "gate_error", Level::warning,
+        fmt::format("an error inside the gate, which refused the request that met it: {}", *why));
+  }
+  if (now->malformed) {
+    add(target, "gate_malformed", Level::warning,
+        "the gate found a switch or a state file that it did not understand, and left it alone");
+  }
+}
+
+void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
+  advise_herd(target, seen, arrivals_of(question, *seen.frontends[frontend]));
+  if (!seen.can_lock()) {
+    add(target, "lock_weak", Level::info,
+        "HAProxy below 2.6 has no compare and set: of two suspends at the very same moment both "
+        "may "
+        "be refused, or the later one may not notice the earlier");
+  }
+  if (target.method == by_gate) {
+    advise_gate(target, question, seen, frontend);
+  } else {
+    advise_maxconn(target, question, seen, frontend);
+  }
+}
+
+std::vector<Command> closer_look(const Question& question, std::size_t endpoint, const Seen& seen,
+                                 bool streams) {
+  if (seen.error || connections_now(seen) > most_listed) return {};
+  std::vector<Command> commands;
+  if (is_here(question, endpoint)) commands.push_back(Command::show_descriptors());
+  if (streams) commands.push_back(Command::show_streams());
+  return commands;
+}
+
+void advise_closer(std::vector<Switch>& switches, const Question& question, std::size_t endpoint,
+                   const Seen& seen, const Answer& answer,
+                   std::optional<milliseconds> drain_timeout) {
+  if (seen.error) return;
+  std::vector<Listener> listeners;
+  std::optional<std::int64_t> talking;
+  std::size_t next = 0;
+  const bool answered = !answer.error && !answer.replies.empty();
+  if (answered && is_here(question, endpoint)) {
+    const std::string& descriptors = answer.replies[next++].text;
+    listeners = runtime_api::parse_listeners(descriptors);
+    talking = runtime_api::count_clients(descriptors, stats_frontend);
+  }
+  std::optional<std::vector<Stream>> streams;
+  if (answered && drain_timeout && next < answer.replies.size()) {
+    if (auto parsed = runtime_api::parse_streams(answer.replies[next].text)) {
+      streams = *std::move(parsed);
+      talking = std::count_if(streams->begin(), streams->end(),
+                              [](const Stream& one) { return one.frontend == stats_frontend; });
+    }
+  }
+  for (std::size_t j = 0; j < question.frontends.size(); ++j) {
+    Switch& target = switches[endpoint * question.frontends.size() + j];
+    if (!target.limit_now) continue;
+    if (target.method != by_gate) {
+      advise_queue(target, question, *seen.frontends[j], listeners);
+    }
+    if (talking) advise_connections(target, *talking);
+    if (streams) advise_streams(target, *streams, *drain_timeout);
+  }
+}
+
+}  // namespace stillgate::hold

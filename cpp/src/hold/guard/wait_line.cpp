@@ -1,0 +1,42 @@
+// Composing the line of HAProxy's own `wait`.
+#include "wait_line.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "runtime_api/command.hpp"
+
+namespace stillgate::hold {
+
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds shortest{100};
+constexpr int part = 10;
+/// HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
+constexpr milliseconds beyond_waiting{60'000};
+/// HAProxy refuses what does not fit its buffer, of 16 kB by default.
+constexpr std::size_t longest_line = 15'000;
+
+}  // namespace
+
+std::optional<std::string> wait_line(const Record& record, milliseconds left) {
+  // `set timeout` is answered at once, and that answer stays unread.
+  const auto timeout = std::chrono::ceil<std::chrono::seconds>(left + beyond_waiting);
+  auto line = fmt::format("set timeout cli {}s", timeout.count());
+  for (milliseconds waited{0}; waited < left;) {
+    const auto piece = std::min(left - waited, std::max(shortest, waited / part));
+    line += fmt::format(";wait {}ms", piece.count());
+    waited += piece;
+  }
+  for (const HeldSwitch& one : record.switches) {
+    line += ';';
+    line += runtime_api::Command::set_maxconn(one.frontend, one.limit_before)->text();
+  }
+  line += '\n';
+  return line.size() <= longest_line ? std::optional(std::move(line)) : std::nullopt;
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,126 @@
+// Writing and reading the lock's variables.
+#include "lock_variables.hpp"
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "model/numbers.hpp"
+#include "record_variable.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+using runtime_api::Command;
+using runtime_api::Reply;
+using std::chrono::milliseconds;
+
+constexpr std::array<std::pair<How, std::string_view>, 3> words{
+    {{How::resumed, "resumed"}, {How::expired, "expired"}, {How::rolled_back, "rolled_back"}}};
+
+std::string hint_of(std::string_view frontend) { return "stillgate_lock_" + encode_name(frontend); }
+
+std::string end_of(std::string_view frontend) { return "stillgate_ended_" + encode_name(frontend); }
+
+/// An id may have a '-', which a variable's name may not.
+std::string successor_of(std::string_view frontend, std::string_view id) {
+  return fmt::format("stillgate_next_{}_{}", encode_name(frontend), encode_name(id));
+}
+
+std::int64_t to_ms(WallTime time) {
+  return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
+}
+
+std::optional<WallTime> to_time(std::string_view text) {
+  // Beyond that, the clock's own unit overflows.
+  static constexpr auto latest =
+      std::chrono::duration_cast<milliseconds>(WallTime::duration::max()).count();
+  const auto ms = runtime_api::parse_number<std::int64_t>(text);
+  if (!ms || *ms < 0 || *ms > latest) return std::nullopt;
+  return WallTime(milliseconds(*ms));
+}
+
+/// Up to the next dot, which is taken too.
+std::string_view take_part(std::string_view& text) {
+  const std::size_t dot = text.find('.');
+  const std::string_view part = text.substr(0, dot);
+  text.remove_prefix(dot == std::string_view::npos ? text.size() : dot + 1);
+  return part;
+}
+
+Result<std::vector<Command>> with_experiments(Result<Command> command) {
+  if (!command) return command.error();
+  return std::vector<Command>{Command::allow_experiments(), *std::move(command)};
+}
+
+}  // namespace
+
+bool has_ended(const LockHolder& holder, const std::optional<Ended>& ended, WallTime now) {
+  return (ended && ended->id == holder.id) || (holder.deadline && *holder.deadline <= now);
+}
+
+bool LockSeen::taken(WallTime now) const { return last && !has_ended(*last, ended, now); }
+
+std::string lock_value(const Record& record) {
+  return fmt::format("{}.{}.{}", record.id, record.deadline ? to_ms(*record.deadline) : 0,
+                     pack(record));
+}
+
+Command read_hint(std::string_view frontend) { return *Command::get_variable(hint_of(frontend)); }
+
+Command read_end(std::string_view frontend) { return *Command::get_variable(end_of(frontend)); }
+
+Command read_successor(std::string_view frontend, std::string_view id) {
+  return *Command::get_variable(successor_of(frontend, id));
+}
+
+Result<std::vector<Command>> follow(std::string_view frontend, std::string_view id,
+                                    std::string_view value) {
+  return with_experiments(Command::set_variable_once(successor_of(frontend, id), value));
+}
+
+Result<std::vector<Command>> write_hint(std::string_view frontend, std::string_view value) {
+  return with_experiments(Command::set_variable(hint_of(frontend), value));
+}
+
+std::vector<Command> mark_ended(std::string_view frontend, std::string_view id, How how,
+                                WallTime now) {
+  std::string_view word;
+  for (const auto& [known, text] : words) {
+    if (known == how) word = text;
+  }
+  const std::string value = fmt::format("{}.{}.{}", id, word, to_ms(now));
+  return {Command::allow_experiments(), *Command::set_variable(end_of(frontend), value)};
+}
+
+std::optional<LockHolder> read_lock(const Reply& reply, std::string_view endpoint,
+                                    std::string_view frontend) {
+  auto text = value_in(reply);
+  if (!text) return std::nullopt;
+  LockHolder holder{std::string(take_part(*text))};
+  const auto deadline = to_time(take_part(*text));
+  if (holder.id.empty() || !deadline) return std::nullopt;
+  if (*deadline != WallTime()) holder.deadline = deadline;
+  if (auto record = unpack(*text, endpoint, frontend)) holder.record = *std::move(record);
+  return holder;
+}
+
+std::optional<Ended> read_ended(const Reply& reply) {
+  auto text = value_in(reply);
+  if (!text) return std::nullopt;
+  Ended ended{std::string(take_part(*text)), {}, {}};
+  const std::string_view how = take_part(*text);
+  const auto at = to_time(*text);
+  for (const auto& [known, word] : words) {
+    if (word != how || !at) continue;
+    ended.how = known;
+    ended.at = *at;
+    return ended;
+  }
+  return std::nullopt;
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,33 @@
+// Records of holds, found by endpoint and frontend.
+#include "lookup.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+namespace stillgate::hold {
+
+const Record* find_record(const std::vector<Record>& records, std::string_view endpoint,
+                          std::string_view frontend) {
+  const Record* newest = nullptr;
+  for (const Record& record : records) {
+    if (record.find(endpoint, frontend) == nullptr) continue;
+    if (newest == nullptr || record.started_at > newest->started_at) newest = &record;
+  }
+  return newest;
+}
+
+std::optional<Counters> counters_before(const Record& record, std::string_view endpoint,
+                                        std::string_view frontend,
+                                        const std::vector<Record>& records) {
+  const HeldSwitch* held = record.find(endpoint, frontend);
+  if (held != nullptr && held->counters) return held->counters;
+  const Record* journal = find_record(records, endpoint, frontend);
+  if (journal == nullptr || journal->id != record.id) return std::nullopt;
+  return journal->find(endpoint, frontend)->counters;
+}
+
+std::string clock(WallTime time) {
+  return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
+}
+
+}  // namespace stillgate::hold

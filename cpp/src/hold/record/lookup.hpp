@@ -1,0 +1,27 @@
+// Finds the record of a hold among those that are known.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "record.hpp"
+
+namespace stillgate::hold {
+
+/// The newest record that holds this frontend at this endpoint, or nullptr.
+[[nodiscard]] const Record* find_record(const std::vector<Record>& records,
+                                        std::string_view endpoint, std::string_view frontend);
+
+/// From where that record's leaks are counted. What an HAProxy below 2.4 keeps does not say it, and
+/// the journal's record of the same hold does.
+[[nodiscard]] std::optional<Counters> counters_before(const Record& record,
+                                                      std::string_view endpoint,
+                                                      std::string_view frontend,
+                                                      const std::vector<Record>& records);
+
+/// A time of the day, as messages tell it.
+[[nodiscard]] std::string clock(WallTime time);
+
+}  // namespace stillgate::hold

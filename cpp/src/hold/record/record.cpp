@@ -1,0 +1,249 @@
+// Encoding and decoding a hold's record.
+#include "record.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include <fmt/format.h>
+
+#include "model/numbers.hpp"
+#include "runtime_api/command.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+using runtime_api::parse_number;
+
+constexpr std::string_view heading = "stillgate-hold 1";
+constexpr std::size_t longest_id = 64;
+
+Error broken(std::size_t line, std::string_view why) {
+  return {Errc::journal_failed, fmt::format("the record of a hold, line {}: {}", line, why)};
+}
+
+/// An id names the journal's file: nothing that could lead out of its folder.
+bool good_id(std::string_view id) {
+  return !id.empty() && id.size() <= longest_id && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
+}
+
+std::string_view take_word(std::string_view& text) {
+  const std::size_t space = text.find(' ');
+  const std::string_view word = text.substr(0, space);
+  text.remove_prefix(space == std::string_view::npos ? text.size() : space + 1);
+  return word;
+}
+
+std::optional<HeldSwitch> read_switch(std::string_view line) {
+  const auto endpoint = unescape(take_word(line));
+  const auto frontend = take_word(line);
+  const auto limit = parse_number<std::int64_t>(take_word(line));
+  if (!endpoint || endpoint->empty() || runtime_api::check_frontend_name(frontend)) {
+    return std::nullopt;
+  }
+  if (!limit || *limit < 1 || *limit > runtime_api::Command::max_limit) return std::nullopt;
+  HeldSwitch held{*endpoint, std::string(frontend), *limit};
+  for (const Lease lease : {Lease::guard, Lease::backed}) {
+    if (line.substr(0, line.find(' ')) != word(lease)) continue;
+    held.lease = lease;
+    take_word(line);
+  }
+  if (line.empty()) return held;
+  const auto pid = parse_number<std::int64_t>(take_word(line));
+  const auto reached = parse_number<std::int64_t>(take_word(line));
+  const auto begun = parse_number<std::int64_t>(line);
+  if (!pid || !reached || !begun) return std::nullopt;
+  held.counters = Counters{*pid, *reached, *begun};
+  return held;
+}
+
+std::optional<WallTime> read_time(std::string_view text) {
+  // Beyond that, the clock's own unit overflows.
+  static constexpr auto latest =
+      std::chrono::duration_cast<std::chrono::milliseconds>(WallTime::duration::max()).count();
+  const auto ms = parse_number<std::int64_t>(text);
+  if (!ms || *ms < 0 || *ms > latest) return std::nullopt;
+  return WallTime(std::chrono::milliseconds(*ms));
+}
+
+std::int64_t to_ms(WallTime time) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
+}
+
+/// One `key value` line into the record; a sentence where it does not fit.
+std::optional<std::string> read_line(Record& record, std::string_view line) {
+  const std::string_view key = take_word(line);
+  if (key == "switch") {
+    const auto held = read_switch(line);
+    if (!held) return "not an endpoint, a frontend and a limit";
+    record.switches.push_back(*held);
+    return std::nullopt;
+  }
+  if (key == "started" || key == "deadline") {
+    const auto time = read_time(line);
+    if (!time) return "not a time in milliseconds";
+    if (key == "started") {
+      record.started_at = *time;
+    } else {
+      record.deadline = time;
+    }
+    return std::nullopt;
+  }
+  const auto value = unescape(line);
+  if (!value) return "a broken escape";
+  if (key == "id") {
+    if (!good_id(*value)) return "not an id";
+    record.id = *value;
+  } else if (key == "owner") {
+    record.owner = *value;
+  } else if (key == "reason") {
+    record.reason = *value;
+  } else if (key == "accept-hazard") {
+    record.accept_hazard = *value == "yes";
+  } else if (key == "ramping") {
+    record.ramping = *value == "yes";
+  } else {
+    return fmt::format("an unknown key '{}'", key.substr(0, 40));
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view word(Lease lease) noexcept {
+  switch (lease) {
+    case Lease::guard:
+      return "guard";
+    case Lease::backed:
+      return "guard+wait";
+    case Lease::none:
+      break;
+  }
+  return "none";
+}
+
+std::string escape(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= 0x20 || byte == 0x7f || c == '%') {
+      out += fmt::format("%{:02x}", byte);
+    } else {
+      out += c;
+    }
+  }
+  return out;
+}
+
+std::optional<std::string> unescape(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    if (text[0] != '%') {
+      out += text[0];
+      text.remove_prefix(1);
+      continue;
+    }
+    unsigned value = 0;
+    if (text.size() < 3) return std::nullopt;
+    const auto [stop, failure] = std::from_chars(text.data() + 1, text.data() + 3, value, 16);
+    if (failure != std::errc{} || stop != text.data() + 3) return std::nullopt;
+    out += static_cast<char>(static_cast<unsigned char>(value));
+    text.remove_prefix(3);
+  }
+  return out;
+}
+
+const HeldSwitch* Record::find(std::string_view endpoint, std::string_view frontend) const {
+  const auto at = std::find_if(switches.begin(), switches.end(), [&](const HeldSwitch& held) {
+    return held.endpoint == endpoint && held.frontend == frontend;
+  });
+  return at == switches.end() ? nullptr : &*at;
+}
+
+Record Record::only(std::string_view endpoint, std::string_view frontend) const {
+  Record one = *this;
+  one.switches.clear();
+  if (const HeldSwitch* held = find(endpoint, frontend)) one.switches.push_back(*held);
+  return one;
+}
+
+Hold Record::summary() const {
+  Hold hold{id, owner, reason, {}, started_at, deadline, {}};
+  if (deadline) {
+    hold.max_hold_s = std::chrono::duration<double>(*deadline - started_at).count();
+  }
+  for (const HeldSwitch& held : switches) {
+    if (std::find(hold.frontends.begin(), hold.frontends.end(), held.frontend) ==
+        hold.frontends.end()) {
+      hold.frontends.push_back(held.frontend);
+    }
+  }
+  return hold;
+}
+
+std::vector<Record> ended_records(const Report& report, const std::vector<Record>& records,
+                                  WallTime now) {
+  std::vector<Record> ended;
+  for (Record record : records) {
+    if (!record.deadline || *record.deadline > now) continue;
+    const auto erased = std::erase_if(record.switches, [&report](const HeldSwitch& held) {
+      return std::any_of(report.switches.begin(), report.switches.end(), [&](const Switch& one) {
+        return one.endpoint == held.endpoint && one.frontend == held.frontend &&
+               one.verdict == Verdict::open;
+      });
+    });
+    if (erased > 0) ended.push_back(std::move(record));
+  }
+  return ended;
+}
+
+void add_hold(Report& report, const Record& record) {
+  const bool there = std::any_of(report.holds.begin(), report.holds.end(),
+                                 [&record](const Hold& hold) { return hold.id == record.id; });
+  if (!there) report.holds.push_back(record.summary());
+}
+
+std::string encode(const Record& record) {
+  std::string out =
+      fmt::format("{}\nid {}\nowner {}\nreason {}\nstarted {}\naccept-hazard {}\n", heading,
+                  escape(record.id), escape(record.owner), escape(record.reason),
+                  to_ms(record.started_at), record.accept_hazard ? "yes" : "no");
+  if (record.deadline) out += fmt::format("deadline {}\n", to_ms(*record.deadline));
+  if (record.ramping) out += "ramping yes\n";
+  for (const HeldSwitch& held : record.switches) {
+    out += fmt::format("switch {} {} {}", escape(held.endpoint), held.frontend, held.limit_before);
+    if (held.lease != Lease::none) out += fmt::format(" {}", word(held.lease));
+    if (const auto& counters = held.counters) {
+      out += fmt::format(" {} {} {}", counters->pid, counters->reached, counters->begun);
+    }
+    out += '\n';
+  }
+  return out + "end\n";
+}
+
+Result<Record> decode(std::string_view text) {
+  Record record;
+  bool ended = false;
+  for (std::size_t number = 1; !text.empty(); ++number) {
+    const std::size_t end = text.find('\n');
+    if (end == std::string_view::npos) return broken(number, "is cut short");
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end + 1);
+    if (number == 1) {
+      if (line != heading) return broken(number, "is not of a kind that this release can read");
+    } else if (ended) {
+      return broken(number, "stands behind the end");
+    } else if (line == "end") {
+      ended = true;
+    } else if (const auto why = read_line(record, line)) {
+      return broken(number, *why);
+    }
+  }
+  if (!ended) return broken(0, "the end is missing");
+  if (record.id.empty()) return broken(0, "the id is missing");
+  return record;
+}
+
+}  // namespace stillgate::hold

@@ -1,0 +1,54 @@
+// The record of a hold inside HAProxy: one process variable per held frontend, 2.4 and later.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "record.hpp"
+#include "runtime_api/command.hpp"
+#include "runtime_api/reply.hpp"
+
+namespace stillgate::hold {
+
+/// A frontend's name inside that of a variable: all but letters and digits is `_xx`.
+[[nodiscard]] std::string encode_name(std::string_view frontend);
+
+/// The record as text that any carrier takes, and back; error: journal_failed, unless it holds just
+/// one switch, of that frontend.
+[[nodiscard]] std::string pack(const Record& record);
+[[nodiscard]] Result<Record> unpack(std::string_view text, std::string_view endpoint,
+                                    std::string_view frontend);
+
+/// `stillgate_maxconn_` and the frontend's name, encoded.
+[[nodiscard]] std::string variable_of(std::string_view frontend);
+
+/// The value in the answer to `get var`; nothing where it was never set, or is no text.
+[[nodiscard]] std::optional<std::string_view> value_in(const runtime_api::Reply& reply);
+
+[[nodiscard]] runtime_api::Command read_variable(std::string_view frontend);
+
+/// Writes the record, which should hold that switch alone. Errors: bad_command, too long.
+[[nodiscard]] Result<std::vector<runtime_api::Command>> write_variable(std::string_view frontend,
+                                                                       const Record& record);
+
+/// There is no unset: an emptied variable stays, and counts as none
+/// (docs/haproxy-facts.md, section 3).
+[[nodiscard]] std::vector<runtime_api::Command> empty_variable(std::string_view frontend);
+
+/// What the answer to read_variable holds. Where HAProxy has no process variables, `supported` is
+/// false. A value that cannot be read is told in `error`.
+struct Remembered {
+  bool supported{false};
+  bool emptied{false};  ///< there was one in this process, and its hold is over
+  std::optional<Record> record;
+  std::optional<Error> error;
+};
+
+/// `endpoint`: how this call names the HAProxy; whoever wrote the record may have named it
+/// otherwise.
+[[nodiscard]] Remembered read_remembered(const runtime_api::Reply& reply, std::string_view endpoint,
+                                         std::string_view frontend);
+
+}  // namespace stillgate::hold

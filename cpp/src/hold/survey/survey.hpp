@@ -1,0 +1,113 @@
+// The survey: what each HAProxy says of itself, of its proxies and of the holds it knows of.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <stillgate/error.hpp>
+#include <stillgate/info.hpp>
+
+#include "hold/record/gate_token.hpp"
+#include "hold/record/lock_variables.hpp"
+#include "hold/record/record.hpp"
+#include "hold/record/record_variable.hpp"
+#include "runtime_api/batch.hpp"
+#include "runtime_api/gate.hpp"
+
+namespace stillgate::hold {
+
+struct FrontendSeen {
+  std::int64_t limit{0};
+  bool http{true};
+  bool stopped{false};          ///< takes no connections: disabled, or shut down
+  std::int64_t sessions{0};     ///< connections now, idle ones too
+  std::int64_t rate{0};         ///< new connections in the last second
+  std::int64_t connections{0};  ///< so far
+  /// Requests so far, counted when their head was read; connections in tcp mode.
+  std::int64_t begun{0};
+};
+
+struct BackendSeen {
+  std::string name;
+  std::int64_t running{0};  ///< streams that have this backend
+  std::int64_t queued{0};
+  std::int64_t reached{0};                ///< sessions so far
+  bool up{true};                          ///< a server is there, or none is configured
+  std::optional<std::int64_t> slots;      ///< sum of the servers' maxconn, where each has one
+  std::optional<std::int64_t> answer_ms;  ///< a session's average time of late
+};
+
+/// The gate of one HAProxy, with one entry per frontend asked.
+struct GateSeen {
+  bool table{false};
+  std::optional<std::string> state_error;
+  std::optional<std::string> error;
+  std::vector<runtime_api::GateSwitch> switches;
+  std::vector<std::optional<Record>> records;      ///< of the holds that are in effect
+  std::vector<std::optional<std::string>> doubts;  ///< why it is not proven, where that was asked
+  /// Its own clock, at the latest when the call had lasted for `told_at_ms`.
+  std::optional<std::int64_t> now_ms{};
+  double told_at_ms{0};
+};
+
+/// One endpoint. All else is there unless `error` is.
+struct Seen {
+  std::optional<Error> error;
+  std::optional<Info> info;
+  std::vector<std::optional<FrontendSeen>> frontends;  ///< per frontend asked; empty: no such one
+  std::vector<std::string> names;                      ///< of all its frontends
+  std::vector<BackendSeen> backends;
+  std::vector<Remembered> remembered;  ///< per frontend asked, where that was asked
+  std::vector<LockSeen> locks;         ///< as `remembered`
+  std::optional<GateSeen> gate;        ///< where one is loaded, and was asked for
+  std::optional<std::string> level;    ///< of the socket; empty where HAProxy does not tell
+  std::optional<double> rtt_ms;
+
+  /// The process that was there before answers, not one that took its place.
+  [[nodiscard]] bool same_process(const Seen& before) const;
+  [[nodiscard]] std::optional<std::int64_t> limit(std::size_t frontend) const;
+  /// Streams that have a backend, and requests queued there, over all backends.
+  [[nodiscard]] std::int64_t in_flight() const;
+  /// nullptr where there is no gate.
+  [[nodiscard]] const runtime_api::GateSwitch* gate_switch(std::size_t frontend) const;
+  [[nodiscard]] bool gate_holds(std::size_t frontend) const;
+  /// Has process variables, as far as was asked.
+  [[nodiscard]] bool has_variables() const;
+  /// Has compare and set for them too, so that of two who want the lock one gets it.
+  [[nodiscard]] bool can_lock() const;
+  /// How this frontend's gate is switched; `used` if it holds now.
+  [[nodiscard]] GateHandle gate_handle(std::size_t frontend) const;
+  [[nodiscard]] std::optional<Counters> counters(std::size_t frontend) const;
+};
+
+/// How much is asked: frontends and backends; the gate too; the records of holds too; and the
+/// servers and the gate's proof too.
+enum class Scope { proxies, gates, holds, servers };
+
+/// What is worth asking again, of one that answered so before.
+[[nodiscard]] Scope lean_scope(const Seen& before);
+
+/// The commands of a survey, for one endpoint.
+[[nodiscard]] std::vector<runtime_api::Command> survey_commands(
+    const std::vector<std::string>& frontends, Scope scope);
+
+/// The answer to the commands of that scope.
+[[nodiscard]] Seen read_survey(const runtime_api::Answer& answer, const std::string& endpoint,
+                               const std::vector<std::string>& frontends, Scope scope);
+
+/// The record of a hold on this frontend: what the HAProxy itself remembers comes before what
+/// `records` (the journal) know, because it lives and ends with the hold.
+[[nodiscard]] const Record* record_of(const Seen& seen, std::size_t frontend,
+                                      std::string_view endpoint, std::string_view name,
+                                      const std::vector<Record>& records);
+
+/// At most so many requests reached servers between two looks; nothing where another process
+/// counted. HAProxy does not say which backends are a frontend's: what reached any backend bounds
+/// it, and what the frontend began bounds it too.
+[[nodiscard]] std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
+                                                 const std::optional<Counters>& now);
+
+}  // namespace stillgate::hold

@@ -1,0 +1,89 @@
+// Words for what goes wrong with an SSH server.
+#include "failure.hpp"
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+namespace stillgate::transport::ssh {
+
+std::string words_of(LIBSSH2_SESSION* session) {
+  char* words = nullptr;
+  int size = 0;
+  libssh2_session_last_error(session, &words, &size, 0);
+  return words == nullptr ? std::string() : std::string(words, static_cast<std::size_t>(size));
+}
+
+Error failure(Errc code, std::string_view server, std::string_view ours, std::string said) {
+  std::string message = fmt::format("ssh to {}: {}", server, ours);
+  if (!said.empty()) message += fmt::format(" ({})", said);
+  return {code, std::move(message)};
+}
+
+Error handshake_failure(int code, bool spoke, std::string_view server, std::string said) {
+  if (!spoke) {
+    return failure(Errc::ssh_banner, server,
+                   "the connection was closed before an SSH server spoke; is that an sshd, and is "
+                   "its MaxStartups enough?",
+                   std::move(said));
+  }
+  if (code == LIBSSH2_ERROR_KEX_FAILURE || code == LIBSSH2_ERROR_METHOD_NONE) {
+    return failure(Errc::ssh_key_exchange, server,
+                   "no algorithm in common with the server; libssh2 " LIBSSH2_VERSION
+                   " needs a host key of type ed25519 or ecdsa there",
+                   std::move(said));
+  }
+  return failure(Errc::ssh_key_exchange, server, "the key exchange broke off", std::move(said));
+}
+
+Error connection_failure(int number, std::string_view server) {
+  switch (number) {
+    case ECONNREFUSED:
+      // Not connection_refused: that is HAProxy's own socket, and to a guard a hold that is gone.
+      return failure(Errc::unreachable, server, "nobody listens on that port; is sshd running?");
+    case ETIMEDOUT:
+      return failure(Errc::connect_timeout, server, "the host did not answer the connection");
+    case EHOSTUNREACH:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case ENETDOWN:
+      return failure(Errc::unreachable, server,
+                     "there is no way to the host: " + std::system_category().message(number));
+    case EMFILE:
+    case ENFILE:
+      return failure(Errc::file_limit, server,
+                     "too many open files; raise the limit (ulimit -n) or name fewer endpoints");
+    case ECONNRESET:
+    case EPIPE:
+      return lost(server, {});
+    default:
+      return failure(Errc::system_error, server, std::system_category().message(number));
+  }
+}
+
+Error forbidden(std::string_view server, std::string_view socket, std::string said) {
+  const bool unix_socket = socket.starts_with('/');
+  return failure(
+      Errc::ssh_forwarding_denied, server,
+      fmt::format(
+          "the server forbids to reach {} through it: {} there, and no 'restrict' or "
+          "'no-port-forwarding' at the key in authorized_keys{}",
+          socket,
+          unix_socket ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding "
+                        "yes (or local) and no PermitOpen, which both count for unix sockets, too,"
+                      : "it needs AllowTcpForwarding yes (or local) and a PermitOpen",
+          // Of a socket on which somebody listens, SSH tells no more apart.
+          unix_socket ? "; or else its listen queue is full, because HAProxy hangs or its 'stats "
+                        "maxconn' is used up"
+                      : ""),
+      std::move(said));
+}
+
+Error lost(std::string_view server, std::string said) {
+  return failure(Errc::connection_reset, server,
+                 "the connection ended; whether a command ran is not known", std::move(said));
+}
+
+}  // namespace stillgate::transport::ssh

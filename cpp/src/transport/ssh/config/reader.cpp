@@ -1,0 +1,154 @@
+// Reading configuration files, with those that they include.
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include <glob.h>
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "config.hpp"
+#include "expansion.hpp"
+#include "transport/ssh/base/file_text.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr unsigned deepest_include = 16;
+// Files that include each other could otherwise multiply until the memory is full.
+constexpr unsigned most_files = 1024;
+constexpr std::string_view system_folder = "/etc/ssh/";
+
+class Reader {
+ public:
+  Reader(const Surroundings& surroundings, const Config::Loader& loader,
+         std::vector<Directive>& directives)
+      : surroundings_(surroundings), loader_(loader), directives_(directives) {}
+
+  std::optional<Error> read(std::string_view text, const std::string& file, unsigned depth) {
+    Place place{std::make_shared<const std::string>(file), 0};
+    if (++files_ > most_files) return bad_config(place, "too many files are included");
+    directives_.push_back({Keyword::file_begins, {}, {}, place});
+    while (!text.empty()) {
+      ++place.line;
+      const std::size_t end = std::min(text.find('\n'), text.size());
+      auto directive = understand(text.substr(0, end), place);
+      text.remove_prefix(std::min(end + 1, text.size()));
+      if (!directive) return directive.error();
+      if (!*directive) continue;
+      if ((*directive)->keyword == Keyword::include) {
+        if (auto error = include(**directive, depth)) return error;
+      } else {
+        directives_.push_back(**std::move(directive));
+      }
+    }
+    directives_.push_back({Keyword::file_ends, {}, {}, place});
+    return std::nullopt;
+  }
+
+ private:
+  std::optional<Error> include(const Directive& directive, unsigned depth) {
+    if (depth == deepest_include) return bad_config(directive.place, "include: too deep");
+    for (const auto& argument : directive.arguments) {
+      const auto pattern = anchored(argument, directive.place);
+      if (!pattern) return pattern.error();
+      if (!loader_) continue;
+      const auto sources = loader_(*pattern);
+      if (!sources) {
+        return bad_config(directive.place, fmt::format("include: {}", sources.error().message));
+      }
+      for (const auto& source : *sources) {
+        if (auto error = read(source.text, source.file, depth + 1)) return error;
+      }
+    }
+    return std::nullopt;
+  }
+
+  /// The file that includes decides where a relative path begins.
+  Result<std::string> anchored(const std::string& path, const Place& place) {
+    if (path.starts_with('/')) return path;
+    const bool system = place.file->starts_with(system_folder);
+    if (path.starts_with('~')) {
+      if (system) return bad_config(place, "include: ~ has no meaning in the system's files");
+      return expand_home(path, surroundings_, place);
+    }
+    return system ? std::string(system_folder) + path : surroundings_.home + "/.ssh/" + path;
+  }
+
+  const Surroundings& surroundings_;
+  const Config::Loader& loader_;
+  std::vector<Directive>& directives_;
+  unsigned files_{0};
+};
+
+Error failed(const std::string& path, std::string_view why) {
+  return {Errc::ssh_config, fmt::format("{}: {}", path, why)};
+}
+
+enum class Trust { checked, given };
+
+/// Who can write the configuration can have any command run. ssh looks at the same.
+bool others_can_write(const FileText& file, unsigned uid) {
+  return (file.owner != 0 && file.owner != uid) || (file.mode & (S_IWGRP | S_IWOTH)) != 0;
+}
+
+/// nullopt: there is no such file.
+Result<std::optional<std::string>> read_config(const std::string& path, Trust trust, unsigned uid) {
+  auto file = read_file(path);
+  if (!file) {
+    const int number = errno;
+    if (number == ENOENT || number == ENOTDIR) return std::optional<std::string>();
+    return failed(path, std::system_category().message(number));
+  }
+  if (trust == Trust::checked && others_can_write(*file, uid)) {
+    return failed(path, "others can write it; chown it to its user and chmod go-w");
+  }
+  return std::optional(std::move(file->text));
+}
+
+Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, unsigned uid) {
+  glob_t found{};
+  const int code = ::glob(pattern.c_str(), 0, nullptr, &found);
+  const std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
+  ::globfree(&found);
+  if (code != 0 && code != GLOB_NOMATCH) return failed(pattern, "cannot be looked up");
+  std::vector<Config::Source> sources;
+  for (const auto& path : paths) {
+    auto text = read_config(path, Trust::checked, uid);
+    if (!text) return text.error();
+    if (*text) sources.push_back({path, **std::move(text)});
+  }
+  return sources;
+}
+
+}  // namespace
+
+Result<Config> Config::parse(std::string_view text, const std::string& file,
+                             const Surroundings& surroundings, const Loader& loader) {
+  Config config;
+  Reader reader(surroundings, loader, config.directives_);
+  if (auto error = reader.read(text, file, 0)) return *std::move(error);
+  return config;
+}
+
+Result<Config> Config::load(const std::vector<std::filesystem::path>& files,
+                            const Surroundings& surroundings) {
+  const Loader loader = [&](const std::string& pattern) {
+    return read_pattern(pattern, surroundings.uid);
+  };
+  Config config;
+  Reader reader(surroundings, loader, config.directives_);
+  for (const auto& file : files) {
+    // As with ssh's -F, a file that is not where ssh itself looks is the caller's own choice.
+    const bool own = file == surroundings.home + "/.ssh/config";
+    const auto text =
+        read_config(file.string(), own ? Trust::checked : Trust::given, surroundings.uid);
+    if (!text) return text.error();
+    if (!*text) continue;
+    if (auto error = reader.read(**text, file.string(), 0)) return *std::move(error);
+  }
+  return config;
+}
+
+}  // namespace stillgate::transport::ssh

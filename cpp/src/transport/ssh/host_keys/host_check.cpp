@@ -1,0 +1,172 @@
+// Checking host keys against known_hosts and RevokedHostKeys.
+#include "host_check.hpp"
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <vector>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+#include <libssh2.h>
+
+#include "revoked_keys.hpp"
+#include "transport/ssh/base/failure.hpp"
+#include "transport/ssh/base/library.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr std::string_view rsa_host_keys =
+    " (libssh2 " LIBSSH2_VERSION " can have no RSA key shown by OpenSSH from 8.8 on)";
+
+std::vector<std::string> names_of(const Settings& settings) {
+  return lookup_names(settings.host_name, settings.port, settings.host_key_alias);
+}
+
+/// Path, inode, size and time of change of each file: other text, other stamp.
+std::string stamp_of(const std::vector<std::string>& files) {
+  std::string stamp;
+  for (const std::string& file : files) {
+    struct stat status {};
+    const bool there = ::stat(file.c_str(), &status) == 0;
+    stamp += fmt::format("{} {} {} {}.{}\n", file, there ? status.st_ino : 0, status.st_size,
+                         status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
+  }
+  return stamp;
+}
+
+/// As /dev/null is: what is written there is known to nobody.
+bool is_no_file(const std::string& path) {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+Error refused(Errc code, std::string_view server, std::string_view blob, const std::string& why) {
+  return failure(code, server,
+                 fmt::format("its {} host key {} {}", key_type(blob), fingerprint(blob), why));
+}
+
+/// Reads the file once, where it can be understood and was not changed since. Thread-safe.
+std::shared_ptr<const RevokedKeys> revoked_keys_of(const std::string& file) {
+  struct Kept {
+    std::string stamp;
+    std::shared_ptr<const RevokedKeys> keys;
+  };
+  static std::mutex mutex;
+  static std::map<std::string, Kept> all;
+  const std::scoped_lock lock(mutex);
+  const std::string now = stamp_of({file});
+  Kept& kept = all[file];
+  // What kept it from being read, such as too many open files, may be over without a new stamp.
+  if (!kept.keys || kept.stamp != now || !kept.keys->fault().empty()) {
+    kept = {now, std::make_shared<const RevokedKeys>(RevokedKeys::load(file))};
+  }
+  return kept.keys;
+}
+
+std::optional<Error> check_not_revoked(const Settings& settings, std::string_view server,
+                                       std::string_view blob) {
+  const std::string& file = settings.revoked_host_keys;
+  if (file.empty()) return std::nullopt;
+  const auto keys = revoked_keys_of(file);
+  if (const auto line = keys->find(blob)) {
+    return refused(Errc::ssh_host_key_revoked, server, blob,
+                   *line == 0 ? fmt::format("is revoked by {}", file)
+                              : fmt::format("is revoked at {}:{}", file, *line));
+  }
+  if (keys->fault().empty()) return std::nullopt;
+  const bool unexpanded =
+      (file.starts_with('~') || file.find_first_of("%$") != std::string::npos) &&
+      ::access(file.c_str(), F_OK) != 0;
+  return refused(
+      Errc::ssh_config, server, blob,
+      fmt::format("is not accepted, nor is any other: {}, the RevokedHostKeys of {}: {}; {}", file,
+                  settings.revoked_host_keys_place, keys->fault(),
+                  unexpanded ? "as to OpenSSH 9.2, ~, % and $ mean nothing there: write the path "
+                               "in full"
+                             : "mend it, or take that line away"));
+}
+
+}  // namespace
+
+std::shared_ptr<const KnownHosts> known_hosts_of(const Settings& settings) {
+  static std::mutex mutex;
+  static std::string stamp;
+  static std::shared_ptr<const KnownHosts> kept;
+  std::vector<std::string> files = settings.user_known_hosts_files;
+  files.insert(files.end(), settings.global_known_hosts_files.begin(),
+               settings.global_known_hosts_files.end());
+  const std::scoped_lock lock(mutex);
+  const std::string now = stamp_of(files);
+  if (!kept || stamp != now) {
+    kept = std::make_shared<const KnownHosts>(KnownHosts::load(files));
+    stamp = now;
+  }
+  return kept;
+}
+
+std::string algorithm_preference(const KnownHosts& known, const Settings& settings) {
+  std::vector<std::string_view> order;
+  const auto types = known.key_types(names_of(settings).front());
+  order.insert(order.end(), types.begin(), types.end());
+  static constexpr std::array<std::string_view, 5> usual{"ssh-ed25519", "ecdsa-sha2-nistp256",
+                                                         "ecdsa-sha2-nistp384",
+                                                         "ecdsa-sha2-nistp521", "ssh-rsa"};
+  for (const std::string_view one : usual) {
+    if (std::find(order.begin(), order.end(), one) == order.end()) order.push_back(one);
+  }
+  return fmt::format("{}", fmt::join(order, ","));
+}
+
+std::optional<Error> check_host_key(const KnownHosts& known, const Settings& settings,
+                                    std::string_view server, std::string_view blob) {
+  // As ssh: before all else, so that no known_hosts can vouch for such a key, or come to.
+  if (auto error = check_not_revoked(settings, server, blob)) return error;
+  using Verdict = KnownHosts::Verdict;
+  const auto names = names_of(settings);
+  const auto found = known.check(names, blob);
+  const std::string where = fmt::format("{}:{}", found.file, found.line);
+  switch (found.verdict) {
+    case Verdict::known:
+      return std::nullopt;
+    case Verdict::revoked:
+      return refused(Errc::ssh_host_key_revoked, server, blob, "is revoked at " + where);
+    case Verdict::changed:
+      return refused(
+          Errc::ssh_host_key_changed, server, blob,
+          fmt::format("is not the one it is known by at {}; a host that was set up anew, "
+                      "or somebody in between: find out before you change that line",
+                      where));
+    case Verdict::other_type:
+      return refused(
+          Errc::ssh_host_key_changed, server, blob,
+          fmt::format("is not known, but a key of another type at {}, which it does not show{}; "
+                      "compare this one with the host's own, and add it beside that",
+                      where, has_modern_rsa ? "" : rsa_host_keys));
+    case Verdict::unknown:
+      break;
+  }
+  const bool accepts = settings.host_key_checking == HostKeyChecking::accept_new ||
+                       settings.host_key_checking == HostKeyChecking::no;
+  if (!accepts || settings.user_known_hosts_files.empty()) {
+    return refused(Errc::ssh_host_key_unknown, server, blob,
+                   fmt::format("is not known as {}; compare it with the host's own, then log in "
+                               "once with ssh, or say 'StrictHostKeyChecking accept-new'",
+                               names.front()));
+  }
+  const std::string& file = settings.user_known_hosts_files.front();
+  if (is_no_file(file)) {
+    return refused(
+        Errc::ssh_host_key_unknown, server, blob,
+        fmt::format("is not known as {}, and cannot be kept in {}: every key would be as "
+                    "good as another; name a file as UserKnownHostsFile",
+                    names.front(), file));
+  }
+  return append_known_hosts_line(file,
+                                 known_hosts_line(names.front(), blob, settings.hash_known_hosts));
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,90 @@
+// The keys that hosts are known by: known_hosts files, read and written as ssh does.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <stillgate/error.hpp>
+
+#include "hashed_name.hpp"
+
+namespace stillgate::transport::ssh {
+
+/// The lines of one file or of several, in order. A value type; safe to read from several threads.
+class KnownHosts {
+ public:
+  enum class Verdict {
+    known,
+    unknown,
+    changed,     ///< the host is known by another key of the same type
+    other_type,  ///< it is known by keys of other types alone, which to ssh is a changed key too:
+                 ///< whoever is in between has but to offer another type
+    revoked,
+  };
+  struct Found {
+    Verdict verdict{Verdict::unknown};
+    std::string file;  ///< of the line that decided; empty where there is none
+    unsigned line{0};
+  };
+
+  /// Lines that cannot be understood are skipped, as ssh does.
+  static KnownHosts parse(std::string_view text, std::string file);
+
+  /// The lines of all files that can be read; as with ssh, one that cannot is as good as missing.
+  static KnownHosts load(const std::vector<std::string>& files);
+
+  /// Another file's lines behind those that are there.
+  void add(std::string_view text, std::string file);
+
+  /// `names` are those of lookup_names(). The first one decides; by the others a host can only be
+  /// known, or its key revoked. `blob` is the key as it is on the wire.
+  [[nodiscard]] Found check(const std::vector<std::string>& names, std::string_view blob) const;
+
+  /// The types of the keys known for that name, in the order of the files, each once.
+  [[nodiscard]] std::vector<std::string> key_types(std::string_view name) const;
+
+ private:
+  enum class Marker { none, revoked };
+  struct Line {
+    Marker marker{Marker::none};
+    std::string names;  ///< a list of patterns; unless the name is hidden
+    std::optional<HiddenName> hidden;
+    std::string blob;
+    std::size_t file{0};  ///< an index into files_
+    unsigned number{0};
+
+    [[nodiscard]] bool is_for(std::string_view name) const;
+  };
+
+  static std::optional<Line> parse_line(std::string_view text);
+  [[nodiscard]] Found found(Verdict verdict, const Line& line) const;
+
+  std::vector<std::string> files_;
+  std::vector<Line> lines_;
+};
+
+/// The names by which ssh looks a host's key up, the decisive one first: the HostKeyAlias alone if
+/// there is one, `host` for port 22, else `[host]:port` and then `host`.
+[[nodiscard]] std::vector<std::string> lookup_names(std::string_view host, std::uint16_t port,
+                                                    std::string_view host_key_alias = {});
+
+/// The type that stands in the key itself, such as "ssh-ed25519"; empty if it is no key.
+[[nodiscard]] std::string_view key_type(std::string_view blob);
+
+/// "SHA256:" and 43 characters, as ssh prints it.
+[[nodiscard]] std::string fingerprint(std::string_view blob);
+
+/// A line of a known_hosts file, with its line feed. `name` is the first of lookup_names();
+/// `hashed` hides it behind a random salt (HashKnownHosts).
+[[nodiscard]] std::string known_hosts_line(std::string_view name, std::string_view blob,
+                                           bool hashed);
+
+/// Appends a line to the file. Creates it and its folder, for the user alone, where they are not.
+/// Error: system_error.
+[[nodiscard]] std::optional<Error> append_known_hosts_line(const std::string& file,
+                                                           std::string_view line);
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,58 @@
+// Appending to a known_hosts file.
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "known_hosts.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr mode_t owner_only_folder = 0700;
+constexpr mode_t owner_only_file = 0600;
+
+Error failed(std::string_view what, const std::string& path, int number) {
+  return {Errc::system_error,
+          fmt::format("cannot {} {}: {}", what, path, std::system_category().message(number))};
+}
+
+/// The last line may be somebody's who wrote no line feed behind it.
+bool line_is_open(int fd) {
+  const off_t end = ::lseek(fd, 0, SEEK_END);
+  char last = '\n';
+  return end > 0 && ::pread(fd, &last, 1, end - 1) == 1 && last != '\n';
+}
+
+/// One write, so that the lines of several processes do not mix.
+int append(int fd, std::string_view line) {
+  const std::string text = (line_is_open(fd) ? "\n" : "") + std::string(line);
+  ssize_t written = 0;
+  do {
+    written = ::write(fd, text.data(), text.size());
+  } while (written < 0 && errno == EINTR);
+  if (written < 0) return errno;
+  return static_cast<std::size_t>(written) == text.size() ? 0 : ENOSPC;
+}
+
+}  // namespace
+
+std::optional<Error> append_known_hosts_line(const std::string& file, std::string_view line) {
+  const auto folder = std::filesystem::path(file).parent_path();
+  if (!folder.empty() && ::mkdir(folder.c_str(), owner_only_folder) != 0 && errno != EEXIST) {
+    return failed("create", folder.string(), errno);
+  }
+  const int fd = ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, owner_only_file);
+  if (fd < 0) return failed("open", file, errno);
+  const int number = append(fd, line);
+  ::close(fd);
+  if (number != 0) return failed("write", file, number);
+  return std::nullopt;
+}
+
+}  // namespace stillgate::transport::ssh

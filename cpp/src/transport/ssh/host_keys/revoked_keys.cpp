@@ -1,0 +1,125 @@
+// Telling a KRL from text, and reading the keys in text.
+#include "revoked_keys.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "transport/ssh/base/base64.hpp"
+#include "transport/ssh/base/file_text.hpp"
+#include "transport/ssh/base/wire.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+/// What OpenSSH itself would read of a file.
+constexpr std::size_t most_bytes = 128U << 20U;
+
+constexpr std::string_view blanks = " \t";
+constexpr std::string_view blanks_and_return = " \t\r";
+
+/// How a type is called where it is certified: "ssh-ed25519-cert-v01@openssh.com".
+constexpr std::string_view certified = "-cert-v01@openssh.com";
+
+struct KeyForm {
+  std::string_view type;
+  unsigned fields;          ///< the strings behind the type, in a certificate behind its nonce
+  std::string_view stem{};  ///< before `certified`, where that is not the type
+};
+
+constexpr std::array<KeyForm, 8> forms{
+    {{"ssh-ed25519", 1},
+     {"ecdsa-sha2-nistp256", 2},
+     {"ecdsa-sha2-nistp384", 2},
+     {"ecdsa-sha2-nistp521", 2},
+     {"ssh-rsa", 2},
+     {"ssh-dss", 4},
+     {"sk-ssh-ed25519@openssh.com", 2, "sk-ssh-ed25519"},
+     {"sk-ecdsa-sha2-nistp256@openssh.com", 3, "sk-ecdsa-sha2-nistp256"}}};
+
+std::string_view take_word(std::string_view& text) {
+  const std::string_view word = text.substr(0, text.find_first_of(blanks_and_return));
+  text.remove_prefix(word.size());
+  text.remove_prefix(std::min(text.find_first_not_of(blanks_and_return), text.size()));
+  return word;
+}
+
+/// The plain key out of the blob of a key of that form, whose type has been read.
+std::optional<std::string> plain_key(WireReader rest, const KeyForm& form, bool certificate) {
+  if (certificate && !rest.string()) return std::nullopt;
+  WireWriter plain;
+  plain.string(form.type);
+  for (unsigned i = 0; i < form.fields; ++i) {
+    const auto field = rest.string();
+    if (!field) return std::nullopt;
+    plain.string(*field);
+  }
+  if (!certificate && !rest.empty()) return std::nullopt;
+  return plain.bytes();
+}
+
+}  // namespace
+
+std::optional<std::string> plain_key_of(std::string_view line) {
+  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+  const std::string_view type = take_word(line);
+  const auto blob = decode_base64(take_word(line));
+  if (!blob) return std::nullopt;
+  WireReader rest(*blob);
+  if (rest.string() != type) return std::nullopt;
+  const bool certificate = type.ends_with(certified);
+  const std::string_view stem = type.substr(0, type.size() - (certificate ? certified.size() : 0));
+  const auto* const form = std::find_if(forms.begin(), forms.end(), [&](const KeyForm& one) {
+    return stem == (certificate && !one.stem.empty() ? one.stem : one.type);
+  });
+  if (form == forms.end()) return std::nullopt;
+  return plain_key(rest, *form, certificate);
+}
+
+RevokedKeys RevokedKeys::parse(std::string_view text) {
+  RevokedKeys keys;
+  if (!is_krl(text)) {
+    keys.take_lines(text);
+    return keys;
+  }
+  keys.krl_ = read_krl(text);
+  if (!keys.krl_.fault.empty()) keys.fault_ = fmt::format("this KRL {}", keys.krl_.fault);
+  return keys;
+}
+
+RevokedKeys RevokedKeys::load(const std::string& path) {
+  if (const auto file = read_file(path, most_bytes)) return parse(file->text);
+  RevokedKeys keys;
+  keys.fault_ = std::system_category().message(errno);
+  return keys;
+}
+
+void RevokedKeys::take_lines(std::string_view text) {
+  for (unsigned number = 1; !text.empty(); ++number) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    const std::size_t begin = line.find_first_not_of(blanks);
+    if (begin == std::string_view::npos || line[begin] == '#') continue;
+    auto key = plain_key_of(line);
+    if (!key) {
+      // A line that ssh_known_hosts would have, or a key of tomorrow: nobody knows what was meant.
+      fault_ = fmt::format("line {} is no public key such as 'ssh-ed25519 AAAA...'", number);
+      return;
+    }
+    lines_.emplace(*std::move(key), number);
+  }
+}
+
+std::optional<unsigned> RevokedKeys::find(std::string_view blob) const {
+  if (const auto found = lines_.find(std::string(blob)); found != lines_.end()) {
+    return found->second;
+  }
+  if (krl_.has(blob)) return 0;
+  return std::nullopt;
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,124 @@
+// Looking at private keys' files.
+#include "key_file.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+#include <openssl/crypto.h>
+
+#include "transport/ssh/base/base64.hpp"
+#include "transport/ssh/base/file_text.hpp"
+#include "transport/ssh/base/wire.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr std::string_view openssh_begin = "-----BEGIN OPENSSH PRIVATE KEY-----";
+constexpr std::string_view openssh_end = "-----END OPENSSH PRIVATE KEY-----";
+constexpr std::string_view openssh_magic{"openssh-key-v1\0", 15};
+
+/// Behind the public half lies the private one, which is not to stay in freed memory.
+struct Wiped {
+  Wiped(std::string& packed, std::optional<std::string>& bytes) : packed_(packed), bytes_(bytes) {}
+  Wiped(const Wiped&) = delete;
+  Wiped& operator=(const Wiped&) = delete;
+  ~Wiped() {
+    OPENSSL_cleanse(packed_.data(), packed_.size());
+    if (bytes_) OPENSSL_cleanse(bytes_->data(), bytes_->size());
+  }
+
+ private:
+  std::string& packed_;
+  std::optional<std::string>& bytes_;
+};
+
+/// The private part of PROTOCOL.key where no cipher hides it: a number twice, the type, the public
+/// key, and the seed with the public key behind it.
+std::shared_ptr<const Secret> seed_of(std::string_view private_part) {
+  constexpr std::size_t seed_bytes = 32;
+  WireReader reader(private_part);
+  const auto check = reader.number();
+  const auto again = reader.number();
+  const auto type = reader.string();
+  if (!check || check != again || type != "ssh-ed25519" || !reader.string()) return nullptr;
+  const auto seed = reader.string();
+  if (!seed || seed->size() != 2 * seed_bytes) return nullptr;
+  return Secret::take(std::string(seed->substr(0, seed_bytes)));
+}
+
+/// OpenSSH's PROTOCOL.key: the magic, cipher, kdf, its options, a number, the public key, the
+/// private part.
+KeyLook look_at_openssh_key(std::string_view text) {
+  KeyLook look;
+  std::string packed(text.substr(0, text.find(openssh_end)));
+  std::erase_if(packed, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
+  auto bytes = decode_base64(packed);
+  const Wiped wiped{packed, bytes};
+  if (!bytes || !bytes->starts_with(openssh_magic)) return look;
+  WireReader reader(std::string_view(*bytes).substr(openssh_magic.size()));
+  const auto cipher = reader.string();
+  const bool passed = reader.string() && reader.string() && reader.number();
+  const auto blob = passed ? reader.string() : std::nullopt;
+  look.encrypted = cipher && *cipher != "none";
+  if (blob) look.public_blob = *blob;
+  const auto private_part = blob && !look.encrypted ? reader.string() : std::nullopt;
+  if (private_part) look.seed = seed_of(*private_part);
+  return look;
+}
+
+/// Its type, and the same in its blob.
+bool is_public_key(std::string_view text) {
+  const std::string blob = public_blob_of(text);
+  return !blob.empty() && text.substr(0, text.find(' ')) == key_type(blob);
+}
+
+}  // namespace
+
+bool KeyFile::is_rsa() const {
+  return key_type(public_blob) == "ssh-rsa" ||
+         (text && text->view().find("BEGIN RSA PRIVATE KEY") != std::string_view::npos);
+}
+
+KeyLook look_at_key(std::string_view text) {
+  if (const auto begin = text.find(openssh_begin); begin != std::string_view::npos) {
+    return look_at_openssh_key(text.substr(begin + openssh_begin.size()));
+  }
+  return {text.find("ENCRYPTED") != std::string_view::npos, {}, nullptr};
+}
+
+std::string public_blob_of(std::string_view pub_text) {
+  const std::size_t space = pub_text.find(' ');
+  if (space == std::string_view::npos) return {};
+  const std::string_view rest = pub_text.substr(space + 1);
+  return decode_base64(rest.substr(0, rest.find_first_of(" \r\n"))).value_or("");
+}
+
+std::optional<KeyFile> read_key_file(const std::string& path) {
+  auto file = read_file(path);
+  const int number = errno;
+  KeyFile key;
+  key.path = path;
+  if (!file || is_public_key(file->text)) {
+    const auto pub = file ? std::move(file) : read_file(path + ".pub");
+    key.public_blob = pub ? public_blob_of(pub->text) : "";
+    errno = number;
+    return key.public_blob.empty() ? std::nullopt : std::optional(std::move(key));
+  }
+  KeyLook look = look_at_key(file->text);
+  key.text = Secret::take(std::move(file->text));
+  key.encrypted = look.encrypted;
+  key.public_blob = std::move(look.public_blob);
+  key.seed = std::move(look.seed);
+  if (!key.public_blob.empty()) {
+    key.public_line =
+        fmt::format("{} {}", key_type(key.public_blob), encode_base64(key.public_blob));
+  }
+  if (key.public_blob.empty()) {
+    if (const auto pub = read_file(path + ".pub")) key.public_blob = public_blob_of(pub->text);
+  }
+  return key;
+}
+
+}  // namespace stillgate::transport::ssh

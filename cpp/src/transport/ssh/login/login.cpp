@@ -1,0 +1,305 @@
+// The attempts of a login, by libssh2.
+#include "login.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+#include <openssl/evp.h>
+
+#include "passphrases.hpp"
+#include "transport/ssh/base/failure.hpp"
+#include "transport/ssh/base/library.hpp"
+#include "transport/ssh/host_keys/known_hosts.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr std::string_view rsa_words =
+    "RSA keys cannot be used: libssh2 " LIBSSH2_VERSION
+    " signs with SHA-1 alone, which OpenSSH from 8.8 on refuses; use an ed25519 or ecdsa key";
+
+/// libssh2's words where the server would take the key, and we cannot sign with it: its code is
+/// that of a signature which the server did not take.
+constexpr std::string_view signing_failed = "Callback returned error";
+
+/// As a server does after MaxAuthTries.
+bool hung_up(int code) {
+  return code == LIBSSH2_ERROR_SOCKET_DISCONNECT || code == LIBSSH2_ERROR_SOCKET_RECV ||
+         code == LIBSSH2_ERROR_SOCKET_SEND;
+}
+
+bool said_by_server(int code) {
+  return hung_up(code) || code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
+         code == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
+}
+
+bool is_rsa(std::string_view blob) { return key_type(blob) == "ssh-rsa"; }
+
+/// Reading the key by libssh2, OpenSSL tries every format that there is, for each login anew: that
+/// took longer than all the rest of it (10 of 15 million instructions with libssh2 1.10).
+LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
+  (void)session;
+  const std::string_view seed = static_cast<const Secret*>(*abstract)->view();
+  const std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(
+      EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr,
+                                   reinterpret_cast<const unsigned char*>(seed.data()),
+                                   seed.size()),
+      EVP_PKEY_free);
+  const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
+                                                                        EVP_MD_CTX_free);
+  std::size_t size = 64;
+  // libssh2 gives it back by our allocator.
+  auto* const signature = static_cast<unsigned char*>(std::malloc(size));
+  if (key && context && signature != nullptr &&
+      EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
+      EVP_DigestSign(context.get(), signature, &size, data, data_len) == 1) {
+    *sig = signature;
+    *sig_len = size;
+    return 0;
+  }
+  std::free(signature);
+  return -1;
+}
+
+}  // namespace
+
+Login::Login(LIBSSH2_SESSION* session, const Route& route, Means means)
+    : session_(session), route_(route), means_(std::move(means)) {
+  if (route.asked != SshAccess::Asked::nothing) {
+    attempts_.push_back({nullptr, nullptr, false, true});
+    return;
+  }
+  if (!route.settings.identity_agent) {
+    list_attempts();
+    return;
+  }
+  listing_ = true;
+  agent_.emplace(means_.io, means_.turns, *route.settings.identity_agent);
+  agent_->ask(agent_keys_question(), [this](const std::optional<std::string>& answer) {
+    if (answer) agent_keys_ = agent_keys_in(*answer);
+    listing_ = false;
+    list_attempts();
+    means_.wake();
+  });
+}
+
+void Login::list_attempts() {
+  add_agent_keys();
+  add_files();
+  // An old server may take them, and each attempt counts at a new one.
+  std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& one) {
+    return has_modern_rsa || !(one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa());
+  });
+}
+
+void Login::add_agent_keys() {
+  const auto named = [this](const AgentKey& one) {
+    return std::any_of(route_.keys.begin(), route_.keys.end(),
+                       [&one](const auto& file) { return file->public_blob == one.blob; });
+  };
+  for (const AgentKey& one : agent_keys_) {
+    if (named(one)) attempts_.push_back({&one, nullptr, false, false});
+  }
+  if (route_.settings.identities_only) return;
+  for (const AgentKey& one : agent_keys_) {
+    if (!named(one)) attempts_.push_back({&one, nullptr, false, false});
+  }
+}
+
+void Login::add_files() {
+  for (const auto& file : route_.keys) {
+    const bool in_agent =
+        std::any_of(agent_keys_.begin(), agent_keys_.end(),
+                    [&file](const AgentKey& one) { return one.blob == file->public_blob; });
+    if (!file->text) {
+      if (!in_agent) without_private_half_.push_back(file->path);
+      continue;
+    }
+    if (!file->certificate.empty()) attempts_.push_back({nullptr, file, true, false});
+    if (!in_agent) attempts_.push_back({nullptr, file, false, false});
+  }
+}
+
+int Login::step() {
+  if (listing_) return LIBSSH2_ERROR_EAGAIN;
+  while (next_ < attempts_.size() && !asking_what_is_taken_) {
+    const Attempt& one = attempts_[next_];
+    const int code = attempt(one);
+    if (code == LIBSSH2_ERROR_EAGAIN || code == 0) return code;
+    note_failure(one, code);
+    if (hung_up(code)) return code;
+    ++next_;
+  }
+  asking_what_is_taken_ = true;
+  const std::string& user = route_.settings.user;
+  const char* const list =
+      libssh2_userauth_list(session_, user.c_str(), static_cast<unsigned>(user.size()));
+  if (list != nullptr) {
+    taken_by_server_ = list;
+  } else if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) {
+    return LIBSSH2_ERROR_EAGAIN;
+  } else if (libssh2_userauth_authenticated(session_) != 0) {
+    return 0;
+  }
+  return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
+}
+
+int Login::attempt(const Attempt& one) {
+  if (one.password) return offer_password();
+  return one.agent_key != nullptr ? offer_agent_key(*one.agent_key) : offer_file(one);
+}
+
+int Login::offer_agent_key(const AgentKey& key) {
+  const std::string& user = route_.settings.user;
+  void* self = this;
+  return libssh2_userauth_publickey(session_, user.c_str(),
+                                    reinterpret_cast<const unsigned char*>(key.blob.data()),
+                                    key.blob.size(), sign_by_agent, &self);
+}
+
+/// libssh2 calls it again and again as long as it says EAGAIN.
+LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
+  (void)session;
+  auto* const self = static_cast<Login*>(*abstract);
+  if (self->agent_->asking()) return LIBSSH2_ERROR_EAGAIN;
+  if (!std::exchange(self->signing_, true)) {
+    const AgentKey& key = *self->attempts_[self->next_].agent_key;
+    const std::string_view text(reinterpret_cast<const char*>(data), data_len);
+    self->agent_->ask(agent_signature_question(key.blob, text),
+                      [self](const std::optional<std::string>& answer) {
+                        self->signature_ = answer ? agent_signature_in(*answer) : std::nullopt;
+                        self->means_.wake();
+                      });
+    return LIBSSH2_ERROR_EAGAIN;
+  }
+  self->signing_ = false;
+  const auto signature = std::exchange(self->signature_, std::nullopt);
+  if (!signature) return -1;
+  // libssh2 gives it back by our allocator.
+  *sig = static_cast<unsigned char*>(std::malloc(signature->size()));
+  if (*sig == nullptr) return -1;
+  std::memcpy(*sig, signature->data(), signature->size());
+  *sig_len = signature->size();
+  return 0;
+}
+
+std::string Login::waits_for() const {
+  if (!asks_agent()) return {};
+  return fmt::format("; the agent at {} has not answered", agent_->socket());
+}
+
+int Login::offer_file(const Attempt& one) {
+  const KeyFile& file = *one.file;
+  const std::string& user = route_.settings.user;
+  if (file.seed && !one.with_certificate) {
+    void* key = const_cast<Secret*>(file.seed.get());
+    return libssh2_userauth_publickey(
+        session_, user.c_str(), reinterpret_cast<const unsigned char*>(file.public_blob.data()),
+        file.public_blob.size(), sign_with_seed, &key);
+  }
+  const auto passphrase = Keyring::of_process().passphrase(file);
+  has_passphrase_ = passphrase != nullptr;
+  if (file.encrypted && !passphrase) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
+  const std::string_view key = file.text->view();
+  const std::string& known = one.with_certificate ? file.certificate : file.public_line;
+  return libssh2_userauth_publickey_frommemory(
+      session_, user.c_str(), user.size(), known.empty() ? nullptr : known.c_str(), known.size(),
+      key.data(), key.size(), passphrase ? passphrase->view().data() : nullptr);
+}
+
+int Login::offer_password() {
+  const auto password = Keyring::of_process().password(route_);
+  if (!password) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
+  const std::string& user = route_.settings.user;
+  if (route_.asked == SshAccess::Asked::keyboard_interactive) {
+    static_cast<SessionNotes*>(*libssh2_session_abstract(session_))->login = this;
+    return libssh2_userauth_keyboard_interactive_ex(
+        session_, user.c_str(), static_cast<unsigned>(user.size()), answer_prompts);
+  }
+  return libssh2_userauth_password_ex(session_, user.c_str(), static_cast<unsigned>(user.size()),
+                                      password->view().data(),
+                                      static_cast<unsigned>(password->view().size()), nullptr);
+}
+
+/// The password for each question whose answer is not to be seen; nothing for the others.
+LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
+  (void)name;
+  (void)name_len;
+  (void)instruction;
+  (void)instruction_len;
+  const auto* const self = static_cast<const SessionNotes*>(*abstract)->login;
+  const auto password = Keyring::of_process().password(self->route_);
+  for (int i = 0; i < num_prompts; ++i) {
+    if (prompts[i].echo != 0 || !password) continue;
+    // libssh2 gives it back, and our allocator wipes it then.
+    auto* const text = static_cast<char*>(std::malloc(password->view().size() + 1));
+    if (text == nullptr) continue;
+    std::memcpy(text, password->view().data(), password->view().size() + 1);
+    responses[i].text = text;
+    responses[i].length = static_cast<unsigned>(password->view().size());
+  }
+}
+
+void Login::note_failure(const Attempt& one, int code) {
+  said_ = words_of(session_);
+  if (one.password) {
+    offered_.emplace_back("the password");
+    if (code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
+      unusable_.emplace_back("there is no terminal to ask for the password on, or none was typed");
+    } else {
+      Keyring::of_process().forget_password(route_);
+    }
+    return;
+  }
+  const bool rsa = one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa();
+  const std::string name =
+      one.agent_key
+          ? fmt::format("{} of the agent", one.agent_key->comment)
+          : fmt::format("{}{}", one.file->path, one.with_certificate ? "'s certificate" : "");
+  if (rsa && !has_modern_rsa) {
+    unusable_.emplace_back(rsa_words);
+  } else if (one.agent_key != nullptr && said_ == signing_failed) {
+    unusable_.push_back(fmt::format("the agent does not sign with {}", one.agent_key->comment));
+  } else if (!one.file || (said_by_server(code) && said_ != signing_failed)) {
+    offered_.push_back(name);
+  } else if (!one.file->encrypted) {
+    unusable_.push_back(fmt::format("{} cannot be used as a private key ({})", name, said_));
+  } else if (has_passphrase_) {
+    unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
+    Keyring::of_process().forget_passphrase(*one.file);
+  } else {
+    Keyring::of_process().forget_passphrase(*one.file);
+    unusable_.push_back(
+        fmt::format("{} is encrypted, and nobody has typed its passphrase; {}", name,
+                    agent_keys_.empty() ? "ssh-add it, or start from a terminal"
+                                        : "ssh-add it; it is not asked for where an agent has keys "
+                                          "to offer, unless 'IdentitiesOnly yes' keeps them back"));
+  }
+}
+
+Error Login::refusal() const {
+  const std::string name = route_.name();
+  const std::string takes =
+      taken_by_server_.empty() ? "" : fmt::format("; it would take {}", taken_by_server_);
+  std::vector<std::string> reasons = unusable_;
+  reasons.insert(reasons.end(), route_.unread.begin(), route_.unread.end());
+  for (const std::string& path : without_private_half_) {
+    reasons.push_back(fmt::format("of {} only the public half is here, and no agent has it", path));
+  }
+  if (attempts_.empty() && reasons.empty()) {
+    return failure(Errc::ssh_auth_failed, name,
+                   "there is no key to offer: no agent, and none of the key files exists" + takes);
+  }
+  reasons.erase(std::unique(reasons.begin(), reasons.end()), reasons.end());
+  if (offered_.empty() || (route_.asked != SshAccess::Asked::nothing && !reasons.empty())) {
+    return failure(Errc::ssh_key_unusable, name, fmt::format("{}", fmt::join(reasons, "; ")));
+  }
+  std::string words = fmt::format("the server did not take {}{}", fmt::join(offered_, ", "), takes);
+  if (!reasons.empty()) words += fmt::format("; {}", fmt::join(reasons, "; "));
+  return failure(Errc::ssh_auth_failed, name, words, said_);
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,85 @@
+// Logging in: which keys are offered in which order, and what is said when none is taken.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <libssh2.h>
+#include <boost/asio/io_context.hpp>
+
+#include <stillgate/error.hpp>
+
+#include "agent.hpp"
+#include "route.hpp"
+#include "transport/ssh/base/turns.hpp"
+
+namespace stillgate::transport::ssh {
+
+/// One attempt after the other, as ssh has it: the agent's keys that are named, its others, then
+/// the files. Not thread-safe: all on the thread of its io_context.
+class Login {
+ public:
+  struct Means {
+    boost::asio::io_context& io;
+    Turns& turns;
+    /// step() may be called again: the agent has answered. Perhaps the end of the login.
+    std::function<void()> wake;
+  };
+
+  /// All must outlive it.
+  Login(LIBSSH2_SESSION* session, const Route& route, Means means);
+  Login(const Login&) = delete;
+  Login& operator=(const Login&) = delete;
+
+  /// LIBSSH2_ERROR_EAGAIN: again when the socket is ready, or when woken; 0: logged in; else
+  /// refused for good.
+  int step();
+  /// Until it wakes, no event of the socket brings it on.
+  [[nodiscard]] bool asks_agent() const noexcept { return agent_ && agent_->asking(); }
+  /// For who is tired of waiting: on whom, where it is not the server.
+  [[nodiscard]] std::string waits_for() const;
+  /// Why; after step() has said so.
+  [[nodiscard]] Error refusal() const;
+
+ private:
+  struct Attempt {
+    const AgentKey* agent_key{nullptr};
+    std::shared_ptr<const KeyFile> file;
+    bool with_certificate{false};
+    bool password{false};
+  };
+
+  void list_attempts();
+  void add_agent_keys();
+  void add_files();
+  int attempt(const Attempt& one);
+  int offer_agent_key(const AgentKey& key);
+  int offer_file(const Attempt& one);
+  int offer_password();
+  static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_by_agent);
+  static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_prompts);
+  void note_failure(const Attempt& one, int code);
+
+  LIBSSH2_SESSION* session_;
+  const Route& route_;
+  Means means_;
+  std::optional<Agent> agent_;
+  bool listing_{false};
+  std::vector<AgentKey> agent_keys_;
+  bool signing_{false};
+  std::optional<std::string> signature_;
+  std::vector<Attempt> attempts_;
+  std::size_t next_{0};
+  bool asking_what_is_taken_{false};
+  bool has_passphrase_{false};  ///< the attempt that is under way
+  std::vector<std::string> offered_;
+  std::vector<std::string> unusable_;
+  std::vector<std::string> without_private_half_;
+  std::string taken_by_server_;
+  std::string said_;
+};
+
+}  // namespace stillgate::transport::ssh

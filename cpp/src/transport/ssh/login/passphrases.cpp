@@ -1,0 +1,140 @@
+// Asking for passphrases and passwords, and keeping them.
+#include "passphrases.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "agent.hpp"
+#include "transport/ssh/base/library.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+std::string of_key(const KeyFile& key) { return "key " + key.path; }
+std::string of_user(const Route& route) { return "user " + route.name(); }
+
+bool can_sign(const std::shared_ptr<const KeyFile>& key) {
+  return key->text && (has_modern_rsa || !key->is_rsa());
+}
+
+/// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
+bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
+  const auto named = [&route](const AgentKey& one) {
+    return std::any_of(route.keys.begin(), route.keys.end(),
+                       [&one](const auto& key) { return key->public_blob == one.blob; });
+  };
+  return route.settings.identities_only ? std::any_of(held.begin(), held.end(), named)
+                                        : !held.empty();
+}
+
+}  // namespace
+
+Keyring& Keyring::of_process() {
+  static Keyring keyring;
+  return keyring;
+}
+
+void Keyring::prepare(const std::vector<std::shared_ptr<const Route>>& routes,
+                      const std::stop_token& stop) {
+  Agents agents;
+  for (const auto& route : routes) prepare(*route, agents, stop);
+}
+
+void Keyring::prepare(const Route& route, Agents& agents, const std::stop_token& stop) {
+  const std::string way = route.key();
+  {
+    const std::scoped_lock lock(mutex_);
+    if (prepared_.contains(way)) return;
+  }
+  if (route.via) prepare(*route.via, agents, stop);
+  ask_for(route, agents, stop);
+  const std::scoped_lock lock(mutex_);
+  if (!stop.stop_requested()) prepared_.insert(way);
+}
+
+void Keyring::ask_for(const Route& route, Agents& agents, const std::stop_token& stop) {
+  if (route.asked != SshAccess::Asked::nothing) {
+    ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
+    return;
+  }
+  std::vector<std::shared_ptr<const KeyFile>> keys;
+  std::copy_if(route.keys.begin(), route.keys.end(), std::back_inserter(keys), can_sign);
+  const bool any_serves = std::any_of(keys.begin(), keys.end(), [this](const auto& key) {
+    return !key->encrypted || find(of_key(*key)) != nullptr;
+  });
+  if (any_serves || keys.empty()) return;
+  if (const auto& socket = route.settings.identity_agent) {
+    auto held = agents.find(*socket);
+    if (held == agents.end()) held = agents.emplace(*socket, list_agent_keys(*socket, stop)).first;
+    if (agent_serves(route, held->second)) return;
+  }
+  for (const auto& key : keys) {
+    ask(of_key(*key), fmt::format("Passphrase of {}: ", key->path), stop);
+    if (find(of_key(*key))) return;
+  }
+}
+
+std::shared_ptr<const Secret> Keyring::passphrase(const KeyFile& key) const {
+  return find(of_key(key));
+}
+
+std::shared_ptr<const Secret> Keyring::password(const Route& route) const {
+  return find(of_user(route));
+}
+
+void Keyring::forget_passphrase(const KeyFile& key) {
+  const std::scoped_lock lock(mutex_);
+  typed_.erase(of_key(key));
+  prepared_.clear();
+}
+
+void Keyring::forget_password(const Route& route) {
+  const std::scoped_lock lock(mutex_);
+  typed_.erase(of_user(route));
+  prepared_.clear();
+}
+
+std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = typed_.find(what);
+  return found == typed_.end() ? nullptr : found->second;
+}
+
+std::string Keyring::tell() const {
+  const std::scoped_lock lock(mutex_);
+  std::string all;
+  std::size_t size = 0;
+  for (const auto& [what, typed] : typed_) size += what.size() + typed->view().size() + 2;
+  // In one piece: what a string grows out of is wiped by nobody.
+  all.reserve(size);
+  for (const auto& [what, typed] : typed_) {
+    all.append(what).append(1, '\0').append(typed->view()).append(1, '\0');
+  }
+  return all;
+}
+
+void Keyring::know(std::string_view told) {
+  const std::scoped_lock lock(mutex_);
+  const auto take = [&told] {
+    const std::string_view word = told.substr(0, told.find('\0'));
+    told.remove_prefix(std::min(word.size() + 1, told.size()));
+    return std::string(word);
+  };
+  while (!told.empty()) {
+    const std::string what = take();
+    typed_.insert_or_assign(what, Secret::take(take()));
+  }
+}
+
+void Keyring::ask(const std::string& what, const std::string& prompt, const std::stop_token& stop) {
+  if (stop.stop_requested() || find(what)) return;
+  auto typed = ask_on_terminal(prompt, stop);
+  if (!typed) return;
+  const std::scoped_lock lock(mutex_);
+  typed_.emplace(what, std::move(typed));
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,176 @@
+// Finding the way to an SSH server: ssh_config, jump hosts, keys.
+#include "route.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <system_error>
+#include <utility>
+
+#include <netdb.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "transport/ssh/base/file_text.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+/// A chain of jump hosts that leads to itself ends here.
+constexpr unsigned deepest = 8;
+
+std::optional<std::string> variable(const std::string& name) {
+  const char* const value = std::getenv(name.c_str());
+  if (value == nullptr) return std::nullopt;
+  return value;
+}
+
+Surroundings surroundings_of_process() {
+  Surroundings found;
+  found.uid = ::getuid();
+  found.environment = variable;
+  found.agent = variable("SSH_AUTH_SOCK");
+  std::array<char, 4096> room{};
+  passwd entry{};
+  passwd* who = nullptr;
+  // As ssh does: the home folder is the user's, whatever $HOME says.
+  if (::getpwuid_r(found.uid, &entry, room.data(), room.size(), &who) == 0 && who != nullptr) {
+    found.home = who->pw_dir;
+    found.user = who->pw_name;
+  }
+  std::array<char, 256> name{};
+  if (::gethostname(name.data(), name.size() - 1) == 0) found.local_host = name.data();
+  return found;
+}
+
+Destination to_destination(const SshHop& hop) { return {hop.host, hop.user, hop.port}; }
+
+std::string spelled(const Destination& one) {
+  return fmt::format("{}@{}:{}", one.user.value_or(""), one.host, one.port.value_or(0));
+}
+
+}  // namespace
+
+std::string Route::name() const {
+  return fmt::format("{}@{}:{}", settings.user, settings.host_name, settings.port);
+}
+
+std::string Route::place() const {
+  const std::string address = fmt::format("{}:{}", settings.host_name, settings.port);
+  return via ? fmt::format("{} via {}", address, via->name()) : address;
+}
+
+std::string Route::key() const {
+  std::string text = fmt::format("{} {} {} {} {} {}", name(), settings.host_key_alias,
+                                 settings.identity_agent.value_or(""), settings.identities_only,
+                                 settings.proxy_command, static_cast<int>(asked));
+  for (const auto& one : keys) text += fmt::format(" {}", one->path);
+  for (const std::string& file : settings.user_known_hosts_files) text += fmt::format(" {}", file);
+  for (const std::string& file : settings.global_known_hosts_files) {
+    text += fmt::format(" {}", file);
+  }
+  text += fmt::format(" {} {} {}", static_cast<int>(settings.host_key_checking),
+                      settings.revoked_host_keys, settings.address_family);
+  return via ? fmt::format("{} via {}", text, via->key()) : text;
+}
+
+Routes::Routes() : surroundings_(surroundings_of_process()) {}
+
+Result<std::shared_ptr<const Route>> Routes::find(const Endpoint& endpoint) {
+  const SshAccess& access = endpoint.access();
+  std::vector<Destination> jumps;
+  for (const SshHop& hop : access.jumps) jumps.push_back(to_destination(hop));
+  return find(to_destination(endpoint.server()), access, jumps.empty() ? nullptr : &jumps, 0);
+}
+
+Result<const Config*> Routes::config(const std::string& which) {
+  if (const auto found = configs_.find(which); found != configs_.end()) return &found->second;
+  std::vector<std::filesystem::path> files;
+  if (which.empty()) {
+    files = {surroundings_.home + "/.ssh/config", "/etc/ssh/ssh_config"};
+  } else if (which != "none") {
+    // A missing one is fine to the reader, and a mistake where it was named.
+    if (::access(which.c_str(), R_OK) != 0) {
+      return Error{Errc::ssh_config,
+                   fmt::format("{}: {}", which, std::system_category().message(errno))};
+    }
+    files = {which};
+  }
+  auto loaded = Config::load(files, surroundings_);
+  if (!loaded) return loaded.error();
+  return &configs_.emplace(which, *std::move(loaded)).first->second;
+}
+
+/// `jumps`: those that stand in place of ssh_config's own, null where nothing does.
+Routes::Found Routes::find(const Destination& destination, const SshAccess& access,
+                           const std::vector<Destination>* jumps, unsigned depth) {
+  if (depth > deepest) {
+    return Error{Errc::ssh_config,
+                 fmt::format("the jump hosts lead in a circle, at {}", spelled(destination))};
+  }
+  const auto known = config(access.config);
+  if (!known) return known.error();
+  auto settings = (*known)->settings(destination, surroundings_);
+  if (!settings) return settings.error();
+  auto route = std::make_shared<Route>();
+  route->settings = *std::move(settings);
+  // What the endpoint asks for is asked at its own server; jump hosts are logged in to by keys.
+  route->asked = depth == 0 ? access.asked : SshAccess::Asked::nothing;
+  if (auto error = add_keys(access, *route)) return *std::move(error);
+  std::vector<Destination> chain = jumps != nullptr ? *jumps : route->settings.jumps;
+  if (jumps != nullptr) route->settings.proxy_command.clear();
+  if (!chain.empty()) {
+    const Destination last = std::move(chain.back());
+    chain.pop_back();
+    // The hops before it stand in place of its own; the first one's own way holds, as with ssh.
+    auto via = find(last, access, chain.empty() ? nullptr : &chain, depth + 1);
+    if (!via) return via.error();
+    route->via = *std::move(via);
+  }
+  return std::shared_ptr<const Route>(std::move(route));
+}
+
+std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
+  for (const std::string& path : access.identities) {
+    auto found = key(path);
+    if (!found) return found.error();
+    route.keys.push_back(*std::move(found));
+  }
+  for (const std::string& path : route.settings.identity_files) {
+    auto found = key(path);
+    if (found) {
+      route.keys.push_back(*std::move(found));
+    } else if (errno != ENOENT) {
+      route.unread.push_back(found.error().message);
+    }
+  }
+  for (const std::string& path : route.settings.certificate_files) {
+    const auto file = read_file(path);
+    if (!file) continue;
+    for (auto& one : route.keys) {
+      if (!one->certificate.empty()) continue;
+      auto certified = std::make_shared<KeyFile>(*one);
+      certified->certificate = file->text;
+      one = std::move(certified);
+    }
+  }
+  return std::nullopt;
+}
+
+Result<std::shared_ptr<const KeyFile>> Routes::key(const std::string& path) {
+  auto& kept = keys_[path];
+  if (!kept) {
+    errno = 0;
+    if (auto read = read_key_file(path)) {
+      if (const auto beside = read_file(path + "-cert.pub")) read->certificate = beside->text;
+      kept = std::make_shared<const KeyFile>(*std::move(read));
+    }
+  }
+  if (kept) return kept;
+  return Error{Errc::ssh_key_unusable, fmt::format("the key {} cannot be read: {}", path,
+                                                   std::system_category().message(errno))};
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,39 @@
+// The SSH transports of one engine thread: routes, the hub, and the way back from its workers.
+#pragma once
+
+#include <memory>
+#include <stop_token>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+
+#include <stillgate/endpoint.hpp>
+
+#include "hub.hpp"
+#include "mailbox.hpp"
+#include "transport/ssh/login/route.hpp"
+#include "transport/transport.hpp"
+
+namespace stillgate::transport::ssh {
+
+/// Not thread-safe.
+class Access {
+ public:
+  explicit Access(boost::asio::io_context& io);
+  Access(const Access&) = delete;
+  Access& operator=(const Access&) = delete;
+  ~Access();
+
+  /// Asks on the terminal for what these endpoints need and nobody has typed yet.
+  void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
+
+  Routes routes;
+  std::shared_ptr<Hub> hub;
+  std::shared_ptr<Mailbox> inbox;
+};
+
+/// `unread`: the peer's answers stay at the server; see Target.
+std::shared_ptr<Transport> make_ssh_transport(Shared& shared, const Endpoint& endpoint,
+                                              Listener& listener, Reading reading);
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,210 @@
+// The channels of one SSH session: what is to be sent, one after the other, and what comes.
+#include <algorithm>
+#include <utility>
+
+#include "connection.hpp"
+#include "transport/ssh/base/failure.hpp"
+
+namespace stillgate::transport::ssh {
+
+void Connection::write(const std::shared_ptr<Channel>& channel, std::string bytes) {
+  if (!channel->sink) return;
+  channel->unsent.push_back(std::move(bytes));
+  if (channel->unsent.size() > 1) return;
+  operations_.push_back({Kind::write, channel});
+  if (stage_ == Stage::open) pump();
+}
+
+void Connection::close(const std::shared_ptr<Channel>& channel) {
+  if (std::exchange(channel->closed, true)) return;
+  channel->sink = nullptr;
+  std::erase(channels_, channel);
+  std::erase_if(operations_, [&channel](const Operation& one) {
+    // A half-sent packet must be sent to its end, or the next one is refused by libssh2.
+    return one.channel == channel && one.kind == Kind::write && !one.begun && channel->sent == 0;
+  });
+  if (channel->raw == nullptr) {
+    // One that libssh2 is opening is closed when it is open.
+    return;
+  }
+  // The last one is kept: libssh2 hears nothing from the server but by a channel.
+  const bool last = std::none_of(channels_.begin(), channels_.end(),
+                                 [](const auto& one) { return one->raw != nullptr; });
+  operations_.push_back({last ? Kind::park : Kind::close, channel});
+  if (stage_ == Stage::open) pump();
+}
+
+/// Until neither side gets on. A step may take another's packet off the socket, where no event
+/// tells of it any more: so what is queued in libssh2 is asked for before waiting, and whoever
+/// waits for an answer once more where something came. The socket itself is read when it has
+/// stirred: each look at an empty one is a call into the kernel.
+void Connection::pump() {
+  const auto self = shared_from_this();
+  for (bool more = true; more && stage_ == Stage::open;) {
+    const auto before = notes_.received;
+    run_operations();
+    // In the middle of a packet libssh2 takes no other one, not even a window's.
+    if (outbound_ || stage_ != Stage::open) break;
+    read_channels();
+    if (stage_ != Stage::open) return;
+    more = (!operations_.empty() && (run_operations() || notes_.received != before)) ||
+           anything_queued();
+  }
+  if (stage_ == Stage::open) wait();
+}
+
+/// Each in its turn, past those that only wait for an answer. True: one came to its end.
+bool Connection::run_operations() {
+  bool ended = false;
+  bool opening = false;
+  outbound_ = false;
+  for (std::size_t i = 0; i < operations_.size() && stage_ == Stage::open;) {
+    const bool one_of_them = opens(operations_[i]);
+    // Opening is a state of libssh2's whole session: one at a time.
+    if (one_of_them && std::exchange(opening, true)) {
+      ++i;
+      continue;
+    }
+    const int code = step(operations_[i]);
+    if (stage_ != Stage::open) return true;
+    if (code == 0) {
+      operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
+      if (one_of_them) {
+        opening = false;
+        watch_opening();
+      }
+      ended = true;
+      continue;
+    }
+    if ((libssh2_session_block_directions(session_.get()) & LIBSSH2_SESSION_BLOCK_OUTBOUND) != 0) {
+      outbound_ = operations_[i].begun = true;
+      break;
+    }
+    ++i;
+  }
+  return ended;
+}
+
+/// 0: done, well or not; LIBSSH2_ERROR_EAGAIN: again.
+int Connection::step(Operation& one) {
+  int code = 0;
+  switch (one.kind) {
+    case Kind::open:
+      return open_step(one);
+    case Kind::look:
+      return look_step(one);
+    case Kind::write:
+      return write_step(*one.channel);
+    case Kind::close:
+      code = libssh2_channel_free(one.channel->raw);
+      if (code != LIBSSH2_ERROR_EAGAIN) {
+        one.channel->raw = nullptr;
+        code = 0;
+      }
+      break;
+    case Kind::park:
+      code = libssh2_channel_send_eof(one.channel->raw);
+      if (code != LIBSSH2_ERROR_EAGAIN) {
+        if (parked_) operations_.push_back({Kind::close, std::move(parked_)});
+        parked_ = one.channel;
+        code = 0;
+      }
+      break;
+    case Kind::keep_alive: {
+      int next = 0;
+      code = libssh2_keepalive_send(session_.get(), &next);
+      break;
+    }
+  }
+  if (code == 0 || code == LIBSSH2_ERROR_EAGAIN) return code;
+  lose();
+  return code;
+}
+
+int Connection::write_step(Channel& channel) {
+  while (!channel.unsent.empty()) {
+    const std::string& first = channel.unsent.front();
+    const auto n = libssh2_channel_write(channel.raw, first.data() + channel.sent,
+                                         first.size() - channel.sent);
+    // The window is full: its end comes with something to read.
+    if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+    if (n == LIBSSH2_ERROR_CHANNEL_CLOSED || n == LIBSSH2_ERROR_CHANNEL_EOF_SENT) {
+      channel.unsent.clear();
+      channel.sent = 0;
+      if (const auto sink = std::exchange(channel.sink, nullptr)) {
+        sink->on_failed(lost(name_, words_of(session_.get())));
+      }
+      return 0;
+    }
+    if (n < 0) {
+      lose();
+      return static_cast<int>(n);
+    }
+    channel.sent += static_cast<std::size_t>(n);
+    if (channel.sent < first.size()) continue;
+    channel.unsent.pop_front();
+    channel.sent = 0;
+  }
+  if (channel.sink) channel.sink->on_written();
+  return 0;
+}
+
+void Connection::read_channels() {
+  // A sink may close its channel, or another's.
+  const auto all = channels_;
+  for (const auto& channel : all) {
+    if (!channel->listens()) continue;
+    // The first one's reading takes all that the socket has.
+    if (!std::exchange(stirred_, false) && !queued(*channel)) continue;
+    read_channel(*channel);
+    if (stage_ != Stage::open) return;
+  }
+  if (stirred_ && operations_.empty()) hear_server();
+  stirred_ = false;
+}
+
+/// Where no channel is read, the server's own messages and its end are still to be heard.
+void Connection::hear_server() {
+  int code = LIBSSH2_ERROR_SOCKET_DISCONNECT;
+  const auto any = std::find_if(channels_.begin(), channels_.end(),
+                                [](const auto& one) { return one->raw != nullptr; });
+  if (parked_) {
+    do {
+      code = static_cast<int>(
+          libssh2_channel_read(parked_->raw, workshop_.buffer.data(), workshop_.buffer.size()));
+    } while (code > 0);
+  } else if (any != channels_.end()) {
+    // This one gives the other side no room to write.
+    code = libssh2_channel_wait_eof((*any)->raw);
+  }
+  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose();
+}
+
+void Connection::read_channel(Channel& channel) {
+  do {
+    const auto n =
+        libssh2_channel_read(channel.raw, workshop_.buffer.data(), workshop_.buffer.size());
+    if (n > 0) {
+      channel.sink->on_bytes({workshop_.buffer.data(), static_cast<std::size_t>(n)});
+    } else if (n == 0 && libssh2_channel_eof(channel.raw) != 0) {
+      channel.ended = true;
+      channel.sink->on_end_of_stream();
+    } else if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) {
+      return;
+    } else {
+      lose();
+    }
+  } while (stage_ == Stage::open && queued(channel));
+}
+
+bool Connection::queued(const Channel& channel) {
+  return channel.listens() &&
+         (libssh2_poll_channel_read(channel.raw, 0) != 0 || libssh2_channel_eof(channel.raw) != 0);
+}
+
+bool Connection::anything_queued() const {
+  return std::any_of(channels_.begin(), channels_.end(),
+                     [](const auto& channel) { return queued(*channel); });
+}
+
+}  // namespace stillgate::transport::ssh

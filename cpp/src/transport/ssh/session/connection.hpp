@@ -1,0 +1,152 @@
+// One SSH session: the way to its server, the login, and the channels that share it.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "carrier.hpp"
+#include "socket_probe.hpp"
+#include "target.hpp"
+#include "transport/ssh/base/library.hpp"
+#include "transport/ssh/base/turns.hpp"
+#include "transport/ssh/login/login.hpp"
+#include "transport/ssh/login/route.hpp"
+
+namespace stillgate::transport::ssh {
+
+class Connection;
+class Hub;
+class Worker;
+
+/// One channel, on its worker's thread.
+struct Channel {
+  Channel(Target where, std::shared_ptr<Sink> whom, Patience how_long)
+      : target(std::move(where)), sink(std::move(whom)), patience(how_long) {}
+
+  Target target;
+  std::shared_ptr<Sink> sink;  ///< null: closed
+  Patience patience;
+  std::weak_ptr<Connection> connection{};
+  LIBSSH2_CHANNEL* raw{nullptr};
+  std::deque<std::string> unsent{};
+  std::size_t sent{0};  ///< of the first of them
+  bool ended{false};
+  bool closed{false};  ///< or is about to be
+  bool second_try{false};
+
+  [[nodiscard]] bool listens() const {
+    return raw != nullptr && sink != nullptr && !ended && !target.unread;
+  }
+};
+
+/// What the connections of one worker share; see Hub.
+struct Workshop {
+  boost::asio::io_context& io;
+  Resolver& resolver;
+  Turns& turns;
+  std::weak_ptr<Hub> hub;
+  Worker& worker;
+  std::vector<char>& buffer;
+};
+
+/// Not thread-safe: all on its worker's thread.
+class Connection final : public std::enable_shared_from_this<Connection> {
+ public:
+  Connection(Workshop& workshop, std::shared_ptr<const Route> route);
+  ~Connection();
+
+  void open(const std::shared_ptr<Channel>& channel);
+  void write(const std::shared_ptr<Channel>& channel, std::string bytes);
+  void close(const std::shared_ptr<Channel>& channel);
+  void keep_alive();
+  /// Ends it; what still uses it hears `error`.
+  void fail(const Error& error);
+
+  /// Another channel may be asked of it.
+  [[nodiscard]] bool usable() const noexcept { return stage_ != Stage::closed && !suspect_; }
+  [[nodiscard]] bool ended() const noexcept { return stage_ == Stage::closed; }
+  /// Somebody has a channel of it.
+  [[nodiscard]] bool serves() const noexcept { return stage_ == Stage::open && !channels_.empty(); }
+
+ private:
+  enum class Stage { idle, waiting, carrying, handshake, login, open, closed };
+  enum class Kind { open, look, write, close, park, keep_alive };
+  struct Operation {
+    Kind kind;
+    std::shared_ptr<Channel> channel{};
+    std::unique_ptr<Look> look{};
+    bool begun{false};
+  };
+
+  static bool opens(const Operation& one) {
+    return one.kind == Kind::open || one.kind == Kind::look;
+  }
+
+  void start();
+  void carry();
+  void carried(int fd);
+  void drive();
+  int handshake();
+  int greet();
+  [[nodiscard]] std::string_view banner() const;
+  void log_in();
+  void logged_in();
+  void pump();
+  bool run_operations();
+  int step(Operation& one);
+  int open_step(Operation& one);
+  int look_step(Operation& one);
+  bool give_up_look();
+  int write_step(Channel& channel);
+  void refused(Operation& one);
+  void read_channels();
+  void read_channel(Channel& channel);
+  void hear_server();
+  [[nodiscard]] static bool queued(const Channel& channel);
+  [[nodiscard]] bool anything_queued() const;
+  void wait();
+  void watch(std::chrono::milliseconds patience, Errc code, const std::string& words);
+  void watch_opening();
+  void overdue(const Error& error);
+  void move_unbegun(const std::shared_ptr<Channel>& hanging);
+  void retry_or_fail(const Error& error);
+  void lose();
+  void leave_turn();
+  [[nodiscard]] std::string farewell();
+  [[nodiscard]] Patience patience() const;
+
+  Workshop& workshop_;
+  std::shared_ptr<const Route> route_;
+  std::string name_;
+  Stage stage_{Stage::idle};
+  bool suspect_{false};
+  bool served_{false};  ///< it has opened a channel
+  bool has_turn_{false};
+  bool spoke_{false};
+  std::unique_ptr<Carrier> carrier_;
+  boost::asio::posix::stream_descriptor socket_;
+  SessionNotes notes_;
+  SessionHandle session_;
+  std::optional<Login> login_;
+  std::deque<Operation> operations_;
+  std::vector<std::shared_ptr<Channel>> channels_;
+  std::shared_ptr<Channel> parked_;  ///< the last that was closed
+  boost::asio::steady_timer timer_;
+  boost::asio::steady_timer pause_;
+  std::optional<Error> pending_;  ///< what the timer will say
+  unsigned tries_{0};
+  bool stirred_{false};  ///< the socket may have something that libssh2 has not taken
+  bool waiting_to_read_{false};
+  bool waiting_to_write_{false};
+  bool outbound_{false};
+};
+
+}  // namespace stillgate::transport::ssh

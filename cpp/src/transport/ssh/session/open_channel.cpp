@@ -1,0 +1,136 @@
+// Opening channels, one at a time, and finding out why one was not opened.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "connection.hpp"
+#include "transport/ssh/base/failure.hpp"
+#include "transport/ssh/base/wire.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+constexpr unsigned window_bytes = 256 * 1024;
+constexpr unsigned packet_bytes = 32 * 1024;
+
+/// A server that does not serve SFTP may leave libssh2 waiting.
+constexpr std::chrono::milliseconds look_patience{1500};
+
+struct Opening {
+  std::string_view type;
+  std::string message;
+};
+
+/// The message that RFC 4254 (7.2) or OpenSSH's PROTOCOL (2.4) has behind the window.
+Opening opening_of(const Target& target) {
+  WireWriter message;
+  if (!target.path.empty()) {
+    message.string(target.path).string("").number(0);
+    return {"direct-streamlocal@openssh.com", message.bytes()};
+  }
+  message.string(target.host).number(target.port).string("127.0.0.1").number(0);
+  return {"direct-tcpip", message.bytes()};
+}
+
+std::string spelled(const Target& target) {
+  return target.path.empty() ? fmt::format("{}:{}", target.host, target.port) : target.path;
+}
+
+}  // namespace
+
+int Connection::open_step(Operation& one) {
+  Channel& channel = *one.channel;
+  // Nobody waits for it any more; but what libssh2 has begun it must end.
+  if (!channel.sink && !one.begun) return 0;
+  const Opening opening = opening_of(channel.target);
+  channel.raw = libssh2_channel_open_ex(
+      session_.get(), opening.type.data(), static_cast<unsigned>(opening.type.size()),
+      channel.target.unread ? 0 : window_bytes, packet_bytes, opening.message.data(),
+      static_cast<unsigned>(opening.message.size()));
+  if (channel.raw != nullptr) {
+    served_ = true;
+    if (channel.sink) {
+      channel.sink->on_opened();
+    } else {
+      channel.closed = true;
+      operations_.push_back({Kind::close, one.channel});
+    }
+    if (parked_) operations_.push_back({Kind::close, std::exchange(parked_, nullptr)});
+    return 0;
+  }
+  const int code = libssh2_session_last_errno(session_.get());
+  one.begun = true;
+  if (code == LIBSSH2_ERROR_EAGAIN) return code;
+  if (code != LIBSSH2_ERROR_CHANNEL_FAILURE) {
+    lose();
+    return code;
+  }
+  refused(one);
+  return one.kind == Kind::look ? look_step(one) : 0;
+}
+
+/// libssh2 keeps the server's reason for itself but for these words of its own.
+void Connection::refused(Operation& one) {
+  const std::string words = words_of(session_.get());
+  const Target& target = one.channel->target;
+  const bool unix_socket = !target.path.empty();
+  Error error;
+  if (words.find("prohibited") != std::string::npos) {
+    error = forbidden(name_, spelled(target), words);
+  } else if (words.find("connect failed") != std::string::npos && unix_socket) {
+    one.look = std::make_unique<Look>(session_.get(), target.path, name_, words);
+    one.kind = Kind::look;
+    watch_opening();
+    return;
+  } else if (words.find("connect failed") != std::string::npos) {
+    error = failure(Errc::connection_refused, name_,
+                    fmt::format("{} could not be connected to from there", spelled(target)), words);
+  } else {
+    error = failure(Errc::ssh_channel_failed, name_, "the server opens no channel", words);
+  }
+  std::erase(channels_, one.channel);
+  if (const auto sink = std::exchange(one.channel->sink, nullptr)) sink->on_failed(error);
+}
+
+int Connection::look_step(Operation& one) {
+  if (one.look->step() == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+  std::erase(channels_, one.channel);
+  if (const auto sink = std::exchange(one.channel->sink, nullptr)) {
+    sink->on_failed(one.look->result());
+  }
+  return 0;
+}
+
+/// What was to be found out is not, and libssh2 is left in the middle of it: so never again here.
+bool Connection::give_up_look() {
+  const auto one = std::find_if(operations_.begin(), operations_.end(),
+                                [](const auto& each) { return each.kind == Kind::look; });
+  if (one == operations_.end()) return false;
+  suspect_ = true;
+  const auto channel = one->channel;
+  const Error error = one->look->result();
+  operations_.erase(one);
+  std::erase(channels_, channel);
+  if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  move_unbegun(nullptr);
+  watch_opening();
+  pump();
+  return true;
+}
+
+void Connection::watch_opening() {
+  const auto next = std::find_if(operations_.begin(), operations_.end(), opens);
+  if (next == operations_.end()) {
+    timer_.cancel();
+    pending_.reset();
+    return;
+  }
+  const bool looks = next->kind == Kind::look;
+  const auto most = looks ? look_patience : next->channel->patience.channel;
+  watch(most, Errc::ssh_channel_timeout,
+        fmt::format("the server did not say within {} ms whether it opens a channel to {}",
+                    most.count(), spelled(next->channel->target)));
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,186 @@
+// Pumping between a jump host's channel and a socket pair.
+#include "relay.hpp"
+
+#include <array>
+#include <cerrno>
+#include <utility>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <boost/asio/post.hpp>
+
+#include "hub.hpp"
+#include "transport/ssh/base/failure.hpp"
+
+namespace stillgate::transport::ssh {
+namespace {
+
+using boost::asio::posix::stream_descriptor;
+
+/// Lives on the thread of the jump host's worker, once it is opened.
+class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
+ public:
+  using Ready = std::function<void(Result<int>)>;
+
+  Relay(std::shared_ptr<Line> line, Ready ready)
+      : line_(std::move(line)), ready_(std::move(ready)), here_(line_->io()) {}
+
+ private:
+  void on_opened() override {
+    std::array<int, 2> ends{-1, -1};
+    const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    if (::socketpair(AF_UNIX, kind, 0, ends.data()) != 0) {
+      std::exchange(ready_, nullptr)(connection_failure(errno, line_->server()));
+      line_->close();
+      return;
+    }
+    here_.assign(ends[0]);
+    std::exchange(ready_, nullptr)(ends[1]);
+    read();
+  }
+
+  void on_bytes(std::string_view bytes) override {
+    if (!here_.is_open()) return;
+    unsent_ += bytes;
+    if (!waiting_to_write_) send();
+  }
+
+  void on_written() override { read(); }
+
+  void on_end_of_stream() override {
+    ended_ = true;
+    if (unsent_.empty()) finish();
+  }
+
+  void on_failed(Error error) override {
+    if (const auto ready = std::exchange(ready_, nullptr)) {
+      // What was refused is the SSH server behind it, and not HAProxy.
+      if (error.code == Errc::connection_refused) error.code = Errc::unreachable;
+      error.message = "by way of a jump host: " + error.message;
+      ready(std::move(error));
+      return;
+    }
+    on_end_of_stream();
+  }
+
+  void read() {
+    if (!here_.is_open()) return;
+    here_.async_wait(stream_descriptor::wait_read,
+                     [self = shared_from_this()](const boost::system::error_code& code) {
+                       if (!code) self->take();
+                     });
+  }
+
+  void take() {
+    std::array<char, std::size_t{32} * 1024> piece{};
+    const ssize_t n = ::recv(here_.native_handle(), piece.data(), piece.size(), 0);
+    if (n > 0) {
+      // The next piece when this one is on its way.
+      line_->write({piece.data(), static_cast<std::size_t>(n)});
+    } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
+      read();
+    } else {
+      finish();
+    }
+  }
+
+  void send() {
+    while (!unsent_.empty()) {
+      const ssize_t n = ::send(here_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+      if (n > 0) {
+        unsent_.erase(0, static_cast<std::size_t>(n));
+      } else if (errno == EAGAIN) {
+        waiting_to_write_ = true;
+        here_.async_wait(stream_descriptor::wait_write,
+                         [self = shared_from_this()](const boost::system::error_code& code) {
+                           self->waiting_to_write_ = false;
+                           if (!code) self->send();
+                         });
+        return;
+      } else if (errno != EINTR) {
+        finish();
+        return;
+      }
+    }
+    if (ended_) finish();
+  }
+
+  void finish() {
+    boost::system::error_code ignored;
+    here_.close(ignored);
+    line_->close();
+  }
+
+  std::shared_ptr<Line> line_;
+  Ready ready_;
+  stream_descriptor here_;
+  std::string unsent_;
+  bool waiting_to_write_{false};
+  bool ended_{false};
+};
+
+class Jump final : public Carrier {
+ public:
+  Jump(boost::asio::io_context& io, std::weak_ptr<Hub> hub, const Route& route, Patience patience)
+      : io_(io),
+        hub_(std::move(hub)),
+        via_(route.via),
+        target_{{}, route.settings.host_name, route.settings.port, false},
+        patience_(patience) {}
+
+  ~Jump() override {
+    box_->handler = nullptr;
+    if (line_ && !box_->answered) line_->close();
+  }
+
+  void start(Handler handler) override {
+    box_->handler = std::move(handler);
+    const auto hub = hub_.lock();
+    if (!hub) return;
+    line_ = hub->line(via_, target_, patience_);
+    // From the jump host's worker to ours, which must not have ended meanwhile.
+    auto work =
+        std::make_shared<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>>(
+            io_.get_executor());
+    line_->open(std::make_shared<Relay>(line_, [&io = io_, box = box_, work](Result<int> result) {
+      boost::asio::post(
+          io, [box, result = std::move(result)]() mutable { box->answer(std::move(result)); });
+    }));
+  }
+
+ private:
+  /// Of our thread alone.
+  struct Box {
+    Handler handler;
+    bool answered{false};
+
+    void answer(Result<int> result) {
+      answered = true;
+      if (const auto told = std::exchange(handler, nullptr)) {
+        told(std::move(result));
+      } else if (result) {
+        ::close(*result);
+      }
+    }
+  };
+
+  boost::asio::io_context& io_;
+  std::weak_ptr<Hub> hub_;
+  std::shared_ptr<const Route> via_;
+  Target target_;
+  Patience patience_;
+  std::shared_ptr<Line> line_;
+  std::shared_ptr<Box> box_{std::make_shared<Box>()};
+};
+
+}  // namespace
+
+std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io, const std::weak_ptr<Hub>& hub,
+                                   const Route& route, Patience patience) {
+  return std::make_unique<Jump>(io, hub, route, patience);
+}
+
+}  // namespace stillgate::transport::ssh

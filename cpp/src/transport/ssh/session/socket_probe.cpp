@@ -1,0 +1,199 @@
+// A look at a socket's path by SFTP.
+#include "socket_probe.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "transport/ssh/base/failure.hpp"
+
+namespace stillgate::transport::ssh {
+
+bool listens_in(std::string_view table, std::string_view path) {
+  constexpr unsigned long accepting = 0x10000;
+  constexpr std::size_t flags_field = 3;
+  constexpr std::size_t path_field = 7;
+  constexpr std::string_view renamed = ".tmp";
+  while (!table.empty()) {
+    std::string_view line = table.substr(0, table.find('\n'));
+    table.remove_prefix(std::min(line.size() + 1, table.size()));
+    unsigned long flags = 0;
+    for (std::size_t field = 0; field < path_field; ++field) {
+      if (field == flags_field) flags = std::strtoul(std::string(line).c_str(), nullptr, 16);
+      line.remove_prefix(std::min(line.find(' '), line.size()));
+      line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    }
+    if ((flags & accepting) == 0 || !line.starts_with(path)) continue;
+    line.remove_prefix(path.size());
+    // `.PID.tmp`
+    if (line.empty() || (line.starts_with('.') && line.ends_with(renamed))) return true;
+  }
+  return false;
+}
+
+Look::Look(LIBSSH2_SESSION* session, std::string path, std::string server, std::string said)
+    : session_(session),
+      path_(std::move(path)),
+      server_(std::move(server)),
+      true_path_(path_),
+      said_(std::move(said)) {
+  settle(Errc::ssh_channel_failed,
+         "could not be connected to there: no such socket, no permission, nobody listens, or the "
+         "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen); without "
+         "SFTP it cannot be told which");
+}
+
+int Look::step() {
+  int code = 0;
+  while (code == 0 && stage_ != Stage::over) {
+    switch (stage_) {
+      case Stage::start:
+        code = start();
+        break;
+      case Stage::look:
+        code = look();
+        break;
+      case Stage::open:
+        code = open();
+        break;
+      case Stage::resolve:
+        code = resolve();
+        break;
+      case Stage::open_table:
+        code = open_table();
+        break;
+      case Stage::read_table:
+        code = read_table();
+        break;
+      case Stage::close_table:
+        code = close_table();
+        break;
+      case Stage::end:
+        code = libssh2_sftp_shutdown(sftp_) == LIBSSH2_ERROR_EAGAIN ? LIBSSH2_ERROR_EAGAIN : 0;
+        if (code == 0) stage_ = Stage::over;
+        break;
+      case Stage::over:
+        break;
+    }
+  }
+  return code;
+}
+
+int Look::start() {
+  sftp_ = libssh2_sftp_init(session_);
+  if (sftp_ == nullptr) {
+    if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+    stage_ = Stage::over;
+    return 0;
+  }
+  stage_ = Stage::look;
+  return 0;
+}
+
+int Look::look() {
+  LIBSSH2_SFTP_ATTRIBUTES found{};
+  const int code = libssh2_sftp_stat_ex(sftp_, path_.c_str(), static_cast<unsigned>(path_.size()),
+                                        LIBSSH2_SFTP_STAT, &found);
+  if (code == LIBSSH2_ERROR_EAGAIN) return code;
+  stage_ = Stage::end;
+  if (code == 0) {
+    if (LIBSSH2_SFTP_S_ISSOCK(found.permissions)) {
+      stage_ = Stage::open;
+    } else {
+      settle(Errc::not_a_socket, "exists there and is not a socket");
+    }
+  } else if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_NO_SUCH_FILE) {
+    settle(Errc::no_such_socket,
+           "does not exist there; is HAProxy running, and is this its 'stats socket'?");
+  } else if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_PERMISSION_DENIED) {
+    settle(Errc::socket_denied,
+           "may not even be looked at there: the SSH user needs the right to "
+           "search its folder");
+  }
+  return 0;
+}
+
+/// Opening a socket for writing fails in any case, and for want of permission before all else.
+int Look::open() {
+  LIBSSH2_SFTP_HANDLE* const handle =
+      libssh2_sftp_open_ex(sftp_, path_.c_str(), static_cast<unsigned>(path_.size()),
+                           LIBSSH2_FXF_WRITE, 0, LIBSSH2_SFTP_OPENFILE);
+  if (handle == nullptr && libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) {
+    return LIBSSH2_ERROR_EAGAIN;
+  }
+  stage_ = Stage::resolve;
+  if (libssh2_sftp_last_error(sftp_) != LIBSSH2_FX_PERMISSION_DENIED) {
+    settle(Errc::connection_refused,
+           "is there, and either nobody listens on it any more (is HAProxy running?), or the "
+           "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+  } else {
+    stage_ = Stage::end;
+    settle(Errc::socket_denied,
+           "is denied to the SSH user, who needs write permission on it (usually membership in the "
+           "haproxy group); there is no sudo on this way");
+  }
+  return 0;
+}
+
+int Look::resolve() {
+  std::array<char, 4096> target{};
+  const int size = libssh2_sftp_symlink_ex(
+      sftp_, path_.c_str(), static_cast<unsigned>(path_.size()), target.data(),
+      static_cast<unsigned>(target.size()), LIBSSH2_SFTP_REALPATH);
+  if (size == LIBSSH2_ERROR_EAGAIN) return size;
+  if (size > 0) true_path_.assign(target.data(), static_cast<std::size_t>(size));
+  stage_ = Stage::open_table;
+  return 0;
+}
+
+/// Not to be had in a chroot, or where there is no Linux.
+int Look::open_table() {
+  constexpr std::string_view path = "/proc/net/unix";
+  handle_ = libssh2_sftp_open_ex(sftp_, path.data(), static_cast<unsigned>(path.size()),
+                                 LIBSSH2_FXF_READ, 0, LIBSSH2_SFTP_OPENFILE);
+  if (handle_ != nullptr) {
+    stage_ = Stage::read_table;
+    return 0;
+  }
+  if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+  stage_ = Stage::end;
+  return 0;
+}
+
+int Look::read_table() {
+  constexpr std::size_t most = std::size_t{4} * 1024 * 1024;
+  // libssh2 asks for four times as much ahead. The kernel gives less of such a file than is asked
+  // for, and of several questions at once libssh2 takes that for an error.
+  std::array<char, 1024> piece{};
+  while (table_.size() < most) {
+    const auto size = libssh2_sftp_read(handle_, piece.data(), piece.size());
+    if (size == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+    if (size <= 0) break;
+    table_.append(piece.data(), static_cast<std::size_t>(size));
+  }
+  stage_ = Stage::close_table;
+  return 0;
+}
+
+int Look::close_table() {
+  if (libssh2_sftp_close_handle(handle_) == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+  stage_ = Stage::end;
+  if (listens_in(table_, true_path_) || listens_in(table_, path_)) {
+    result_ = forbidden(server_, path_, said_);
+  } else {
+    settle(Errc::connection_refused,
+           "is there, and nobody listens on it any more; is HAProxy running? (What runs in a "
+           "container of its own is not seen; then the server may forbid it: "
+           "AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+  }
+  return 0;
+}
+
+void Look::settle(Errc code, std::string_view words) {
+  result_ = failure(code, server_, fmt::format("{} {}", path_, words), said_);
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,76 @@
+// A worker's thread: its sessions from the first to the last.
+#include "worker.hpp"
+
+#include <chrono>
+#include <utility>
+
+namespace stillgate::transport::ssh {
+namespace {
+
+/// Below the idle timeouts of the usual firewalls by far, and above every hold's own traffic.
+constexpr std::chrono::seconds between_keep_alives{5};
+constexpr std::chrono::seconds farewell_patience{2};
+constexpr std::chrono::milliseconds slice{20};
+constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
+
+}  // namespace
+
+Worker::Worker(std::weak_ptr<Hub> hub)
+    : work_(io_.get_executor()),
+      letters_(std::make_shared<Mailbox>(io_)),
+      resolver_(io_),
+      buffer_(buffer_bytes),
+      workshop_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
+      alive_(io_) {}
+
+Worker::~Worker() = default;
+
+void Worker::start() {
+  keep_alive();
+  // It has itself, for the case that it is left behind.
+  thread_ = std::thread([self = shared_from_this()] { self->run(); });
+}
+
+void Worker::stop() {
+  io_.stop();
+  const auto ended = ended_.get_future();
+  const auto until = std::chrono::steady_clock::now() + farewell_patience;
+  for (;;) {
+    if (ended.wait_for(slice) == std::future_status::ready) {
+      thread_.join();
+      return;
+    }
+    if (std::chrono::steady_clock::now() > until) break;
+  }
+  thread_.detach();
+}
+
+void Worker::run() {
+  io_.run();
+  letters_->close();
+  const Error gone{Errc::cancelled, "the SSH sessions of this process ended"};
+  for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
+  for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
+  ended_.set_value();
+}
+
+std::shared_ptr<Connection> Worker::connection(const std::shared_ptr<const Route>& route) {
+  auto& kept = connections_[route->key()];
+  if (kept && !kept->usable() && kept->serves()) leaving_.push_back(kept);
+  if (!kept || !kept->usable()) kept = std::make_shared<Connection>(workshop_, route);
+  return kept;
+}
+
+void Worker::keep_alive() {
+  alive_.expires_after(between_keep_alives);
+  alive_.async_wait([this](const boost::system::error_code& code) {
+    if (code) return;
+    for (const auto& [key, connection] : connections_) connection->keep_alive();
+    for (const auto& connection : leaving_) connection->keep_alive();
+    std::erase_if(leaving_, [](const auto& connection) { return !connection->serves(); });
+    std::erase_if(connections_, [](const auto& one) { return one.second->ended(); });
+    keep_alive();
+  });
+}
+
+}  // namespace stillgate::transport::ssh

@@ -1,0 +1,469 @@
+// Carrying out a plan's steps against simulated hosts.
+#include "simulated_fleet.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "hold/record/record_variable.hpp"
+#include "model/numbers.hpp"
+
+namespace stillgate::hold {
+
+using runtime_api::Answer;
+using runtime_api::Batch;
+using runtime_api::Command;
+using runtime_api::Reply;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr std::size_t most_steps = 1000;
+
+Answer failed(Errc code, bool sent) {
+  Answer answer;
+  answer.error = Error{code, "simulated"};
+  answer.sent = sent;
+  return answer;
+}
+
+}  // namespace
+
+SimulatedFleet::SimulatedFleet(std::size_t count, std::vector<std::string> names)
+    : frontends(std::move(names)) {
+  for (std::size_t i = 0; i < count; ++i) {
+    Host host;
+    host.url = fmt::format("unix:///run/{}.sock", i);
+    host.node = fmt::format("lb{}", i);
+    std::int64_t limit = 100 + 10 * static_cast<std::int64_t>(i);
+    for (const std::string& name : frontends) host.configured[name] = limit++;
+    host.limits = host.configured;
+    hosts.push_back(std::move(host));
+  }
+}
+
+void SimulatedFleet::start_over() {
+  faults.clear();
+  cancel_at.reset();
+  journal_failures.clear();
+  limits_set.clear();
+  first_write_batch.reset();
+  steps = batches = writes = unrecorded_holds = closed_while_held = journal_writes_ = 0;
+}
+
+Report SimulatedFleet::drive(Plan& plan) {
+  Observation seen{observed::Begin{}, {}, {}, false};
+  for (steps = 0; steps < most_steps; ++steps) {
+    if (auto report = carry_out(plan, seen)) return *std::move(report);
+  }
+  endless = true;
+  return {};
+}
+
+std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
+  seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
+  seen.now = WallTime(milliseconds(1'800'000'000'000)) + clock + seen.elapsed;
+  Step step = plan.next(seen);
+  for (Event& event : plan.take_events()) events.push_back(std::move(event));
+  if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
+  if (const auto* batch = std::get_if<Batch>(&step)) {
+    const bool stopped = cancel_at && steps + 1 >= *cancel_at;
+    seen.what = observed::Answers{run(*batch, stopped)};
+    seen.elapsed += milliseconds(1);
+  } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
+    seen.what = observed::Journaled{keep(write->record)};
+  } else if (const auto* start = std::get_if<step::StartGuard>(&step)) {
+    seen.what = observed::Guarded{guard_failure, backed};
+    if (!guard_failure) guarded = start->record;
+  } else if (const auto* tell = std::get_if<step::TellGuard>(&step)) {
+    guard_told.push_back(tell->word);
+    const bool lost = guard_dies && tell->word == step::TellGuard::Word::hold;
+    seen.what = observed::Guarded{
+        lost ? std::optional(Error{Errc::guard_failed, "gone"}) : std::nullopt, {}};
+  } else {
+    seen.elapsed += std::get<step::Wait>(step).time;
+    seen.what = observed::Tick{};
+  }
+  return std::nullopt;
+}
+
+std::vector<Answer> SimulatedFleet::run(const Batch& batch, bool stopped) {
+  const bool cut = stopped && !batch.uninterruptible && stop != Stop::after_the_batch;
+  bool missing = cut && stop == Stop::before_it_is_sent;
+  if (up_at && batches >= *up_at) {
+    for (Host& host : hosts) host.up = true;
+  }
+  locking_ = std::string_view(batch.phase) == "locking";
+  std::vector<Answer> answers(hosts.size());
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    missing = missing || (batch.barrier && !batch.work[i].empty() && !reachable(i));
+  }
+  for (std::size_t i = 0; i < hosts.size(); ++i) {
+    if (batch.work[i].empty()) continue;
+    if (missing) {
+      answers[i] = reachable(i) ? failed(cut ? Errc::cancelled : Errc::rolled_back, false)
+                                : failed(Errc::connection_refused, false);
+      continue;
+    }
+    answers[i] = ask(i, batch.work[i]);
+    if (cut && !answers[i].error) answers[i] = failed(Errc::cancelled, true);
+  }
+  ++batches;
+  return answers;
+}
+
+std::optional<Fault> SimulatedFleet::fault_of(std::size_t host) const {
+  const auto at = faults.find({batches, host});
+  return at == faults.end() ? std::nullopt : std::optional(at->second);
+}
+
+bool SimulatedFleet::reachable(std::size_t host) const {
+  return hosts[host].alive && fault_of(host) != Fault::refuses_connection;
+}
+
+Answer SimulatedFleet::ask_one(std::size_t host, const std::vector<Command>& commands,
+                               std::optional<Fault> fault) {
+  faults.clear();
+  if (fault) faults[{batches, host}] = *fault;
+  return ask(host, commands);
+}
+
+Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& commands) {
+  Host& host = hosts[index];
+  const auto fault = fault_of(index);
+  if (!reachable(index)) return failed(Errc::connection_refused, false);
+  if (fault == Fault::loses_commands) return failed(Errc::connection_reset, true);
+  if (fault == Fault::hangs) return failed(Errc::reply_timeout, true);
+  if (fault == Fault::dies) {
+    host.alive = false;
+    return failed(Errc::early_eof, true);
+  }
+  if (fault == Fault::restarts) {
+    ++host.pid;
+    host.uptime = 0;
+    host.limits = host.configured;
+    host.variables.clear();
+    host.table.clear();
+    host.unseen_restart = true;
+  }
+  Answer answer;
+  answer.sent = true;
+  answer.timings = {1.0, 2.0, 3.0};
+  for (const Command& command : commands) {
+    answer.replies.push_back(this->answer(host, command.text(), fault));
+    if (fault == Fault::runs_half) break;
+  }
+  if (fault == Fault::runs_half || fault == Fault::loses_answer) {
+    return failed(Errc::early_eof, true);
+  }
+  return answer;
+}
+
+Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (command == "show info") {
+    host.unseen_restart = false;
+    return {fmt::format("Name: HAProxy\nVersion: {}\nPid: {}\nUptime_sec: {}\nnode: {}\n"
+                        "Stopping: {}",
+                        host.version, host.pid, host.uptime, host.node, host.stopping ? 1 : 0),
+            {}};
+  }
+  if (command == "show cli level") return {host.level, {}};
+  if (command.starts_with("show stat")) return show_stat(host);
+  if (command == "show sess") return {host.streams, {}};
+  if (command == "show fd") return {host.descriptors, {}};
+  if (command.starts_with("stillgate")) return gate(host, command, fault);
+  if (command.starts_with("set table")) return set_table(host, command, fault);
+  if (command.starts_with("get var") || command.starts_with("set var") ||
+      command.starts_with("experimental-mode")) {
+    return variable(host, command, fault);
+  }
+  return set_limit(host, command, fault);
+}
+
+Reply SimulatedFleet::show_stat(Host& host) {
+  const auto hand = host.meddling.find(host.looks);
+  if (!locking_ && hand != host.meddling.end()) {
+    hand->second(host);
+  }
+  std::string text = "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n";
+  for (const auto& [name, limit] : host.limits) {
+    text += fmt::format("{},FRONTEND,,{},{},10,{},3,http,{},\n", name, host.sessions, limit,
+                        host.shut ? "STOP" : "OPEN", host.reached);
+  }
+  const std::int64_t running =
+      host.in_flight.empty() ? 0 : host.in_flight[std::min(host.looks, host.in_flight.size() - 1)];
+  text += fmt::format("servers,BACKEND,0,{},10,{},{},0,http,,\n", running, host.reached,
+                      host.up ? "UP" : "DOWN");
+  if (locking_) return {text, {}};
+  ++host.looks;
+  host.reached += host.leaks_per_look;
+  return {text, {}};
+}
+
+Reply SimulatedFleet::variable(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (!host.remembers) {
+    return {"", Error{Errc::unknown_command, "simulated", "Unknown command"}};
+  }
+  if (command.starts_with("experimental-mode")) return {};
+  const bool reads = command.starts_with("get");
+  command.remove_prefix(std::string_view("get var proc.").size());
+  std::string name(command.substr(0, command.find(' ')));
+  if (reads) {
+    const auto at = host.variables.find(name);
+    if (at == host.variables.end()) {
+      return {"", Error{Errc::command_failed, "simulated", "Variable not found."}};
+    }
+    return {fmt::format("proc.{}: type=str value=<{}>", name, at->second), {}};
+  }
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
+  }
+  command.remove_prefix(name.size() + std::string_view(" str(").size());
+  if (const std::size_t comma = name.find(','); comma != std::string::npos) {
+    if (!host.compares) {
+      return {"", Error{Errc::command_failed, "simulated", "invalid variable name"}};
+    }
+    name.resize(comma);
+    // An empty text counts as set.
+    if (host.variables.contains(name)) return {};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  host.variables[name] = command.substr(0, command.size() - 1);
+  for (const auto& [frontend, limit] : host.limits) {
+    const bool emptied = variable_of(frontend) == name && host.variables[name].empty();
+    if (emptied && limit == 0) ++closed_while_held;
+  }
+  return {};
+}
+
+Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (host.gates.empty()) {
+    return {"", Error{Errc::unknown_command, "simulated", "Unknown command"}};
+  }
+  if (command.starts_with("stillgate prove")) {
+    std::string list;
+    for (const auto& [name, one] : host.gates) {
+      list += fmt::format("{}\"{}\":{{\"proven\":{}}}", list.empty() ? "" : ",", name, one.proven);
+    }
+    return {fmt::format("{{\"format\":1,\"frontends\":{{{}}}}}", list), {}};
+  }
+  if (command.starts_with("stillgate sync") && fault != Fault::ignores_writes &&
+      !host.gate_sticks) {
+    sync_gate(host, std::string(command.substr(std::string_view("stillgate sync ").size())));
+  }
+  return gate_status(host);
+}
+
+Reply SimulatedFleet::gate_status(Host& host) {
+  std::string list;
+  for (auto& [name, one] : host.gates) {
+    const std::string id = one.token.empty() ? "" : one.token.substr(2, one.token.find('.', 2) - 2);
+    list +=
+        fmt::format("{}\"{}\":{{\"mode\":\"{}\",\"id\":\"{}\",\"token\":\"{}\",\"waiting\":{}}}",
+                    list.empty() ? "" : ",", name,
+                    one.token.empty() ? "open" : (one.rejecting ? "rejecting" : "held"), id,
+                    one.token, one.waiting);
+    if (one.released && one.waiting > 0) --one.waiting;
+  }
+  const std::string clock =
+      host.gate_clock_ms ? fmt::format("\"now_ms\":{},", *host.gate_clock_ms) : "";
+  return {fmt::format("{{\"format\":1,{}\"table\":{},\"frontends\":{{{}}}}}", clock, host.has_table,
+                      list),
+          {}};
+}
+
+Reply SimulatedFleet::set_table(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  command.remove_prefix(std::string_view("set table stillgate key ").size());
+  const std::size_t space = command.find(' ');
+  host.table[std::string(command.substr(0, space))] =
+      *runtime_api::parse_number<std::int64_t>(command.substr(command.rfind(' ') + 1));
+  return {};
+}
+
+/// As the Lua file does it: what was said before does not count again.
+void SimulatedFleet::sync_gate(Host& host, const std::string& frontend) {
+  SimulatedGate& one = host.gates[frontend];
+  std::string said;
+  if (const auto at = host.variables.find("stillgate_gate_" + encode_name(frontend));
+      at != host.variables.end()) {
+    said = at->second;
+  }
+  for (const auto& [key, number] : host.table) {
+    if (!key.starts_with(frontend + "/")) continue;
+    const std::string token = key.substr(frontend.size() + 1);
+    if (number == 1) said = token;
+    if (number != 1 && token == one.token) said = "open";
+  }
+  if (said.empty()) return;
+  one.rejecting = false;
+  if (said.starts_with("open")) {
+    one.token.clear();
+    one.released = true;
+    return;
+  }
+  one.released = false;
+  count_hold(host, frontend, true);
+  one.token = said;
+  ++writes;
+  if (!first_write_batch) first_write_batch = batches;
+}
+
+void SimulatedFleet::count_hold(const Host& host, const std::string& frontend, bool remembered) {
+  const bool known = std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
+    const HeldSwitch* held = entry.second.find(host.url, frontend);
+    return held != nullptr && held->limit_before == host.limits.at(frontend);
+  });
+  unrecorded_holds += known && remembered ? 0U : 1U;
+}
+
+Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  command.remove_prefix(std::string_view("set maxconn frontend ").size());
+  const std::size_t space = command.find(' ');
+  const std::string name(command.substr(0, space));
+  const auto limit = *runtime_api::parse_number<std::int64_t>(command.substr(space + 1));
+  if (limit == 0) {
+    // One that restarts has forgotten, and the journal knows.
+    const bool remembered =
+        !host.remembers || fault == Fault::restarts || !host.variables[variable_of(name)].empty();
+    count_hold(host, name, remembered);
+  }
+  host.limits[name] = limit;
+  if (&host == hosts.data()) limits_set.push_back(limit);
+  ++writes;
+  if (!first_write_batch) first_write_batch = batches;
+  return {};
+}
+
+std::optional<Error> SimulatedFleet::keep(const Record& record) {
+  if (journal_failures.contains(journal_writes_++)) {
+    return Error{Errc::journal_failed, "simulated"};
+  }
+  if (const auto before = journal.find(record.id); before != journal.end()) {
+    for (const HeldSwitch& held : before->second.switches) {
+      if (record.find(held.endpoint, held.frontend) != nullptr) continue;
+      // Of a host that is gone nobody can say that it holds anything.
+      const auto host = std::find_if(hosts.begin(), hosts.end(),
+                                     [&held](const Host& one) { return one.url == held.endpoint; });
+      if (host->alive && this->held(host->url, held.frontend)) ++closed_while_held;
+    }
+  }
+  if (record.switches.empty()) {
+    journal.erase(record.id);
+  } else {
+    journal[record.id] = record;
+  }
+  return std::nullopt;
+}
+
+std::int64_t SimulatedFleet::limit(const std::string& url, const std::string& frontend) const {
+  for (const Host& host : hosts) {
+    if (host.url != url) continue;
+    const auto at = host.limits.find(frontend);
+    return at == host.limits.end() ? -1 : at->second;
+  }
+  return -1;
+}
+
+bool SimulatedFleet::held(const std::string& url, const std::string& frontend) const {
+  if (limit(url, frontend) == 0) return true;
+  return std::any_of(hosts.begin(), hosts.end(), [&](const Host& host) {
+    const auto gate = host.gates.find(frontend);
+    return host.url == url && gate != host.gates.end() && !gate->second.token.empty();
+  });
+}
+
+bool SimulatedFleet::recorded(const std::string& url, const std::string& frontend) const {
+  return std::any_of(journal.begin(), journal.end(), [&](const auto& entry) {
+    return entry.second.find(url, frontend) != nullptr;
+  });
+}
+
+bool SimulatedFleet::restarted_unseen(const std::string& url) const {
+  return std::any_of(hosts.begin(), hosts.end(),
+                     [&url](const Host& host) { return host.url == url && host.unseen_restart; });
+}
+
+bool SimulatedFleet::all_forgotten() const {
+  return std::all_of(hosts.begin(), hosts.end(), [](const Host& host) {
+    return std::all_of(host.variables.begin(), host.variables.end(), [](const auto& one) {
+      // What a gate was last switched to stays, and does nothing; so do the marks of the lock.
+      return one.second.empty() || !one.first.starts_with("stillgate_maxconn_");
+    });
+  });
+}
+
+std::vector<std::string> SimulatedFleet::urls() const {
+  std::vector<std::string> list;
+  for (const Host& host : hosts) list.push_back(host.url);
+  return list;
+}
+
+std::vector<Record> SimulatedFleet::records() const {
+  std::vector<Record> list;
+  for (const auto& [id, record] : journal) list.push_back(record);
+  return list;
+}
+
+bool SimulatedFleet::all_open() const {
+  return std::all_of(hosts.begin(), hosts.end(), [](const Host& host) {
+    return host.limits == host.configured &&
+           std::all_of(host.gates.begin(), host.gates.end(),
+                       [](const auto& one) { return one.second.token.empty(); });
+  });
+}
+
+SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
+  SuspendPlan::Request request;
+  request.question.endpoints = fleet.urls();
+  request.question.frontends = fleet.frontends;
+  request.record.id = "0123456789abcdef";
+  request.record.owner = "test@here";
+  request.drain_timeout = milliseconds(500);
+  request.known = fleet.records();
+  return request;
+}
+
+ResumePlan::Request resume_request(const SimulatedFleet& fleet) {
+  ResumePlan::Request request;
+  request.question.endpoints = fleet.urls();
+  request.question.frontends = fleet.frontends;
+  request.records = fleet.records();
+  request.retry_for = milliseconds(5000);
+  request.claim.owner = "test@here";
+  return request;
+}
+
+void expect_truth(const SimulatedFleet& fleet, const Report& report) {
+  ASSERT_FALSE(fleet.endless) << "the plan never came to its end";
+  EXPECT_EQ(fleet.unrecorded_holds, 0U);
+  EXPECT_EQ(fleet.closed_while_held, 0U);
+  for (const Switch& one : report.switches) {
+    const bool is_held = fleet.held(one.endpoint, one.frontend);
+    // What restarts after it was read back, was as it was told when it was read back.
+    if (fleet.restarted_unseen(one.endpoint)) continue;
+    if (one.verdict == Verdict::held) {
+      EXPECT_TRUE(is_held);
+    } else if (one.verdict != Verdict::unknown && report.action == "suspend") {
+      EXPECT_FALSE(is_held) << name(one.verdict);
+    } else if (one.verdict == Verdict::resumed || one.verdict == Verdict::open) {
+      EXPECT_FALSE(is_held) << name(one.verdict);
+    }
+    if (is_held) {
+      EXPECT_TRUE(fleet.recorded(one.endpoint, one.frontend));
+    }
+  }
+  if (report.ending == Ending::refused || report.ending == Ending::held_by_other) {
+    EXPECT_EQ(fleet.writes, 0U);
+  }
+}
+
+}  // namespace stillgate::hold

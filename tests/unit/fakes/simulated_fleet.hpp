@@ -1,0 +1,166 @@
+// A fleet of simulated HAProxies and a journal: answers a plan's steps, badly where told to.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "hold/plan.hpp"
+#include "hold/record/record.hpp"
+#include "hold/resume/resume_plan.hpp"
+#include "hold/suspend/suspend_plan.hpp"
+
+namespace stillgate::hold {
+
+/// What goes wrong with one host in one batch.
+enum class Fault {
+  refuses_connection,  ///< no byte goes out
+  loses_commands,      ///< sent, not run, no answer
+  hangs,               ///< as loses_commands, known by the deadline
+  runs_half,           ///< the first command ran, no answer
+  loses_answer,        ///< all ran, no answer
+  refuses_writes,      ///< an answer, with `Permission denied` to each change
+  ignores_writes,      ///< an answer of success, and nothing changed
+  dies,                ///< gone in the middle, for good
+  restarts,            ///< answers well, but is another process with the configured limits
+};
+inline constexpr Fault all_faults[] = {
+    Fault::refuses_connection, Fault::loses_commands, Fault::hangs,
+    Fault::runs_half,          Fault::loses_answer,   Fault::refuses_writes,
+    Fault::ignores_writes,     Fault::dies,           Fault::restarts};
+
+/// A frontend's gate. It outlives its process, by its state file.
+struct SimulatedGate {
+  std::string token;  ///< of the hold in effect; empty: open
+  bool rejecting{false};
+  bool released{false};  ///< by a switch
+  bool proven{true};
+  std::int64_t waiting{0};  ///< while it is held; one goes at each look after its release
+};
+
+struct Host {
+  std::string url;
+  std::map<std::string, std::int64_t> configured;
+  std::map<std::string, std::int64_t> limits;
+  std::string version{"3.0.11-1+deb13u5"};
+  std::string level{"admin"};
+  std::string node;
+  std::int64_t pid{100};
+  std::int64_t uptime{50};
+  bool stopping{false};
+  bool alive{true};
+  bool remembers{true};                          ///< has process variables, as from 2.4 on
+  bool compares{true};                           ///< has compare and set for them, from 2.6 on
+  std::map<std::string, std::string> variables;  ///< lost with the process
+  std::vector<std::int64_t> in_flight;           ///< at each `show stat`; the last one stays
+  std::size_t looks{0};                          ///< so many `show stat` were answered
+  std::string streams;                           ///< the answer to `show sess`
+  std::string descriptors;                       ///< the answer to `show fd`
+  std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
+  std::int64_t leaks_per_look{0};
+  std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
+  std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
+  bool has_table{true};
+  bool gate_sticks{false};                    ///< the gate takes no switch
+  std::optional<std::int64_t> gate_clock_ms;  ///< empty: a gate that does not tell its clock
+  std::int64_t sessions{0};                   ///< connections of clients, idle ones too
+  bool up{true};
+  bool shut{false};  ///< its frontends take no connections
+  /// At that look (from 0), before it: somebody's hand.
+  std::map<std::size_t, std::function<void(Host&)>> meddling{};
+  bool unseen_restart{false};  ///< nobody asked for its Pid since
+};
+
+/// How a stop looks to the batch that it meets.
+enum class Stop { after_the_batch, before_it_is_sent, before_its_answers };
+
+class SimulatedFleet {
+ public:
+  SimulatedFleet(std::size_t hosts, std::vector<std::string> frontends);
+
+  std::vector<Host> hosts;
+  std::vector<std::string> frontends;
+  std::map<std::pair<std::size_t, std::size_t>, Fault> faults;  ///< by batch and host
+  std::optional<std::size_t> cancel_at;                         ///< by step
+  Stop stop{Stop::after_the_batch};
+  std::set<std::size_t> journal_failures;  ///< by number of write
+  std::optional<Error> guard_failure;      ///< a guard cannot be started
+  bool guard_dies{false};                  ///< before it is told of the hold
+  std::vector<std::string> backed;         ///< endpoints where HAProxy's `wait` backs the guard
+
+  std::map<std::string, Record> journal;  ///< what is kept, by id
+  std::optional<Record> guarded;          ///< what the guard was started for
+  std::vector<step::TellGuard::Word> guard_told;
+  std::vector<Event> events;  ///< what plans told
+  std::size_t steps{0};
+  std::size_t batches{0};
+  std::size_t writes{0};                 ///< limits that were really set
+  std::size_t unrecorded_holds{0};       ///< limits set to 0 without the number before on record
+  std::size_t closed_while_held{0};      ///< records that were ended with the limit at 0
+  std::vector<std::int64_t> limits_set;  ///< at the first host, in order
+  bool endless{false};                   ///< the plan did not come to its end
+
+  std::optional<std::size_t> first_write_batch;  ///< the batch in which a limit was first set
+  std::optional<std::size_t> up_at;              ///< from that batch on every backend is up
+  std::chrono::milliseconds clock{0};            ///< when the next course begins
+
+  /// Carries out the plan until it is done. Each batch takes a virtual millisecond.
+  Report drive(Plan& plan);
+
+  /// One step alone, with its observation; the report where that was the last one.
+  std::optional<Report> carry_out(Plan& plan, Observation& seen);
+
+  /// One host asked by itself, apart from any plan's batch.
+  runtime_api::Answer ask_one(std::size_t host, const std::vector<runtime_api::Command>& commands,
+                              std::optional<Fault> fault);
+
+  /// A second course over the same hosts: counts from nothing, without faults.
+  void start_over();
+
+  [[nodiscard]] std::int64_t limit(const std::string& url, const std::string& frontend) const;
+  /// By maxconn, or by the gate.
+  [[nodiscard]] bool held(const std::string& url, const std::string& frontend) const;
+  [[nodiscard]] bool recorded(const std::string& url, const std::string& frontend) const;
+  [[nodiscard]] bool restarted_unseen(const std::string& url) const;
+  /// No HAProxy keeps a record any more.
+  [[nodiscard]] bool all_forgotten() const;
+  [[nodiscard]] std::vector<std::string> urls() const;
+  [[nodiscard]] std::vector<Record> records() const;
+  [[nodiscard]] bool all_open() const;  ///< every limit is the configured one
+
+ private:
+  std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, bool stopped);
+  runtime_api::Answer ask(std::size_t host, const std::vector<runtime_api::Command>& commands);
+  runtime_api::Reply answer(Host& host, std::string_view command, std::optional<Fault> fault);
+  runtime_api::Reply show_stat(Host& host);
+  runtime_api::Reply variable(Host& host, std::string_view command, std::optional<Fault> fault);
+  runtime_api::Reply gate(Host& host, std::string_view command, std::optional<Fault> fault);
+  static runtime_api::Reply gate_status(Host& host);
+  static runtime_api::Reply set_table(Host& host, std::string_view command,
+                                      std::optional<Fault> fault);
+  void sync_gate(Host& host, const std::string& frontend);
+  void count_hold(const Host& host, const std::string& frontend, bool remembered);
+  runtime_api::Reply set_limit(Host& host, std::string_view command, std::optional<Fault> fault);
+  std::optional<Error> keep(const Record& record);
+  [[nodiscard]] std::optional<Fault> fault_of(std::size_t host) const;
+  [[nodiscard]] bool reachable(std::size_t host) const;
+
+  std::size_t journal_writes_{0};
+  bool locking_{false};  ///< the lock's own looks do not count as such
+};
+
+/// A hold over all of the fleet, and the end of what its journal knows.
+[[nodiscard]] SuspendPlan::Request suspend_request(const SimulatedFleet& fleet);
+[[nodiscard]] ResumePlan::Request resume_request(const SimulatedFleet& fleet);
+
+/// What must be true after any course, whatever went wrong in it: no verdict says more than is
+/// true, nothing was held without its number on record, and what is held is still on record.
+void expect_truth(const SimulatedFleet& fleet, const Report& report);
+
+}  // namespace stillgate::hold

@@ -1,0 +1,171 @@
+// The check's warnings: each where it belongs, with its numbers, and nowhere else.
+#include "hold/check/warnings.hpp"
+
+#include <algorithm>
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace stillgate::hold {
+namespace {
+
+using std::chrono::milliseconds;
+
+/// One frontend with room for 100 and one backend, on a HAProxy that remembers.
+Seen quiet() {
+  Seen seen;
+  seen.info = Info{};
+  seen.info->version = "3.0.11";
+  seen.frontends.push_back(FrontendSeen{100, true, false, 0, 5, 1000, 1000});
+  seen.backends.push_back(BackendSeen{"app", 0, 0, 900, true, 500, 40});
+  seen.remembered.push_back(Remembered{true, false, {}, {}});
+  return seen;
+}
+
+Question question() {
+  Question question;
+  question.max_hold = milliseconds(10'000);
+  return question;
+}
+
+Switch advised(const Seen& seen, const Question& asked = question()) {
+  Switch one;
+  one.frontend = "balanced";
+  advise(one, asked, seen, 0);
+  return one;
+}
+
+const Finding* find(const Switch& one, const std::string& code) {
+  const auto at = std::find_if(one.findings.begin(), one.findings.end(),
+                               [&code](const Finding& finding) { return finding.code == code; });
+  return at == one.findings.end() ? nullptr : &*at;
+}
+
+bool has(const Finding* finding, Level level, const std::string& words) {
+  return finding != nullptr && finding->level == level &&
+         finding->message.find(words) != std::string::npos;
+}
+
+TEST(Advice, AQuietFrontendHasNoWarning) {
+  for (const Finding& finding : advised(quiet()).findings) {
+    EXPECT_EQ(finding.level, Level::info) << finding.code;
+  }
+}
+
+TEST(Advice, WhatCouldKeepAHoldFromEndingIsTold) {
+  Seen seen = quiet();
+  EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::info, "killed at once"));
+  seen.info->version = "2.8.5";
+  EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::warning, "freezes or vanishes"));
+  Question asked = question();
+  asked.no_lease = true;
+  EXPECT_EQ(find(advised(seen, asked), "guard_alone"), nullptr);
+}
+
+TEST(Advice, KeepAliveIsAWarningWhereItWasSeen) {
+  Seen seen = quiet();
+  EXPECT_EQ(find(advised(seen), "keep_alive_passes")->level, Level::info);
+  seen.frontends[0]->begun = 2500;
+  EXPECT_TRUE(has(find(advised(seen), "keep_alive_passes"), Level::warning, "2.5 requests"));
+  seen.frontends[0]->http = false;
+  EXPECT_EQ(find(advised(seen), "keep_alive_passes"), nullptr);
+}
+
+/// What the closer look says of `quiet()` with this rate; the answers are those to its commands.
+Switch looked(const Question& asked, std::int64_t rate, const std::vector<std::string>& answers,
+              std::optional<milliseconds> drain_timeout = {}) {
+  Seen seen = quiet();
+  seen.frontends[0]->rate = rate;
+  std::vector<Switch> switches(1);
+  switches[0].frontend = "balanced";
+  switches[0].limit_now = 100;
+  runtime_api::Answer answer;
+  for (const std::string& text : answers) answer.replies.push_back({text, {}});
+  advise_closer(switches, asked, 0, seen, answer, drain_timeout);
+  return switches[0];
+}
+
+Question question_here() {
+  Question asked = question();
+  asked.endpoints = {"unix:///run/a.sock"};
+  asked.frontends = {"balanced"};
+  asked.listen_depths = {{80, 4097}, {81, 65}, {9999, 11}};
+  return asked;
+}
+
+TEST(Advice, WithoutTheKernelTheLimitStandsForTheQueue) {
+  Question asked = question_here();
+  asked.listen_depths.clear();
+  EXPECT_TRUE(closer_look(asked, 0, quiet(), false).empty());
+  // 100 come in 10 s, and 101 fit.
+  EXPECT_EQ(find(looked(asked, 10, {}), "queue_too_short"), nullptr);
+  EXPECT_TRUE(has(find(looked(asked, 11, {}), "queue_too_short"), Level::warning,
+                  "101 can wait in the kernel's queue, unless"));
+}
+
+TEST(Advice, TheKernelOfThisMachineKnowsTheBacklog) {
+  const Question asked = question_here();
+  const std::string wide = "  4 : st=0x1 l.st=RDY fe=balanced fam=ipv4 lport=80\n";
+  const std::string narrow = "  5 : st=0x1 l.st=RDY fe=balanced fam=ipv6 lport=81\n";
+  const std::string other =
+      "  6 : st=0x1 l.st=RDY fe=GLOBAL fam=ipv4 lport=9999\n"
+      "  7 : st=0x1 back=0 fam=ipv4 lport=81 fe=balanced mux=H1\n";
+  EXPECT_EQ(closer_look(asked, 0, quiet(), false).size(), 1U);
+  EXPECT_EQ(find(looked(asked, 400, {wide + other}), "queue_too_short"), nullptr);
+  EXPECT_TRUE(has(find(looked(asked, 410, {wide + other}), "queue_too_short"), Level::warning,
+                  "4097 can wait"));
+  EXPECT_TRUE(has(find(looked(asked, 7, {wide + narrow}), "queue_too_short"), Level::warning,
+                  "65 can wait"));
+}
+
+TEST(Advice, WhatRunsElsewhereIsNotLookedUpHere) {
+  Question asked = question_here();
+  asked.endpoints = {"tcp://lb:9999"};
+  EXPECT_TRUE(closer_look(asked, 0, quiet(), false).empty());
+  EXPECT_EQ(closer_look(asked, 0, quiet(), true).size(), 1U);
+  Seen busy = quiet();
+  busy.info->fields = {{"CurrConns", "2001"}};
+  EXPECT_TRUE(closer_look(asked, 0, busy, true).empty());
+}
+
+TEST(Advice, TheHerdIsWeighedAgainstTheServers) {
+  Seen seen = quiet();
+  seen.frontends[0]->rate = 100;  // 1,000 in 10 s, against 500 slots of 40 ms
+  EXPECT_TRUE(has(find(advised(seen), "servers_queue"), Level::warning, "take 500 at a time"));
+  seen.backends[0].slots.reset();
+  EXPECT_EQ(find(advised(seen), "servers_queue"), nullptr);
+}
+
+TEST(Advice, WhatHaproxyCannotRememberIsSaid) {
+  Seen seen = quiet();
+  seen.remembered[0].supported = false;
+  EXPECT_TRUE(has(find(advised(seen), "journal_only"), Level::warning, "--limit"));
+  seen.remembered[0] = {true, false, {}, Error{Errc::journal_failed, "broken"}};
+  EXPECT_TRUE(has(find(advised(seen), "record_unreadable"), Level::warning, "broken"));
+}
+
+TEST(Advice, AHoldThatNobodyEnds) {
+  Question asked = question();
+  asked.no_lease = true;
+  EXPECT_TRUE(has(find(advised(quiet(), asked), "no_lease"), Level::warning, "stillgate resume"));
+}
+
+TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {
+  const auto line = [](const std::string& what) { return "0x1: " + what + " calls=1\n"; };
+  const std::string cli = line("src=unix:1 fe=GLOBAL be=<NONE> srv=<none> age=0s");
+  std::string text;
+  for (int i = 0; i < 7; ++i) text += cli;
+  text += line("src=10.0.0.1:5 fe=balanced be=app srv=s1 age=4s");
+  text += line("src=10.0.0.2:5 fe=other be=app srv=s1 age=4m");
+  text += line("src=10.0.0.3:5 fe=balanced be=<NONE> srv=<none> age=4m");
+  const Question asked = question_here();
+  EXPECT_TRUE(looked(asked, 0, {"", text}, milliseconds(5000)).findings.empty());
+  text += cli + line("src=10.0.0.4:5 fe=balanced be=app srv=<none> age=60s");
+  const Switch one = looked(asked, 0, {"", text}, milliseconds(5000));
+  EXPECT_TRUE(has(find(one, "stats_connections"), Level::warning, "8 connections"));
+  EXPECT_TRUE(
+      has(find(one, "drain_may_fail"), Level::warning, "10.0.0.4:5 to app/(queued) for 60 s"));
+}
+
+}  // namespace
+}  // namespace stillgate::hold

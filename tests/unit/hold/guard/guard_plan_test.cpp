@@ -1,0 +1,502 @@
+// The guard's plan at one endpoint, step by step against a simulated HAProxy.
+#include "hold/guard/guard_plan.hpp"
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gmock/gmock.h>
+
+#include "fakes/simulated_fleet.hpp"
+#include "hold/record/lock_variables.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+using std::chrono::milliseconds;
+using Mode = KeepOutlook::Mode;
+
+constexpr milliseconds deadline{5000};
+constexpr const char* id = "0123456789abcdef";
+
+/// A guard of frontend `a` at one HAProxy, and its world.
+class Guarded : public testing::Test {
+ protected:
+  Guarded() : fleet_(1, {"a"}) {
+    record_.id = id;
+    record_.owner = "test@here";
+    record_.started_at = WallTime(milliseconds(1'000'000));
+    record_.deadline = record_.started_at + deadline;
+    record_.switches.push_back({fleet_.hosts[0].url, "a", fleet_.hosts[0].limits["a"], {}});
+    outlook_.deadline = deadline;
+    outlook_.mode = Mode::arming;
+    plan_ = std::make_unique<KeepPlan>(fleet_.hosts[0].url, record_);
+  }
+
+  Host& host() { return fleet_.hosts[0]; }
+  std::int64_t limit() { return host().limits["a"]; }
+
+  /// As the suspend does it.
+  void hold() {
+    host().variables[variable_of("a")] = pack(record_);
+    host().limits["a"] = 0;
+    outlook_.mode = Mode::holding;
+  }
+  void restart() {
+    host().pid += 1;
+    host().uptime = 0;
+    host().variables.clear();
+    host().limits = host().configured;
+  }
+
+  /// One step, and the time that it takes.
+  bool step() {
+    outlook_.wall = record_.started_at + outlook_.now;
+    const auto next = plan_->next(outlook_, answer_ ? &*answer_ : nullptr);
+    for (KeepNotice& one : plan_->take_notices()) notices_.push_back(std::move(one));
+    answer_.reset();
+    outlook_.journal = nullptr;
+    if (const auto* ask = std::get_if<keep::Ask>(&next)) {
+      asks_.push_back(*ask);
+      answer_ = fleet_.ask_one(0, ask->commands, fault_);
+      outlook_.now += milliseconds(1);
+    } else if (const auto* rest = std::get_if<keep::Rest>(&next)) {
+      EXPECT_GE(rest->until, outlook_.now);
+      outlook_.now = std::max(rest->until, outlook_.now);
+    } else if (std::holds_alternative<keep::Consult>(next)) {
+      outlook_.journal = &journal_;
+    } else {
+      left_ = true;
+    }
+    return !left_;
+  }
+  void run_until(milliseconds until) {
+    for (int i = 0; i < 10'000 && !left_ && outlook_.now < until; ++i) step();
+  }
+  void run_to_the_end() {
+    for (int i = 0; i < 200'000 && !left_; ++i) step();
+    EXPECT_TRUE(left_);
+  }
+  std::vector<KeepNotice::Kind> kinds() const {
+    std::vector<KeepNotice::Kind> found;
+    for (const KeepNotice& one : notices_) found.push_back(one.kind);
+    return found;
+  }
+  std::string ended() { return host().variables["stillgate_ended_a"]; }
+
+  SimulatedFleet fleet_;
+  Record record_;
+  KeepOutlook outlook_;
+  std::unique_ptr<KeepPlan> plan_;
+  std::optional<runtime_api::Answer> answer_;
+  std::optional<Fault> fault_;
+  std::vector<keep::Ask> asks_;
+  std::vector<KeepNotice> notices_;
+  std::vector<Record> journal_;
+  bool left_{false};
+};
+
+using Kind = KeepNotice::Kind;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+TEST_F(Guarded, WhileArmingItLooksAndChangesNothing) {
+  const auto writes = fleet_.writes;
+  run_until(milliseconds(1000));
+  EXPECT_TRUE(plan_->looked());
+  EXPECT_FALSE(plan_->error());
+  EXPECT_EQ(fleet_.writes, writes);
+  EXPECT_FALSE(left_);
+}
+
+TEST_F(Guarded, WhatCannotBeAskedIsToldToTheSuspend) {
+  fault_ = Fault::refuses_connection;
+  run_until(milliseconds(10));
+  EXPECT_TRUE(plan_->looked());
+  ASSERT_TRUE(plan_->error());
+  EXPECT_EQ(plan_->error()->code, Errc::connection_refused);
+}
+
+TEST_F(Guarded, AtTheDeadlineItReleasesAndLeavesNoTrace) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(deadline);
+  EXPECT_EQ(limit(), 0);
+  run_until(deadline + milliseconds(2));
+  EXPECT_EQ(limit(), host().configured["a"]);
+  run_to_the_end();
+  EXPECT_LE(outlook_.now, deadline + milliseconds(600));
+  EXPECT_EQ(host().variables[variable_of("a")], "");
+  EXPECT_TRUE(ended().starts_with(std::string(id) + ".expired.")) << ended();
+  EXPECT_THAT(kinds(), ElementsAre(Kind::released));
+}
+
+TEST_F(Guarded, ASuspendThatIsHeldUpElsewhereEndsInTimeHere) {
+  run_until(milliseconds(100));
+  hold();
+  outlook_.mode = Mode::arming;
+  run_until(deadline + milliseconds(2));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(Guarded, ASuspendThatDiesIsTakenBack) {
+  run_until(milliseconds(100));
+  hold();
+  outlook_.mode = Mode::ending;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+  EXPECT_TRUE(ended().starts_with(std::string(id) + ".rolled_back.")) << ended();
+}
+
+TEST_F(Guarded, ACommitThatComesLateIsTakenBackToo) {
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_until(outlook_.now + milliseconds(150));
+  ASSERT_FALSE(left_);
+  host().limits["a"] = 0;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(Guarded, ACommitOfAFailedSuspendIsWaitedForUntilTheDeadline) {
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_until(deadline - milliseconds(500));
+  ASSERT_FALSE(left_);
+  host().limits["a"] = 0;
+  run_until(deadline - milliseconds(200));
+  EXPECT_EQ(limit(), host().configured["a"]);
+  run_to_the_end();
+  EXPECT_LE(outlook_.now, deadline + milliseconds(200));
+}
+
+TEST_F(Guarded, WhoDoesNotAnswerMeanwhileIsWaitedForToo) {
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_until(milliseconds(300));
+  fault_ = Fault::hangs;
+  run_until(milliseconds(2500));
+  ASSERT_FALSE(left_);
+  fault_.reset();
+  host().limits["a"] = 0;
+  run_until(milliseconds(3000));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+/// It would be told from the failed suspend's by nothing.
+TEST_F(Guarded, WithoutVariablesNobodyWaitsForALateCommit) {
+  host().remembers = false;
+  run_until(milliseconds(100));
+  outlook_.mode = Mode::ending;
+  run_to_the_end();
+  EXPECT_LT(outlook_.now, milliseconds(1000));
+}
+
+TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(500));
+  host().configured["a"] = 77;
+  restart();
+  const auto restarted = outlook_.now;
+  run_until(restarted + milliseconds(110));
+  EXPECT_EQ(limit(), 0);
+  EXPECT_EQ(plan_->record().switches[0].limit_before, 77);
+  run_to_the_end();
+  EXPECT_EQ(limit(), 77);
+  EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied, Kind::released));
+}
+
+TEST_F(Guarded, WhatIsPutBackHasItsLeaseOnRecord) {
+  run_until(milliseconds(100));
+  hold();
+  plan_->set_backed(true);
+  restart();
+  run_until(milliseconds(400));
+  ASSERT_EQ(limit(), 0);
+  const auto record = unpack(host().variables[variable_of("a")], host().url, "a");
+  ASSERT_TRUE(record);
+  EXPECT_EQ(record->switches[0].lease, Lease::backed);
+}
+
+TEST_F(Guarded, AnOldWorkerIsLeftForANewConnection) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  EXPECT_FALSE(asks_.back().fresh);
+  host().stopping = true;
+  run_until(outlook_.now + milliseconds(105));
+  EXPECT_TRUE(asks_.back().fresh);
+  // The simulated one has one face: the new process answers from now on.
+  host().stopping = false;
+  restart();
+  run_until(outlook_.now + milliseconds(110));
+  EXPECT_EQ(limit(), 0);
+  EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied));
+}
+
+TEST_F(Guarded, WhatSomebodyResumedIsNeverPutBack) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  host().limits = host().configured;
+  host().variables[variable_of("a")] = "";
+  run_to_the_end();
+  EXPECT_LE(outlook_.now, milliseconds(600));
+  EXPECT_TRUE(plan_->resumed());
+  EXPECT_EQ(limit(), host().configured["a"]);
+  EXPECT_EQ(ended(), "");
+  EXPECT_THAT(kinds(), ElementsAre(Kind::resumed));
+}
+
+TEST_F(Guarded, AResumeThatDiedHasItsRecordTakenAway) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  host().limits = host().configured;
+  run_to_the_end();
+  EXPECT_LE(outlook_.now, milliseconds(2500));
+  EXPECT_EQ(host().variables[variable_of("a")], "");
+}
+
+TEST_F(Guarded, ARampThatNobodyFinishesEndsAtTheDeadline) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  record_.ramping = true;
+  host().variables[variable_of("a")] = pack(record_);
+  host().limits["a"] = 3;
+  run_until(deadline - milliseconds(100));
+  EXPECT_EQ(limit(), 3);
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(Guarded, AHoldOfSomebodyElseIsLeftAlone) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  Record other = record_;
+  other.id = "fedcba9876543210";
+  host().variables[variable_of("a")] = pack(other);
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+  EXPECT_EQ(host().variables[variable_of("a")], pack(other));
+}
+
+TEST_F(Guarded, NothingIsPutBackOnceTheHoldIsOverElsewhere) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  restart();
+  outlook_.over = true;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+  EXPECT_LE(outlook_.now, milliseconds(600));
+}
+
+TEST_F(Guarded, WhatWasPutBackIsReleasedOnceTheHoldIsOverElsewhere) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  restart();
+  run_until(milliseconds(600));
+  ASSERT_EQ(limit(), 0);
+  outlook_.over = true;
+  run_until(milliseconds(800));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(Guarded, AnExtensionIsSeenAndKept) {
+  run_until(milliseconds(100));
+  hold();
+  Record longer = record_;
+  *longer.deadline += milliseconds(2000);
+  host().variables[variable_of("a")] = pack(longer);
+  run_until(milliseconds(300));
+  ASSERT_EQ(plan_->extended(), longer.deadline);
+  outlook_.deadline += milliseconds(2000);
+  run_until(deadline + milliseconds(1900));
+  EXPECT_EQ(limit(), 0);
+  run_until(deadline + milliseconds(2003));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(Guarded, AnExtensionInTheLastMomentIsNotMissed) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(deadline - milliseconds(50));
+  Record longer = record_;
+  *longer.deadline += milliseconds(2000);
+  host().variables[variable_of("a")] = pack(longer);
+  for (int i = 0; i < 100 && !plan_->extended(); ++i) step();
+  ASSERT_TRUE(plan_->extended());
+  outlook_.deadline += milliseconds(2000);
+  run_until(deadline + milliseconds(100));
+  EXPECT_EQ(limit(), 0);
+}
+
+TEST_F(Guarded, WhatIsLostIsToldAndTriedUntilItAnswers) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  fault_ = Fault::loses_commands;
+  run_until(deadline + milliseconds(20'000));
+  EXPECT_EQ(limit(), 0);
+  EXPECT_THAT(kinds(), ElementsAre(Kind::lost));
+  fault_.reset();
+  run_until(outlook_.now + milliseconds(300));
+  EXPECT_EQ(limit(), host().configured["a"]);
+  run_to_the_end();
+  EXPECT_THAT(kinds(), ElementsAre(Kind::lost, Kind::found, Kind::released));
+}
+
+TEST_F(Guarded, WhoeverIsNotThereAfterTheDeadlineIsGivenUp) {
+  run_until(milliseconds(100));
+  hold();
+  fault_ = Fault::refuses_connection;
+  run_to_the_end();
+  EXPECT_GE(outlook_.now, deadline + KeepPlan::gone_after);
+  EXPECT_LE(outlook_.now, deadline + KeepPlan::gone_after + milliseconds(500));
+  EXPECT_THAT(kinds(), ElementsAre(Kind::lost, Kind::gone));
+}
+
+TEST_F(Guarded, AReleaseWhoseAnswerIsLostIsLookedAtForLonger) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(deadline);
+  fault_ = Fault::loses_answer;
+  step();
+  fault_.reset();
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+  EXPECT_GE(outlook_.now, deadline + KeepPlan::quiet_after_loss);
+}
+
+TEST_F(Guarded, WithoutVariablesTheProcessTellsWhoseTheHoldIs) {
+  host().remembers = false;
+  run_until(milliseconds(100));
+  host().limits["a"] = 0;
+  outlook_.mode = Mode::holding;
+  run_until(milliseconds(500));
+  restart();
+  run_until(milliseconds(700));
+  EXPECT_EQ(limit(), 0);
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+  EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied, Kind::released));
+}
+
+TEST_F(Guarded, WithoutVariablesAResumeIsSeenByTheLimit) {
+  host().remembers = false;
+  run_until(milliseconds(100));
+  host().limits["a"] = 0;
+  outlook_.mode = Mode::holding;
+  run_until(milliseconds(500));
+  host().limits = host().configured;
+  run_to_the_end();
+  EXPECT_LE(outlook_.now, milliseconds(700));
+}
+
+/// A hold by maxconn below 2.4, where the next one looks the same.
+class GuardedByJournal : public Guarded {
+ protected:
+  GuardedByJournal() {
+    host().remembers = false;
+    journal_ = {record_};
+    run_until(milliseconds(100));
+    host().limits["a"] = 0;
+    outlook_.mode = Mode::holding;
+  }
+  /// Somebody's of this machine, who has found it open.
+  void hold_next() {
+    Record next = record_;
+    next.id = "fedcba9876543210";
+    next.started_at = record_.started_at + outlook_.now;
+    journal_.push_back(next);
+    host().limits["a"] = 0;
+  }
+};
+
+TEST_F(GuardedByJournal, WhatComesLateIsOpened) {
+  run_until(deadline + milliseconds(100));
+  ASSERT_EQ(limit(), host().configured["a"]);
+  host().limits["a"] = 0;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(GuardedByJournal, TheHoldAfterItsDeadlineIsLeftAlone) {
+  run_until(deadline + milliseconds(100));
+  ASSERT_EQ(limit(), host().configured["a"]);
+  hold_next();
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+  EXPECT_FALSE(plan_->resumed());
+}
+
+TEST_F(GuardedByJournal, TheHoldAfterAResumeBetweenTwoLooksIsLeftAlone) {
+  run_until(milliseconds(500));
+  journal_.clear();
+  hold_next();
+  outlook_.over = true;
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+}
+
+TEST_F(GuardedByJournal, TheHoldAfterASuspendThatFailedIsLeftAlone) {
+  outlook_.mode = Mode::ending;
+  journal_.clear();
+  hold_next();
+  run_to_the_end();
+  EXPECT_EQ(limit(), 0);
+}
+
+TEST_F(GuardedByJournal, WhoeverDiedWhileItWasHeldDoesNotKeepItFromItsEnd) {
+  run_until(milliseconds(500));
+  hold_next();
+  fault_ = Fault::loses_commands;
+  run_until(deadline + milliseconds(50));
+  fault_.reset();
+  run_until(deadline + milliseconds(1000));
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(GuardedByJournal, AnEarlierHoldInTheJournalIsNobodys) {
+  Record stale = record_;
+  stale.id = "fedcba9876543210";
+  stale.started_at -= milliseconds(1000);
+  journal_ = {stale};
+  run_until(deadline + milliseconds(100));
+  host().limits["a"] = 0;
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
+TEST_F(Guarded, ACrashingReleaseIsNotHeldAgain) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  host().version = "2.6.12";
+  restart();
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+  EXPECT_THAT(kinds(), ElementsAre(Kind::gone));
+}
+
+TEST_F(Guarded, WhatWaitReleasedWhileAllWasFrozenIsTold) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  host().limits = host().configured;
+  outlook_.now = deadline + milliseconds(10'000);
+  run_to_the_end();
+  EXPECT_THAT(kinds(), ElementsAre(Kind::released));
+  EXPECT_EQ(host().variables[variable_of("a")], "");
+}
+
+}  // namespace
+}  // namespace stillgate::hold

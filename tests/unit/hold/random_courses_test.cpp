@@ -1,0 +1,132 @@
+// Ten thousand random courses of suspend and resume, with faults and stops anywhere in them.
+#include <random>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "fakes/simulated_fleet.hpp"
+
+namespace stillgate::hold {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr unsigned courses = 10'000;
+constexpr unsigned seed = 20'260'101;  // fixed: a failure is to be seen again
+
+class Dice {
+ public:
+  explicit Dice(unsigned start) : source_(start) {}
+  std::size_t below(std::size_t bound) {
+    return std::uniform_int_distribution<std::size_t>(0, bound - 1)(source_);
+  }
+  bool one_in(std::size_t count) { return below(count) == 0; }
+
+ private:
+  std::mt19937 source_;
+};
+
+SimulatedFleet random_fleet(Dice& dice) {
+  SimulatedFleet fleet(1 + dice.below(4), dice.one_in(2) ? std::vector<std::string>{"a"}
+                                                         : std::vector<std::string>{"a", "b"});
+  if (dice.one_in(20)) fleet.hosts[0].version = "2.8.3";
+  if (dice.one_in(20)) fleet.hosts.back().level = "operator";
+  for (Host& host : fleet.hosts) {
+    host.remembers = !dice.one_in(4);
+    if (dice.one_in(3)) {
+      for (const std::string& name : fleet.frontends) {
+        host.gates[name].proven = !dice.one_in(5);
+        host.gates[name].waiting = static_cast<std::int64_t>(dice.below(4));
+      }
+      host.has_table = !dice.one_in(5);
+      host.gate_sticks = dice.one_in(20);
+    }
+    for (std::size_t n = dice.below(4); n > 0; --n) host.in_flight.push_back(2);
+    if (!dice.one_in(10)) host.in_flight.push_back(0);
+    host.up = !dice.one_in(10);
+  }
+  return fleet;
+}
+
+void plan_trouble(Dice& dice, SimulatedFleet& fleet) {
+  for (std::size_t n = dice.below(6); n > 0; --n) {
+    const Fault fault = all_faults[dice.below(std::size(all_faults))];
+    fleet.faults[{dice.below(14), dice.below(fleet.hosts.size())}] = fault;
+  }
+  if (dice.one_in(4)) fleet.cancel_at = dice.below(16);
+  fleet.stop = static_cast<Stop>(dice.below(3));
+  if (dice.one_in(10)) fleet.journal_failures.insert(dice.below(3));
+}
+
+Report suspend(SimulatedFleet& fleet) {
+  SuspendPlan plan(suspend_request(fleet));
+  Report report = fleet.drive(plan);
+  expect_truth(fleet, report);
+  return report;
+}
+
+Report resume(SimulatedFleet& fleet, Dice* dice = nullptr) {
+  auto request = resume_request(fleet);
+  if (dice != nullptr && dice->one_in(3)) request.ramp = milliseconds(200 * dice->below(10));
+  if (dice != nullptr) request.wait_up = dice->one_in(4);
+  ResumePlan plan(request);
+  Report report = fleet.drive(plan);
+  expect_truth(fleet, report);
+  return report;
+}
+
+/// After trouble anywhere, one undisturbed resume opens whatever is still held.
+void expect_a_way_back(SimulatedFleet& fleet) {
+  fleet.start_over();
+  for (Host& host : fleet.hosts) {
+    if (!host.alive) {  // it was started again
+      host.limits = host.configured;
+      host.variables.clear();
+      host.table.clear();
+    }
+    host.gate_sticks = false;
+    host.alive = true;
+    host.up = true;
+    host.version = "3.0.11";
+  }
+  const Report report = resume(fleet);
+  EXPECT_NE(report.ending, Ending::cancelled);
+  EXPECT_TRUE(fleet.all_open());
+  EXPECT_TRUE(fleet.journal.empty());
+  EXPECT_TRUE(fleet.all_forgotten());
+}
+
+void expect_all_or_nothing(const SimulatedFleet& fleet, const Report& report) {
+  if (report.ending == Ending::done) {
+    for (const Switch& one : report.switches) {
+      EXPECT_EQ(one.verdict, Verdict::held);
+      if (fleet.restarted_unseen(one.endpoint)) continue;
+      EXPECT_TRUE(fleet.held(one.endpoint, one.frontend));
+    }
+    return;
+  }
+  // What is held although it failed, was told to the caller as such.
+  for (const Switch& one : report.switches) {
+    if (!fleet.held(one.endpoint, one.frontend)) continue;
+    EXPECT_TRUE(one.verdict == Verdict::held || one.verdict == Verdict::unknown);
+    EXPECT_TRUE(one.error);
+  }
+}
+
+TEST(RandomCourse, NeverLosesAHold) {
+  for (unsigned course = 0; course < courses; ++course) {
+    Dice dice(seed + course);
+    SimulatedFleet fleet = random_fleet(dice);
+    plan_trouble(dice, fleet);
+    const Report suspended = suspend(fleet);
+    expect_all_or_nothing(fleet, suspended);
+    fleet.start_over();
+    plan_trouble(dice, fleet);
+    resume(fleet, &dice);
+    expect_a_way_back(fleet);
+    ASSERT_FALSE(testing::Test::HasFailure()) << "course " << course;
+  }
+}
+
+}  // namespace
+}  // namespace stillgate::hold

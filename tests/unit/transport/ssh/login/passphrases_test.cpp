@@ -1,0 +1,45 @@
+// What was typed, on its way to another process.
+#include "transport/ssh/login/passphrases.hpp"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+namespace stillgate::transport::ssh {
+namespace {
+
+KeyFile key_of(const std::string& path) {
+  KeyFile key;
+  key.path = path;
+  key.encrypted = true;
+  return key;
+}
+
+TEST(Keyring, TellsAnotherAllThatWasTyped) {
+  Keyring mine;
+  mine.know(std::string("key /a\0one\0key /b\0two words\0", 27));
+  Keyring yours;
+  yours.know(mine.tell());
+  ASSERT_NE(yours.passphrase(key_of("/a")), nullptr);
+  EXPECT_EQ(yours.passphrase(key_of("/a"))->view(), "one");
+  ASSERT_NE(yours.passphrase(key_of("/b")), nullptr);
+  EXPECT_EQ(yours.passphrase(key_of("/b"))->view(), "two words");
+  EXPECT_EQ(yours.passphrase(key_of("/c")), nullptr);
+}
+
+TEST(Keyring, ForgetsWhatWasWrong) {
+  Keyring ring;
+  ring.know(std::string("key /a\0one\0", 11));
+  ring.forget_passphrase(key_of("/a"));
+  EXPECT_EQ(ring.passphrase(key_of("/a")), nullptr);
+  EXPECT_TRUE(ring.tell().empty());
+}
+
+TEST(Keyring, KnowsNothingFromNothing) {
+  Keyring ring;
+  ring.know("");
+  EXPECT_TRUE(ring.tell().empty());
+}
+
+}  // namespace
+}  // namespace stillgate::transport::ssh
