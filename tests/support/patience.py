@@ -14,8 +14,9 @@ from collections import deque
 
 HANG_S = 60.0  # the end of a wait for what does come; reached by what hangs alone
 REST_S, WORK_S = 0.5, 0.01
-REMEMBERED_S = 60.0
+REMEMBERED_S = 30.0
 PIECES = 50  # of work: half a second, as the start of a command and all that it sets going
+BAD_LUCK = 3  # of them as bad as the worst that was seen
 
 
 class Scheduling:
@@ -36,10 +37,13 @@ class Scheduling:
         self._over.set()
         self._thread.join()
 
-    def worst(self) -> float:
-        """The longest delay of the last minute, in seconds."""
+    def taken(self) -> float:
+        """The seconds by which the machine may prolong what a test waits for, by what it has done
+        lately.
+        """
         with self._lock:
-            return max((delay for _, delay in self._delays), default=0.0)
+            delays = [delay for _, delay in self._delays] or [0.0]
+        return PIECES * sum(delays) / len(delays) + BAD_LUCK * max(delays)
 
     def _measure(self) -> None:
         rest = 0.0
@@ -63,4 +67,4 @@ scheduling = Scheduling()
 
 def patient(seconds: float) -> float:
     """So many seconds on a machine with nothing else to do."""
-    return seconds + PIECES * scheduling.worst()
+    return seconds + scheduling.taken()

@@ -303,7 +303,8 @@ def test_what_a_rollback_could_not_reach_is_released_later(
 ) -> None:
     proxies = pair(haproxy, app, "3.0")
     stopped: list[int] = []
-    max_hold, began = patient(HOLD_S), time.time()
+    timeout = patient(0.3)
+    max_hold, began = HOLD_S + 10 * timeout, time.time()
 
     def stop() -> None:
         stopped.append(proxies[0].worker_pid)
@@ -311,7 +312,7 @@ def test_what_a_rollback_could_not_reach_is_released_later(
 
     with Tap(proxies[0], {}) as tap:
         tap.after(COMMIT, stop)
-        fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=patient(0.3))
+        fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=timeout)
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend(F, method="maxconn", max_hold=max_hold)
         assert caught.value.report.switches[0].verdict == "unknown"
