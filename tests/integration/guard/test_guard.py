@@ -166,7 +166,7 @@ def test_the_holder_starts_another_guard_when_both_die(
     label: str, haproxy: Start, app: App, state: Path
 ) -> None:
     proxies = pair(haproxy, app, label)
-    with Fleet(endpoints(proxies)).suspended(F, method="maxconn", max_hold=20) as hold:
+    with Fleet(endpoints(proxies)).suspended(F, method="maxconn", max_hold=300) as hold:
         before = set(guards(state))
         # At once, so that neither can replace the other.
         for pid in before:
