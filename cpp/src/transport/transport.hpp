@@ -39,7 +39,7 @@ class Access;
 
 /// What the transports of one thread share.
 struct Shared {
-  Shared(boost::asio::io_context& context, std::chrono::milliseconds patience);
+  Shared(boost::asio::io_context& context, std::chrono::milliseconds timeout);
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
   ~Shared();
@@ -93,8 +93,9 @@ enum class Reading { usual, never };
 std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
                                           Listener& listener, Reading reading = Reading::usual);
 
-/// As long as somebody has it, SSH sessions outlive those who made them. Thread-safe.
-[[nodiscard]] std::shared_ptr<void> keep_sessions();
+/// As long as somebody holds the result, SSH sessions outlive the transports that made them. Null
+/// where none of these endpoints needs one. Thread-safe.
+[[nodiscard]] std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints);
 
 /// What was typed on the terminal, for a process of ours that has none. Thread-safe, both; to be
 /// wiped.

@@ -23,7 +23,6 @@ Access::~Access() { inbox->close(); }
 void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
   std::vector<std::shared_ptr<const Route>> ways;
   for (const Endpoint& endpoint : endpoints) {
-    if (endpoint.kind() != Endpoint::Kind::ssh) continue;
     // What is wrong with one is told where it is connected.
     if (auto route = routes.find(endpoint)) ways.push_back(*std::move(route));
   }
