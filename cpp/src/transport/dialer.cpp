@@ -41,7 +41,7 @@ struct Dialer::Race : std::enable_shared_from_this<Race> {
   void answer(Socket socket, int error) {
     running.clear();
     pause.cancel();
-    if (const auto told = std::exchange(handler, nullptr)) told(std::move(socket), error);
+    if (const auto callback = std::exchange(handler, nullptr)) callback(std::move(socket), error);
   }
 
   void stop() {

@@ -56,8 +56,8 @@ std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints) {
   return ssh::Hub::of_process();
 }
 
-std::string typed_secrets() { return ssh::Keyring::of_process().tell(); }
+std::string typed_secrets() { return ssh::Passphrases::of_process().export_all(); }
 
-void know_secrets(std::string_view told) { ssh::Keyring::of_process().know(told); }
+void know_secrets(std::string_view told) { ssh::Passphrases::of_process().import_all(told); }
 
 }  // namespace stillgate::transport

@@ -71,7 +71,7 @@ class Stream : public Transport, public std::enable_shared_from_this<Stream> {
   [[nodiscard]] bool queue_full() const override { return false; }
   [[nodiscard]] std::optional<int> peer_pid() const override { return std::nullopt; }
 
-  [[nodiscard]] std::chrono::milliseconds connect_patience(
+  [[nodiscard]] std::chrono::milliseconds connect_timeout(
       std::chrono::milliseconds configured) const override {
     return configured;
   }

@@ -81,7 +81,7 @@ class Transport {
   /// The process that listens on a unix socket, where the kernel tells.
   [[nodiscard]] virtual std::optional<int> peer_pid() const = 0;
   /// How long connect() may take, where `configured` is asked for.
-  [[nodiscard]] virtual std::chrono::milliseconds connect_patience(
+  [[nodiscard]] virtual std::chrono::milliseconds connect_timeout(
       std::chrono::milliseconds configured) const = 0;
 };
 

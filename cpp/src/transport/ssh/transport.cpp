@@ -26,17 +26,18 @@ void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_tok
     // What is wrong with one is told where it is connected.
     if (auto route = routes.find(endpoint)) ways.push_back(*std::move(route));
   }
-  Keyring::of_process().prepare(ways, stop);
+  Passphrases::of_process().prepare(ways, stop);
 }
 
 namespace {
 
-class Tunnel;
+class SshTransport;
 
 /// Hears the worker, and tells the engine's thread.
-class Ear final : public Sink {
+class EngineForwarder final : public ChannelListener {
  public:
-  Ear(std::shared_ptr<Mailbox> inbox, std::weak_ptr<Tunnel> tunnel, boost::asio::io_context& worker)
+  EngineForwarder(std::shared_ptr<Mailbox> inbox, std::weak_ptr<SshTransport> tunnel,
+                  boost::asio::io_context& worker)
       : inbox_(std::move(inbox)), tunnel_(std::move(tunnel)), worker_(worker) {}
 
   void on_opened() override;
@@ -58,14 +59,14 @@ class Ear final : public Sink {
   }
 
   std::shared_ptr<Mailbox> inbox_;
-  std::weak_ptr<Tunnel> tunnel_;
+  std::weak_ptr<SshTransport> tunnel_;
   boost::asio::io_context& worker_;
 };
 
 /// The engine's end; on its thread alone.
-class Tunnel final : public Transport, public std::enable_shared_from_this<Tunnel> {
+class SshTransport final : public Transport, public std::enable_shared_from_this<SshTransport> {
  public:
-  Tunnel(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
+  SshTransport(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
       : shared_(shared), endpoint_(endpoint), listener_(&listener), reading_(reading) {}
 
   void connect() override {
@@ -76,17 +77,17 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
     }
     Target target{endpoint_.path(), endpoint_.access().tcp_host, endpoint_.access().tcp_port,
                   reading_ == Reading::never};
-    Patience patience;
-    patience.connect = std::max(shared_.connect_timeout, milliseconds(1));
-    line_ = shared_.ssh->hub->line(*std::move(route), std::move(target), patience);
-    ear_ = std::make_shared<Ear>(shared_.ssh->inbox, weak_from_this(), line_->io());
+    Timeouts timeouts;
+    timeouts.connect = std::max(shared_.connect_timeout, milliseconds(1));
+    channel_ = shared_.ssh->hub->channel(*std::move(route), std::move(target), timeouts);
+    ear_ = std::make_shared<EngineForwarder>(shared_.ssh->inbox, weak_from_this(), channel_->io());
     expect();
-    line_->open(ear_);
+    channel_->open(ear_);
   }
 
   void write(std::string bytes) override {
     ear_->unsent = true;
-    line_->write(std::move(bytes));
+    channel_->write(std::move(bytes));
   }
 
   void read() override {
@@ -102,14 +103,14 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
   void close() override {
     listener_ = nullptr;
     work_.reset();
-    if (line_) line_->close();
+    if (channel_) channel_->close();
   }
 
   bool idle() override { return connected_ && !ear_->stirred; }
   [[nodiscard]] bool has_unsent() const override { return ear_ && ear_->unsent; }
   [[nodiscard]] bool queue_full() const override { return false; }
   [[nodiscard]] std::optional<int> peer_pid() const override { return std::nullopt; }
-  [[nodiscard]] milliseconds connect_patience(milliseconds /*configured*/) const override {
+  [[nodiscard]] milliseconds connect_timeout(milliseconds /*configured*/) const override {
     return longest_way;
   }
 
@@ -163,8 +164,8 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
   const Endpoint& endpoint_;
   Listener* listener_;
   Reading reading_;
-  std::shared_ptr<Line> line_;
-  std::shared_ptr<Ear> ear_;
+  std::shared_ptr<ChannelHandle> channel_;
+  std::shared_ptr<EngineForwarder> ear_;
   /// While something is waited for, the io_context must not think itself done.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   bool connected_{false};
@@ -174,30 +175,32 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
   std::optional<Error> error_;
 };
 
-void Ear::on_opened() {
-  tell([](Tunnel& tunnel) { tunnel.opened(); });
+void EngineForwarder::on_opened() {
+  tell([](SshTransport& tunnel) { tunnel.opened(); });
 }
 
-void Ear::on_bytes(std::string_view bytes) {
+void EngineForwarder::on_bytes(std::string_view bytes) {
   stirred = true;
-  tell([text = std::string(bytes)](Tunnel& tunnel) { tunnel.came(text); });
+  tell([text = std::string(bytes)](SshTransport& tunnel) { tunnel.came(text); });
 }
 
-void Ear::on_end_of_stream() {
+void EngineForwarder::on_end_of_stream() {
   stirred = true;
-  tell([](Tunnel& tunnel) { tunnel.came_to_its_end(); });
+  tell([](SshTransport& tunnel) { tunnel.came_to_its_end(); });
 }
 
-void Ear::on_failed(Error error) {
+void EngineForwarder::on_failed(Error error) {
   stirred = true;
-  tell([error = std::move(error)](Tunnel& tunnel) mutable { tunnel.failed(std::move(error)); });
+  tell([error = std::move(error)](SshTransport& tunnel) mutable {
+    tunnel.failed(std::move(error));
+  });
 }
 
 }  // namespace
 
 std::shared_ptr<Transport> make_ssh_transport(Shared& shared, const Endpoint& endpoint,
                                               Listener& listener, Reading reading) {
-  return std::make_shared<Tunnel>(shared, endpoint, listener, reading);
+  return std::make_shared<SshTransport>(shared, endpoint, listener, reading);
 }
 
 }  // namespace stillgate::transport::ssh

@@ -13,8 +13,8 @@ class Login;
 
 /// What libssh2's callbacks of one session write to and ask.
 struct SessionNotes {
-  std::string farewell;       ///< what the server said when it hung up
-  std::uint64_t received{0};  ///< bytes
+  std::string disconnect_message;  ///< what the server said when it hung up
+  std::uint64_t received{0};       ///< bytes
   const Login* login{nullptr};
 };
 

@@ -12,13 +12,13 @@ namespace stillgate::transport::ssh {
 /// sshd begins to drop logins at 10 that are under way (MaxStartups 10:30:100). Not thread-safe.
 class Turns {
  public:
-  static constexpr unsigned at_first = 8;
+  static constexpr unsigned initial_limit = 8;
 
   /// Calls `begin` when it is its turn, perhaps at once. Each turn is given back by leave().
   void take(const std::string& server, std::function<void()> begin) {
     Queue& queue = queues_[server];
-    if (queue.taken < queue.most) {
-      ++queue.taken;
+    if (queue.active < queue.limit) {
+      ++queue.active;
       begin();
     } else {
       queue.waiting.push_back(std::move(begin));
@@ -27,8 +27,8 @@ class Turns {
 
   void leave(const std::string& server) {
     Queue& queue = queues_[server];
-    if (queue.waiting.empty() || queue.taken > queue.most) {
-      if (--queue.taken == 0 && queue.most == at_first) queues_.erase(server);
+    if (queue.waiting.empty() || queue.active > queue.limit) {
+      if (--queue.active == 0 && queue.limit == initial_limit) queues_.erase(server);
       return;
     }
     const auto begin = std::move(queue.waiting.front());
@@ -39,13 +39,13 @@ class Turns {
   /// That server has closed on one of so many: it takes fewer than these, from now on.
   void refused(const std::string& server) {
     Queue& queue = queues_[server];
-    queue.most = std::clamp(queue.taken - 1, 1U, queue.most);
+    queue.limit = std::clamp(queue.active - 1, 1U, queue.limit);
   }
 
  private:
   struct Queue {
-    unsigned most{at_first};
-    unsigned taken{0};
+    unsigned limit{initial_limit};
+    unsigned active{0};
     std::deque<std::function<void()>> waiting;
   };
   std::map<std::string, Queue> queues_;

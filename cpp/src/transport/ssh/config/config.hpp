@@ -31,15 +31,15 @@ class Config {
   /// Files of one rank after the other, the user's before the system's; a missing one is fine.
   /// Those below /etc/ssh are the system's. Error: ssh_config.
   static Result<Config> load(const std::vector<std::filesystem::path>& files,
-                             const Surroundings& surroundings);
+                             const LocalContext& local);
 
   /// Without a loader no Include means any file. Error: ssh_config.
   static Result<Config> parse(std::string_view text, const std::string& file,
-                              const Surroundings& surroundings, const Loader& loader = {});
+                              const LocalContext& local, const Loader& loader = {});
 
   /// Error: ssh_config, where an expansion fails or a Match that cannot be evaluated decides.
   [[nodiscard]] Result<Settings> settings(const Destination& destination,
-                                          const Surroundings& surroundings) const;
+                                          const LocalContext& local) const;
 
  private:
   std::vector<Directive> directives_;

@@ -22,7 +22,7 @@ struct Destination {
 };
 
 /// What the configuration may refer to of this process, handed in so that nothing below asks.
-struct Surroundings {
+struct LocalContext {
   std::string home;                  ///< the user's home folder, without a slash at its end
   std::string user;                  ///< the local user's name
   unsigned uid{0};                   ///< the local user's number

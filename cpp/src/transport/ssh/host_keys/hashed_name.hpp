@@ -7,15 +7,15 @@
 
 namespace stillgate::transport::ssh {
 
-class HiddenName {
+class HashedName {
  public:
   /// `|1|salt|hash`
-  static std::optional<HiddenName> parse(std::string_view text);
+  static std::optional<HashedName> parse(std::string_view text);
 
   /// Behind a new random salt.
-  static HiddenName hide(std::string_view name);
+  static HashedName of(std::string_view name);
 
-  [[nodiscard]] bool hides(std::string_view name) const;
+  [[nodiscard]] bool matches(std::string_view name) const;
   [[nodiscard]] std::string text() const;
 
  private:

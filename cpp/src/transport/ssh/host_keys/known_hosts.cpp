@@ -75,14 +75,14 @@ std::optional<KnownHosts::Line> KnownHosts::parse_line(std::string_view text) {
     line.names = names;
     return line;
   }
-  auto hidden = HiddenName::parse(names);
-  if (!hidden) return std::nullopt;
-  line.hidden = *std::move(hidden);
+  auto hashed = HashedName::parse(names);
+  if (!hashed) return std::nullopt;
+  line.hashed = *std::move(hashed);
   return line;
 }
 
 bool KnownHosts::Line::is_for(std::string_view name) const {
-  return hidden ? hidden->hides(name) : matches_list(name, names, Case::ignored);
+  return hashed ? hashed->matches(name) : matches_list(name, names, Case::ignored);
 }
 
 KnownHosts::Found KnownHosts::found(Verdict verdict, const Line& line) const {
@@ -155,7 +155,7 @@ std::string fingerprint(std::string_view blob) {
 }
 
 std::string known_hosts_line(std::string_view name, std::string_view blob, bool hashed) {
-  return fmt::format("{} {} {}\n", hashed ? HiddenName::hide(name).text() : std::string(name),
+  return fmt::format("{} {} {}\n", hashed ? HashedName::of(name).text() : std::string(name),
                      key_type(blob), encode_base64(blob));
 }
 

@@ -51,7 +51,7 @@ class KnownHosts {
   struct Line {
     Marker marker{Marker::none};
     std::string names;  ///< a list of patterns; unless the name is hidden
-    std::optional<HiddenName> hidden;
+    std::optional<HashedName> hashed;
     std::string blob;
     std::size_t file{0};  ///< an index into files_
     unsigned number{0};

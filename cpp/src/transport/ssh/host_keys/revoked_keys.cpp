@@ -16,7 +16,7 @@ namespace stillgate::transport::ssh {
 namespace {
 
 /// What OpenSSH itself would read of a file.
-constexpr std::size_t most_bytes = 128U << 20U;
+constexpr std::size_t max_bytes = 128U << 20U;
 
 constexpr std::string_view blanks = " \t";
 constexpr std::string_view blanks_and_return = " \t\r";
@@ -91,7 +91,7 @@ RevokedKeys RevokedKeys::parse(std::string_view text) {
 }
 
 RevokedKeys RevokedKeys::load(const std::string& path) {
-  if (const auto file = read_file(path, most_bytes)) return parse(file->text);
+  if (const auto file = read_file(path, max_bytes)) return parse(file->text);
   RevokedKeys keys;
   keys.fault_ = std::system_category().message(errno);
   return keys;

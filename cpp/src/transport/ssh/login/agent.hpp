@@ -20,7 +20,7 @@ namespace stillgate::transport::ssh {
 class Agent {
  public:
   /// The answer; nullopt where there is no agent, or none that answers.
-  using Heard = std::function<void(std::optional<std::string>)>;
+  using Callback = std::function<void(std::optional<std::string>)>;
 
   /// Many logins at once would fill an agent's listen queue: `turns` counts those that ask.
   Agent(boost::asio::io_context& io, Turns& turns, std::string socket);
@@ -30,7 +30,7 @@ class Agent {
   ~Agent();
 
   /// One question at a time. An agent may ask its user, so this has no deadline of its own.
-  void ask(std::string question, Heard heard);
+  void ask(std::string request, Callback callback);
   [[nodiscard]] bool asking() const noexcept { return call_ != nullptr; }
   [[nodiscard]] const std::string& socket() const noexcept { return socket_; }
 

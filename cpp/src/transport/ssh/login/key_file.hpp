@@ -27,12 +27,12 @@ struct KeyFile {
 };
 
 /// Whether it is encrypted, and its halves if it is in OpenSSH's own format.
-struct KeyLook {
+struct KeyInfo {
   bool encrypted{false};
   std::string public_blob;
   std::shared_ptr<const Secret> seed;  ///< see KeyFile
 };
-[[nodiscard]] KeyLook look_at_key(std::string_view text);
+[[nodiscard]] KeyInfo inspect_key(std::string_view text);
 
 /// The key's public half from the text of a .pub file; empty: none.
 [[nodiscard]] std::string public_blob_of(std::string_view pub_text);

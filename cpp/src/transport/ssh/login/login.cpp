@@ -26,13 +26,13 @@ constexpr std::string_view rsa_words =
 constexpr std::string_view signing_failed = "Callback returned error";
 
 /// As a server does after MaxAuthTries.
-bool hung_up(int code) {
+bool is_disconnect(int code) {
   return code == LIBSSH2_ERROR_SOCKET_DISCONNECT || code == LIBSSH2_ERROR_SOCKET_RECV ||
          code == LIBSSH2_ERROR_SOCKET_SEND;
 }
 
-bool said_by_server(int code) {
-  return hung_up(code) || code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
+bool is_server_refusal(int code) {
+  return is_disconnect(code) || code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
          code == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
 }
 
@@ -66,8 +66,8 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
 
 }  // namespace
 
-Login::Login(LIBSSH2_SESSION* session, const Route& route, Means means)
-    : session_(session), route_(route), means_(std::move(means)) {
+Login::Login(LIBSSH2_SESSION* session, const Route& route, Context context)
+    : session_(session), route_(route), context_(std::move(context)) {
   if (route.asked != SshAccess::Asked::nothing) {
     attempts_.push_back({nullptr, nullptr, false, true});
     return;
@@ -77,12 +77,12 @@ Login::Login(LIBSSH2_SESSION* session, const Route& route, Means means)
     return;
   }
   listing_ = true;
-  agent_.emplace(means_.io, means_.turns, *route.settings.identity_agent);
-  agent_->ask(agent_keys_question(), [this](const std::optional<std::string>& answer) {
-    if (answer) agent_keys_ = agent_keys_in(*answer);
+  agent_.emplace(context_.io, context_.turns, *route.settings.identity_agent);
+  agent_->ask(agent_keys_request(), [this](const std::optional<std::string>& answer) {
+    if (answer) agent_keys_ = parse_agent_keys(*answer);
     listing_ = false;
     list_attempts();
-    means_.wake();
+    context_.wake();
   });
 }
 
@@ -125,20 +125,20 @@ void Login::add_files() {
 
 int Login::step() {
   if (listing_) return LIBSSH2_ERROR_EAGAIN;
-  while (next_ < attempts_.size() && !asking_what_is_taken_) {
+  while (next_ < attempts_.size() && !listing_methods_) {
     const Attempt& one = attempts_[next_];
-    const int code = attempt(one);
+    const int code = offer(one);
     if (code == LIBSSH2_ERROR_EAGAIN || code == 0) return code;
     note_failure(one, code);
-    if (hung_up(code)) return code;
+    if (is_disconnect(code)) return code;
     ++next_;
   }
-  asking_what_is_taken_ = true;
+  listing_methods_ = true;
   const std::string& user = route_.settings.user;
   const char* const list =
       libssh2_userauth_list(session_, user.c_str(), static_cast<unsigned>(user.size()));
   if (list != nullptr) {
-    taken_by_server_ = list;
+    server_methods_ = list;
   } else if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) {
     return LIBSSH2_ERROR_EAGAIN;
   } else if (libssh2_userauth_authenticated(session_) != 0) {
@@ -147,7 +147,7 @@ int Login::step() {
   return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
 }
 
-int Login::attempt(const Attempt& one) {
+int Login::offer(const Attempt& one) {
   if (one.password) return offer_password();
   return one.agent_key != nullptr ? offer_agent_key(*one.agent_key) : offer_file(one);
 }
@@ -168,10 +168,10 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
   if (!std::exchange(self->signing_, true)) {
     const AgentKey& key = *self->attempts_[self->next_].agent_key;
     const std::string_view text(reinterpret_cast<const char*>(data), data_len);
-    self->agent_->ask(agent_signature_question(key.blob, text),
+    self->agent_->ask(agent_signature_request(key.blob, text),
                       [self](const std::optional<std::string>& answer) {
-                        self->signature_ = answer ? agent_signature_in(*answer) : std::nullopt;
-                        self->means_.wake();
+                        self->signature_ = answer ? parse_agent_signature(*answer) : std::nullopt;
+                        self->context_.wake();
                       });
     return LIBSSH2_ERROR_EAGAIN;
   }
@@ -200,7 +200,7 @@ int Login::offer_file(const Attempt& one) {
         session_, user.c_str(), reinterpret_cast<const unsigned char*>(file.public_blob.data()),
         file.public_blob.size(), sign_with_seed, &key);
   }
-  const auto passphrase = Keyring::of_process().passphrase(file);
+  const auto passphrase = Passphrases::of_process().passphrase(file);
   has_passphrase_ = passphrase != nullptr;
   if (file.encrypted && !passphrase) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
   const std::string_view key = file.text->view();
@@ -211,7 +211,7 @@ int Login::offer_file(const Attempt& one) {
 }
 
 int Login::offer_password() {
-  const auto password = Keyring::of_process().password(route_);
+  const auto password = Passphrases::of_process().password(route_);
   if (!password) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
   const std::string& user = route_.settings.user;
   if (route_.asked == SshAccess::Asked::keyboard_interactive) {
@@ -231,7 +231,7 @@ LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
   (void)instruction;
   (void)instruction_len;
   const auto* const self = static_cast<const SessionNotes*>(*abstract)->login;
-  const auto password = Keyring::of_process().password(self->route_);
+  const auto password = Passphrases::of_process().password(self->route_);
   for (int i = 0; i < num_prompts; ++i) {
     if (prompts[i].echo != 0 || !password) continue;
     // libssh2 gives it back, and our allocator wipes it then.
@@ -244,13 +244,13 @@ LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
 }
 
 void Login::note_failure(const Attempt& one, int code) {
-  said_ = words_of(session_);
+  said_ = last_error_text(session_);
   if (one.password) {
     offered_.emplace_back("the password");
     if (code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
       unusable_.emplace_back("there is no terminal to ask for the password on, or none was typed");
     } else {
-      Keyring::of_process().forget_password(route_);
+      Passphrases::of_process().forget_password(route_);
     }
     return;
   }
@@ -263,15 +263,15 @@ void Login::note_failure(const Attempt& one, int code) {
     unusable_.emplace_back(rsa_words);
   } else if (one.agent_key != nullptr && said_ == signing_failed) {
     unusable_.push_back(fmt::format("the agent does not sign with {}", one.agent_key->comment));
-  } else if (!one.file || (said_by_server(code) && said_ != signing_failed)) {
+  } else if (!one.file || (is_server_refusal(code) && said_ != signing_failed)) {
     offered_.push_back(name);
   } else if (!one.file->encrypted) {
     unusable_.push_back(fmt::format("{} cannot be used as a private key ({})", name, said_));
   } else if (has_passphrase_) {
     unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
-    Keyring::of_process().forget_passphrase(*one.file);
+    Passphrases::of_process().forget_passphrase(*one.file);
   } else {
-    Keyring::of_process().forget_passphrase(*one.file);
+    Passphrases::of_process().forget_passphrase(*one.file);
     unusable_.push_back(
         fmt::format("{} is encrypted, and nobody has typed its passphrase; {}", name,
                     agent_keys_.empty() ? "ssh-add it, or start from a terminal"
@@ -283,7 +283,7 @@ void Login::note_failure(const Attempt& one, int code) {
 Error Login::refusal() const {
   const std::string name = route_.name();
   const std::string takes =
-      taken_by_server_.empty() ? "" : fmt::format("; it would take {}", taken_by_server_);
+      server_methods_.empty() ? "" : fmt::format("; it would take {}", server_methods_);
   std::vector<std::string> reasons = unusable_;
   reasons.insert(reasons.end(), route_.unread.begin(), route_.unread.end());
   for (const std::string& path : without_private_half_) {

@@ -22,7 +22,7 @@ namespace stillgate::transport::ssh {
 /// the files. Not thread-safe: all on the thread of its io_context.
 class Login {
  public:
-  struct Means {
+  struct Context {
     boost::asio::io_context& io;
     Turns& turns;
     /// step() may be called again: the agent has answered. Perhaps the end of the login.
@@ -30,7 +30,7 @@ class Login {
   };
 
   /// All must outlive it.
-  Login(LIBSSH2_SESSION* session, const Route& route, Means means);
+  Login(LIBSSH2_SESSION* session, const Route& route, Context context);
   Login(const Login&) = delete;
   Login& operator=(const Login&) = delete;
 
@@ -55,7 +55,7 @@ class Login {
   void list_attempts();
   void add_agent_keys();
   void add_files();
-  int attempt(const Attempt& one);
+  int offer(const Attempt& one);
   int offer_agent_key(const AgentKey& key);
   int offer_file(const Attempt& one);
   int offer_password();
@@ -65,7 +65,7 @@ class Login {
 
   LIBSSH2_SESSION* session_;
   const Route& route_;
-  Means means_;
+  Context context_;
   std::optional<Agent> agent_;
   bool listing_{false};
   std::vector<AgentKey> agent_keys_;
@@ -73,12 +73,12 @@ class Login {
   std::optional<std::string> signature_;
   std::vector<Attempt> attempts_;
   std::size_t next_{0};
-  bool asking_what_is_taken_{false};
+  bool listing_methods_{false};
   bool has_passphrase_{false};  ///< the attempt that is under way
   std::vector<std::string> offered_;
   std::vector<std::string> unusable_;
   std::vector<std::string> without_private_half_;
-  std::string taken_by_server_;
+  std::string server_methods_;
   std::string said_;
 };
 

@@ -32,30 +32,30 @@ bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
 
 }  // namespace
 
-Keyring& Keyring::of_process() {
-  static Keyring keyring;
-  return keyring;
+Passphrases& Passphrases::of_process() {
+  static Passphrases passphrases;
+  return passphrases;
 }
 
-void Keyring::prepare(const std::vector<std::shared_ptr<const Route>>& routes,
-                      const std::stop_token& stop) {
+void Passphrases::prepare(const std::vector<std::shared_ptr<const Route>>& routes,
+                          const std::stop_token& stop) {
   Agents agents;
   for (const auto& route : routes) prepare(*route, agents, stop);
 }
 
-void Keyring::prepare(const Route& route, Agents& agents, const std::stop_token& stop) {
-  const std::string way = route.key();
+void Passphrases::prepare(const Route& route, Agents& agents, const std::stop_token& stop) {
+  const std::string route_key = route.key();
   {
     const std::scoped_lock lock(mutex_);
-    if (prepared_.contains(way)) return;
+    if (prepared_.contains(route_key)) return;
   }
   if (route.via) prepare(*route.via, agents, stop);
-  ask_for(route, agents, stop);
+  ask_if_needed(route, agents, stop);
   const std::scoped_lock lock(mutex_);
-  if (!stop.stop_requested()) prepared_.insert(way);
+  if (!stop.stop_requested()) prepared_.insert(route_key);
 }
 
-void Keyring::ask_for(const Route& route, Agents& agents, const std::stop_token& stop) {
+void Passphrases::ask_if_needed(const Route& route, Agents& agents, const std::stop_token& stop) {
   if (route.asked != SshAccess::Asked::nothing) {
     ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
@@ -77,33 +77,33 @@ void Keyring::ask_for(const Route& route, Agents& agents, const std::stop_token&
   }
 }
 
-std::shared_ptr<const Secret> Keyring::passphrase(const KeyFile& key) const {
+std::shared_ptr<const Secret> Passphrases::passphrase(const KeyFile& key) const {
   return find(of_key(key));
 }
 
-std::shared_ptr<const Secret> Keyring::password(const Route& route) const {
+std::shared_ptr<const Secret> Passphrases::password(const Route& route) const {
   return find(of_user(route));
 }
 
-void Keyring::forget_passphrase(const KeyFile& key) {
+void Passphrases::forget_passphrase(const KeyFile& key) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_key(key));
   prepared_.clear();
 }
 
-void Keyring::forget_password(const Route& route) {
+void Passphrases::forget_password(const Route& route) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_user(route));
   prepared_.clear();
 }
 
-std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {
+std::shared_ptr<const Secret> Passphrases::find(const std::string& what) const {
   const std::scoped_lock lock(mutex_);
   const auto found = typed_.find(what);
   return found == typed_.end() ? nullptr : found->second;
 }
 
-std::string Keyring::tell() const {
+std::string Passphrases::export_all() const {
   const std::scoped_lock lock(mutex_);
   std::string all;
   std::size_t size = 0;
@@ -116,7 +116,7 @@ std::string Keyring::tell() const {
   return all;
 }
 
-void Keyring::know(std::string_view told) {
+void Passphrases::import_all(std::string_view told) {
   const std::scoped_lock lock(mutex_);
   const auto take = [&told] {
     const std::string_view word = told.substr(0, told.find('\0'));
@@ -129,7 +129,8 @@ void Keyring::know(std::string_view told) {
   }
 }
 
-void Keyring::ask(const std::string& what, const std::string& prompt, const std::stop_token& stop) {
+void Passphrases::ask(const std::string& what, const std::string& prompt,
+                      const std::stop_token& stop) {
   if (stop.stop_requested() || find(what)) return;
   auto typed = ask_on_terminal(prompt, stop);
   if (!typed) return;

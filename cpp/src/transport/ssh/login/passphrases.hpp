@@ -17,9 +17,9 @@
 namespace stillgate::transport::ssh {
 
 /// Thread-safe.
-class Keyring {
+class Passphrases {
  public:
-  static Keyring& of_process();
+  static Passphrases& of_process();
 
   /// Asks for what that way needs and nobody has typed yet: the password where the endpoint asks
   /// for it; an encrypted key's passphrase where neither the agent nor another key can serve.
@@ -32,8 +32,8 @@ class Keyring {
   [[nodiscard]] std::shared_ptr<const Secret> passphrase(const KeyFile& key) const;
   [[nodiscard]] std::shared_ptr<const Secret> password(const Route& route) const;
   /// All that was typed, as know() takes it. A secret itself.
-  [[nodiscard]] std::string tell() const;
-  void know(std::string_view told);
+  [[nodiscard]] std::string export_all() const;
+  void import_all(std::string_view told);
   /// It was wrong: the next prepare() asks again.
   void forget_passphrase(const KeyFile& key);
   void forget_password(const Route& route);
@@ -44,7 +44,7 @@ class Keyring {
   using Agents = std::map<std::string, std::vector<AgentKey>>;
 
   void prepare(const Route& route, Agents& agents, const std::stop_token& stop);
-  void ask_for(const Route& route, Agents& agents, const std::stop_token& stop);
+  void ask_if_needed(const Route& route, Agents& agents, const std::stop_token& stop);
   void ask(const std::string& what, const std::string& prompt, const std::stop_token& stop);
 
   mutable std::mutex mutex_;

@@ -19,7 +19,7 @@ namespace stillgate::transport::ssh {
 namespace {
 
 /// A chain of jump hosts that leads to itself ends here.
-constexpr unsigned deepest = 8;
+constexpr unsigned max_jump_depth = 8;
 
 std::optional<std::string> variable(const std::string& name) {
   const char* const value = std::getenv(name.c_str());
@@ -27,8 +27,8 @@ std::optional<std::string> variable(const std::string& name) {
   return value;
 }
 
-Surroundings surroundings_of_process() {
-  Surroundings found;
+LocalContext local_context() {
+  LocalContext found;
   found.uid = ::getuid();
   found.environment = variable;
   found.agent = variable("SSH_AUTH_SOCK");
@@ -76,7 +76,7 @@ std::string Route::key() const {
   return via ? fmt::format("{} via {}", text, via->key()) : text;
 }
 
-Routes::Routes() : surroundings_(surroundings_of_process()) {}
+Routes::Routes() : local_(local_context()) {}
 
 Result<std::shared_ptr<const Route>> Routes::find(const Endpoint& endpoint) {
   const SshAccess& access = endpoint.access();
@@ -89,7 +89,7 @@ Result<const Config*> Routes::config(const std::string& which) {
   if (const auto found = configs_.find(which); found != configs_.end()) return &found->second;
   std::vector<std::filesystem::path> files;
   if (which.empty()) {
-    files = {surroundings_.home + "/.ssh/config", "/etc/ssh/ssh_config"};
+    files = {local_.home + "/.ssh/config", "/etc/ssh/ssh_config"};
   } else if (which != "none") {
     // A missing one is fine to the reader, and a mistake where it was named.
     if (::access(which.c_str(), R_OK) != 0) {
@@ -98,7 +98,7 @@ Result<const Config*> Routes::config(const std::string& which) {
     }
     files = {which};
   }
-  auto loaded = Config::load(files, surroundings_);
+  auto loaded = Config::load(files, local_);
   if (!loaded) return loaded.error();
   return &configs_.emplace(which, *std::move(loaded)).first->second;
 }
@@ -106,13 +106,13 @@ Result<const Config*> Routes::config(const std::string& which) {
 /// `jumps`: those that stand in place of ssh_config's own, null where nothing does.
 Routes::Found Routes::find(const Destination& destination, const SshAccess& access,
                            const std::vector<Destination>* jumps, unsigned depth) {
-  if (depth > deepest) {
+  if (depth > max_jump_depth) {
     return Error{Errc::ssh_config,
                  fmt::format("the jump hosts lead in a circle, at {}", spelled(destination))};
   }
   const auto known = config(access.config);
   if (!known) return known.error();
-  auto settings = (*known)->settings(destination, surroundings_);
+  auto settings = (*known)->settings(destination, local_);
   if (!settings) return settings.error();
   auto route = std::make_shared<Route>();
   route->settings = *std::move(settings);

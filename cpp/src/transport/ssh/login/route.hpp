@@ -48,7 +48,7 @@ class Routes {
   Result<std::shared_ptr<const KeyFile>> key(const std::string& path);
   std::optional<Error> add_keys(const SshAccess& access, Route& route);
 
-  Surroundings surroundings_;
+  LocalContext local_;
   std::map<std::string, Config> configs_;
   std::map<std::string, std::shared_ptr<const KeyFile>> keys_;
 };

@@ -77,15 +77,15 @@ class Tcp final : public Carrier {
         handler(failure(Errc::name_not_found, name, "the host's name does not resolve", words));
         return;
       }
-      dialer.start(found, [told = handler, server = name](Dialer::Socket socket, int error) {
+      dialer.start(found, [callback = handler, server = name](Dialer::Socket socket, int error) {
         if (error != 0) {
-          told(connection_failure(error, server));
+          callback(connection_failure(error, server));
           return;
         }
         boost::system::error_code ignored;
         const int fd = socket.release(ignored);
         tune(fd);
-        told(fd);
+        callback(fd);
       });
     }
   };
@@ -174,8 +174,8 @@ class Command final : public Carrier {
 
 std::unique_ptr<Carrier> make_carrier(boost::asio::io_context& io, Resolver& resolver,
                                       const std::weak_ptr<Hub>& hub, const Route& route,
-                                      Patience patience) {
-  if (route.via) return make_jump(io, hub, route, patience);
+                                      Timeouts timeouts) {
+  if (route.via) return make_jump(io, hub, route, timeouts);
   if (!route.settings.proxy_command.empty()) return std::make_unique<Command>(io, route);
   return std::make_unique<Tcp>(io, resolver, route);
 }

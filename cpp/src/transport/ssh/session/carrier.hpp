@@ -35,6 +35,6 @@ class Carrier {
 /// To the server of `route`. `hub` is asked for the jump host's session.
 [[nodiscard]] std::unique_ptr<Carrier> make_carrier(boost::asio::io_context& io, Resolver& resolver,
                                                     const std::weak_ptr<Hub>& hub,
-                                                    const Route& route, Patience patience);
+                                                    const Route& route, Timeouts timeouts);
 
 }  // namespace stillgate::transport::ssh

@@ -8,7 +8,7 @@
 namespace stillgate::transport::ssh {
 
 void Connection::write(const std::shared_ptr<Channel>& channel, std::string bytes) {
-  if (!channel->sink) return;
+  if (!channel->listener) return;
   channel->unsent.push_back(std::move(bytes));
   if (channel->unsent.size() > 1) return;
   operations_.push_back({Kind::write, channel});
@@ -17,7 +17,7 @@ void Connection::write(const std::shared_ptr<Channel>& channel, std::string byte
 
 void Connection::close(const std::shared_ptr<Channel>& channel) {
   if (std::exchange(channel->closed, true)) return;
-  channel->sink = nullptr;
+  channel->listener = nullptr;
   std::erase(channels_, channel);
   std::erase_if(operations_, [&channel](const Operation& one) {
     // A half-sent packet must be sent to its end, or the next one is refused by libssh2.
@@ -71,7 +71,7 @@ bool Connection::run_operations() {
       operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
       if (one_of_them) {
         opening = false;
-        watch_opening();
+        watch_next_open();
       }
       ended = true;
       continue;
@@ -92,7 +92,7 @@ int Connection::step(Operation& one) {
     case Kind::open:
       return open_step(one);
     case Kind::look:
-      return look_step(one);
+      return probe_step(one);
     case Kind::write:
       return write_step(*one.channel);
     case Kind::close:
@@ -117,7 +117,7 @@ int Connection::step(Operation& one) {
     }
   }
   if (code == 0 || code == LIBSSH2_ERROR_EAGAIN) return code;
-  lose();
+  lose_connection();
   return code;
 }
 
@@ -131,13 +131,13 @@ int Connection::write_step(Channel& channel) {
     if (n == LIBSSH2_ERROR_CHANNEL_CLOSED || n == LIBSSH2_ERROR_CHANNEL_EOF_SENT) {
       channel.unsent.clear();
       channel.sent = 0;
-      if (const auto sink = std::exchange(channel.sink, nullptr)) {
-        sink->on_failed(lost(name_, words_of(session_.get())));
+      if (const auto listener = std::exchange(channel.listener, nullptr)) {
+        listener->on_failed(lost(name_, last_error_text(session_.get())));
       }
       return 0;
     }
     if (n < 0) {
-      lose();
+      lose_connection();
       return static_cast<int>(n);
     }
     channel.sent += static_cast<std::size_t>(n);
@@ -145,7 +145,7 @@ int Connection::write_step(Channel& channel) {
     channel.unsent.pop_front();
     channel.sent = 0;
   }
-  if (channel.sink) channel.sink->on_written();
+  if (channel.listener) channel.listener->on_written();
   return 0;
 }
 
@@ -155,44 +155,44 @@ void Connection::read_channels() {
   for (const auto& channel : all) {
     if (!channel->listens()) continue;
     // The first one's reading takes all that the socket has.
-    if (!std::exchange(stirred_, false) && !queued(*channel)) continue;
+    if (!std::exchange(readable_, false) && !queued(*channel)) continue;
     read_channel(*channel);
     if (stage_ != Stage::open) return;
   }
-  if (stirred_ && operations_.empty()) hear_server();
-  stirred_ = false;
+  if (readable_ && operations_.empty()) read_server_messages();
+  readable_ = false;
 }
 
 /// Where no channel is read, the server's own messages and its end are still to be heard.
-void Connection::hear_server() {
+void Connection::read_server_messages() {
   int code = LIBSSH2_ERROR_SOCKET_DISCONNECT;
   const auto any = std::find_if(channels_.begin(), channels_.end(),
                                 [](const auto& one) { return one->raw != nullptr; });
   if (parked_) {
     do {
       code = static_cast<int>(
-          libssh2_channel_read(parked_->raw, workshop_.buffer.data(), workshop_.buffer.size()));
+          libssh2_channel_read(parked_->raw, context_.buffer.data(), context_.buffer.size()));
     } while (code > 0);
   } else if (any != channels_.end()) {
     // This one gives the other side no room to write.
     code = libssh2_channel_wait_eof((*any)->raw);
   }
-  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose();
+  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose_connection();
 }
 
 void Connection::read_channel(Channel& channel) {
   do {
     const auto n =
-        libssh2_channel_read(channel.raw, workshop_.buffer.data(), workshop_.buffer.size());
+        libssh2_channel_read(channel.raw, context_.buffer.data(), context_.buffer.size());
     if (n > 0) {
-      channel.sink->on_bytes({workshop_.buffer.data(), static_cast<std::size_t>(n)});
+      channel.listener->on_bytes({context_.buffer.data(), static_cast<std::size_t>(n)});
     } else if (n == 0 && libssh2_channel_eof(channel.raw) != 0) {
       channel.ended = true;
-      channel.sink->on_end_of_stream();
+      channel.listener->on_end_of_stream();
     } else if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) {
       return;
     } else {
-      lose();
+      lose_connection();
     }
   } while (stage_ == Stage::open && queued(channel));
 }

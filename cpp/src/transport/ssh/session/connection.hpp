@@ -28,12 +28,12 @@ class Worker;
 
 /// One channel, on its worker's thread.
 struct Channel {
-  Channel(Target where, std::shared_ptr<Sink> whom, Patience how_long)
-      : target(std::move(where)), sink(std::move(whom)), patience(how_long) {}
+  Channel(Target where, std::shared_ptr<ChannelListener> whom, Timeouts how_long)
+      : target(std::move(where)), listener(std::move(whom)), timeouts(how_long) {}
 
   Target target;
-  std::shared_ptr<Sink> sink;  ///< null: closed
-  Patience patience;
+  std::shared_ptr<ChannelListener> listener;  ///< null: closed
+  Timeouts timeouts;
   std::weak_ptr<Connection> connection{};
   LIBSSH2_CHANNEL* raw{nullptr};
   std::deque<std::string> unsent{};
@@ -43,12 +43,12 @@ struct Channel {
   bool second_try{false};
 
   [[nodiscard]] bool listens() const {
-    return raw != nullptr && sink != nullptr && !ended && !target.unread;
+    return raw != nullptr && listener != nullptr && !ended && !target.unread;
   }
 };
 
 /// What the connections of one worker share; see Hub.
-struct Workshop {
+struct WorkerContext {
   boost::asio::io_context& io;
   Resolver& resolver;
   Turns& turns;
@@ -60,7 +60,7 @@ struct Workshop {
 /// Not thread-safe: all on its worker's thread.
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Workshop& workshop, std::shared_ptr<const Route> route);
+  Connection(WorkerContext& context, std::shared_ptr<const Route> route);
   ~Connection();
 
   void open(const std::shared_ptr<Channel>& channel);
@@ -82,7 +82,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   struct Operation {
     Kind kind;
     std::shared_ptr<Channel> channel{};
-    std::unique_ptr<Look> look{};
+    std::unique_ptr<SocketProbe> look{};
     bool begun{false};
   };
 
@@ -91,11 +91,11 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   }
 
   void start();
-  void carry();
-  void carried(int fd);
+  void start_carrier();
+  void carrier_ready(int fd);
   void drive();
   int handshake();
-  int greet();
+  int verify_server();
   [[nodiscard]] std::string_view banner() const;
   void log_in();
   void logged_in();
@@ -103,34 +103,34 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   bool run_operations();
   int step(Operation& one);
   int open_step(Operation& one);
-  int look_step(Operation& one);
-  bool give_up_look();
+  int probe_step(Operation& one);
+  bool give_up_probe();
   int write_step(Channel& channel);
   void refused(Operation& one);
   void read_channels();
   void read_channel(Channel& channel);
-  void hear_server();
+  void read_server_messages();
   [[nodiscard]] static bool queued(const Channel& channel);
   [[nodiscard]] bool anything_queued() const;
   void wait();
-  void watch(std::chrono::milliseconds patience, Errc code, const std::string& words);
-  void watch_opening();
+  void watch(std::chrono::milliseconds timeouts, Errc code, const std::string& words);
+  void watch_next_open();
   void overdue(const Error& error);
   void move_unbegun(const std::shared_ptr<Channel>& hanging);
   void retry_or_fail(const Error& error);
-  void lose();
+  void lose_connection();
   void leave_turn();
-  [[nodiscard]] std::string farewell();
-  [[nodiscard]] Patience patience() const;
+  [[nodiscard]] std::string disconnect_message();
+  [[nodiscard]] Timeouts timeouts() const;
 
-  Workshop& workshop_;
+  WorkerContext& context_;
   std::shared_ptr<const Route> route_;
   std::string name_;
   Stage stage_{Stage::idle};
   bool suspect_{false};
   bool served_{false};  ///< it has opened a channel
   bool has_turn_{false};
-  bool spoke_{false};
+  bool has_banner_{false};
   std::unique_ptr<Carrier> carrier_;
   boost::asio::posix::stream_descriptor socket_;
   SessionNotes notes_;
@@ -143,7 +143,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   boost::asio::steady_timer pause_;
   std::optional<Error> pending_;  ///< what the timer will say
   unsigned tries_{0};
-  bool stirred_{false};  ///< the socket may have something that libssh2 has not taken
+  bool readable_{false};  ///< the socket may have something that libssh2 has not taken
   bool waiting_to_read_{false};
   bool waiting_to_write_{false};
   bool outbound_{false};

@@ -14,32 +14,32 @@ namespace stillgate::transport::ssh {
 namespace {
 
 /// More than that no fleet needs: a handshake is a millisecond of computing.
-constexpr std::size_t most_workers = 8;
+constexpr std::size_t max_workers = 8;
 
 }  // namespace
 
-Line::Line(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> route, Target target,
-           Patience patience)
+ChannelHandle::ChannelHandle(const std::shared_ptr<Worker>& worker,
+                             std::shared_ptr<const Route> route, Target target, Timeouts timeouts)
     : worker_(worker),
       route_(std::move(route)),
-      channel_(std::make_shared<Channel>(std::move(target), nullptr, patience)) {}
+      channel_(std::make_shared<Channel>(std::move(target), nullptr, timeouts)) {}
 
 template <class Act>
-void Line::at_worker(Act act) {
+void ChannelHandle::at_worker(Act act) {
   if (const auto worker = worker_.lock()) {
-    worker->letters().put(
+    worker->mailbox().put(
         [act = std::move(act), worker = worker.get()]() mutable { act(*worker); });
   }
 }
 
-void Line::open(std::shared_ptr<Sink> sink) {
-  at_worker([channel = channel_, route = route_, sink = std::move(sink)](Worker& worker) {
-    channel->sink = sink;
+void ChannelHandle::open(std::shared_ptr<ChannelListener> listener) {
+  at_worker([channel = channel_, route = route_, listener = std::move(listener)](Worker& worker) {
+    channel->listener = listener;
     worker.connection(route)->open(channel);
   });
 }
 
-void Line::write(std::string bytes) {
+void ChannelHandle::write(std::string bytes) {
   at_worker([channel = channel_, bytes = std::move(bytes)](Worker& /*worker*/) mutable {
     if (const auto connection = channel->connection.lock()) {
       connection->write(channel, std::move(bytes));
@@ -47,14 +47,14 @@ void Line::write(std::string bytes) {
   });
 }
 
-void Line::close() {
+void ChannelHandle::close() {
   at_worker([channel = channel_](Worker& /*worker*/) {
-    const auto sink = std::exchange(channel->sink, nullptr);
+    const auto listener = std::exchange(channel->listener, nullptr);
     if (const auto connection = channel->connection.lock()) connection->close(channel);
   });
 }
 
-boost::asio::io_context& Line::io() const { return worker_.lock()->io(); }
+boost::asio::io_context& ChannelHandle::io() const { return worker_.lock()->io(); }
 
 std::shared_ptr<Hub> Hub::of_process() {
   static std::mutex mutex;
@@ -80,20 +80,21 @@ Hub::~Hub() {
   for (const auto& worker : *workers_) worker->stop();
 }
 
-std::shared_ptr<Line> Hub::line(std::shared_ptr<const Route> route, Target target,
-                                Patience patience) {
+std::shared_ptr<ChannelHandle> Hub::channel(std::shared_ptr<const Route> route, Target target,
+                                            Timeouts timeouts) {
   const std::string server = route->name();
-  return std::make_shared<Line>(worker_for(server), std::move(route), std::move(target), patience);
+  return std::make_shared<ChannelHandle>(worker_for(server), std::move(route), std::move(target),
+                                         timeouts);
 }
 
 /// A server's logins are all one worker's, which can count them.
 std::shared_ptr<Worker> Hub::worker_for(const std::string& server) {
-  static const std::size_t most =
-      std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, most_workers);
+  static const std::size_t worker_limit =
+      std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, max_workers);
   const std::scoped_lock lock(mutex_);
   const std::string address = server.substr(server.find('@') + 1);
   const auto [found, fresh] =
-      workers_of_servers_.emplace(address, workers_of_servers_.size() % most);
+      workers_of_servers_.emplace(address, workers_of_servers_.size() % worker_limit);
   if (found->second == workers_->size()) {
     workers_->push_back(std::make_shared<Worker>(weak_from_this()));
     workers_->back()->start();

@@ -18,13 +18,13 @@ struct Channel;
 class Worker;
 
 /// A channel to be, from any thread.
-class Line {
+class ChannelHandle {
  public:
-  Line(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> route, Target target,
-       Patience patience);
+  ChannelHandle(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> route,
+                Target target, Timeouts timeouts);
 
   /// Once. The sink is told on the worker's thread, until close().
-  void open(std::shared_ptr<Sink> sink);
+  void open(std::shared_ptr<ChannelListener> listener);
   void write(std::string bytes);
   void close();
 
@@ -50,8 +50,8 @@ class Hub : public std::enable_shared_from_this<Hub> {
   static std::shared_ptr<Hub> of_process();
   ~Hub();
 
-  [[nodiscard]] std::shared_ptr<Line> line(std::shared_ptr<const Route> route, Target target,
-                                           Patience patience);
+  [[nodiscard]] std::shared_ptr<ChannelHandle> channel(std::shared_ptr<const Route> route,
+                                                       Target target, Timeouts timeouts);
 
  private:
   Hub();

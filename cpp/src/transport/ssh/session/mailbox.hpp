@@ -14,23 +14,23 @@ namespace stillgate::transport::ssh {
 /// arrives.
 class Mailbox : public std::enable_shared_from_this<Mailbox> {
  public:
-  using Letter = std::function<void()>;
+  using Task = std::function<void()>;
 
   explicit Mailbox(boost::asio::io_context& io) : io_(&io) {}
-  void put(Letter letter);
+  void put(Task task);
   /// From a handler of `sender`: what its other handlers, ready at the same time, put in comes
   /// along. Waking a thread costs more than most letters.
-  void put_after(boost::asio::io_context& sender, Letter letter);
+  void put_after(boost::asio::io_context& sender, Task task);
   void close();
 
  private:
-  bool add(Letter letter);
+  bool add(Task task);
   void wake();
   void deliver();
 
   std::mutex mutex_;
   boost::asio::io_context* io_;
-  std::vector<Letter> letters_;
+  std::vector<Task> tasks_;
 };
 
 }  // namespace stillgate::transport::ssh

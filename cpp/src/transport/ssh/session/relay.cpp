@@ -21,20 +21,20 @@ namespace {
 using boost::asio::posix::stream_descriptor;
 
 /// Lives on the thread of the jump host's worker, once it is opened.
-class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
+class Relay final : public ChannelListener, public std::enable_shared_from_this<Relay> {
  public:
   using Ready = std::function<void(Result<int>)>;
 
-  Relay(std::shared_ptr<Line> line, Ready ready)
-      : line_(std::move(line)), ready_(std::move(ready)), here_(line_->io()) {}
+  Relay(std::shared_ptr<ChannelHandle> channel, Ready ready)
+      : channel_(std::move(channel)), ready_(std::move(ready)), here_(channel_->io()) {}
 
  private:
   void on_opened() override {
     std::array<int, 2> ends{-1, -1};
     const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
     if (::socketpair(AF_UNIX, kind, 0, ends.data()) != 0) {
-      std::exchange(ready_, nullptr)(connection_failure(errno, line_->server()));
-      line_->close();
+      std::exchange(ready_, nullptr)(connection_failure(errno, channel_->server()));
+      channel_->close();
       return;
     }
     here_.assign(ends[0]);
@@ -79,7 +79,7 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
     const ssize_t n = ::recv(here_.native_handle(), piece.data(), piece.size(), 0);
     if (n > 0) {
       // The next piece when this one is on its way.
-      line_->write({piece.data(), static_cast<std::size_t>(n)});
+      channel_->write({piece.data(), static_cast<std::size_t>(n)});
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       read();
     } else {
@@ -111,10 +111,10 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
   void finish() {
     boost::system::error_code ignored;
     here_.close(ignored);
-    line_->close();
+    channel_->close();
   }
 
-  std::shared_ptr<Line> line_;
+  std::shared_ptr<ChannelHandle> channel_;
   Ready ready_;
   stream_descriptor here_;
   std::string unsent_;
@@ -124,31 +124,32 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
 
 class Jump final : public Carrier {
  public:
-  Jump(boost::asio::io_context& io, std::weak_ptr<Hub> hub, const Route& route, Patience patience)
+  Jump(boost::asio::io_context& io, std::weak_ptr<Hub> hub, const Route& route, Timeouts timeouts)
       : io_(io),
         hub_(std::move(hub)),
         via_(route.via),
         target_{{}, route.settings.host_name, route.settings.port, false},
-        patience_(patience) {}
+        timeouts_(timeouts) {}
 
   ~Jump() override {
     box_->handler = nullptr;
-    if (line_ && !box_->answered) line_->close();
+    if (channel_ && !box_->answered) channel_->close();
   }
 
   void start(Handler handler) override {
     box_->handler = std::move(handler);
     const auto hub = hub_.lock();
     if (!hub) return;
-    line_ = hub->line(via_, target_, patience_);
+    channel_ = hub->channel(via_, target_, timeouts_);
     // From the jump host's worker to ours, which must not have ended meanwhile.
     auto work =
         std::make_shared<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>>(
             io_.get_executor());
-    line_->open(std::make_shared<Relay>(line_, [&io = io_, box = box_, work](Result<int> result) {
-      boost::asio::post(
-          io, [box, result = std::move(result)]() mutable { box->answer(std::move(result)); });
-    }));
+    channel_->open(
+        std::make_shared<Relay>(channel_, [&io = io_, box = box_, work](Result<int> result) {
+          boost::asio::post(
+              io, [box, result = std::move(result)]() mutable { box->answer(std::move(result)); });
+        }));
   }
 
  private:
@@ -159,8 +160,8 @@ class Jump final : public Carrier {
 
     void answer(Result<int> result) {
       answered = true;
-      if (const auto told = std::exchange(handler, nullptr)) {
-        told(std::move(result));
+      if (const auto callback = std::exchange(handler, nullptr)) {
+        callback(std::move(result));
       } else if (result) {
         ::close(*result);
       }
@@ -171,16 +172,16 @@ class Jump final : public Carrier {
   std::weak_ptr<Hub> hub_;
   std::shared_ptr<const Route> via_;
   Target target_;
-  Patience patience_;
-  std::shared_ptr<Line> line_;
+  Timeouts timeouts_;
+  std::shared_ptr<ChannelHandle> channel_;
   std::shared_ptr<Box> box_{std::make_shared<Box>()};
 };
 
 }  // namespace
 
 std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io, const std::weak_ptr<Hub>& hub,
-                                   const Route& route, Patience patience) {
-  return std::make_unique<Jump>(io, hub, route, patience);
+                                   const Route& route, Timeouts timeouts) {
+  return std::make_unique<Jump>(io, hub, route, timeouts);
 }
 
 }  // namespace stillgate::transport::ssh

@@ -9,6 +9,6 @@ namespace stillgate::transport::ssh {
 
 [[nodiscard]] std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io,
                                                  const std::weak_ptr<Hub>& hub, const Route& route,
-                                                 Patience patience);
+                                                 Timeouts timeouts);
 
 }  // namespace stillgate::transport::ssh

@@ -14,30 +14,30 @@ namespace stillgate::transport::ssh {
 
 /// Whether somebody listens there, by a /proc/net/unix. HAProxy binds another name beside it and
 /// renames that, which the kernel does not follow.
-[[nodiscard]] bool listens_in(std::string_view table, std::string_view path);
+[[nodiscard]] bool is_listening(std::string_view table, std::string_view path);
 
 /// Looks at the path by SFTP, which needs no shell and no program there beyond the sshd's own. Not
 /// thread-safe; nothing else may open a channel in that session meanwhile.
-class Look {
+class SocketProbe {
  public:
   /// `said`: the server's words.
-  Look(LIBSSH2_SESSION* session, std::string path, std::string server, std::string said);
+  SocketProbe(LIBSSH2_SESSION* session, std::string path, std::string server, std::string detail);
 
   /// LIBSSH2_ERROR_EAGAIN: again when the socket is ready; 0: result() knows.
   int step();
   [[nodiscard]] const Error& result() const noexcept { return result_; }
 
  private:
-  enum class Stage { start, look, open, resolve, open_table, read_table, close_table, end, over };
+  enum class Stage { start, stat, open, resolve, open_table, read_table, close_table, end, over };
 
   int start();
-  int look();
+  int stat();
   int open();
   int resolve();
   int open_table();
   int read_table();
   int close_table();
-  void settle(Errc code, std::string_view words);
+  void set_result(Errc code, std::string_view text);
 
   LIBSSH2_SESSION* session_;
   std::string path_;
@@ -47,7 +47,7 @@ class Look {
   LIBSSH2_SFTP_HANDLE* handle_{nullptr};
   std::string true_path_;
   std::string table_;
-  std::string said_;
+  std::string detail_;
   Error result_;
 };
 

@@ -21,12 +21,12 @@ struct Target {
 };
 
 /// Told on the thread of the channel's worker, and never again after close().
-class Sink {
+class ChannelListener {
  public:
-  Sink() = default;
-  Sink(const Sink&) = delete;
-  Sink& operator=(const Sink&) = delete;
-  virtual ~Sink() = default;
+  ChannelListener() = default;
+  ChannelListener(const ChannelListener&) = delete;
+  ChannelListener& operator=(const ChannelListener&) = delete;
+  virtual ~ChannelListener() = default;
 
   virtual void on_opened() = 0;
   virtual void on_bytes(std::string_view bytes) = 0;  ///< valid during the call only
@@ -37,7 +37,7 @@ class Sink {
 
 /// How long each part of the way may take. The login's is long enough for somebody to confirm at
 /// an agent.
-struct Patience {
+struct Timeouts {
   std::chrono::milliseconds connect{2000};
   std::chrono::milliseconds banner{5000};
   std::chrono::milliseconds key_exchange{5000};

@@ -9,18 +9,18 @@ namespace {
 
 /// Below the idle timeouts of the usual firewalls by far, and above every hold's own traffic.
 constexpr std::chrono::seconds between_keep_alives{5};
-constexpr std::chrono::seconds farewell_patience{2};
-constexpr std::chrono::milliseconds slice{20};
+constexpr std::chrono::seconds stop_timeout{2};
+constexpr std::chrono::milliseconds poll_interval{20};
 constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
 
 }  // namespace
 
 Worker::Worker(std::weak_ptr<Hub> hub)
     : work_(io_.get_executor()),
-      letters_(std::make_shared<Mailbox>(io_)),
+      mailbox_(std::make_shared<Mailbox>(io_)),
       resolver_(io_),
       buffer_(buffer_bytes),
-      workshop_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
+      context_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
       alive_(io_) {}
 
 Worker::~Worker() = default;
@@ -34,9 +34,9 @@ void Worker::start() {
 void Worker::stop() {
   io_.stop();
   const auto ended = ended_.get_future();
-  const auto until = std::chrono::steady_clock::now() + farewell_patience;
+  const auto until = std::chrono::steady_clock::now() + stop_timeout;
   for (;;) {
-    if (ended.wait_for(slice) == std::future_status::ready) {
+    if (ended.wait_for(poll_interval) == std::future_status::ready) {
       thread_.join();
       return;
     }
@@ -47,7 +47,7 @@ void Worker::stop() {
 
 void Worker::run() {
   io_.run();
-  letters_->close();
+  mailbox_->close();
   const Error gone{Errc::cancelled, "the SSH sessions of this process ended"};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
   for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
@@ -57,7 +57,7 @@ void Worker::run() {
 std::shared_ptr<Connection> Worker::connection(const std::shared_ptr<const Route>& route) {
   auto& kept = connections_[route->key()];
   if (kept && !kept->usable() && kept->serves()) leaving_.push_back(kept);
-  if (!kept || !kept->usable()) kept = std::make_shared<Connection>(workshop_, route);
+  if (!kept || !kept->usable()) kept = std::make_shared<Connection>(context_, route);
   return kept;
 }
 

@@ -33,7 +33,7 @@ class Worker : public std::enable_shared_from_this<Worker> {
   void stop();
 
   [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
-  [[nodiscard]] Mailbox& letters() noexcept { return *letters_; }
+  [[nodiscard]] Mailbox& mailbox() noexcept { return *mailbox_; }
 
   /// On its own thread: the session for that way, made if there is none.
   std::shared_ptr<Connection> connection(const std::shared_ptr<const Route>& route);
@@ -44,11 +44,11 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   boost::asio::io_context io_{};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  std::shared_ptr<Mailbox> letters_;
+  std::shared_ptr<Mailbox> mailbox_;
   Resolver resolver_;
   Turns turns_;
   std::vector<char> buffer_;
-  Workshop workshop_;
+  WorkerContext context_;
   std::map<std::string, std::shared_ptr<Connection>> connections_;
   /// Those that are replaced, for who has a channel of them yet.
   std::vector<std::shared_ptr<Connection>> leaving_;
