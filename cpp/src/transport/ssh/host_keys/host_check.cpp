@@ -115,8 +115,8 @@ std::string algorithm_preference(const KnownHosts& known, const Settings& settin
   static constexpr std::array<std::string_view, 5> usual{"ssh-ed25519", "ecdsa-sha2-nistp256",
                                                          "ecdsa-sha2-nistp384",
                                                          "ecdsa-sha2-nistp521", "ssh-rsa"};
-  for (const std::string_view one : usual) {
-    if (std::find(order.begin(), order.end(), one) == order.end()) order.push_back(one);
+  for (const std::string_view type : usual) {
+    if (std::find(order.begin(), order.end(), type) == order.end()) order.push_back(type);
   }
   return fmt::format("{}", fmt::join(order, ","));
 }

@@ -90,22 +90,23 @@ void Login::list_attempts() {
   add_agent_keys();
   add_files();
   // An old server may take them, and each attempt counts at a new one.
-  std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& one) {
-    return has_modern_rsa || !(one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa());
+  std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& attempt) {
+    return has_modern_rsa ||
+           !(attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa());
   });
 }
 
 void Login::add_agent_keys() {
-  const auto named = [this](const AgentKey& one) {
+  const auto named = [this](const AgentKey& key) {
     return std::any_of(route_.keys.begin(), route_.keys.end(),
-                       [&one](const auto& file) { return file->public_blob == one.blob; });
+                       [&key](const auto& file) { return file->public_blob == key.blob; });
   };
-  for (const AgentKey& one : agent_keys_) {
-    if (named(one)) attempts_.push_back({&one, nullptr, false, false});
+  for (const AgentKey& key : agent_keys_) {
+    if (named(key)) attempts_.push_back({&key, nullptr, false, false});
   }
   if (route_.settings.identities_only) return;
-  for (const AgentKey& one : agent_keys_) {
-    if (!named(one)) attempts_.push_back({&one, nullptr, false, false});
+  for (const AgentKey& key : agent_keys_) {
+    if (!named(key)) attempts_.push_back({&key, nullptr, false, false});
   }
 }
 
@@ -113,7 +114,7 @@ void Login::add_files() {
   for (const auto& file : route_.keys) {
     const bool in_agent =
         std::any_of(agent_keys_.begin(), agent_keys_.end(),
-                    [&file](const AgentKey& one) { return one.blob == file->public_blob; });
+                    [&file](const AgentKey& key) { return key.blob == file->public_blob; });
     if (!file->text) {
       if (!in_agent) without_private_half_.push_back(file->path);
       continue;
@@ -126,10 +127,10 @@ void Login::add_files() {
 int Login::step() {
   if (listing_) return LIBSSH2_ERROR_EAGAIN;
   while (next_ < attempts_.size() && !listing_methods_) {
-    const Attempt& one = attempts_[next_];
-    const int code = offer(one);
+    const Attempt& attempt = attempts_[next_];
+    const int code = offer(attempt);
     if (code == LIBSSH2_ERROR_EAGAIN || code == 0) return code;
-    note_failure(one, code);
+    note_failure(attempt, code);
     if (is_disconnect(code)) return code;
     ++next_;
   }
@@ -147,9 +148,9 @@ int Login::step() {
   return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
 }
 
-int Login::offer(const Attempt& one) {
-  if (one.password) return offer_password();
-  return one.agent_key != nullptr ? offer_agent_key(*one.agent_key) : offer_file(one);
+int Login::offer(const Attempt& attempt) {
+  if (attempt.password) return offer_password();
+  return attempt.agent_key != nullptr ? offer_agent_key(*attempt.agent_key) : offer_file(attempt);
 }
 
 int Login::offer_agent_key(const AgentKey& key) {
@@ -191,10 +192,10 @@ std::string Login::waits_for() const {
   return fmt::format("; the agent at {} has not answered", agent_->socket());
 }
 
-int Login::offer_file(const Attempt& one) {
-  const KeyFile& file = *one.file;
+int Login::offer_file(const Attempt& attempt) {
+  const KeyFile& file = *attempt.file;
   const std::string& user = route_.settings.user;
-  if (file.seed && !one.with_certificate) {
+  if (file.seed && !attempt.with_certificate) {
     void* key = const_cast<Secret*>(file.seed.get());
     return libssh2_userauth_publickey(
         session_, user.c_str(), reinterpret_cast<const unsigned char*>(file.public_blob.data()),
@@ -204,7 +205,7 @@ int Login::offer_file(const Attempt& one) {
   has_passphrase_ = passphrase != nullptr;
   if (file.encrypted && !passphrase) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
   const std::string_view key = file.text->view();
-  const std::string& known = one.with_certificate ? file.certificate : file.public_line;
+  const std::string& known = attempt.with_certificate ? file.certificate : file.public_line;
   return libssh2_userauth_publickey_frommemory(
       session_, user.c_str(), user.size(), known.empty() ? nullptr : known.c_str(), known.size(),
       key.data(), key.size(), passphrase ? passphrase->view().data() : nullptr);
@@ -243,9 +244,9 @@ LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
   }
 }
 
-void Login::note_failure(const Attempt& one, int code) {
-  said_ = last_error_text(session_);
-  if (one.password) {
+void Login::note_failure(const Attempt& attempt, int code) {
+  server_message_ = last_error_text(session_);
+  if (attempt.password) {
     offered_.emplace_back("the password");
     if (code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
       unusable_.emplace_back("there is no terminal to ask for the password on, or none was typed");
@@ -254,24 +255,25 @@ void Login::note_failure(const Attempt& one, int code) {
     }
     return;
   }
-  const bool rsa = one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa();
-  const std::string name =
-      one.agent_key
-          ? fmt::format("{} of the agent", one.agent_key->comment)
-          : fmt::format("{}{}", one.file->path, one.with_certificate ? "'s certificate" : "");
+  const bool rsa = attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa();
+  const std::string name = attempt.agent_key
+                               ? fmt::format("{} of the agent", attempt.agent_key->comment)
+                               : fmt::format("{}{}", attempt.file->path,
+                                             attempt.with_certificate ? "'s certificate" : "");
   if (rsa && !has_modern_rsa) {
     unusable_.emplace_back(rsa_words);
-  } else if (one.agent_key != nullptr && said_ == signing_failed) {
-    unusable_.push_back(fmt::format("the agent does not sign with {}", one.agent_key->comment));
-  } else if (!one.file || (is_server_refusal(code) && said_ != signing_failed)) {
+  } else if (attempt.agent_key != nullptr && server_message_ == signing_failed) {
+    unusable_.push_back(fmt::format("the agent does not sign with {}", attempt.agent_key->comment));
+  } else if (!attempt.file || (is_server_refusal(code) && server_message_ != signing_failed)) {
     offered_.push_back(name);
-  } else if (!one.file->encrypted) {
-    unusable_.push_back(fmt::format("{} cannot be used as a private key ({})", name, said_));
+  } else if (!attempt.file->encrypted) {
+    unusable_.push_back(
+        fmt::format("{} cannot be used as a private key ({})", name, server_message_));
   } else if (has_passphrase_) {
     unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
-    Passphrases::of_process().forget_passphrase(*one.file);
+    Passphrases::of_process().forget_passphrase(*attempt.file);
   } else {
-    Passphrases::of_process().forget_passphrase(*one.file);
+    Passphrases::of_process().forget_passphrase(*attempt.file);
     unusable_.push_back(
         fmt::format("{} is encrypted, and nobody has typed its passphrase; {}", name,
                     agent_keys_.empty() ? "ssh-add it, or start from a terminal"
@@ -299,7 +301,7 @@ Error Login::refusal() const {
   }
   std::string words = fmt::format("the server did not take {}{}", fmt::join(offered_, ", "), takes);
   if (!reasons.empty()) words += fmt::format("; {}", fmt::join(reasons, "; "));
-  return failure(Errc::ssh_auth_failed, name, words, said_);
+  return failure(Errc::ssh_auth_failed, name, words, server_message_);
 }
 
 }  // namespace stillgate::transport::ssh

@@ -55,13 +55,13 @@ class Login {
   void list_attempts();
   void add_agent_keys();
   void add_files();
-  int offer(const Attempt& one);
+  int offer(const Attempt& attempt);
   int offer_agent_key(const AgentKey& key);
-  int offer_file(const Attempt& one);
+  int offer_file(const Attempt& attempt);
   int offer_password();
   static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_by_agent);
   static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_prompts);
-  void note_failure(const Attempt& one, int code);
+  void note_failure(const Attempt& attempt, int code);
 
   LIBSSH2_SESSION* session_;
   const Route& route_;
@@ -79,7 +79,7 @@ class Login {
   std::vector<std::string> unusable_;
   std::vector<std::string> without_private_half_;
   std::string server_methods_;
-  std::string said_;
+  std::string server_message_;
 };
 
 }  // namespace stillgate::transport::ssh

@@ -22,9 +22,10 @@ bool can_sign(const std::shared_ptr<const KeyFile>& key) {
 
 /// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
 bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
-  const auto named = [&route](const AgentKey& one) {
-    return std::any_of(route.keys.begin(), route.keys.end(),
-                       [&one](const auto& key) { return key->public_blob == one.blob; });
+  const auto named = [&route](const AgentKey& agent_key) {
+    return std::any_of(route.keys.begin(), route.keys.end(), [&agent_key](const auto& key) {
+      return key->public_blob == agent_key.blob;
+    });
   };
   return route.settings.identities_only ? std::any_of(held.begin(), held.end(), named)
                                         : !held.empty();

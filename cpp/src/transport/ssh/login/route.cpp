@@ -47,8 +47,9 @@ LocalContext local_context() {
 
 Destination to_destination(const SshHop& hop) { return {hop.host, hop.user, hop.port}; }
 
-std::string spelled(const Destination& one) {
-  return fmt::format("{}@{}:{}", one.user.value_or(""), one.host, one.port.value_or(0));
+std::string spelled(const Destination& destination) {
+  return fmt::format("{}@{}:{}", destination.user.value_or(""), destination.host,
+                     destination.port.value_or(0));
 }
 
 }  // namespace
@@ -66,7 +67,7 @@ std::string Route::key() const {
   std::string text = fmt::format("{} {} {} {} {} {}", name(), settings.host_key_alias,
                                  settings.identity_agent.value_or(""), settings.identities_only,
                                  settings.proxy_command, static_cast<int>(asked));
-  for (const auto& one : keys) text += fmt::format(" {}", one->path);
+  for (const auto& key_file : keys) text += fmt::format(" {}", key_file->path);
   for (const std::string& file : settings.user_known_hosts_files) text += fmt::format(" {}", file);
   for (const std::string& file : settings.global_known_hosts_files) {
     text += fmt::format(" {}", file);
@@ -149,11 +150,11 @@ std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
   for (const std::string& path : route.settings.certificate_files) {
     const auto file = read_file(path);
     if (!file) continue;
-    for (auto& one : route.keys) {
-      if (!one->certificate.empty()) continue;
-      auto certified = std::make_shared<KeyFile>(*one);
+    for (auto& key_file : route.keys) {
+      if (!key_file->certificate.empty()) continue;
+      auto certified = std::make_shared<KeyFile>(*key_file);
       certified->certificate = file->text;
-      one = std::move(certified);
+      key_file = std::move(certified);
     }
   }
   return std::nullopt;

@@ -29,7 +29,7 @@ class Access {
 
   Routes routes;
   std::shared_ptr<Hub> hub;
-  std::shared_ptr<Mailbox> inbox;
+  std::shared_ptr<Mailbox> mailbox;
 };
 
 /// `unread`: the peer's answers stay at the server; see Target.

@@ -19,9 +19,10 @@ void Connection::close(const std::shared_ptr<Channel>& channel) {
   if (std::exchange(channel->closed, true)) return;
   channel->listener = nullptr;
   std::erase(channels_, channel);
-  std::erase_if(operations_, [&channel](const Operation& one) {
+  std::erase_if(operations_, [&channel](const Operation& operation) {
     // A half-sent packet must be sent to its end, or the next one is refused by libssh2.
-    return one.channel == channel && one.kind == Kind::write && !one.begun && channel->sent == 0;
+    return operation.channel == channel && operation.kind == Kind::write && !operation.begun &&
+           channel->sent == 0;
   });
   if (channel->raw == nullptr) {
     // One that libssh2 is opening is closed when it is open.
@@ -29,7 +30,7 @@ void Connection::close(const std::shared_ptr<Channel>& channel) {
   }
   // The last one is kept: libssh2 hears nothing from the server but by a channel.
   const bool last = std::none_of(channels_.begin(), channels_.end(),
-                                 [](const auto& one) { return one->raw != nullptr; });
+                                 [](const auto& other) { return other->raw != nullptr; });
   operations_.push_back({last ? Kind::park : Kind::close, channel});
   if (stage_ == Stage::open) pump();
 }
@@ -59,9 +60,9 @@ bool Connection::run_operations() {
   bool opening = false;
   outbound_ = false;
   for (std::size_t i = 0; i < operations_.size() && stage_ == Stage::open;) {
-    const bool one_of_them = opens(operations_[i]);
+    const bool opens_channel = opens(operations_[i]);
     // Opening is a state of libssh2's whole session: one at a time.
-    if (one_of_them && std::exchange(opening, true)) {
+    if (opens_channel && std::exchange(opening, true)) {
       ++i;
       continue;
     }
@@ -69,7 +70,7 @@ bool Connection::run_operations() {
     if (stage_ != Stage::open) return true;
     if (code == 0) {
       operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (one_of_them) {
+      if (opens_channel) {
         opening = false;
         watch_next_open();
       }
@@ -86,27 +87,27 @@ bool Connection::run_operations() {
 }
 
 /// 0: done, well or not; LIBSSH2_ERROR_EAGAIN: again.
-int Connection::step(Operation& one) {
+int Connection::step(Operation& operation) {
   int code = 0;
-  switch (one.kind) {
+  switch (operation.kind) {
     case Kind::open:
-      return open_step(one);
-    case Kind::look:
-      return probe_step(one);
+      return open_step(operation);
+    case Kind::probe:
+      return probe_step(operation);
     case Kind::write:
-      return write_step(*one.channel);
+      return write_step(*operation.channel);
     case Kind::close:
-      code = libssh2_channel_free(one.channel->raw);
+      code = libssh2_channel_free(operation.channel->raw);
       if (code != LIBSSH2_ERROR_EAGAIN) {
-        one.channel->raw = nullptr;
+        operation.channel->raw = nullptr;
         code = 0;
       }
       break;
     case Kind::park:
-      code = libssh2_channel_send_eof(one.channel->raw);
+      code = libssh2_channel_send_eof(operation.channel->raw);
       if (code != LIBSSH2_ERROR_EAGAIN) {
         if (parked_) operations_.push_back({Kind::close, std::move(parked_)});
-        parked_ = one.channel;
+        parked_ = operation.channel;
         code = 0;
       }
       break;
@@ -131,9 +132,7 @@ int Connection::write_step(Channel& channel) {
     if (n == LIBSSH2_ERROR_CHANNEL_CLOSED || n == LIBSSH2_ERROR_CHANNEL_EOF_SENT) {
       channel.unsent.clear();
       channel.sent = 0;
-      if (const auto listener = std::exchange(channel.listener, nullptr)) {
-        listener->on_failed(lost(name_, last_error_text(session_.get())));
-      }
+      channel.fail(lost(name_, last_error_text(session_.get())));
       return 0;
     }
     if (n < 0) {
@@ -167,7 +166,7 @@ void Connection::read_channels() {
 void Connection::read_server_messages() {
   int code = LIBSSH2_ERROR_SOCKET_DISCONNECT;
   const auto any = std::find_if(channels_.begin(), channels_.end(),
-                                [](const auto& one) { return one->raw != nullptr; });
+                                [](const auto& other) { return other->raw != nullptr; });
   if (parked_) {
     do {
       code = static_cast<int>(

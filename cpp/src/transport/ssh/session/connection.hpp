@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -42,6 +43,10 @@ struct Channel {
   bool closed{false};  ///< or is about to be
   bool second_try{false};
 
+  /// Ends it for its listener, which hears no more.
+  void fail(const Error& error) {
+    if (const auto last = std::exchange(listener, nullptr)) last->on_failed(error);
+  }
   [[nodiscard]] bool listens() const {
     return raw != nullptr && listener != nullptr && !ended && !target.unread;
   }
@@ -78,16 +83,16 @@ class Connection final : public std::enable_shared_from_this<Connection> {
 
  private:
   enum class Stage { idle, waiting, carrying, handshake, login, open, closed };
-  enum class Kind { open, look, write, close, park, keep_alive };
+  enum class Kind { open, probe, write, close, park, keep_alive };
   struct Operation {
     Kind kind;
     std::shared_ptr<Channel> channel{};
-    std::unique_ptr<SocketProbe> look{};
+    std::unique_ptr<SocketProbe> probe{};
     bool begun{false};
   };
 
-  static bool opens(const Operation& one) {
-    return one.kind == Kind::open || one.kind == Kind::look;
+  static bool opens(const Operation& operation) {
+    return operation.kind == Kind::open || operation.kind == Kind::probe;
   }
 
   void start();
@@ -101,12 +106,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void logged_in();
   void pump();
   bool run_operations();
-  int step(Operation& one);
-  int open_step(Operation& one);
-  int probe_step(Operation& one);
+  int step(Operation& operation);
+  int open_step(Operation& operation);
+  int probe_step(Operation& operation);
   bool give_up_probe();
   int write_step(Channel& channel);
-  void refused(Operation& one);
+  void open_refused(Operation& operation);
   void read_channels();
   void read_channel(Channel& channel);
   void read_server_messages();

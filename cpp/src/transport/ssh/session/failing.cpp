@@ -60,7 +60,7 @@ void Connection::overdue(const Error& error) {
   if (slow) {
     std::erase(channels_, slow);
     // It stays among the operations, for libssh2's sake, and tells nobody.
-    if (const auto listener = std::exchange(slow->listener, nullptr)) listener->on_failed(error);
+    slow->fail(error);
   }
   move_unbegun(slow);
 }
@@ -72,8 +72,9 @@ void Connection::move_unbegun(const std::shared_ptr<Channel>& hanging) {
   const auto unopened = [](const auto& channel) { return channel->raw == nullptr; };
   std::copy_if(channels_.begin(), channels_.end(), std::back_inserter(others), unopened);
   std::erase_if(channels_, unopened);
-  std::erase_if(operations_,
-                [&hanging](const Operation& one) { return opens(one) && one.channel != hanging; });
+  std::erase_if(operations_, [&hanging](const Operation& operation) {
+    return opens(operation) && operation.channel != hanging;
+  });
   for (const auto& channel : others) context_.worker.connection(route_)->open(channel);
 }
 
@@ -140,7 +141,7 @@ void Connection::fail(const Error& error) {
   socket_.close(ignored);
   for (const auto& channel : std::exchange(channels_, {})) {
     channel->raw = nullptr;
-    if (const auto listener = std::exchange(channel->listener, nullptr)) listener->on_failed(error);
+    channel->fail(error);
   }
 }
 

@@ -24,23 +24,23 @@ ChannelHandle::ChannelHandle(const std::shared_ptr<Worker>& worker,
       route_(std::move(route)),
       channel_(std::make_shared<Channel>(std::move(target), nullptr, timeouts)) {}
 
-template <class Act>
-void ChannelHandle::at_worker(Act act) {
+template <class Action>
+void ChannelHandle::post(Action action) {
   if (const auto worker = worker_.lock()) {
     worker->mailbox().put(
-        [act = std::move(act), worker = worker.get()]() mutable { act(*worker); });
+        [action = std::move(action), worker = worker.get()]() mutable { action(*worker); });
   }
 }
 
 void ChannelHandle::open(std::shared_ptr<ChannelListener> listener) {
-  at_worker([channel = channel_, route = route_, listener = std::move(listener)](Worker& worker) {
+  post([channel = channel_, route = route_, listener = std::move(listener)](Worker& worker) {
     channel->listener = listener;
     worker.connection(route)->open(channel);
   });
 }
 
 void ChannelHandle::write(std::string bytes) {
-  at_worker([channel = channel_, bytes = std::move(bytes)](Worker& /*worker*/) mutable {
+  post([channel = channel_, bytes = std::move(bytes)](Worker& /*worker*/) mutable {
     if (const auto connection = channel->connection.lock()) {
       connection->write(channel, std::move(bytes));
     }
@@ -48,7 +48,7 @@ void ChannelHandle::write(std::string bytes) {
 }
 
 void ChannelHandle::close() {
-  at_worker([channel = channel_](Worker& /*worker*/) {
+  post([channel = channel_](Worker& /*worker*/) {
     const auto listener = std::exchange(channel->listener, nullptr);
     if (const auto connection = channel->connection.lock()) connection->close(channel);
   });

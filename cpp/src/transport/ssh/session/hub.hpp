@@ -33,8 +33,8 @@ class ChannelHandle {
   [[nodiscard]] std::string server() const { return route_->name(); }
 
  private:
-  template <class Act>
-  void at_worker(Act act);
+  template <class Action>
+  void post(Action action);
 
   /// What is queued at the worker may have a line: it must not keep the worker.
   std::weak_ptr<Worker> worker_;

@@ -39,10 +39,10 @@ std::string spelled(const Target& target) {
 
 }  // namespace
 
-int Connection::open_step(Operation& one) {
-  Channel& channel = *one.channel;
+int Connection::open_step(Operation& operation) {
+  Channel& channel = *operation.channel;
   // Nobody waits for it any more; but what libssh2 has begun it must end.
-  if (!channel.listener && !one.begun) return 0;
+  if (!channel.listener && !operation.begun) return 0;
   const OpenRequest opening = open_request_for(channel.target);
   channel.raw = libssh2_channel_open_ex(
       session_.get(), opening.type.data(), static_cast<unsigned>(opening.type.size()),
@@ -54,33 +54,33 @@ int Connection::open_step(Operation& one) {
       channel.listener->on_opened();
     } else {
       channel.closed = true;
-      operations_.push_back({Kind::close, one.channel});
+      operations_.push_back({Kind::close, operation.channel});
     }
     if (parked_) operations_.push_back({Kind::close, std::exchange(parked_, nullptr)});
     return 0;
   }
   const int code = libssh2_session_last_errno(session_.get());
-  one.begun = true;
+  operation.begun = true;
   if (code == LIBSSH2_ERROR_EAGAIN) return code;
   if (code != LIBSSH2_ERROR_CHANNEL_FAILURE) {
     lose_connection();
     return code;
   }
-  refused(one);
-  return one.kind == Kind::look ? probe_step(one) : 0;
+  open_refused(operation);
+  return operation.kind == Kind::probe ? probe_step(operation) : 0;
 }
 
 /// libssh2 keeps the server's reason for itself but for these words of its own.
-void Connection::refused(Operation& one) {
+void Connection::open_refused(Operation& operation) {
   const std::string words = last_error_text(session_.get());
-  const Target& target = one.channel->target;
+  const Target& target = operation.channel->target;
   const bool unix_socket = !target.path.empty();
   Error error;
   if (words.find("prohibited") != std::string::npos) {
     error = forbidden(name_, spelled(target), words);
   } else if (words.find("connect failed") != std::string::npos && unix_socket) {
-    one.look = std::make_unique<SocketProbe>(session_.get(), target.path, name_, words);
-    one.kind = Kind::look;
+    operation.probe = std::make_unique<SocketProbe>(session_.get(), target.path, name_, words);
+    operation.kind = Kind::probe;
     watch_next_open();
     return;
   } else if (words.find("connect failed") != std::string::npos) {
@@ -89,31 +89,28 @@ void Connection::refused(Operation& one) {
   } else {
     error = failure(Errc::ssh_channel_failed, name_, "the server opens no channel", words);
   }
-  std::erase(channels_, one.channel);
-  if (const auto listener = std::exchange(one.channel->listener, nullptr))
-    listener->on_failed(error);
+  std::erase(channels_, operation.channel);
+  operation.channel->fail(error);
 }
 
-int Connection::probe_step(Operation& one) {
-  if (one.look->step() == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
-  std::erase(channels_, one.channel);
-  if (const auto listener = std::exchange(one.channel->listener, nullptr)) {
-    listener->on_failed(one.look->result());
-  }
+int Connection::probe_step(Operation& operation) {
+  if (operation.probe->step() == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+  std::erase(channels_, operation.channel);
+  operation.channel->fail(operation.probe->result());
   return 0;
 }
 
 /// What was to be found out is not, and libssh2 is left in the middle of it: so never again here.
 bool Connection::give_up_probe() {
-  const auto one = std::find_if(operations_.begin(), operations_.end(),
-                                [](const auto& each) { return each.kind == Kind::look; });
-  if (one == operations_.end()) return false;
+  const auto operation = std::find_if(operations_.begin(), operations_.end(),
+                                      [](const auto& each) { return each.kind == Kind::probe; });
+  if (operation == operations_.end()) return false;
   suspect_ = true;
-  const auto channel = one->channel;
-  const Error error = one->look->result();
-  operations_.erase(one);
+  const auto channel = operation->channel;
+  const Error error = operation->probe->result();
+  operations_.erase(operation);
   std::erase(channels_, channel);
-  if (const auto listener = std::exchange(channel->listener, nullptr)) listener->on_failed(error);
+  channel->fail(error);
   move_unbegun(nullptr);
   watch_next_open();
   pump();
@@ -127,7 +124,7 @@ void Connection::watch_next_open() {
     pending_.reset();
     return;
   }
-  const bool looks = next->kind == Kind::look;
+  const bool looks = next->kind == Kind::probe;
   const auto most = looks ? probe_timeout : next->channel->timeouts.channel;
   watch(most, Errc::ssh_channel_timeout,
         fmt::format("the server did not say within {} ms whether it opens a channel to {}",

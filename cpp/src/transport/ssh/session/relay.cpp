@@ -26,7 +26,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
   using Ready = std::function<void(Result<int>)>;
 
   Relay(std::shared_ptr<ChannelHandle> channel, Ready ready)
-      : channel_(std::move(channel)), ready_(std::move(ready)), here_(channel_->io()) {}
+      : channel_(std::move(channel)), ready_(std::move(ready)), socket_(channel_->io()) {}
 
  private:
   void on_opened() override {
@@ -37,13 +37,13 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
       channel_->close();
       return;
     }
-    here_.assign(ends[0]);
+    socket_.assign(ends[0]);
     std::exchange(ready_, nullptr)(ends[1]);
     read();
   }
 
   void on_bytes(std::string_view bytes) override {
-    if (!here_.is_open()) return;
+    if (!socket_.is_open()) return;
     unsent_ += bytes;
     if (!waiting_to_write_) send();
   }
@@ -67,19 +67,19 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
   }
 
   void read() {
-    if (!here_.is_open()) return;
-    here_.async_wait(stream_descriptor::wait_read,
-                     [self = shared_from_this()](const boost::system::error_code& code) {
-                       if (!code) self->take();
-                     });
+    if (!socket_.is_open()) return;
+    socket_.async_wait(stream_descriptor::wait_read,
+                       [self = shared_from_this()](const boost::system::error_code& code) {
+                         if (!code) self->receive();
+                       });
   }
 
-  void take() {
-    std::array<char, std::size_t{32} * 1024> piece{};
-    const ssize_t n = ::recv(here_.native_handle(), piece.data(), piece.size(), 0);
+  void receive() {
+    std::array<char, std::size_t{32} * 1024> chunk{};
+    const ssize_t n = ::recv(socket_.native_handle(), chunk.data(), chunk.size(), 0);
     if (n > 0) {
       // The next piece when this one is on its way.
-      channel_->write({piece.data(), static_cast<std::size_t>(n)});
+      channel_->write({chunk.data(), static_cast<std::size_t>(n)});
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       read();
     } else {
@@ -89,16 +89,17 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
 
   void send() {
     while (!unsent_.empty()) {
-      const ssize_t n = ::send(here_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+      const ssize_t n =
+          ::send(socket_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
       if (n > 0) {
         unsent_.erase(0, static_cast<std::size_t>(n));
       } else if (errno == EAGAIN) {
         waiting_to_write_ = true;
-        here_.async_wait(stream_descriptor::wait_write,
-                         [self = shared_from_this()](const boost::system::error_code& code) {
-                           self->waiting_to_write_ = false;
-                           if (!code) self->send();
-                         });
+        socket_.async_wait(stream_descriptor::wait_write,
+                           [self = shared_from_this()](const boost::system::error_code& code) {
+                             self->waiting_to_write_ = false;
+                             if (!code) self->send();
+                           });
         return;
       } else if (errno != EINTR) {
         finish();
@@ -110,13 +111,13 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
 
   void finish() {
     boost::system::error_code ignored;
-    here_.close(ignored);
+    socket_.close(ignored);
     channel_->close();
   }
 
   std::shared_ptr<ChannelHandle> channel_;
   Ready ready_;
-  stream_descriptor here_;
+  stream_descriptor socket_;
   std::string unsent_;
   bool waiting_to_write_{false};
   bool ended_{false};
@@ -132,12 +133,12 @@ class Jump final : public Carrier {
         timeouts_(timeouts) {}
 
   ~Jump() override {
-    box_->handler = nullptr;
-    if (channel_ && !box_->answered) channel_->close();
+    outcome_->handler = nullptr;
+    if (channel_ && !outcome_->answered) channel_->close();
   }
 
   void start(Handler handler) override {
-    box_->handler = std::move(handler);
+    outcome_->handler = std::move(handler);
     const auto hub = hub_.lock();
     if (!hub) return;
     channel_ = hub->channel(via_, target_, timeouts_);
@@ -145,16 +146,17 @@ class Jump final : public Carrier {
     auto work =
         std::make_shared<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>>(
             io_.get_executor());
-    channel_->open(
-        std::make_shared<Relay>(channel_, [&io = io_, box = box_, work](Result<int> result) {
-          boost::asio::post(
-              io, [box, result = std::move(result)]() mutable { box->answer(std::move(result)); });
+    channel_->open(std::make_shared<Relay>(
+        channel_, [&io = io_, outcome = outcome_, work](Result<int> result) {
+          boost::asio::post(io, [outcome, result = std::move(result)]() mutable {
+            outcome->answer(std::move(result));
+          });
         }));
   }
 
  private:
   /// Of our thread alone.
-  struct Box {
+  struct Outcome {
     Handler handler;
     bool answered{false};
 
@@ -174,7 +176,7 @@ class Jump final : public Carrier {
   Target target_;
   Timeouts timeouts_;
   std::shared_ptr<ChannelHandle> channel_;
-  std::shared_ptr<Box> box_{std::make_shared<Box>()};
+  std::shared_ptr<Outcome> outcome_{std::make_shared<Outcome>()};
 };
 
 }  // namespace

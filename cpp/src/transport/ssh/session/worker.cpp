@@ -21,7 +21,7 @@ Worker::Worker(std::weak_ptr<Hub> hub)
       resolver_(io_),
       buffer_(buffer_bytes),
       context_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
-      alive_(io_) {}
+      keep_alive_timer_(io_) {}
 
 Worker::~Worker() = default;
 
@@ -50,25 +50,25 @@ void Worker::run() {
   mailbox_->close();
   const Error gone{Errc::cancelled, "the SSH sessions of this process ended"};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
-  for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
+  for (const auto& connection : std::exchange(replaced_, {})) connection->fail(gone);
   ended_.set_value();
 }
 
 std::shared_ptr<Connection> Worker::connection(const std::shared_ptr<const Route>& route) {
   auto& kept = connections_[route->key()];
-  if (kept && !kept->usable() && kept->serves()) leaving_.push_back(kept);
+  if (kept && !kept->usable() && kept->serves()) replaced_.push_back(kept);
   if (!kept || !kept->usable()) kept = std::make_shared<Connection>(context_, route);
   return kept;
 }
 
 void Worker::keep_alive() {
-  alive_.expires_after(between_keep_alives);
-  alive_.async_wait([this](const boost::system::error_code& code) {
+  keep_alive_timer_.expires_after(between_keep_alives);
+  keep_alive_timer_.async_wait([this](const boost::system::error_code& code) {
     if (code) return;
     for (const auto& [key, connection] : connections_) connection->keep_alive();
-    for (const auto& connection : leaving_) connection->keep_alive();
-    std::erase_if(leaving_, [](const auto& connection) { return !connection->serves(); });
-    std::erase_if(connections_, [](const auto& one) { return one.second->ended(); });
+    for (const auto& connection : replaced_) connection->keep_alive();
+    std::erase_if(replaced_, [](const auto& connection) { return !connection->serves(); });
+    std::erase_if(connections_, [](const auto& entry) { return entry.second->ended(); });
     keep_alive();
   });
 }

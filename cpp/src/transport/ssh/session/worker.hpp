@@ -51,8 +51,8 @@ class Worker : public std::enable_shared_from_this<Worker> {
   WorkerContext context_;
   std::map<std::string, std::shared_ptr<Connection>> connections_;
   /// Those that are replaced, for who has a channel of them yet.
-  std::vector<std::shared_ptr<Connection>> leaving_;
-  boost::asio::steady_timer alive_;
+  std::vector<std::shared_ptr<Connection>> replaced_;
+  boost::asio::steady_timer keep_alive_timer_;
   std::thread thread_;
   std::promise<void> ended_;
 };
