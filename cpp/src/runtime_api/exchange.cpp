@@ -1,4 +1,4 @@
-// The course of one exchange: greet, wait at the barrier, command, read to the end.
+// One exchange: greet, wait at the barrier, send commands, read to the end.
 #include "exchange.hpp"
 
 #include <utility>

@@ -86,7 +86,7 @@ Result<GateStatus> parse_gate_status(std::string_view text) {
   status.table = table != nullptr && table->is_bool() && table->get_bool();
   status.state_error = text_of(*object, "state_error");
   status.error = text_of(*object, "error");
-  // The Lua file of an older release does not tell it.
+  // The Lua file of an older release does not report it.
   if (object->contains("now_ms")) status.now_ms = count_of(*object, "now_ms");
   for (const auto& [name, value] : object->at("frontends").get_object()) {
     auto gate_switch = switch_of(value);

@@ -69,7 +69,7 @@ struct Resolver::Mailbox {
         request = std::move(box->requests.front());
         box->requests.pop_front();
       }
-      // Who asked for one family wants it where this machine has but a loopback address of it, too.
+      // A requested family counts even if this machine has only a loopback address of it.
       const int flags = request.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
       Found found = look_up(request.host, request.port, flags, request.family);
       const std::scoped_lock lock(box->mutex);

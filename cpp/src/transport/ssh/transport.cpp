@@ -23,7 +23,7 @@ Access::~Access() { mailbox->close(); }
 void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
   std::vector<std::shared_ptr<const Route>> found;
   for (const Endpoint& endpoint : endpoints) {
-    // What is wrong with one is told where it is connected.
+    // connect() reports the error of an endpoint without a route.
     if (auto route = routes.find(endpoint)) found.push_back(*std::move(route));
   }
   Passphrases::of_process().prepare(found, stop);
@@ -33,7 +33,7 @@ namespace {
 
 class SshTransport;
 
-/// Hears the worker, and tells the engine's thread.
+/// Forwards a channel's events from its worker's thread to the engine's.
 class EngineForwarder final : public ChannelListener {
  public:
   EngineForwarder(std::shared_ptr<Mailbox> mailbox, std::weak_ptr<SshTransport> transport,
@@ -47,7 +47,7 @@ class EngineForwarder final : public ChannelListener {
   void on_failed(Error error) override;
 
   std::atomic<bool> unsent{false};
-  /// The peer has ended or said something, perhaps not yet told.
+  /// Bytes or an end have arrived and may not be delivered yet.
   std::atomic<bool> has_news{false};
 
  private:
@@ -63,7 +63,7 @@ class EngineForwarder final : public ChannelListener {
   boost::asio::io_context& worker_;
 };
 
-/// The engine's end; on its thread alone.
+/// Used on the engine's thread alone.
 class SshTransport final : public Transport, public std::enable_shared_from_this<SshTransport> {
  public:
   SshTransport(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
@@ -97,7 +97,7 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
       keep_loop_alive();
       return;
     }
-    // Not from within the call: whoever reads on and on would never come back.
+    // Not from within the call: a listener that reads again at once would recurse.
     boost::asio::post(shared_.io, [self = shared_from_this()] { self->deliver(); });
   }
 
@@ -133,14 +133,13 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
 
   void on_failed(Error error) {
     error_ = std::move(error);
-    // Before it was connected, or with nobody reading, it is told at once, as a socket's is.
+    // A failure to connect is reported without a read(), as for a socket.
     if (!connected_) read_requested_ = true;
     deliver();
   }
 
  private:
-  /// Each part of the way has a deadline of its own; this one is for who waits for a turn at a
-  /// server where others take long.
+  /// Each phase has its own deadline. This one bounds the wait for a turn at a busy server.
   static constexpr milliseconds longest_connect{120'000};
 
   void keep_loop_alive() { work_.emplace(shared_.io.get_executor()); }
@@ -167,7 +166,7 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
   Reading reading_;
   std::shared_ptr<ChannelHandle> channel_;
   std::shared_ptr<EngineForwarder> forwarder_;
-  /// While something is waited for, the io_context must not think itself done.
+  /// Keeps the io_context running while an event is awaited.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   bool connected_{false};
   bool read_requested_{false};

@@ -1,4 +1,4 @@
-// Words for what goes wrong with an SSH server.
+// Error messages about SSH servers.
 #include "failure.hpp"
 
 #include <cerrno>
@@ -74,7 +74,7 @@ Error forbidden(std::string_view server, std::string_view socket, std::string de
           unix_socket ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding "
                         "yes (or local) and no PermitOpen, which both count for unix sockets, too,"
                       : "it needs AllowTcpForwarding yes (or local) and a PermitOpen",
-          // Of a socket on which somebody listens, SSH tells no more apart.
+          // SSH does not distinguish these where a process listens on the socket.
           unix_socket ? "; or else its listen queue is full, because HAProxy hangs or its 'stats "
                         "maxconn' is used up"
                       : ""),

@@ -1,4 +1,4 @@
-// What libssh2's errors mean, in our codes and with what to do about each.
+// libssh2's errors as our codes, with what to do about each.
 #pragma once
 
 #include <string>
@@ -10,14 +10,14 @@
 
 namespace stillgate::transport::ssh {
 
-/// libssh2's words for what went wrong last in that session.
+/// libssh2's message for the session's last error.
 [[nodiscard]] std::string last_error_text(LIBSSH2_SESSION* session);
 
-/// An error of that server; `said` is the server's or libssh2's words, which stand apart from ours.
+/// An error of that server. `detail` is the server's or libssh2's message, shown in parentheses.
 [[nodiscard]] Error failure(Errc code, std::string_view server, std::string_view text,
                             std::string detail = {});
 
-/// The handshake's end before its time. `spoke`: the server's banner had come.
+/// A handshake that failed. `has_banner`: the server's SSH banner had arrived.
 [[nodiscard]] Error handshake_failure(int code, bool has_banner, std::string_view server,
                                       std::string detail);
 

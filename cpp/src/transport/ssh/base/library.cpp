@@ -17,7 +17,7 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-// What a session held may be a key: nothing of it stays behind.
+// Memory of a session may hold a key: wipe it when it is freed.
 LIBSSH2_ALLOC_FUNC(allocate) {
   (void)abstract;
   return std::malloc(count);
@@ -30,7 +30,7 @@ LIBSSH2_FREE_FUNC(release) {
 }
 
 LIBSSH2_REALLOC_FUNC(reallocate) {
-  // realloc() would leave the old place as it is.
+  // realloc() would not wipe the old block.
   void* const grown = std::malloc(count);
   if (grown == nullptr || ptr == nullptr) return grown;
   std::memcpy(grown, ptr, std::min(count, ::malloc_usable_size(ptr)));
@@ -59,9 +59,8 @@ LIBSSH2_RECV_FUNC(receive) {
   return size;
 }
 
-/// libssh2's session has 50 kB of buffers in itself, and clears them all at its beginning. A page
-/// of zeros that is given back to the kernel is a page of zeros again, and costs nothing until it
-/// is used, which most of these never are.
+/// libssh2 clears 50 kB of buffers in each new session, and uses few of them. A page of zeros given
+/// back to the kernel reads as zeros again, and takes no memory until used.
 void release_empty_pages(void* block) {
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   static const std::vector<char> zeros(page);
@@ -90,8 +89,7 @@ SessionHandle new_session(SessionNotes& notes) {
 }
 
 void EndSession::operator()(LIBSSH2_SESSION* session) const noexcept {
-  // It tries to say farewell in each channel first, and with a socket that is gone it fails at
-  // once.
+  // It tries to close each channel first, which fails at once on a closed socket.
   constexpr int max_attempts = 100;
   for (int i = 0; i < max_attempts && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; ++i) {
   }

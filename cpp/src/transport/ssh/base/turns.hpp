@@ -1,4 +1,4 @@
-// How many handshakes are under way at one server.
+// Limits how many handshakes run at one server at a time.
 #pragma once
 
 #include <algorithm>
@@ -9,12 +9,13 @@
 
 namespace stillgate::transport::ssh {
 
-/// sshd begins to drop logins at 10 that are under way (MaxStartups 10:30:100). Not thread-safe.
+/// sshd begins to drop connections at 10 unfinished logins (MaxStartups 10:30:100). Not
+/// thread-safe.
 class Turns {
  public:
   static constexpr unsigned initial_limit = 8;
 
-  /// Calls `begin` when it is its turn, perhaps at once. Each turn is given back by leave().
+  /// Calls `begin` when there is room, perhaps at once. Each call of `begin` needs one leave().
   void take(const std::string& server, std::function<void()> begin) {
     Queue& queue = queues_[server];
     if (queue.active < queue.limit) {
@@ -36,7 +37,7 @@ class Turns {
     begin();
   }
 
-  /// That server has closed on one of so many: it takes fewer than these, from now on.
+  /// The server refused a connection: lowers its limit below the number that were active.
   void refused(const std::string& server) {
     Queue& queue = queues_[server];
     queue.limit = std::clamp(queue.active - 1, 1U, queue.limit);

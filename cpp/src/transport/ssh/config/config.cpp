@@ -76,7 +76,7 @@ class Selection {
                                   undecided->name, destination_.host));
   }
 
-  /// nullopt inside: only ssh itself could tell.
+  /// nullopt inside: only ssh itself could evaluate it.
   Result<std::optional<bool>> evaluate(const Criterion& criterion) {
     using Answer = std::optional<bool>;
     if (criterion.name == "all") return Answer(true);

@@ -15,9 +15,8 @@
 namespace stillgate::transport::ssh {
 
 /// Read once, asked for each destination. A value type; safe to read from several threads.
-/// It differs from ssh where that is the lesser evil: keywords that do not concern us are not
-/// looked at, `Host` does not tell capitals from small letters (an endpoint's host has none),
-/// and `Match exec` is an error where ssh would run the command.
+/// It differs from ssh in three points: unused keywords are ignored, `Host` ignores case (an
+/// endpoint's host is lower case), and `Match exec` is an error where ssh would run the command.
 class Config {
  public:
   /// One file that an Include means.

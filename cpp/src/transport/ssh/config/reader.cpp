@@ -88,7 +88,7 @@ Error failed(const std::string& path, std::string_view why) {
 
 enum class Trust { checked, given };
 
-/// Who can write the configuration can have any command run. ssh looks at the same.
+/// Whoever can write the configuration can run any command. ssh checks the same.
 bool others_can_write(const FileText& file, unsigned uid) {
   return (file.owner != 0 && file.owner != uid) || (file.mode & (S_IWGRP | S_IWOTH)) != 0;
 }
@@ -140,7 +140,7 @@ Result<Config> Config::load(const std::vector<std::filesystem::path>& files,
   Config config;
   Reader reader(local, loader, config.directives_);
   for (const auto& file : files) {
-    // As with ssh's -F, a file that is not where ssh itself looks is the caller's own choice.
+    // As with ssh's -F: a file outside ssh's default places is the caller's choice.
     const bool own = file == local.home + "/.ssh/config";
     const auto text = read_config(file.string(), own ? Trust::checked : Trust::given, local.uid);
     if (!text) return text.error();

@@ -198,7 +198,7 @@ void EffectiveLines::take(const Directive& directive) {
     return;
   }
   if (directives_.contains(keyword)) return;
-  // Of both ways around, the first that is configured wins; "ProxyJump none" alone is none.
+  // Of ProxyJump and ProxyCommand the first wins; "ProxyJump none" does not count.
   if (keyword == Keyword::proxy_jump && directives_.contains(Keyword::proxy_command)) return;
   const Directive* const jump = first(Keyword::proxy_jump);
   if (keyword == Keyword::proxy_command && jump != nullptr && !is_none(jump->arguments[0])) return;

@@ -1,4 +1,4 @@
-// From the lines that hold for a destination to its settings.
+// Makes the settings of a destination from the lines that apply to it.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@
 
 namespace stillgate::transport::ssh {
 
-/// The lines that hold, the first one for each keyword. Points into the configuration.
+/// The lines that apply, the first for each keyword. Points into the configuration.
 class EffectiveLines {
  public:
   void take(const Directive& directive);

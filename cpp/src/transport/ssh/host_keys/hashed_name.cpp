@@ -1,4 +1,4 @@
-// Hiding host names and finding them again: HMAC-SHA1, by libcrypto.
+// Hashes host names and matches them: HMAC-SHA1 by libcrypto.
 #include "hashed_name.hpp"
 
 #include <array>
@@ -52,7 +52,7 @@ HashedName HashedName::of(std::string_view name) {
 }
 
 bool HashedName::matches(std::string_view name) const {
-  // An empty hash is a failure of libcrypto's (SHA-1 forbidden, say) and equal to none.
+  // An empty hash means that libcrypto failed (SHA-1 forbidden, for example); it matches nothing.
   return hash_of(salt_, name) == hash_;
 }
 

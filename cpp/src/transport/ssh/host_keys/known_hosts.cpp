@@ -86,7 +86,7 @@ KnownHosts::Found KnownHosts::check(const std::vector<std::string>& names,
   const Line* known = nullptr;
   const Line* by_other_name = nullptr;
   for (const Line& line : lines_) {
-    // Keys are quickly compared; a hidden name costs a hash.
+    // Comparing keys is cheap; matching a hashed name costs a hash.
     if (line.blob != blob) continue;
     const bool decisive = line.is_for(names[0]);
     if (!decisive && std::none_of(names.begin() + 1, names.end(),

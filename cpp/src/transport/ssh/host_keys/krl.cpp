@@ -1,4 +1,4 @@
-// The sections of a KRL, one within the other; no length in it is believed.
+// Parses the nested sections of a KRL and checks every length.
 #include "krl.hpp"
 
 #include <cstdint>
@@ -108,7 +108,7 @@ std::string read_section(unsigned char type, std::string_view body, Krl& krl) {
     case section::sha256s:
       return read_strings(section, sha256_bytes, krl.sha256s);
     case section::signature:
-      // As OpenSSH does from 9.4 on: a signature that nobody checks is worth less than none.
+      // As OpenSSH from 9.4 on: an unchecked signature is worse than none.
       return "is signed, which OpenSSH has given up";
     case section::extension:
       return read_extension(section);

@@ -1,4 +1,4 @@
-// Telling a KRL from text, and reading the keys in text.
+// Tells a KRL from a text file, and reads the keys in text.
 #include "revoked_keys.hpp"
 
 #include <algorithm>
@@ -97,7 +97,7 @@ void RevokedKeys::take_lines(std::string_view text) {
     if (line.empty() || line.starts_with('#')) continue;
     auto key = plain_key_of(line);
     if (!key) {
-      // A line that ssh_known_hosts would have, or a key of tomorrow: nobody knows what was meant.
+      // A known_hosts line, or a newer kind of key: its meaning is unknown.
       fault_ = fmt::format("line {} is no public key such as 'ssh-ed25519 AAAA...'", number);
       return;
     }

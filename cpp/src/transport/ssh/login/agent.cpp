@@ -1,4 +1,4 @@
-// A connection per question to the agent's unix socket.
+// One connection to the agent's unix socket per request.
 #include "agent.hpp"
 
 #include <array>
@@ -54,7 +54,7 @@ class Agent::Call : public std::enable_shared_from_this<Call> {
     int fd = -1;
     const int number = connect_to(path, fd);
     if (number == EAGAIN) {
-      // The listen queue is full, and a unix socket never says when it is not any more.
+      // The listen queue is full. A unix socket never reports when there is room again.
       pause_.expires_after(queue_pause);
       pause_.async_wait([self = shared_from_this(), path](const error_code& code) {
         if (!code) self->begin(path);
@@ -139,7 +139,7 @@ void Agent::ask(std::string request, Callback callback) {
         end();
         callback(std::move(answer));
       });
-  // Whoever waits for a turn may have gone by then: the turn is passed on.
+  // The request may have been cancelled while it waited for its turn: pass the turn on.
   turns_.take(socket_,
               [this, call = std::weak_ptr<Call>(call_), turns = &turns_, socket = socket_] {
                 const auto waiting = call.lock();

@@ -1,4 +1,4 @@
-// The agent's messages: two questions, two answers.
+// The agent's messages: two requests, two answers.
 #include "agent_protocol.hpp"
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// Looking at private keys' files.
+// Reads private key files.
 #include "key_file.hpp"
 
 #include <algorithm>

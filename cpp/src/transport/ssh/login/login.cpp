@@ -21,8 +21,8 @@ constexpr std::string_view rsa_words =
     "RSA keys cannot be used: libssh2 " LIBSSH2_VERSION
     " signs with SHA-1 alone, which OpenSSH from 8.8 on refuses; use an ed25519 or ecdsa key";
 
-/// libssh2's words where the server would take the key, and we cannot sign with it: its code is
-/// that of a signature which the server did not take.
+/// libssh2's message where the server accepts the key but signing failed here. Its code is the same
+/// as for a refused signature.
 constexpr std::string_view signing_failed = "Callback returned error";
 
 /// As a server does after MaxAuthTries.
@@ -51,7 +51,7 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   std::size_t size = 64;
-  // libssh2 gives it back by our allocator.
+  // Freed by libssh2 with our allocator.
   auto* const signature = static_cast<unsigned char*>(std::malloc(size));
   if (key && context && signature != nullptr &&
       EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
@@ -89,7 +89,7 @@ Login::Login(LIBSSH2_SESSION* session, const Route& route, Context context)
 void Login::list_attempts() {
   add_agent_keys();
   add_files();
-  // An old server may take them, and each attempt counts at a new one.
+  // Old servers may accept RSA keys. On new ones each attempt counts, so offer them last.
   std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& attempt) {
     return has_modern_rsa ||
            !(attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa());
@@ -161,7 +161,7 @@ int Login::offer_agent_key(const AgentKey& key) {
                                     key.blob.size(), sign_by_agent, &self);
 }
 
-/// libssh2 calls it again and again as long as it says EAGAIN.
+/// libssh2 calls it again as long as it returns EAGAIN.
 LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
   (void)session;
   auto* const self = static_cast<Login*>(*abstract);
@@ -179,7 +179,7 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
   self->signing_ = false;
   const auto signature = std::exchange(self->signature_, std::nullopt);
   if (!signature) return -1;
-  // libssh2 gives it back by our allocator.
+  // Freed by libssh2 with our allocator.
   *sig = static_cast<unsigned char*>(std::malloc(signature->size()));
   if (*sig == nullptr) return -1;
   std::memcpy(*sig, signature->data(), signature->size());
@@ -225,7 +225,7 @@ int Login::offer_password() {
                                       static_cast<unsigned>(password->view().size()), nullptr);
 }
 
-/// The password for each question whose answer is not to be seen; nothing for the others.
+/// Answers each prompt without echo with the password, and the others with nothing.
 LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
   (void)name;
   (void)name_len;
@@ -235,7 +235,7 @@ LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
   const auto password = Passphrases::of_process().password(self->route_);
   for (int i = 0; i < num_prompts; ++i) {
     if (prompts[i].echo != 0 || !password) continue;
-    // libssh2 gives it back, and our allocator wipes it then.
+    // Freed by libssh2 with our allocator, which wipes it.
     auto* const text = static_cast<char*>(std::malloc(password->view().size() + 1));
     if (text == nullptr) continue;
     std::memcpy(text, password->view().data(), password->view().size() + 1);

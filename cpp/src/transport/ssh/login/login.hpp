@@ -1,4 +1,4 @@
-// Logging in: which keys are offered in which order, and what is said when none is taken.
+// Logs in: offers keys in order, and reports why none was accepted.
 #pragma once
 
 #include <functional>
@@ -18,14 +18,14 @@
 
 namespace stillgate::transport::ssh {
 
-/// One attempt after the other, as ssh has it: the agent's keys that are named, its others, then
-/// the files. Not thread-safe: all on the thread of its io_context.
+/// Makes attempts in ssh's order: the agent's keys that are configured, its other keys, then key
+/// files. Not thread-safe: use it on the thread of its io_context.
 class Login {
  public:
   struct Context {
     boost::asio::io_context& io;
     Turns& turns;
-    /// step() may be called again: the agent has answered. Perhaps the end of the login.
+    /// Called when the agent has answered: call step() again. May destroy the login.
     std::function<void()> wake;
   };
 
@@ -34,14 +34,14 @@ class Login {
   Login(const Login&) = delete;
   Login& operator=(const Login&) = delete;
 
-  /// LIBSSH2_ERROR_EAGAIN: again when the socket is ready, or when woken; 0: logged in; else
+  /// LIBSSH2_ERROR_EAGAIN: call again when the socket is ready, or when woken. 0: logged in. Else
   /// refused for good.
   int step();
-  /// Until it wakes, no event of the socket brings it on.
+  /// Only wake() makes progress now, not the socket.
   [[nodiscard]] bool asks_agent() const noexcept { return agent_ && agent_->asking(); }
-  /// For who is tired of waiting: on whom, where it is not the server.
+  /// For a timeout's message: what is waited for, if not the server.
   [[nodiscard]] std::string waits_for() const;
-  /// Why; after step() has said so.
+  /// The reason, after step() has returned an error.
   [[nodiscard]] Error refusal() const;
 
  private:
@@ -74,7 +74,7 @@ class Login {
   std::vector<Attempt> attempts_;
   std::size_t next_{0};
   bool listing_methods_{false};
-  bool has_passphrase_{false};  ///< the attempt that is under way
+  bool has_passphrase_{false};  ///< of the current attempt
   std::vector<std::string> offered_;
   std::vector<std::string> unusable_;
   std::vector<std::string> without_private_half_;

@@ -1,4 +1,4 @@
-// Asking for passphrases and passwords, and keeping them.
+// Asks for passphrases and passwords, and keeps them.
 #include "passphrases.hpp"
 
 #include <algorithm>
@@ -20,7 +20,7 @@ bool can_sign(const std::shared_ptr<const KeyFile>& key) {
   return key->text && (has_modern_rsa || !key->is_rsa());
 }
 
-/// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
+/// Whether the agent has a usable key: any, or with IdentitiesOnly one of the route's.
 bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
   const auto named = [&route](const AgentKey& agent_key) {
     return std::any_of(route.keys.begin(), route.keys.end(), [&agent_key](const auto& key) {
@@ -109,7 +109,7 @@ std::string Passphrases::export_all() const {
   std::string all;
   std::size_t size = 0;
   for (const auto& [what, typed] : typed_) size += what.size() + typed->view().size() + 2;
-  // In one piece: what a string grows out of is wiped by nobody.
+  // Allocated once: a string that grows leaves copies that are not wiped.
   all.reserve(size);
   for (const auto& [what, typed] : typed_) {
     all.append(what).append(1, '\0').append(typed->view()).append(1, '\0');

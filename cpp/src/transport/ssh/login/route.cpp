@@ -1,4 +1,4 @@
-// Finding the way to an SSH server: ssh_config, jump hosts, keys.
+// Finds the route to an SSH server: ssh_config, jump hosts, keys.
 #include "route.hpp"
 
 #include <array>
@@ -18,7 +18,7 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// A chain of jump hosts that leads to itself ends here.
+/// Ends a chain of jump hosts that leads to itself.
 constexpr unsigned max_jump_depth = 8;
 
 std::optional<std::string> variable(const std::string& name) {
@@ -35,7 +35,7 @@ LocalContext local_context() {
   std::array<char, 4096> room{};
   passwd entry{};
   passwd* who = nullptr;
-  // As ssh does: the home folder is the user's, whatever $HOME says.
+  // As ssh does: the user's home folder, not $HOME.
   if (::getpwuid_r(found.uid, &entry, room.data(), room.size(), &who) == 0 && who != nullptr) {
     found.home = who->pw_dir;
     found.user = who->pw_name;
@@ -92,7 +92,7 @@ Result<const Config*> Routes::config(const std::string& which) {
   if (which.empty()) {
     files = {local_.home + "/.ssh/config", "/etc/ssh/ssh_config"};
   } else if (which != "none") {
-    // A missing one is fine to the reader, and a mistake where it was named.
+    // The reader ignores a missing file; here it was named, so it is an error.
     if (::access(which.c_str(), R_OK) != 0) {
       return Error{Errc::ssh_config,
                    fmt::format("{}: {}", which, std::system_category().message(errno))};
@@ -125,7 +125,7 @@ Routes::Found Routes::find(const Destination& destination, const SshAccess& acce
   if (!chain.empty()) {
     const Destination last = std::move(chain.back());
     chain.pop_back();
-    // The hops before it stand in place of its own; the first one's own way holds, as with ssh.
+    // As with ssh: the hops before it replace its own ProxyJump; the first hop keeps its own.
     auto via = find(last, access, chain.empty() ? nullptr : &chain, depth + 1);
     if (!via) return via.error();
     route->via = *std::move(via);

@@ -27,7 +27,7 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// Unacknowledged bytes for so long, and the path counts as dead.
+/// A connection counts as dead when bytes stay unacknowledged this long.
 constexpr unsigned dead_after_ms = 15'000;
 
 void tune(int fd) {
@@ -37,7 +37,7 @@ void tune(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof dead_after_ms);
 }
 
-/// The resolver's words, with what kept it from finding what is there.
+/// The resolver's message, with the restriction that may be the cause.
 std::string in_family(int family, const std::string& words) {
   if (words.empty() || family == AF_UNSPEC) return words;
   return fmt::format("{}; by ssh_config's AddressFamily only {} addresses count", words,
@@ -97,7 +97,7 @@ class Tcp final : public Carrier {
   std::shared_ptr<Attempt> attempt_;
 };
 
-/// A command of ssh_config's own, run by a shell with one end of a socket pair.
+/// A ProxyCommand, run by a shell with one end of a socket pair.
 class Command final : public Carrier {
  public:
   Command(boost::asio::io_context& io, const Route& route)
@@ -106,7 +106,7 @@ class Command final : public Carrier {
   ~Command() override {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGTERM);
-    // It may take its time to end, and nobody else reaps it.
+    // It may end late, and nothing else reaps it.
     std::thread([pid = pid_] {
       int status = 0;
       while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -133,7 +133,8 @@ class Command final : public Carrier {
   }
 
  private:
-  /// In a session of its own: a Ctrl-C at the terminal is not to cut what holds traffic.
+  /// In a process session of its own: Ctrl-C at the terminal must not end a connection that holds
+  /// traffic.
   int spawn(int end) {
     posix_spawn_file_actions_t files{};
     ::posix_spawn_file_actions_init(&files);

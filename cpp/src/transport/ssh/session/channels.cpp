@@ -1,4 +1,4 @@
-// The channels of one SSH session: what is to be sent, one after the other, and what comes.
+// The channels of one SSH session: sends in order, receives, closes.
 #include <algorithm>
 #include <utility>
 
@@ -20,31 +20,31 @@ void Connection::close(const std::shared_ptr<Channel>& channel) {
   channel->listener = nullptr;
   std::erase(channels_, channel);
   std::erase_if(operations_, [&channel](const Operation& operation) {
-    // A half-sent packet must be sent to its end, or the next one is refused by libssh2.
+    // libssh2 refuses the next packet until a half-sent one is complete.
     return operation.channel == channel && operation.kind == Kind::write && !operation.begun &&
            channel->sent == 0;
   });
   if (channel->raw == nullptr) {
-    // One that libssh2 is opening is closed when it is open.
+    // libssh2 is still opening it; open_step() closes it then.
     return;
   }
-  // The last one is kept: libssh2 hears nothing from the server but by a channel.
+  // Keep the last channel: libssh2 reads from the server only through a channel.
   const bool last = std::none_of(channels_.begin(), channels_.end(),
                                  [](const auto& other) { return other->raw != nullptr; });
   operations_.push_back({last ? Kind::park : Kind::close, channel});
   if (stage_ == Stage::open) pump();
 }
 
-/// Until neither side gets on. A step may take another's packet off the socket, where no event
-/// tells of it any more: so what is queued in libssh2 is asked for before waiting, and whoever
-/// waits for an answer once more where something came. The socket itself is read when it has
-/// stirred: each look at an empty one is a call into the kernel.
+/// Runs until neither side makes progress. An operation may take another's packet off the socket,
+/// and no event reports that packet again. So ask libssh2 for queued data before waiting, and run
+/// operations once more after anything was received. Read the socket only after an event: reading
+/// an empty one costs a system call.
 void Connection::pump() {
   const auto self = shared_from_this();
   for (bool more = true; more && stage_ == Stage::open;) {
     const auto before = notes_.received;
     run_operations();
-    // In the middle of a packet libssh2 takes no other one, not even a window's.
+    // libssh2 must finish a packet before it sends another, even a window adjustment.
     if (outbound_ || stage_ != Stage::open) break;
     read_channels();
     if (stage_ != Stage::open) return;
@@ -54,14 +54,14 @@ void Connection::pump() {
   if (stage_ == Stage::open) wait();
 }
 
-/// Each in its turn, past those that only wait for an answer. True: one came to its end.
+/// Runs each operation in order; skips those that wait for an answer. True: one has ended.
 bool Connection::run_operations() {
   bool ended = false;
   bool opening = false;
   outbound_ = false;
   for (std::size_t i = 0; i < operations_.size() && stage_ == Stage::open;) {
     const bool opens_channel = opens(operations_[i]);
-    // Opening is a state of libssh2's whole session: one at a time.
+    // libssh2 opens one channel at a time per session.
     if (opens_channel && std::exchange(opening, true)) {
       ++i;
       continue;
@@ -86,7 +86,7 @@ bool Connection::run_operations() {
   return ended;
 }
 
-/// 0: done, well or not; LIBSSH2_ERROR_EAGAIN: again.
+/// 0: ended, with success or not. LIBSSH2_ERROR_EAGAIN: call again.
 int Connection::step(Operation& operation) {
   int code = 0;
   switch (operation.kind) {
@@ -127,7 +127,7 @@ int Connection::write_step(Channel& channel) {
     const std::string& first = channel.unsent.front();
     const auto n = libssh2_channel_write(channel.raw, first.data() + channel.sent,
                                          first.size() - channel.sent);
-    // The window is full: its end comes with something to read.
+    // The window is full. Its adjustment arrives as something to read.
     if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
     if (n == LIBSSH2_ERROR_CHANNEL_CLOSED || n == LIBSSH2_ERROR_CHANNEL_EOF_SENT) {
       channel.unsent.clear();
@@ -149,11 +149,11 @@ int Connection::write_step(Channel& channel) {
 }
 
 void Connection::read_channels() {
-  // A sink may close its channel, or another's.
+  // A listener may close this channel or another.
   const auto all = channels_;
   for (const auto& channel : all) {
     if (!channel->listens()) continue;
-    // The first one's reading takes all that the socket has.
+    // The first read takes everything the socket has.
     if (!std::exchange(readable_, false) && !queued(*channel)) continue;
     read_channel(*channel);
     if (stage_ != Stage::open) return;
@@ -162,7 +162,7 @@ void Connection::read_channels() {
   readable_ = false;
 }
 
-/// Where no channel is read, the server's own messages and its end are still to be heard.
+/// Reads the server's own messages and its end of stream while no channel is read.
 void Connection::read_server_messages() {
   int code = LIBSSH2_ERROR_SOCKET_DISCONNECT;
   const auto any = std::find_if(channels_.begin(), channels_.end(),
@@ -173,7 +173,7 @@ void Connection::read_server_messages() {
           libssh2_channel_read(parked_->raw, context_.buffer.data(), context_.buffer.size()));
     } while (code > 0);
   } else if (any != channels_.end()) {
-    // This one gives the other side no room to write.
+    // This call does not enlarge the peer's window.
     code = libssh2_channel_wait_eof((*any)->raw);
   }
   if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose_connection();

@@ -1,4 +1,4 @@
-// The way to an SSH server: carrier, handshake, host key, login.
+// From connecting to an SSH server to the end of the login: carrier, handshake, host key, login.
 #include "connection.hpp"
 
 #include <algorithm>
@@ -22,7 +22,7 @@ namespace {
 
 void acknowledge_quickly(int fd) {
   const int on = 1;
-  // The kernel forgets it with each event (facts, section 7).
+  // The kernel resets it at each event (facts, section 7).
   ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 
@@ -38,7 +38,7 @@ Connection::Connection(WorkerContext& context, std::shared_ptr<const Route> rout
 
 Connection::~Connection() {
   login_.reset();
-  // A farewell in each channel would wait for answers: the server sees the end of the connection.
+  // Closing each channel would wait for answers. The server sees the end of the connection.
   if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
 
@@ -55,7 +55,7 @@ void Connection::open(const std::shared_ptr<Channel>& channel) {
   if (stage_ == Stage::idle) {
     start();
   } else if (stage_ == Stage::open) {
-    // Each has its time from when it is the one that is asked for.
+    // A channel's timeout starts when libssh2 begins to open it.
     if (first) watch_next_open();
     pump();
   }
@@ -118,8 +118,8 @@ void Connection::carrier_ready(int fd) {
   drive();
 }
 
-/// As far as it goes without waiting. What the socket had may lie in libssh2 already: whoever comes
-/// next must be asked at once, and not at the socket's next event.
+/// Runs as far as possible without waiting. libssh2 may have buffered what the next phase needs, so
+/// start that phase now and not at the socket's next event.
 void Connection::drive() {
   const auto self = shared_from_this();
   if (stage_ == Stage::closed) return;
@@ -130,7 +130,7 @@ void Connection::drive() {
   if (stage_ == Stage::open) pump();
 }
 
-/// Not 0: it is not done.
+/// Not 0: not finished.
 int Connection::handshake() {
   const int code = libssh2_session_handshake(session_.get(), socket_.native_handle());
   if (!has_banner_ && banner().starts_with("SSH-")) {
@@ -153,8 +153,7 @@ int Connection::handshake() {
   return verify_server();
 }
 
-/// The last line that the peer sent before all else; a server may say something before it speaks
-/// SSH, or hang up behind it.
+/// The last line before the SSH protocol. A server may send text first, or send text and close.
 std::string_view Connection::banner() const {
   const char* const line = libssh2_session_banner_get(session_.get());
   return line == nullptr ? std::string_view() : std::string_view(line);
@@ -184,7 +183,7 @@ int Connection::verify_server() {
 void Connection::log_in() {
   const int code = login_->step();
   if (code == LIBSSH2_ERROR_EAGAIN) {
-    // Nobody reads the socket meanwhile: one that has something would stir for ever.
+    // The socket is not read meanwhile; waiting on a readable one would spin.
     if (!login_->asks_agent()) wait();
   } else if (code == 0) {
     login_.reset();
@@ -203,7 +202,7 @@ void Connection::logged_in() {
   timer_.cancel();
   pending_.reset();
   leave_turn();
-  // 2: what libssh2 takes 1 for is to be off.
+  // libssh2 turns keepalives off for an interval of 1.
   libssh2_keepalive_config(session_.get(), 0, 2);
   watch_next_open();
 }
@@ -214,7 +213,7 @@ void Connection::keep_alive() {
   pump();
 }
 
-/// Only while libssh2 wants the socket to take more, its readiness is waited for.
+/// Waits for the socket to be writable only while libssh2 has something to send.
 void Connection::wait() {
   using boost::asio::posix::stream_descriptor;
   if (stage_ == Stage::closed) return;

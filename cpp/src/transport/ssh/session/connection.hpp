@@ -1,4 +1,4 @@
-// One SSH session: the way to its server, the login, and the channels that share it.
+// One SSH session: its connection to the server, the login, and the channels that share it.
 #pragma once
 
 #include <deque>
@@ -27,7 +27,7 @@ class Connection;
 class Hub;
 class Worker;
 
-/// One channel, on its worker's thread.
+/// One channel; used on its worker's thread.
 struct Channel {
   Channel(Target where, std::shared_ptr<ChannelListener> whom, Timeouts how_long)
       : target(std::move(where)), listener(std::move(whom)), timeouts(how_long) {}
@@ -38,12 +38,12 @@ struct Channel {
   std::weak_ptr<Connection> connection{};
   LIBSSH2_CHANNEL* raw{nullptr};
   std::deque<std::string> unsent{};
-  std::size_t sent{0};  ///< of the first of them
+  std::size_t sent{0};  ///< bytes of the first string
   bool ended{false};
-  bool closed{false};  ///< or is about to be
+  bool closed{false};  ///< or about to be closed
   bool second_try{false};
 
-  /// Ends it for its listener, which hears no more.
+  /// Reports the failure to the listener, once; nothing after it.
   void fail(const Error& error) {
     if (const auto last = std::exchange(listener, nullptr)) last->on_failed(error);
   }
@@ -52,7 +52,7 @@ struct Channel {
   }
 };
 
-/// What the connections of one worker share; see Hub.
+/// What the connections of one worker share.
 struct WorkerContext {
   boost::asio::io_context& io;
   Resolver& resolver;
@@ -72,13 +72,13 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void write(const std::shared_ptr<Channel>& channel, std::string bytes);
   void close(const std::shared_ptr<Channel>& channel);
   void keep_alive();
-  /// Ends it; what still uses it hears `error`.
+  /// Ends the session. Its open channels fail with `error`.
   void fail(const Error& error);
 
-  /// Another channel may be asked of it.
+  /// It accepts more channels.
   [[nodiscard]] bool usable() const noexcept { return stage_ != Stage::closed && !suspect_; }
   [[nodiscard]] bool ended() const noexcept { return stage_ == Stage::closed; }
-  /// Somebody has a channel of it.
+  /// It has open channels.
   [[nodiscard]] bool serves() const noexcept { return stage_ == Stage::open && !channels_.empty(); }
 
  private:
@@ -143,12 +143,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::optional<Login> login_;
   std::deque<Operation> operations_;
   std::vector<std::shared_ptr<Channel>> channels_;
-  std::shared_ptr<Channel> parked_;  ///< the last that was closed
+  std::shared_ptr<Channel> parked_;  ///< the last one closed; see close()
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer pause_;
-  std::optional<Error> pending_;  ///< what the timer will say
+  std::optional<Error> pending_;  ///< reported when timer_ expires
   unsigned tries_{0};
-  bool readable_{false};  ///< the socket may have something that libssh2 has not taken
+  bool readable_{false};  ///< the socket may hold bytes that libssh2 has not read
   bool waiting_to_read_{false};
   bool waiting_to_write_{false};
   bool outbound_{false};

@@ -1,4 +1,4 @@
-// How an SSH session's parts end before their time: deadlines, another try, failure.
+// Failures of an SSH session: deadlines, retries, lost connections.
 #include <algorithm>
 #include <random>
 #include <utility>
@@ -16,13 +16,13 @@ using std::chrono::steady_clock;
 
 namespace {
 
-/// A server whose MaxStartups are used up closes at once; it is tried again so often, which takes
-/// six to ten seconds.
+/// A server closes at once when its MaxStartups are used up. This many tries take six to ten
+/// seconds.
 constexpr unsigned max_tries = 9;
 constexpr milliseconds first_pause{100};
 constexpr milliseconds longest_pause{1600};
 
-/// Half of it by chance, so that those who were refused together do not come again together.
+/// Half of the pause is random, so that connections refused together do not retry together.
 milliseconds pause_before(unsigned tries) {
   static thread_local std::minstd_rand random{std::random_device()()};
   const auto whole = std::min(first_pause * (1U << std::min(tries, 10U)), longest_pause);
@@ -38,13 +38,13 @@ void Connection::watch(milliseconds timeouts, Errc code, const std::string& word
   timer_.async_wait([weak = weak_from_this()](const boost::system::error_code& cancelled) {
     const auto self = weak.lock();
     if (cancelled || !self || !self->pending_) return;
-    // An event that came meanwhile has set a later deadline.
+    // An event has set a later deadline meanwhile.
     if (self->timer_.expiry() > steady_clock::now()) return;
     self->overdue(*std::exchange(self->pending_, std::nullopt));
   });
 }
 
-/// A session that does not open a channel may yet serve those that are open, but nobody else.
+/// A session that fails to open a channel in time keeps its open channels and takes no new ones.
 void Connection::overdue(const Error& error) {
   if (stage_ != Stage::open) {
     Error callback = error;
@@ -59,14 +59,14 @@ void Connection::overdue(const Error& error) {
   const auto slow = asked == operations_.end() ? nullptr : asked->channel;
   if (slow) {
     std::erase(channels_, slow);
-    // It stays among the operations, for libssh2's sake, and tells nobody.
+    // The operation stays: libssh2 must finish what it began. Its result is dropped.
     slow->fail(error);
   }
   move_unbegun(slow);
 }
 
-/// Those that only waited behind one that hangs are asked for by a session of their own: a target
-/// that does not answer must not be the end of the others.
+/// Moves channels that waited behind a hanging one to another session. A target that does not
+/// answer must not fail the others.
 void Connection::move_unbegun(const std::shared_ptr<Channel>& hanging) {
   std::vector<std::shared_ptr<Channel>> others;
   const auto unopened = [](const auto& channel) { return channel->raw == nullptr; };
@@ -106,8 +106,8 @@ void Connection::retry_or_fail(const Error& error) {
   });
 }
 
-/// What had no channel yet has sent nothing, and begins again, once, if this session was good
-/// before: it may have been cut long before it was asked.
+/// Retries, once, the channels that were not open yet, if this session has served before: the
+/// connection may have been cut while it was idle. They have sent nothing.
 void Connection::lose_connection() {
   const auto self = shared_from_this();
   std::vector<std::shared_ptr<Channel>> again;

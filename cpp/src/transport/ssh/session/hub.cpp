@@ -1,4 +1,4 @@
-// The hub of this process, its workers, and lines from any thread.
+// The hub of this process, its workers, and channel handles for any thread.
 #include "hub.hpp"
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// More than that no fleet needs: a handshake is a millisecond of computing.
+/// Enough for any fleet: a handshake takes a millisecond of CPU.
 constexpr std::size_t max_workers = 8;
 
 }  // namespace
@@ -72,7 +72,7 @@ Hub::Hub() : process_(::getpid()) {}
 
 Hub::~Hub() {
   if (process_ != ::getpid()) {
-    // Behind a fork the threads are the other process's, and so are the sessions.
+    // After a fork the threads and the sessions belong to the parent process.
     (void)workers_.release();
     return;
   }
@@ -87,7 +87,7 @@ std::shared_ptr<ChannelHandle> Hub::channel(std::shared_ptr<const Route> route, 
                                          timeouts);
 }
 
-/// A server's logins are all one worker's, which can count them.
+/// All logins to a server run on the same worker, which counts them.
 std::shared_ptr<Worker> Hub::worker_for(const std::string& server) {
   static const std::size_t worker_limit =
       std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, max_workers);

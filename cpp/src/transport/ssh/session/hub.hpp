@@ -17,18 +17,18 @@ namespace stillgate::transport::ssh {
 struct Channel;
 class Worker;
 
-/// A channel to be, from any thread.
+/// Opens and uses one channel, from any thread.
 class ChannelHandle {
  public:
   ChannelHandle(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> route,
                 Target target, Timeouts timeouts);
 
-  /// Once. The sink is told on the worker's thread, until close().
+  /// Call once. The listener is called on the worker's thread until close().
   void open(std::shared_ptr<ChannelListener> listener);
   void write(std::string bytes);
   void close();
 
-  /// The worker's. The hub must be there.
+  /// The worker's loop. The hub must still exist.
   [[nodiscard]] boost::asio::io_context& io() const;
   [[nodiscard]] std::string server() const { return route_->name(); }
 
@@ -36,17 +36,17 @@ class ChannelHandle {
   template <class Action>
   void post(Action action);
 
-  /// What is queued at the worker may have a line: it must not keep the worker.
+  /// Weak: a task in the worker's mailbox may hold this handle, and must not keep the worker alive.
   std::weak_ptr<Worker> worker_;
   std::shared_ptr<const Route> route_;
   std::shared_ptr<Channel> channel_;
 };
 
-/// Thread-safe. Sessions stay open as long as somebody has the hub, and are kept alive; where there
-/// are several cores, servers are spread over several workers.
+/// Thread-safe. Sessions stay open and are kept alive as long as the hub is held. With several
+/// cores, servers are spread over several workers.
 class Hub : public std::enable_shared_from_this<Hub> {
  public:
-  /// The one of this process, made anew when nobody had it any more, or after a fork.
+  /// This process's hub. Made again after the last holder released it, and after a fork.
   static std::shared_ptr<Hub> of_process();
   ~Hub();
 
@@ -59,7 +59,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   int process_;
   std::mutex mutex_;
-  /// By a pointer, so that a fork's child can leave them alone.
+  /// A pointer, so that a forked child can leak it.
   using Workers = std::vector<std::shared_ptr<Worker>>;
   std::unique_ptr<Workers> workers_{std::make_unique<Workers>()};
   std::map<std::string, std::size_t> workers_of_servers_;

@@ -1,4 +1,4 @@
-// Letters from thread to thread.
+// Tasks from thread to thread.
 #include "mailbox.hpp"
 
 #include <utility>
@@ -17,7 +17,7 @@ void Mailbox::put_after(boost::asio::io_context& sender, Task task) {
   }
 }
 
-/// True: it is the first, and somebody has to wake().
+/// True: it is the first, and the caller has to call wake().
 bool Mailbox::add(Task task) {
   const std::scoped_lock lock(mutex_);
   if (io_ == nullptr) return false;

@@ -1,4 +1,4 @@
-// Opening channels, one at a time, and finding out why one was not opened.
+// Opens channels, one at a time, and finds out why one was refused.
 #include <algorithm>
 #include <utility>
 
@@ -14,7 +14,7 @@ namespace {
 constexpr unsigned window_bytes = 256 * 1024;
 constexpr unsigned packet_bytes = 32 * 1024;
 
-/// A server that does not serve SFTP may leave libssh2 waiting.
+/// A server without SFTP may leave libssh2 waiting.
 constexpr std::chrono::milliseconds probe_timeout{1500};
 
 struct OpenRequest {
@@ -22,7 +22,7 @@ struct OpenRequest {
   std::string message;
 };
 
-/// The message that RFC 4254 (7.2) or OpenSSH's PROTOCOL (2.4) has behind the window.
+/// What follows the window and packet sizes: RFC 4254 (7.2), OpenSSH's PROTOCOL (2.4).
 OpenRequest open_request_for(const Target& target) {
   WireWriter message;
   if (!target.path.empty()) {
@@ -41,7 +41,7 @@ std::string spelled(const Target& target) {
 
 int Connection::open_step(Operation& operation) {
   Channel& channel = *operation.channel;
-  // Nobody waits for it any more; but what libssh2 has begun it must end.
+  // The channel was closed. libssh2 must still finish what it has begun.
   if (!channel.listener && !operation.begun) return 0;
   const OpenRequest opening = open_request_for(channel.target);
   channel.raw = libssh2_channel_open_ex(
@@ -70,7 +70,7 @@ int Connection::open_step(Operation& operation) {
   return operation.kind == Kind::probe ? probe_step(operation) : 0;
 }
 
-/// libssh2 keeps the server's reason for itself but for these words of its own.
+/// libssh2 does not pass on the server's reason code; its own message is all there is.
 void Connection::open_refused(Operation& operation) {
   const std::string words = last_error_text(session_.get());
   const Target& target = operation.channel->target;
@@ -100,7 +100,8 @@ int Connection::probe_step(Operation& operation) {
   return 0;
 }
 
-/// What was to be found out is not, and libssh2 is left in the middle of it: so never again here.
+/// The probe took too long. libssh2 is left in the middle of it, so this session opens no more
+/// channels.
 bool Connection::give_up_probe() {
   const auto operation = std::find_if(operations_.begin(), operations_.end(),
                                       [](const auto& each) { return each.kind == Kind::probe; });

@@ -1,4 +1,4 @@
-// Pumping between a jump host's channel and a socket pair.
+// Copies bytes between a jump host's channel and a socket pair.
 #include "relay.hpp"
 
 #include <array>
@@ -20,7 +20,7 @@ namespace {
 
 using boost::asio::posix::stream_descriptor;
 
-/// Lives on the thread of the jump host's worker, once it is opened.
+/// Runs on the thread of the jump host's worker.
 class Relay final : public ChannelListener, public std::enable_shared_from_this<Relay> {
  public:
   using Ready = std::function<void(Result<int>)>;
@@ -57,7 +57,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
 
   void on_failed(Error error) override {
     if (const auto ready = std::exchange(ready_, nullptr)) {
-      // What was refused is the SSH server behind it, and not HAProxy.
+      // The SSH server behind the jump host refused, not HAProxy.
       if (error.code == Errc::connection_refused) error.code = Errc::unreachable;
       error.message = "by way of a jump host: " + error.message;
       ready(std::move(error));
@@ -78,7 +78,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
     std::array<char, std::size_t{32} * 1024> chunk{};
     const ssize_t n = ::recv(socket_.native_handle(), chunk.data(), chunk.size(), 0);
     if (n > 0) {
-      // The next piece when this one is on its way.
+      // Reads the next chunk after on_written().
       channel_->write({chunk.data(), static_cast<std::size_t>(n)});
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       read();
@@ -142,7 +142,7 @@ class Jump final : public Carrier {
     const auto hub = hub_.lock();
     if (!hub) return;
     channel_ = hub->channel(via_, target_, timeouts_);
-    // From the jump host's worker to ours, which must not have ended meanwhile.
+    // Keeps this worker's loop alive until the jump host's worker has answered.
     auto work =
         std::make_shared<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>>(
             io_.get_executor());
@@ -155,7 +155,7 @@ class Jump final : public Carrier {
   }
 
  private:
-  /// Of our thread alone.
+  /// Used on this worker's thread alone.
   struct Outcome {
     Handler handler;
     bool answered{false};

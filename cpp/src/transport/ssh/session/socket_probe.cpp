@@ -1,4 +1,4 @@
-// A look at a socket's path by SFTP.
+// Examines a socket's path by SFTP, then /proc/net/unix.
 #include "socket_probe.hpp"
 
 #include <algorithm>
@@ -118,7 +118,7 @@ int SocketProbe::stat() {
   return 0;
 }
 
-/// Opening a socket for writing fails in any case, and for want of permission before all else.
+/// Opening a socket for writing always fails; missing permission is the first reason given.
 int SocketProbe::open() {
   LIBSSH2_SFTP_HANDLE* const handle =
       libssh2_sftp_open_ex(sftp_, path_.c_str(), static_cast<unsigned>(path_.size()),
@@ -152,7 +152,7 @@ int SocketProbe::resolve() {
   return 0;
 }
 
-/// Not to be had in a chroot, or where there is no Linux.
+/// Absent in a chroot, and on systems other than Linux.
 int SocketProbe::open_table() {
   constexpr std::string_view path = "/proc/net/unix";
   handle_ = libssh2_sftp_open_ex(sftp_, path.data(), static_cast<unsigned>(path.size()),
@@ -168,8 +168,8 @@ int SocketProbe::open_table() {
 
 int SocketProbe::read_table() {
   constexpr std::size_t most = std::size_t{4} * 1024 * 1024;
-  // libssh2 asks for four times as much ahead. The kernel gives less of such a file than is asked
-  // for, and of several questions at once libssh2 takes that for an error.
+  // libssh2 reads ahead four times this size. The kernel returns less of such a file than
+  // requested, which libssh2 takes for an error when several requests are outstanding.
   std::array<char, 1024> piece{};
   while (table_.size() < most) {
     const auto size = libssh2_sftp_read(handle_, piece.data(), piece.size());

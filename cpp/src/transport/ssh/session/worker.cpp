@@ -1,4 +1,4 @@
-// A worker's thread: its sessions from the first to the last.
+// A worker's thread and its sessions.
 #include "worker.hpp"
 
 #include <chrono>
@@ -7,7 +7,8 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// Below the idle timeouts of the usual firewalls by far, and above every hold's own traffic.
+/// Far below the idle timeouts of usual firewalls, and longer than the pauses in a hold's own
+/// traffic.
 constexpr std::chrono::seconds between_keep_alives{5};
 constexpr std::chrono::seconds stop_timeout{2};
 constexpr std::chrono::milliseconds poll_interval{20};
@@ -27,7 +28,7 @@ Worker::~Worker() = default;
 
 void Worker::start() {
   keep_alive();
-  // It has itself, for the case that it is left behind.
+  // The thread keeps the worker alive in case it is detached.
   thread_ = std::thread([self = shared_from_this()] { self->run(); });
 }
 
