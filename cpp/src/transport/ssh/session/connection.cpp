@@ -202,7 +202,7 @@ void Connection::logged_in() {
   timer_.cancel();
   pending_.reset();
   leave_turn();
-  // libssh2 turns keepalives off for an interval of 1.
+  // 2 s: the shortest interval; libssh2 treats 1 as 2.
   libssh2_keepalive_config(session_.get(), 0, 2);
   watch_next_open();
 }
