@@ -20,7 +20,6 @@
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
 
-#include "relay.hpp"
 #include "transport/dialer.hpp"
 #include "transport/ssh/base/failure.hpp"
 
@@ -174,9 +173,7 @@ class Command final : public Carrier {
 }  // namespace
 
 std::unique_ptr<Carrier> make_carrier(boost::asio::io_context& io, Resolver& resolver,
-                                      const std::weak_ptr<Hub>& hub, const Route& route,
-                                      Timeouts timeouts) {
-  if (route.via) return make_jump(io, hub, route, timeouts);
+                                      const Route& route) {
   if (!route.settings.proxy_command.empty()) return std::make_unique<Command>(io, route);
   return std::make_unique<Tcp>(io, resolver, route);
 }

@@ -14,8 +14,6 @@
 
 namespace stillgate::transport::ssh {
 
-class Hub;
-
 /// Not thread-safe. Destroying it stops it. The receiver owns the descriptor.
 class Carrier {
  public:
@@ -31,9 +29,13 @@ class Carrier {
   virtual void start(Handler handler) = 0;
 };
 
-/// A carrier to the server of `route`. `hub` provides the jump host's session.
+/// A carrier to the server of `route`, directly or by its ProxyCommand.
 [[nodiscard]] std::unique_ptr<Carrier> make_carrier(boost::asio::io_context& io, Resolver& resolver,
-                                                    const std::weak_ptr<Hub>& hub,
-                                                    const Route& route, Timeouts timeouts);
+                                                    const Route& route);
+
+/// A carrier through the jump host of `route`. Handed down by the hub, which has the jump host's
+/// session.
+using MakeJump = std::function<std::unique_ptr<Carrier>(boost::asio::io_context& io,
+                                                        const Route& route, Timeouts timeouts)>;
 
 }  // namespace stillgate::transport::ssh

@@ -84,7 +84,8 @@ void Connection::start_carrier() {
   stage_ = Stage::carrying;
   has_banner_ = false;
   notes_ = {};
-  carrier_ = make_carrier(context_.io, context_.resolver, context_.hub, *route_, timeouts());
+  carrier_ = route_->via ? context_.make_jump(context_.io, *route_, timeouts())
+                         : make_carrier(context_.io, context_.resolver, *route_);
   if (!route_->via) {
     const auto& configured = route_->settings.connect_timeout;
     const milliseconds most = configured ? milliseconds(*configured) : timeouts().connect;

@@ -24,7 +24,6 @@
 namespace stillgate::transport::ssh {
 
 class Connection;
-class Hub;
 class Worker;
 
 /// One channel; used on its worker's thread.
@@ -57,7 +56,7 @@ struct WorkerContext {
   boost::asio::io_context& io;
   Resolver& resolver;
   Turns& turns;
-  std::weak_ptr<Hub> hub;
+  MakeJump make_jump;
   Worker& worker;
   std::vector<char>& buffer;
 };

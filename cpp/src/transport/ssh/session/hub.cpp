@@ -1,4 +1,4 @@
-// The hub of this process, its workers, and channel handles for any thread.
+// The hub of this process and its workers.
 #include "hub.hpp"
 
 #include <algorithm>
@@ -7,7 +7,7 @@
 
 #include <unistd.h>
 
-#include "connection.hpp"
+#include "relay.hpp"
 #include "worker.hpp"
 
 namespace stillgate::transport::ssh {
@@ -17,44 +17,6 @@ namespace {
 constexpr std::size_t max_workers = 8;
 
 }  // namespace
-
-ChannelHandle::ChannelHandle(const std::shared_ptr<Worker>& worker,
-                             std::shared_ptr<const Route> route, Target target, Timeouts timeouts)
-    : worker_(worker),
-      route_(std::move(route)),
-      channel_(std::make_shared<Channel>(std::move(target), nullptr, timeouts)) {}
-
-template <class Action>
-void ChannelHandle::post(Action action) {
-  if (const auto worker = worker_.lock()) {
-    worker->mailbox().put(
-        [action = std::move(action), worker = worker.get()]() mutable { action(*worker); });
-  }
-}
-
-void ChannelHandle::open(std::shared_ptr<ChannelListener> listener) {
-  post([channel = channel_, route = route_, listener = std::move(listener)](Worker& worker) {
-    channel->listener = listener;
-    worker.connection(route)->open(channel);
-  });
-}
-
-void ChannelHandle::write(std::string bytes) {
-  post([channel = channel_, bytes = std::move(bytes)](Worker& /*worker*/) mutable {
-    if (const auto connection = channel->connection.lock()) {
-      connection->write(channel, std::move(bytes));
-    }
-  });
-}
-
-void ChannelHandle::close() {
-  post([channel = channel_](Worker& /*worker*/) {
-    const auto listener = std::exchange(channel->listener, nullptr);
-    if (const auto connection = channel->connection.lock()) connection->close(channel);
-  });
-}
-
-boost::asio::io_context& ChannelHandle::io() const { return worker_.lock()->io(); }
 
 std::shared_ptr<Hub> Hub::of_process() {
   static std::mutex mutex;
@@ -96,7 +58,11 @@ std::shared_ptr<Worker> Hub::worker_for(const std::string& server) {
   const auto [found, fresh] =
       workers_of_servers_.emplace(address, workers_of_servers_.size() % worker_limit);
   if (found->second == workers_->size()) {
-    workers_->push_back(std::make_shared<Worker>(weak_from_this()));
+    workers_->push_back(std::make_shared<Worker>(
+        [hub = std::weak_ptr<ChannelSource>(weak_from_this())](
+            boost::asio::io_context& io, const Route& hop, Timeouts timeouts) {
+          return make_jump(io, hub, hop, timeouts);
+        }));
     workers_->back()->start();
   }
   return (*workers_)[found->second];

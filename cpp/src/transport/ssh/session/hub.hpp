@@ -7,51 +7,26 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-
+#include "channel_handle.hpp"
 #include "target.hpp"
 #include "transport/ssh/login/route.hpp"
 
 namespace stillgate::transport::ssh {
 
-struct Channel;
 class Worker;
-
-/// Opens and uses one channel, from any thread.
-class ChannelHandle {
- public:
-  ChannelHandle(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> route,
-                Target target, Timeouts timeouts);
-
-  /// Call once. The listener is called on the worker's thread until close().
-  void open(std::shared_ptr<ChannelListener> listener);
-  void write(std::string bytes);
-  void close();
-
-  /// The worker's loop. The hub must still exist.
-  [[nodiscard]] boost::asio::io_context& io() const;
-  [[nodiscard]] std::string server() const { return route_->name(); }
-
- private:
-  template <class Action>
-  void post(Action action);
-
-  /// Weak: a task in the worker's mailbox may hold this handle, and must not keep the worker alive.
-  std::weak_ptr<Worker> worker_;
-  std::shared_ptr<const Route> route_;
-  std::shared_ptr<Channel> channel_;
-};
 
 /// Thread-safe. Sessions stay open and are kept alive as long as the hub is held. With several
 /// cores, servers are spread over several workers.
-class Hub : public std::enable_shared_from_this<Hub> {
+class Hub final : public ChannelSource, public std::enable_shared_from_this<Hub> {
  public:
   /// This process's hub. Made again after the last holder released it, and after a fork.
   static std::shared_ptr<Hub> of_process();
-  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+  ~Hub() override;
 
   [[nodiscard]] std::shared_ptr<ChannelHandle> channel(std::shared_ptr<const Route> route,
-                                                       Target target, Timeouts timeouts);
+                                                       Target target, Timeouts timeouts) override;
 
  private:
   Hub();

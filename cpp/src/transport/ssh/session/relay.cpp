@@ -12,7 +12,6 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
-#include "hub.hpp"
 #include "transport/ssh/base/failure.hpp"
 
 namespace stillgate::transport::ssh {
@@ -125,7 +124,8 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
 
 class Jump final : public Carrier {
  public:
-  Jump(boost::asio::io_context& io, std::weak_ptr<Hub> hub, const Route& route, Timeouts timeouts)
+  Jump(boost::asio::io_context& io, std::weak_ptr<ChannelSource> hub, const Route& route,
+       Timeouts timeouts)
       : io_(io),
         hub_(std::move(hub)),
         via_(route.via),
@@ -171,7 +171,7 @@ class Jump final : public Carrier {
   };
 
   boost::asio::io_context& io_;
-  std::weak_ptr<Hub> hub_;
+  std::weak_ptr<ChannelSource> hub_;
   std::shared_ptr<const Route> via_;
   Target target_;
   Timeouts timeouts_;
@@ -181,8 +181,9 @@ class Jump final : public Carrier {
 
 }  // namespace
 
-std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io, const std::weak_ptr<Hub>& hub,
-                                   const Route& route, Timeouts timeouts) {
+std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io,
+                                   const std::weak_ptr<ChannelSource>& hub, const Route& route,
+                                   Timeouts timeouts) {
   return std::make_unique<Jump>(io, hub, route, timeouts);
 }
 

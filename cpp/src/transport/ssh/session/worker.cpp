@@ -16,12 +16,12 @@ constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
 
 }  // namespace
 
-Worker::Worker(std::weak_ptr<Hub> hub)
+Worker::Worker(MakeJump make_jump)
     : work_(io_.get_executor()),
       mailbox_(std::make_shared<Mailbox>(io_)),
       resolver_(io_),
       buffer_(buffer_bytes),
-      context_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
+      context_{io_, resolver_, turns_, std::move(make_jump), *this, buffer_},
       keep_alive_timer_(io_) {}
 
 Worker::~Worker() = default;

@@ -22,7 +22,7 @@ namespace stillgate::transport::ssh {
 
 class Worker : public std::enable_shared_from_this<Worker> {
  public:
-  explicit Worker(std::weak_ptr<Hub> hub);
+  explicit Worker(MakeJump make_jump);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
