@@ -109,7 +109,7 @@ void Link::watch() {
   deadline_.reset();
   switch (now) {
     case Waiting::connection:
-      deadline_ = Clock::now() + transport_->connect_patience(options_.connect_timeout);
+      deadline_ = Clock::now() + transport_->connect_timeout(options_.connect_timeout);
       break;
     case Waiting::greeting:
       deadline_ = Clock::now() + options_.greeting_timeout;
