@@ -1,65 +1,81 @@
-// One endpoint's part of a guard: a thread that carries out its plan.
+// What the threads of a guard share: how the hold stands, and what each endpoint's post has told.
 #pragma once
 
 #include <chrono>
-#include <memory>
+#include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
-#include <stillgate/endpoint.hpp>
-#include <stillgate/options.hpp>
+#include <stillgate/error.hpp>
 
-#include "endpoint_thread.hpp"
-#include "engine/held_line.hpp"
-#include "engine/session.hpp"
+#include "fleet/guard/order.hpp"
 #include "hold/guard/guard_plan.hpp"
 
 namespace stillgate::guard {
 
-/// With connections and a thread of its own, so that no endpoint waits for another.
-class Post {
+/// Thread-safe. `wake` is the descriptor of an eventfd that the main thread polls; it becomes
+/// readable with whatever a post tells.
+class Warden {
  public:
-  /// `warden` must outlive it. Starts at once. `first_rest` spreads the later looks of all posts:
-  /// together they would need all of their memory at the same moment.
-  Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
-       std::chrono::milliseconds first_rest);
-  Post(const Post&) = delete;
-  Post& operator=(const Post&) = delete;
-  ~Post() = default;
+  Warden(fleet::GuardOrder order, std::size_t posts, int wake);
 
-  /// Breaks off a look that is under way, from any thread.
-  void interrupt();
+  // For the posts.
+  [[nodiscard]] hold::KeepOutlook outlook() const;
+  /// Returns at that time, or as soon as the mode, the deadline or `over` has changed.
+  void wait_until(std::chrono::milliseconds until);
+  [[nodiscard]] bool dismissed() const;
+  /// After every answer: what the post's plan knows now.
+  void told(std::size_t post, hold::KeepPlan& plan);
+  /// HAProxy's `wait` stands behind that endpoint's lease, or does not.
+  void backed(std::size_t post, bool armed);
+  void left(std::size_t post);
+
+  // For the main thread.
+  struct Notice {
+    std::size_t post;
+    hold::KeepNotice what;
+  };
+  [[nodiscard]] std::vector<Notice> take_notices();
+  void set_mode(fleet::GuardMode mode);
+  void dismiss();
+  /// Somebody has ended the hold, or some of it, elsewhere: nothing is put back any more.
+  void set_over();
+  /// Moves the deadline on; one that is no later changes nothing.
+  void extend(WallTime deadline);
+
+  [[nodiscard]] bool all_looked() const;
+  [[nodiscard]] std::optional<std::pair<std::size_t, Error>> first_error() const;
+  [[nodiscard]] bool all_settled_backing() const;
+  [[nodiscard]] std::vector<std::size_t> backed_posts() const;
+  [[nodiscard]] bool all_left() const;
+  /// The order as whoever takes over should have it; counts up when it changes.
+  [[nodiscard]] fleet::GuardOrder order() const;
+  [[nodiscard]] std::uint64_t revision() const;
 
  private:
-  /// What the line says, and to whom.
-  struct Backing {
-    std::chrono::milliseconds deadline{0};
-    std::int64_t process{0};
-    std::vector<hold::HeldSwitch> releases;
-    bool operator==(const Backing&) const = default;
+  struct Post {
+    bool looked{false};
+    std::optional<Error> error{};
+    std::optional<bool> backed{};
+    bool left{false};
   };
+  void change();
+  void wake_main() const;
 
-  void run();
-  runtime_api::Answer ask(const hold::keep::Ask& wanted);
-  void back_up(const hold::KeepOutlook& outlook);
-
-  Warden& warden_;
-  std::size_t number_;
-  std::vector<Endpoint> endpoint_;  ///< just the one, as a session wants it
-  FleetOptions options_;
-  std::optional<std::chrono::milliseconds> first_rest_;
-  Progress progress_;
-  hold::KeepPlan plan_;
-  std::unique_ptr<engine::Session> kept_;
-  std::unique_ptr<engine::HeldLine> line_;
-  std::optional<Backing> backing_;
-  std::mutex mutex_;
-  std::stop_source stop_;
-  std::jthread thread_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t changes_{0};
+  fleet::GuardOrder order_;
+  std::uint64_t revision_{1};
+  std::vector<Post> posts_;
+  std::vector<Notice> notices_;
+  bool over_{false};
+  bool dismissed_{false};
+  int wake_;
 };
 
 }  // namespace stillgate::guard
