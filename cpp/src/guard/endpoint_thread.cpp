@@ -105,7 +105,7 @@ void Post::back_up(const hold::KeepOutlook& outlook) {
     line_.reset();
     return;
   }
-  if (outlook.mode == hold::KeepOutlook::Mode::ending || !plan_.looked()) return;
+  if (outlook.mode == hold::GuardMode::ending || !plan_.looked()) return;
   if (backing_ == Backing{outlook.deadline, plan_.process(), plan_.record().switches}) return;
   const auto left = outlook.deadline + behind - outlook.now;
   std::unique_ptr<engine::HeldLine> line;

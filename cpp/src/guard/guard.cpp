@@ -20,7 +20,7 @@
 namespace stillgate::guard {
 
 using fleet::boot_time;
-using fleet::GuardMode;
+using hold::GuardMode;
 using std::chrono::milliseconds;
 
 namespace {

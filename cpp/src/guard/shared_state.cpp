@@ -11,29 +11,13 @@ namespace stillgate::guard {
 
 using std::chrono::milliseconds;
 
-namespace {
-
-hold::KeepOutlook::Mode to_outlook(fleet::GuardMode mode) {
-  switch (mode) {
-    case fleet::GuardMode::arming:
-      return hold::KeepOutlook::Mode::arming;
-    case fleet::GuardMode::holding:
-      return hold::KeepOutlook::Mode::holding;
-    case fleet::GuardMode::ending:
-      break;
-  }
-  return hold::KeepOutlook::Mode::ending;
-}
-
-}  // namespace
-
 Warden::Warden(fleet::GuardOrder order, std::size_t posts, int wake)
     : order_(std::move(order)), posts_(posts), wake_(wake) {}
 
 hold::KeepOutlook Warden::outlook() const {
   const std::scoped_lock lock(mutex_);
-  return {to_outlook(order_.mode), fleet::boot_time(), order_.deadline,
-          std::chrono::system_clock::now(), over_};
+  return {order_.mode, fleet::boot_time(), order_.deadline, std::chrono::system_clock::now(),
+          over_};
 }
 
 void Warden::wait_until(milliseconds until) {
@@ -91,7 +75,7 @@ std::vector<Warden::Notice> Warden::take_notices() {
   return std::exchange(notices_, {});
 }
 
-void Warden::set_mode(fleet::GuardMode mode) {
+void Warden::set_mode(hold::GuardMode mode) {
   const std::scoped_lock lock(mutex_);
   if (order_.mode == mode) return;
   order_.mode = mode;

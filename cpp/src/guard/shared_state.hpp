@@ -40,7 +40,7 @@ class Warden {
     hold::KeepNotice what;
   };
   [[nodiscard]] std::vector<Notice> take_notices();
-  void set_mode(fleet::GuardMode mode);
+  void set_mode(hold::GuardMode mode);
   void dismiss();
   /// Somebody has ended the hold, or some of it, elsewhere: nothing is put back any more.
   void set_over();

@@ -10,6 +10,7 @@
 
 namespace stillgate::fleet {
 
+using hold::GuardMode;
 using hold::observed::Guarded;
 using std::chrono::milliseconds;
 

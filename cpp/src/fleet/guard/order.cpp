@@ -36,7 +36,7 @@ bool read_line(GuardOrder& order, std::string_view key, std::string_view value) 
   if (key == "mode") {
     const auto* found = std::find(std::begin(mode_names), std::end(mode_names), value);
     if (found == std::end(mode_names)) return false;
-    order.mode = static_cast<GuardMode>(found - std::begin(mode_names));
+    order.mode = static_cast<hold::GuardMode>(found - std::begin(mode_names));
   } else if (key == "record") {
     auto record = hold::decode(*text);
     if (!record) return false;

@@ -7,18 +7,13 @@
 
 #include <stillgate/error.hpp>
 
+#include "hold/guard/mode.hpp"
 #include "hold/record/record.hpp"
 
 namespace stillgate::fleet {
 
-enum class GuardMode {
-  arming,   ///< the suspend goes on; if its end of the pipe closes, all is to be rolled back
-  holding,  ///< until the deadline
-  ending,   ///< at once
-};
-
 struct GuardOrder {
-  GuardMode mode{GuardMode::arming};
+  hold::GuardMode mode{hold::GuardMode::arming};
   hold::Record record;                    ///< with its switches by maxconn alone
   std::chrono::milliseconds deadline{0};  ///< on boot_time()
   std::string state_folder;               ///< an absolute path

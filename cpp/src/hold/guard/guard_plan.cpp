@@ -55,7 +55,7 @@ void KeepPlan::notice(KeepNotice::Kind kind, std::size_t index, std::string mess
 }
 
 bool KeepPlan::ending(const KeepOutlook& outlook) const {
-  return outlook.mode == KeepOutlook::Mode::ending || outlook.now >= outlook.deadline;
+  return outlook.mode == GuardMode::ending || outlook.now >= outlook.deadline;
 }
 
 milliseconds KeepPlan::lead() const { return 2 * rtt_ + milliseconds(5); }
@@ -168,8 +168,8 @@ KeepPlan::Step KeepPlan::failed(const KeepOutlook& outlook, const Error& error) 
   }
   if (ending(outlook)) {
     const auto patience = nobody_there(error) ? gone_after : given_up_after;
-    const auto since = std::max(
-        *lost_at_, outlook.mode == KeepOutlook::Mode::ending ? *lost_at_ : outlook.deadline);
+    const auto since =
+        std::max(*lost_at_, outlook.mode == GuardMode::ending ? *lost_at_ : outlook.deadline);
     if (outlook.now - since >= patience || (!any_kept() && !watching(outlook))) {
       if (any_kept()) {
         notices_.push_back({KeepNotice::Kind::gone, {}, "given up: " + error.message});
@@ -267,7 +267,7 @@ bool KeepPlan::watching(const KeepOutlook& outlook) const {
   if (!opened_at_) return false;
   const auto watch = write_lost_ ? quiet_after_loss : quiet;
   if (outlook.now - *opened_at_ < watch) return true;
-  return outlook.mode == KeepOutlook::Mode::ending && remembers_ && outlook.now < outlook.deadline;
+  return outlook.mode == GuardMode::ending && remembers_ && outlook.now < outlook.deadline;
 }
 
 KeepPlan::Step KeepPlan::rest(const KeepOutlook& outlook) {

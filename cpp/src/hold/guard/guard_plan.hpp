@@ -12,18 +12,14 @@
 
 #include "hold/record/record.hpp"
 #include "hold/record/record_variable.hpp"
+#include "mode.hpp"
 #include "runtime_api/batch.hpp"
 
 namespace stillgate::hold {
 
 /// What is true of the hold as a whole, as the guard knows it just now.
 struct KeepOutlook {
-  enum class Mode {
-    arming,   ///< the suspend has not said yet that it holds: nothing is put back
-    holding,  ///< until the deadline
-    ending,   ///< at once: the suspend died or failed, or the guard was told to end it
-  };
-  Mode mode{Mode::arming};
+  GuardMode mode{GuardMode::arming};
   /// Both on one clock that nobody steps and that goes on while the machine sleeps.
   std::chrono::milliseconds now{0};
   std::chrono::milliseconds deadline{0};

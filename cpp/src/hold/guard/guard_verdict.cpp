@@ -25,7 +25,7 @@ bool KeepPlan::is_new(const Sight& sight, std::size_t index) const {
 
 KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
   version_ = sight.info.version;
-  if (!known_ || outlook.mode == KeepOutlook::Mode::arming) {
+  if (!known_ || outlook.mode == GuardMode::arming) {
     known_ = Process{sight.info.pid, sight.info.uptime_s};
   }
   bare_.clear();
@@ -63,8 +63,7 @@ KeepPlan::Step KeepPlan::act(const KeepOutlook& outlook) {
 /// end is not doubted: its release must not depend on a disk.
 bool KeepPlan::is_doubtful(const KeepOutlook& outlook, std::size_t index) const {
   if (remembers_) return false;
-  return kept_[index].state == State::released || outlook.over ||
-         outlook.mode == KeepOutlook::Mode::ending;
+  return kept_[index].state == State::released || outlook.over || outlook.mode == GuardMode::ending;
 }
 
 /// A suspend is in the journal before it holds. One that came since ours had ended found it open.
@@ -125,7 +124,7 @@ void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::si
   const bool ramping = memory.record && memory.record->ramping;
   const bool poised = outlook.deadline - outlook.now <= lead();
   const bool revoked = kept.reapplied && outlook.over;
-  if (outlook.mode == KeepOutlook::Mode::arming && !ending(outlook)) {
+  if (outlook.mode == GuardMode::arming && !ending(outlook)) {
     // The suspend may be held up at another endpoint, and this one be held already.
     if (ours && zero && poised) due_.push_back(index);
     return;
@@ -139,7 +138,7 @@ void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::si
     if (ending(outlook) || poised) due_.push_back(index);
     return;
   }
-  if (outlook.mode == KeepOutlook::Mode::ending) {
+  if (outlook.mode == GuardMode::ending) {
     // Nothing is held there; what was not armed yet may still come.
     kept.state = State::released;
     if (!opened_at_) opened_at_ = outlook.now;

@@ -17,7 +17,7 @@ namespace stillgate::hold {
 namespace {
 
 using std::chrono::milliseconds;
-using Mode = KeepOutlook::Mode;
+using Mode = GuardMode;
 
 constexpr milliseconds deadline{5000};
 constexpr const char* id = "0123456789abcdef";
