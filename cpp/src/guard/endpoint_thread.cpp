@@ -17,7 +17,7 @@ namespace {
 
 /// Short, because a connection that hangs may be replaced, and long enough for an HAProxy that
 /// answers half a second late.
-FleetOptions patience() {
+FleetOptions short_timeouts() {
   FleetOptions options;
   options.connect_timeout = milliseconds(1000);
   options.greeting_timeout = milliseconds(1500);
@@ -25,9 +25,9 @@ FleetOptions patience() {
   return options;
 }
 
-constexpr milliseconds backing_patience{300};
+constexpr milliseconds wait_line_timeout{300};
 /// So long after the guard itself, which is more exact and says what it did.
-constexpr milliseconds behind{30};
+constexpr milliseconds wait_after_guard{30};
 
 bool has_wait(const std::string& version) {
   const auto release = runtime_api::Release::parse(version);
@@ -36,51 +36,51 @@ bool has_wait(const std::string& version) {
 
 }  // namespace
 
-Post::Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
-           milliseconds first_rest)
-    : warden_(warden),
+EndpointThread::EndpointThread(SharedState& state, std::size_t number, Endpoint endpoint,
+                               hold::Record record, milliseconds first_wait)
+    : state_(state),
       number_(number),
       endpoint_{std::move(endpoint)},
-      options_(patience()),
-      first_rest_(first_rest),
+      options_(short_timeouts()),
+      first_wait_(first_wait),
       plan_(endpoint_[0].url(), std::move(record)),
       thread_([this] { run(); }) {}
 
-void Post::interrupt() {
+void EndpointThread::interrupt() {
   const std::scoped_lock lock(mutex_);
   stop_.request_stop();
 }
 
-void Post::run() {
+void EndpointThread::run() {
   std::optional<runtime_api::Answer> answer;
   std::optional<std::vector<hold::Record>> journal;
-  while (!warden_.dismissed()) {
-    auto outlook = warden_.outlook();
-    outlook.journal = journal ? &*journal : nullptr;
-    const auto step = plan_.next(outlook, answer ? &*answer : nullptr);
-    if (const auto until = plan_.extended()) warden_.extend(*until);
-    warden_.told(number_, plan_);
-    back_up(outlook);
+  while (!state_.dismissed()) {
+    auto input = state_.input();
+    input.journal = journal ? &*journal : nullptr;
+    const auto step = plan_.next(input, answer ? &*answer : nullptr);
+    if (const auto deadline = plan_.extended()) state_.extend(*deadline);
+    state_.update(number_, plan_);
+    renew_wait_line(input);
     answer.reset();
     journal.reset();
-    if (const auto* wanted = std::get_if<hold::keep::Ask>(&step)) {
+    if (const auto* wanted = std::get_if<hold::guard_step::Ask>(&step)) {
       answer = ask(*wanted);
-    } else if (const auto* rest = std::get_if<hold::keep::Rest>(&step)) {
-      const auto first = std::exchange(first_rest_, std::nullopt);
-      warden_.wait_until(first ? std::min(rest->until, outlook.now + *first) : rest->until);
-    } else if (std::holds_alternative<hold::keep::Consult>(step)) {
-      journal = fleet::Journal(warden_.order().state_folder).load().records;
+    } else if (const auto* wait = std::get_if<hold::guard_step::Wait>(&step)) {
+      const auto first = std::exchange(first_wait_, std::nullopt);
+      state_.wait_until(first ? std::min(wait->until, input.now + *first) : wait->until);
+    } else if (std::holds_alternative<hold::guard_step::ReadJournal>(step)) {
+      journal = fleet::Journal(state_.order().state_folder).load().records;
     } else {
       break;
     }
   }
-  line_.reset();
-  kept_.reset();
-  warden_.left(number_);
+  held_line_.reset();
+  session_.reset();
+  state_.set_finished(number_);
 }
 
 /// A new connection replaces the kept one only once it was answered.
-runtime_api::Answer Post::ask(const hold::keep::Ask& wanted) {
+runtime_api::Answer EndpointThread::ask(const hold::guard_step::Ask& wanted) {
   std::stop_token stop;
   {
     const std::scoped_lock lock(mutex_);
@@ -89,36 +89,38 @@ runtime_api::Answer Post::ask(const hold::keep::Ask& wanted) {
   }
   runtime_api::Batch batch;
   batch.work.push_back(wanted.commands);
-  if (kept_ && !wanted.fresh) return std::move(kept_->run(batch, stop)[0]);
+  if (session_ && !wanted.fresh) return std::move(session_->run(batch, stop)[0]);
   auto fresh = std::make_unique<engine::Session>(endpoint_, options_, progress_);
   auto answer = std::move(fresh->run(batch, stop)[0]);
-  if (!answer.error || !kept_) kept_ = std::move(fresh);
+  if (!answer.error || !session_) session_ = std::move(fresh);
   return answer;
 }
 
 /// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
 /// nobody closes the connection. It stands before anything is held, because that can happen in the
 /// middle of a commit; what it would restore is in force until then.
-void Post::back_up(const hold::KeepOutlook& outlook) {
+void EndpointThread::renew_wait_line(const hold::GuardInput& input) {
   if (!plan_.holds()) {
     // It would open what somebody else may hold by then.
-    line_.reset();
+    held_line_.reset();
     return;
   }
-  if (outlook.mode == hold::GuardMode::ending || !plan_.looked()) return;
-  if (backing_ == Backing{outlook.deadline, plan_.process(), plan_.record().switches}) return;
-  const auto left = outlook.deadline + behind - outlook.now;
+  if (input.mode == hold::GuardMode::ending || !plan_.surveyed()) return;
+  const hold::Record record = plan_.record();
+  WaitLine wanted{input.deadline, plan_.process(), record.switches};
+  if (wait_line_ == wanted) return;
+  const auto left = input.deadline + wait_after_guard - input.now;
   std::unique_ptr<engine::HeldLine> line;
-  if (has_wait(plan_.version()) && left > behind) {
-    auto text = hold::wait_line(plan_.record(), left);
+  if (has_wait(plan_.version()) && left > wait_after_guard) {
+    auto text = hold::wait_line(record, left);
     if (text) line = std::make_unique<engine::HeldLine>(endpoint_[0]);
-    if (line && line->send(*std::move(text), backing_patience)) line.reset();
+    if (line && line->send(*std::move(text), wait_line_timeout)) line.reset();
   }
   // The new one stands before the old one goes.
-  line_ = std::move(line);
-  plan_.set_backed(line_ != nullptr);
-  backing_ = Backing{outlook.deadline, plan_.process(), plan_.record().switches};
-  warden_.backed(number_, line_ != nullptr);
+  held_line_ = std::move(line);
+  plan_.set_backed(held_line_ != nullptr);
+  wait_line_ = WaitLine{wanted.deadline, wanted.process, plan_.record().switches};
+  state_.set_backed(number_, held_line_ != nullptr);
 }
 
 }  // namespace stillgate::guard

@@ -21,42 +21,42 @@
 namespace stillgate::guard {
 
 /// With connections and a thread of its own, so that no endpoint waits for another.
-class Post {
+class EndpointThread {
  public:
-  /// `warden` must outlive it. Starts at once. `first_rest` spreads the later looks of all posts:
-  /// together they would need all of their memory at the same moment.
-  Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
-       std::chrono::milliseconds first_rest);
-  Post(const Post&) = delete;
-  Post& operator=(const Post&) = delete;
-  ~Post() = default;
+  /// `state` must outlive it. Starts at once. `first_wait` spreads the later surveys of all
+  /// endpoints: together they would need all of their memory at the same moment.
+  EndpointThread(SharedState& state, std::size_t number, Endpoint endpoint, hold::Record record,
+                 std::chrono::milliseconds first_wait);
+  EndpointThread(const EndpointThread&) = delete;
+  EndpointThread& operator=(const EndpointThread&) = delete;
+  ~EndpointThread() = default;
 
-  /// Breaks off a look that is under way, from any thread.
+  /// Breaks off a survey that is under way, from any thread.
   void interrupt();
 
  private:
-  /// What the line says, and to whom.
-  struct Backing {
+  /// What the line with HAProxy's own `wait` was made from.
+  struct WaitLine {
     std::chrono::milliseconds deadline{0};
     std::int64_t process{0};
     std::vector<hold::HeldSwitch> releases;
-    bool operator==(const Backing&) const = default;
+    bool operator==(const WaitLine&) const = default;
   };
 
   void run();
-  runtime_api::Answer ask(const hold::keep::Ask& wanted);
-  void back_up(const hold::KeepOutlook& outlook);
+  runtime_api::Answer ask(const hold::guard_step::Ask& wanted);
+  void renew_wait_line(const hold::GuardInput& input);
 
-  Warden& warden_;
+  SharedState& state_;
   std::size_t number_;
   std::vector<Endpoint> endpoint_;  ///< just the one, as a session wants it
   FleetOptions options_;
-  std::optional<std::chrono::milliseconds> first_rest_;
+  std::optional<std::chrono::milliseconds> first_wait_;
   Progress progress_;
-  hold::KeepPlan plan_;
-  std::unique_ptr<engine::Session> kept_;
-  std::unique_ptr<engine::HeldLine> line_;
-  std::optional<Backing> backing_;
+  hold::GuardPlan plan_;
+  std::unique_ptr<engine::Session> session_;
+  std::unique_ptr<engine::HeldLine> held_line_;
+  std::optional<WaitLine> wait_line_;
   std::mutex mutex_;
   std::stop_source stop_;
   std::jthread thread_;

@@ -1,4 +1,4 @@
-// The shared state of a guard.
+// How the hold stands, and what the endpoints' threads report, under one lock.
 #include "shared_state.hpp"
 
 #include <algorithm>
@@ -11,16 +11,16 @@ namespace stillgate::guard {
 
 using std::chrono::milliseconds;
 
-Warden::Warden(fleet::GuardOrder order, std::size_t posts, int wake)
-    : order_(std::move(order)), posts_(posts), wake_(wake) {}
+SharedState::SharedState(fleet::GuardOrder order, std::size_t endpoints, int wake)
+    : order_(std::move(order)), endpoints_(endpoints), wake_(wake) {}
 
-hold::KeepOutlook Warden::outlook() const {
+hold::GuardInput SharedState::input() const {
   const std::scoped_lock lock(mutex_);
   return {order_.mode, fleet::boot_time(), order_.deadline, std::chrono::system_clock::now(),
           over_};
 }
 
-void Warden::wait_until(milliseconds until) {
+void SharedState::wait_until(milliseconds until) {
   std::unique_lock lock(mutex_);
   const auto before = changes_;
   // In slices: the clock of waiting stands still while the machine sleeps, and ours does not.
@@ -32,22 +32,25 @@ void Warden::wait_until(milliseconds until) {
   }
 }
 
-bool Warden::dismissed() const {
+bool SharedState::dismissed() const {
   const std::scoped_lock lock(mutex_);
   return dismissed_;
 }
 
-void Warden::told(std::size_t post, hold::KeepPlan& plan) {
+void SharedState::update(std::size_t endpoint, hold::GuardPlan& plan) {
   const std::scoped_lock lock(mutex_);
-  posts_[post].looked = plan.looked();
-  posts_[post].error = plan.error();
-  for (hold::KeepNotice& what : plan.take_notices()) {
-    notices_.push_back({post, std::move(what)});
+  endpoints_[endpoint].surveyed = plan.surveyed();
+  endpoints_[endpoint].error = plan.error();
+  for (hold::GuardNotice& notice : plan.take_notices()) {
+    notices_.push_back({endpoint, std::move(notice)});
   }
-  for (const hold::HeldSwitch& one : plan.record().switches) {
-    for (hold::HeldSwitch& ours : order_.record.switches) {
-      if (ours.endpoint != one.endpoint || ours.frontend != one.frontend || ours == one) continue;
-      ours = one;
+  const hold::Record record = plan.record();
+  for (const hold::HeldSwitch& held : record.switches) {
+    for (hold::HeldSwitch& known : order_.record.switches) {
+      if (known.endpoint != held.endpoint || known.frontend != held.frontend || known == held) {
+        continue;
+      }
+      known = held;
       ++revision_;
     }
   }
@@ -58,44 +61,44 @@ void Warden::told(std::size_t post, hold::KeepPlan& plan) {
   wake_main();
 }
 
-void Warden::backed(std::size_t post, bool armed) {
+void SharedState::set_backed(std::size_t endpoint, bool backed) {
   const std::scoped_lock lock(mutex_);
-  posts_[post].backed = armed;
+  endpoints_[endpoint].backed = backed;
   wake_main();
 }
 
-void Warden::left(std::size_t post) {
+void SharedState::set_finished(std::size_t endpoint) {
   const std::scoped_lock lock(mutex_);
-  posts_[post].left = true;
+  endpoints_[endpoint].finished = true;
   wake_main();
 }
 
-std::vector<Warden::Notice> Warden::take_notices() {
+std::vector<SharedState::Notice> SharedState::take_notices() {
   const std::scoped_lock lock(mutex_);
   return std::exchange(notices_, {});
 }
 
-void Warden::set_mode(hold::GuardMode mode) {
+void SharedState::set_mode(hold::GuardMode mode) {
   const std::scoped_lock lock(mutex_);
   if (order_.mode == mode) return;
   order_.mode = mode;
   change();
 }
 
-void Warden::dismiss() {
+void SharedState::dismiss() {
   const std::scoped_lock lock(mutex_);
   dismissed_ = true;
   change();
 }
 
-void Warden::set_over() {
+void SharedState::set_over() {
   const std::scoped_lock lock(mutex_);
   if (over_) return;
   over_ = true;
   change();
 }
 
-void Warden::extend(WallTime deadline) {
+void SharedState::extend(WallTime deadline) {
   const std::scoped_lock lock(mutex_);
   if (!order_.record.deadline || deadline <= *order_.record.deadline) return;
   order_.deadline += std::chrono::ceil<milliseconds>(deadline - *order_.record.deadline);
@@ -103,60 +106,62 @@ void Warden::extend(WallTime deadline) {
   change();
 }
 
-bool Warden::all_looked() const {
+bool SharedState::all_surveyed() const {
   const std::scoped_lock lock(mutex_);
-  return std::all_of(posts_.begin(), posts_.end(), [](const Post& one) { return one.looked; });
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointState& state) { return state.surveyed; });
 }
 
-std::optional<std::pair<std::size_t, Error>> Warden::first_error() const {
+std::optional<std::pair<std::size_t, Error>> SharedState::first_error() const {
   const std::scoped_lock lock(mutex_);
-  for (std::size_t i = 0; i < posts_.size(); ++i) {
-    if (posts_[i].error) return std::pair(i, *posts_[i].error);
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    if (endpoints_[i].error) return std::pair(i, *endpoints_[i].error);
   }
   return std::nullopt;
 }
 
-bool Warden::all_settled_backing() const {
+bool SharedState::all_backing_known() const {
   const std::scoped_lock lock(mutex_);
-  return std::all_of(posts_.begin(), posts_.end(),
-                     [](const Post& one) { return one.backed || one.left; });
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointState& state) { return state.backed || state.finished; });
 }
 
-std::vector<std::size_t> Warden::backed_posts() const {
+std::vector<std::size_t> SharedState::backed_endpoints() const {
   const std::scoped_lock lock(mutex_);
   std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < posts_.size(); ++i) {
-    if (posts_[i].backed.value_or(false)) found.push_back(i);
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    if (endpoints_[i].backed.value_or(false)) found.push_back(i);
   }
   return found;
 }
 
-bool Warden::all_left() const {
+bool SharedState::all_finished() const {
   const std::scoped_lock lock(mutex_);
-  return std::all_of(posts_.begin(), posts_.end(), [](const Post& one) { return one.left; });
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointState& state) { return state.finished; });
 }
 
-fleet::GuardOrder Warden::order() const {
+fleet::GuardOrder SharedState::order() const {
   const std::scoped_lock lock(mutex_);
   return order_;
 }
 
-std::uint64_t Warden::revision() const {
+std::uint64_t SharedState::revision() const {
   const std::scoped_lock lock(mutex_);
   return revision_;
 }
 
-void Warden::change() {
+void SharedState::change() {
   ++changes_;
   ++revision_;
   changed_.notify_all();
   wake_main();
 }
 
-void Warden::wake_main() const {
-  const std::uint64_t one = 1;
+void SharedState::wake_main() const {
+  const std::uint64_t count = 1;
   // A counter that is full wakes as well.
-  (void)!::write(wake_, &one, sizeof one);
+  (void)!::write(wake_, &count, sizeof count);
 }
 
 }  // namespace stillgate::guard

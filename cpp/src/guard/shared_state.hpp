@@ -1,4 +1,4 @@
-// What the threads of a guard share: how the hold stands, and what each endpoint's post has told.
+// What the threads of a guard share: how the hold stands, and what each endpoint's thread reports.
 #pragma once
 
 #include <chrono>
@@ -17,51 +17,53 @@
 
 namespace stillgate::guard {
 
-/// Thread-safe. `wake` is the descriptor of an eventfd that the main thread polls; it becomes
-/// readable with whatever a post tells.
-class Warden {
+/// Thread-safe. Endpoints are numbered from 0. `wake` is the descriptor of an eventfd that the main
+/// thread polls; it becomes readable with whatever an endpoint's thread reports.
+class SharedState {
  public:
-  Warden(fleet::GuardOrder order, std::size_t posts, int wake);
+  SharedState(fleet::GuardOrder order, std::size_t endpoints, int wake);
 
-  // For the posts.
-  [[nodiscard]] hold::KeepOutlook outlook() const;
+  // For the endpoints' threads.
+  [[nodiscard]] hold::GuardInput input() const;
   /// Returns at that time, or as soon as the mode, the deadline or `over` has changed.
   void wait_until(std::chrono::milliseconds until);
   [[nodiscard]] bool dismissed() const;
-  /// After every answer: what the post's plan knows now.
-  void told(std::size_t post, hold::KeepPlan& plan);
-  /// HAProxy's `wait` stands behind that endpoint's lease, or does not.
-  void backed(std::size_t post, bool armed);
-  void left(std::size_t post);
+  /// After every step: what the endpoint's plan knows now.
+  void update(std::size_t endpoint, hold::GuardPlan& plan);
+  /// HAProxy's `wait` stands behind the lease at that endpoint, or does not.
+  void set_backed(std::size_t endpoint, bool backed);
+  void set_finished(std::size_t endpoint);
 
   // For the main thread.
   struct Notice {
-    std::size_t post;
-    hold::KeepNotice what;
+    std::size_t endpoint;
+    hold::GuardNotice notice;
   };
   [[nodiscard]] std::vector<Notice> take_notices();
   void set_mode(hold::GuardMode mode);
+  /// All threads are to end.
   void dismiss();
   /// Somebody has ended the hold, or some of it, elsewhere: nothing is put back any more.
   void set_over();
   /// Moves the deadline on; one that is no later changes nothing.
   void extend(WallTime deadline);
 
-  [[nodiscard]] bool all_looked() const;
+  [[nodiscard]] bool all_surveyed() const;
   [[nodiscard]] std::optional<std::pair<std::size_t, Error>> first_error() const;
-  [[nodiscard]] bool all_settled_backing() const;
-  [[nodiscard]] std::vector<std::size_t> backed_posts() const;
-  [[nodiscard]] bool all_left() const;
+  /// Of each endpoint it is known whether HAProxy's `wait` backs it.
+  [[nodiscard]] bool all_backing_known() const;
+  [[nodiscard]] std::vector<std::size_t> backed_endpoints() const;
+  [[nodiscard]] bool all_finished() const;
   /// The order as whoever takes over should have it; counts up when it changes.
   [[nodiscard]] fleet::GuardOrder order() const;
   [[nodiscard]] std::uint64_t revision() const;
 
  private:
-  struct Post {
-    bool looked{false};
+  struct EndpointState {
+    bool surveyed{false};
     std::optional<Error> error{};
     std::optional<bool> backed{};
-    bool left{false};
+    bool finished{false};
   };
   void change();
   void wake_main() const;
@@ -71,7 +73,7 @@ class Warden {
   std::uint64_t changes_{0};
   fleet::GuardOrder order_;
   std::uint64_t revision_{1};
-  std::vector<Post> posts_;
+  std::vector<EndpointState> endpoints_;
   std::vector<Notice> notices_;
   bool over_{false};
   bool dismissed_{false};
