@@ -30,7 +30,8 @@ default_role = "code"
 nitpicky = True
 nitpick_ignore_regex = [
     (r"py:.*", r"(asyncio|collections|contextlib|pathlib|rich|types|typing)\..*"),
-    (r"py:.*", r"stillgate\.\w+\.[FT]"),  # type variables
+    (r"py:.*", r"stillgate(\.\w+)+\.[FT]"),  # type variables
+    (r"py:.*", r"stillgate\.suspension\.AnyFleet"),  # a Fleet to its readers
     (r"py:.*", r"(bool|bytes|dict|float|int|list|object|str|tuple|None|optional)"),
 ]
 
@@ -57,7 +58,7 @@ class TaskDocumenter(FunctionDocumenter):
 
     @classmethod
     def can_document_member(cls, member: Any, name: str, isattr: bool, parent: Any) -> bool:
-        return type(member).__module__ in ("invoke.tasks", "stillgate.fabric_task")
+        return type(member).__module__ in ("invoke.tasks", "stillgate.fabric.once_for_all_hosts")
 
     def import_object(self, raiseerror: bool = False) -> bool:
         found = super().import_object(raiseerror)
@@ -68,7 +69,9 @@ class TaskDocumenter(FunctionDocumenter):
 def resolve_names() -> None:
     """Annotations name what their modules import for the type checker alone."""
     names = {name: getattr(stillgate, name) for name in stillgate.__all__}
-    for home in ("audit", "events", "report", "results", "suspension", "aio", "aio_hold"):
+    homes = ("past_holds", "suspension", "aio", "aio.suspension")
+    results = ("hold", "lists", "outcome", "report")
+    for home in (*homes, *(f"results.{name}" for name in results)):
         for name, value in names.items():
             vars(importlib.import_module(f"stillgate.{home}")).setdefault(name, value)
 

@@ -16,25 +16,29 @@ from typing import Any, Optional, Union
 
 import pytest
 
-from support import chef as real_chef
-from support import fetch_fabric
 from support.app import App
-from support.chef import Chef
-from support.chef_stage import ChefStage
-from support.fab import Fab
-from support.faults import FaultyPeer
-from support.fetch_haproxy import SUITES, CannotFetch, cache_folder, ensure, read_versions
-from support.gate import Gated
-from support.haproxy import HAProxy
-from support.load import Load
-from support.ssh_home import SshHome
-from support.sshd import PROGRAM, SshServer
+from support.chef import client as real_chef
+from support.chef.client import Chef
+from support.chef.stage import ChefStage
+from support.clients.load import Load
+from support.fabric import fetch as fetch_fabric
+from support.fabric.fab import Fab
+from support.haproxy.faulty_peer import FaultyPeer
+from support.haproxy.fetch import SUITES, CannotFetch, cache_folder, ensure, read_versions
+from support.haproxy.gate import Gated
+from support.haproxy.server import HAProxy
+from support.patience import scheduling
+from support.ssh.home import SshHome
+from support.ssh.server import PROGRAM, SshServer
 
 # Whoever starts the tests in the background may have them ignore Ctrl-C, or with nohup the end of
 # the terminal, and every process that a test starts would inherit that. What has a handler here, or
 # the default, has the default there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Before the first test, and as long as there are tests.
+scheduling.start()
 
 STARTED = pytest.StashKey[list[HAProxy]]()
 STARTED_SSH = pytest.StashKey[list[SshServer]]()
@@ -185,10 +189,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def apps() -> Iterator[list[App]]:
+    started: list[App] = []
+    yield started
+    for application in started:
+        application.close()
+
+
 @pytest.fixture
-def app() -> Iterator[App]:
-    with App() as application:
-        yield application
+def app(apps: list[App]) -> App:
+    """One process for test after test, which has forgotten what came before."""
+    if not apps or not apps[-1].forget():
+        apps.append(App())
+    return apps[-1]
 
 
 @pytest.fixture

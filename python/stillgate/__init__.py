@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Iterable, Optional, Union
 
 if TYPE_CHECKING:
     from stillgate import aio as aio  # noqa: F401
-    from stillgate.audit import PastHold, PastHolds, history
     from stillgate.errors import (
         CheckRefused,
         EndpointFailed,
@@ -31,22 +30,13 @@ if TYPE_CHECKING:
         ReportError,
         StillgateError,
     )
-    from stillgate.events import Event
     from stillgate.fleet import Fleet
-    from stillgate.report import (
-        Answer,
-        Error,
-        Finding,
-        GateCounters,
-        Hold,
-        Info,
-        Outcome,
-        Report,
-        StatRow,
-        Switch,
-        Timings,
-    )
-    from stillgate.results import Answers, Outcomes
+    from stillgate.past_holds import history
+    from stillgate.results.haproxy import Info, StatRow
+    from stillgate.results.hold import Event, Hold, PastHold, PastHolds
+    from stillgate.results.lists import Answers, Outcomes
+    from stillgate.results.outcome import Answer, Error, Outcome, Timings
+    from stillgate.results.report import Finding, GateCounters, Report, Switch
     from stillgate.suspension import Suspending, Suspension
 
 __all__ = [
@@ -88,28 +78,27 @@ __all__ = [
     "suspended",
 ]
 
-_ERRORS = {
-    "CheckRefused",
-    "EndpointFailed",
-    "HeldByOther",
-    "HoldExpired",
-    "InputError",
-    "InventoryError",
-    "ReportError",
-    "StillgateError",
+_NAMES = {
+    "errors": (
+        "CheckRefused",
+        "EndpointFailed",
+        "HeldByOther",
+        "HoldExpired",
+        "InputError",
+        "InventoryError",
+        "ReportError",
+        "StillgateError",
+    ),
+    "fleet": ("Fleet",),
+    "past_holds": ("history",),
+    "results.haproxy": ("Info", "StatRow"),
+    "results.hold": ("Event", "Hold", "PastHold", "PastHolds"),
+    "results.lists": ("Answers", "Outcomes"),
+    "results.outcome": ("Answer", "Error", "Outcome", "Timings"),
+    "results.report": ("Finding", "GateCounters", "Report", "Switch"),
+    "suspension": ("Suspending", "Suspension"),
 }
-_HOMES = {
-    "Answers": "results",
-    "Event": "events",
-    "Fleet": "fleet",
-    "Outcomes": "results",
-    "PastHold": "audit",
-    "PastHolds": "audit",
-    "Suspending": "suspension",
-    "Suspension": "suspension",
-    "history": "audit",
-    **dict.fromkeys(_ERRORS, "errors"),
-}
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 logging.getLogger("stillgate").addHandler(logging.NullHandler())
 
@@ -128,10 +117,11 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name == "aio":
         return importlib.import_module(f"{__name__}.aio")
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = _HOMES.get(name, "report")
-    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    if _HOMES[name].startswith("results."):
+        importlib.import_module(f"{__name__}.tables")  # by which they print
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     globals()[name] = value
     return value
 

@@ -2,7 +2,7 @@
 
 from typing import Callable, Optional, Sequence
 
-from stillgate.events import Event
+from stillgate.results.hold import Event
 
 __version__: str
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Optional
 
-from stillgate import _core
+import stillgate._core as _core
 
 if TYPE_CHECKING:
-    from stillgate.report import Report
+    from stillgate.results.report import Report
 
 
 __all__ = [

@@ -1,40 +1,17 @@
-"""Events of holds as Python sees them, and how they come to a caller's function."""
+"""Events of holds: how a line is read, and how it comes to a caller's function."""
 
 from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Callable, Dict, List, Mapping, Optional, Union
+from typing import Any, Callable, Dict, Optional
 
-from stillgate.report import Hold
+from stillgate.results.hold import Event, Hold
 
 FORMATS = ("json", "syslog", "journald")
 Listener = Callable[[Dict[str, Any]], object]
 log = logging.getLogger("stillgate")
-
-
-@dataclass(frozen=True)
-class Event:
-    """One line of the history. `event` is checked, held, drained, reapplied, extended, resumed,
-    expired, rolled_back, endpoint_lost or guard_lost; `at` is seconds since the epoch; `source` is
-    check, suspend, extend, resume or guard; `seq` counts what that process told. `endpoint` and
-    `frontend` are None where the hold as a whole is meant. Figures have their unit in their name.
-    """
-
-    event: str
-    at: float
-    hold: Optional[Hold]
-    source: str
-    host: str
-    pid: int
-    seq: int
-    endpoint: Optional[str]
-    frontend: Optional[str]
-    endpoints: List[str]
-    message: str
-    figures: Mapping[str, Union[int, float, None]] = field(default_factory=dict)
 
 
 def parse_event(line: str) -> Event:

@@ -6,13 +6,17 @@ import logging
 from contextlib import contextmanager
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
 
-from stillgate import _core
-from stillgate.audit import with_history
+import stillgate._core as _core
+import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
-from stillgate.report import Answer, Error, Info, Outcome, Report, StatRow, to_outcome, to_report
-from stillgate.results import Answers, Outcomes
-from stillgate.suspension import Suspending, Suspension
+from stillgate.past_holds import with_history
+from stillgate.results.from_core import to_outcome, to_report
+from stillgate.results.haproxy import Info, StatRow
+from stillgate.results.lists import Answers, Outcomes
+from stillgate.results.outcome import Answer, Error, Outcome
+from stillgate.results.report import Report
+from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
 DRAIN_TIMEOUT = 5.0  # seconds
@@ -318,7 +322,7 @@ class Fleet:
                 at_deadline=at_deadline,
             )
 
-        def extend(by: float, fleet: Optional[Fleet]) -> Report:
+        def extend(by: float, fleet: Optional[AnyFleet]) -> Report:
             return (fleet or self.twin()).extend(*names, seconds=by, hold=hold_id)
 
         try:

@@ -17,6 +17,7 @@ from typing import (
     ContextManager,
     List,
     Optional,
+    Protocol,
     Sequence,
     Type,
     TypeVar,
@@ -24,10 +25,10 @@ from typing import (
 )
 
 from stillgate.errors import HoldExpired, StillgateError
-from stillgate.report import Hold, Report
+from stillgate.results.hold import Hold
+from stillgate.results.report import Report
 
 if TYPE_CHECKING:
-    from stillgate.fleet import Fleet
     from stillgate.watching import Watch
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +36,13 @@ log = logging.getLogger("stillgate")
 
 _END = b"."
 _EXTENDED = b"+"
+
+
+class AnyFleet(Protocol):
+    """A fleet, as far as a hold needs it."""
+
+    def extend(self, *frontends: str, seconds: float, hold: Optional[str] = None) -> Report:
+        ...
 
 
 class Suspension:
@@ -45,7 +53,7 @@ class Suspension:
         report: Report,
         max_hold: float,
         release: Callable[[bool], Report],
-        extend: Callable[[float, Optional[Fleet]], Report],
+        extend: Callable[[float, Optional[AnyFleet]], Report],
         watches: Sequence[Watch],
         at_deadline: Optional[Callable[[], object]] = None,
     ) -> None:
@@ -87,7 +95,7 @@ class Suspension:
         """The deadline, or somebody else's resume, came first: traffic flows again."""
         return self._expired
 
-    def extend(self, seconds: float, fleet: Optional[Fleet] = None) -> Report:
+    def extend(self, seconds: float, fleet: Optional[AnyFleet] = None) -> Report:
         """Moves the deadline by 0.1 to 3600 seconds. `fleet` makes the call, where somebody wants
         to stop() it. Errors: those of Fleet.extend; then the deadline stays where it was.
         """

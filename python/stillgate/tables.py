@@ -5,13 +5,17 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
-from stillgate.report import Answer, Error, Hold, Info, Outcome, Report, StatRow, Switch
+from stillgate.results.haproxy import Info, StatRow
+from stillgate.results.hold import Hold, PastHold, PastHolds
+from stillgate.results.lists import Answers, Outcomes
+from stillgate.results.outcome import Answer, Error, Outcome
+from stillgate.results.printing import draw
+from stillgate.results.report import Report, Switch
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from stillgate.audit import PastHold
 
 SHOWN_LINES = 3
 COLUMNS = (
@@ -53,7 +57,8 @@ STYLES = {
 }
 
 
-def draw_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
+@draw.register(Outcomes)
+def draw_outcomes(outcomes: Sequence[Outcome], out: Console) -> None:
     """The reply itself for one endpoint; a table of beginnings for many."""
     well = [outcome for outcome in outcomes if outcome.ok]
     if len(outcomes) == 1 and well:
@@ -65,7 +70,8 @@ def draw_outcomes(out: Console, outcomes: Sequence[Outcome]) -> None:
     out.print(_answered(len(well), len(outcomes)))
 
 
-def draw_answers(out: Console, answers: Sequence[Answer[Any]]) -> None:
+@draw.register(Answers)
+def draw_answers(answers: Sequence[Answer[Any]], out: Console) -> None:
     """A line for each endpoint's `show info`, or for each row of its `show stat`."""
     table = _table(*(STAT_COLUMNS if _are_rows(answers) else INFO_COLUMNS))
     well = [answer for answer in answers if answer.error is None]
@@ -79,7 +85,8 @@ def draw_answers(out: Console, answers: Sequence[Answer[Any]]) -> None:
     out.print(_answered(len(well), len(answers)))
 
 
-def draw_report(out: Console, report: Report) -> None:
+@draw.register(Report)
+def draw_report(report: Report, out: Console) -> None:
     if report.switches:
         out.print(_switch_table(report.switches))
     for hold in report.holds:
@@ -100,7 +107,8 @@ def draw_report(out: Console, report: Report) -> None:
     out.print(_summary(report))
 
 
-def draw_history(out: Console, holds: Sequence[PastHold]) -> None:
+@draw.register(PastHolds)
+def draw_history(holds: Sequence[PastHold], out: Console) -> None:
     """One line per hold, the newest first."""
     if not holds:
         out.print("no hold is known")

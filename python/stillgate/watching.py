@@ -8,7 +8,7 @@ import threading
 from typing import TYPE_CHECKING, Callable, Optional, Protocol
 
 if TYPE_CHECKING:
-    from stillgate.report import Report, Switch
+    from stillgate.results.report import Report, Switch
 
 log = logging.getLogger("stillgate")
 

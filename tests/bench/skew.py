@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from support.haproxy import HAProxy
-from support.holds import COMMIT, F
-from support.paths import paths
-from support.tap import Tap
+from support.haproxy.holds import COMMIT, F
+from support.haproxy.paths import paths
+from support.haproxy.server import HAProxy
+from support.haproxy.tap import Tap
 
 ONE_WAY_MS = (1, 20, 75)
 HAPROXY = "/usr/sbin/haproxy"

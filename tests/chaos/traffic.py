@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Optional, Protocol
 
-from support.clients import KeepAlive, NewConnections
+from support.clients.kinds import KeepAlive, NewConnections
 
 SLOW_MS = 250  # long enough for a drain to be seen, short enough for a hold of two seconds
 ANSWER_WITHIN = 30.0

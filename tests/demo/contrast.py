@@ -10,8 +10,8 @@ from pathlib import Path
 from demo.kinds import Contrast, Hold
 from demo.stage import FRONTEND, frontend, start_loads, typed, undisturbed, wait_for_loads
 from support.app import App
-from support.fab import Fab
-from support.haproxy import HAProxy
+from support.fabric.fab import Fab
+from support.haproxy.server import HAProxy
 
 BEFORE, HELD, AFTER = 1.5, 1.0, 0.5  # seconds
 

@@ -24,8 +24,8 @@ from demo.picture import terminal  # noqa: E402
 from demo.stage import APPLICATIONS, HAPROXIES, HISTORY, RATE, DemoFailed, Stage  # noqa: E402
 from demo.svg import svg  # noqa: E402
 from demo.verdict import Course, Times, Verdict  # noqa: E402
-from support.fetch_haproxy import CannotFetch, ensure  # noqa: E402
-from support.haproxy import HAProxyFailed  # noqa: E402
+from support.haproxy.fetch import CannotFetch, ensure  # noqa: E402
+from support.haproxy.server import HAProxyFailed  # noqa: E402
 from support.postgres import PostgresFailed, PostgresMissing  # noqa: E402
 
 BEFORE, AFTER = 2.5, 2.0  # seconds of load on both sides of the hold

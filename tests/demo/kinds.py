@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from support.app import Arrival
-from support.load import Record
+from support.clients.load import Record
 
 
 @dataclass(frozen=True)
 class Kind:
-    """`key` is one of support.clients.CLIENTS and begins the id of each request; so many clients
-    are at each HAProxy, and each sends so many requests at once.
+    """`key` is one of support.clients.kinds.CLIENTS and begins the id of each request; so many
+    clients are at each HAProxy, and each sends so many requests at once.
     """
 
     key: str

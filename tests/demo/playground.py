@@ -14,8 +14,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.app import App  # noqa: E402
-from support.fetch_haproxy import ensure  # noqa: E402
-from support.haproxy import HAProxy  # noqa: E402
+from support.haproxy.fetch import ensure  # noqa: E402
+from support.haproxy.server import HAProxy  # noqa: E402
 
 AT_MOST = 3600  # seconds
 

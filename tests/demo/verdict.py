@@ -10,7 +10,7 @@ from typing import Any, Optional
 from demo.kinds import KINDS, Hold, is_of, seen_by_all
 from demo.picture import Marker, Picture, Point
 from support.app import Arrival
-from support.load import Record
+from support.clients.load import Record
 
 
 @dataclass(frozen=True)

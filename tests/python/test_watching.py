@@ -12,7 +12,9 @@ from typing import Optional
 
 import pytest
 
-from stillgate.report import Error, Hold, Report, Switch
+from stillgate.results.hold import Hold
+from stillgate.results.outcome import Error
+from stillgate.results.report import Report, Switch
 from stillgate.watching import GateWatch
 
 LONG_S = 10.0

@@ -1,6 +1,6 @@
 """Runs tests with a sanitized `stillgate`: the compiled module and the guard of a build folder.
 
-    python tests/support/sanitized.py build/asan -m pytest tests/integration/test_ssh_keys.py
+    python tests/support/sanitized.py build/asan -m pytest tests/integration/ssh/test_keys.py
 
 The interpreter knows nothing of sanitizers, so their library is loaded before all else, into that
 command alone. What they find is in files BUILD/found.*, because a guard has no terminal; that there

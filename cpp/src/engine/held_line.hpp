@@ -17,8 +17,8 @@ namespace stillgate::engine {
 
 /// For HAProxy's `wait`: what stands behind it runs while the connection stays open, whoever is
 /// frozen or has vanished. The answer that is left unread turns every close into a reset, which
-/// ends the waiting without running the rest (facts, section 5): so neither a death nor a farewell
-/// lets it fire early, on any release from 3.0 on. Not thread-safe.
+/// ends the waiting without running the rest (docs/haproxy-facts.md, section 5): so neither a death
+/// nor a farewell lets it fire early, on any release from 3.0 on. Not thread-safe.
 class HeldLine final : public transport::Listener {
  public:
   /// `endpoint` must outlive it.

@@ -157,8 +157,8 @@ void Session::send_home(const std::vector<Link*>& links) {
 }
 
 /// Each send is delayed by half of what its round trip is shorter than the longest one, so that
-/// all arrive together (facts, section 8). Where the paths hardly differ, all are sent at once: the
-/// timer itself is not more exact.
+/// all arrive together (docs/haproxy-facts.md, section 8). Where the paths hardly differ, all are
+/// sent at once: the timer itself is not more exact.
 void Session::open_barrier() {
   constexpr Clock::duration negligible = std::chrono::microseconds(500);
   Clock::duration longest{0};

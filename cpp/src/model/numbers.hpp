@@ -8,7 +8,8 @@
 
 namespace stillgate::runtime_api {
 
-/// HAProxy takes `abc` for 0 and `12abc` for 12 (facts, section 2); nothing here may do that.
+/// HAProxy takes `abc` for 0 and `12abc` for 12 (docs/haproxy-facts.md, section 2); nothing here
+/// may do that.
 template <std::integral T>
 [[nodiscard]] std::optional<T> parse_number(std::string_view text) noexcept {
   T value{};

@@ -36,7 +36,8 @@ std::optional<Error> check_variable_name(std::string_view name) {
 }
 
 std::optional<Error> check_value(std::string_view value) {
-  // A bare comma or parenthesis would end the value inside HAProxy (facts, section 3).
+  // A bare comma or parenthesis would end the value inside HAProxy
+  // (docs/haproxy-facts.md, section 3).
   const bool plain = std::all_of(value.begin(), value.end(), [](char c) {
     return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
   });

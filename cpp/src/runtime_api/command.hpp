@@ -17,10 +17,12 @@ namespace stillgate::runtime_api {
 class Command {
  public:
   /// The longest command with its payload, in bytes. HAProxy reads it into one buffer
-  /// (tune.bufsize, 16,384 by default); beyond it 2.6.12 hangs without a word (facts, section 3).
+  /// (tune.bufsize, 16,384 by default); beyond it 2.6.12 hangs without a word
+  /// (docs/haproxy-facts.md, section 3).
   static constexpr std::size_t max_bytes = 16'000;
 
-  /// The largest maxconn that Stillgate sets; larger ones wrap inside HAProxy (facts, section 2).
+  /// The largest maxconn that Stillgate sets; larger ones wrap inside HAProxy
+  /// (docs/haproxy-facts.md, section 2).
   static constexpr std::int64_t max_limit = 2'147'483'647;
 
   /// A command that a person typed. Errors: bad_command, for anything that HAProxy would not

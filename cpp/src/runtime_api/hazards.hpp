@@ -9,7 +9,8 @@ namespace stillgate::runtime_api {
 
 /// Resuming a held frontend while a client waits deadlocks the thread that runs the command; two
 /// to three seconds later the watchdog aborts the whole process and every held client gets a
-/// reset. haproxy issue 2726, from commit 001328873c to a889413f5 (facts, section 1).
+/// reset. haproxy issue 2726, from commit 001328873c to a889413f5
+/// (docs/haproxy-facts.md, section 1).
 struct ResumeCrash {
   std::string why;       ///< a sentence for people, with the version in it
   std::string fixed_in;  ///< the first fixed release of that branch; empty where none is known

@@ -1,4 +1,4 @@
-// The framing of HAProxy's prompt mode (facts, section 3).
+// The framing of HAProxy's prompt mode (docs/haproxy-facts.md, section 3).
 #include "reply_reader.hpp"
 
 #include <algorithm>

@@ -7,7 +7,7 @@ from typing import Any, Callable, Tuple
 import click
 
 from stillgate.cli.options import event_options, fleet_options, owner_option
-from stillgate.cli.outlet import carry_out
+from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
 

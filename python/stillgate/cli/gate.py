@@ -6,7 +6,7 @@ from typing import Any, Optional
 
 import click
 
-from stillgate import gate as files
+import stillgate.gate as files
 
 
 @click.command()

@@ -7,13 +7,14 @@ from typing import List, Optional, Tuple
 
 import click
 
-from stillgate.audit import Events, as_line, fold, read_events, select
-from stillgate.cli.holds import frontends_argument
-from stillgate.cli.outlet import show_failure
-from stillgate.cli.tables import show_history
+from stillgate.cli.options import frontends_argument
+from stillgate.cli.outcome import show_failure
+from stillgate.console.documents import history_document, to_json
+from stillgate.console.show import show_history
 from stillgate.errors import StillgateError
-from stillgate.events import FORMATS, Event
-from stillgate.serialize import history_document, to_json
+from stillgate.events import FORMATS
+from stillgate.past_holds import Events, as_line, fold, read_events, select
+from stillgate.results.hold import Event
 
 UNREADABLE = "journal_failed"
 

@@ -7,14 +7,20 @@ from typing import Any, Callable, List, Optional, Tuple
 
 import click
 
-from stillgate.cli.held_command import HeldCommand
-from stillgate.cli.holds import accept_hazard_option, frontends_argument
-from stillgate.cli.options import event_options, fleet_options, hold_options, owner_option
-from stillgate.cli.outlet import show_failure, show_refusal
-from stillgate.command import check_runnable
+from stillgate.cli.options import (
+    accept_hazard_option,
+    event_options,
+    fleet_options,
+    frontends_argument,
+    hold_options,
+    owner_option,
+)
+from stillgate.cli.outcome import show_failure, show_refusal
+from stillgate.console.documents import to_json
+from stillgate.console.held_command import HeldCommand
 from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.serialize import to_json
+from stillgate.run_until import check_runnable
 
 
 class _WithCommand(click.Command):
@@ -23,7 +29,7 @@ class _WithCommand(click.Command):
     def parse_args(self, ctx: click.Context, args: List[str]) -> List[str]:
         at = args.index("--") if "--" in args else len(args)
         behind = at + 1
-        ctx.meta["stillgate.command"] = args[behind:]
+        ctx.meta["stillgate.run_until"] = args[behind:]
         return super().parse_args(ctx, args[:at])
 
     def collect_usage_pieces(self, ctx: click.Context) -> List[str]:
@@ -61,7 +67,7 @@ def hold(
     126 and 127 COMMAND could not be run, and nothing was held; 2 wrong usage.
     With --json, COMMAND's standard output goes to standard error.
     """
-    argv: List[str] = context.meta["stillgate.command"]
+    argv: List[str] = context.meta["stillgate.run_until"]
     if not argv:
         raise click.UsageError("Write the command behind ' -- '.")
     unfit = check_runnable(argv)

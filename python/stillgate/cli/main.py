@@ -10,16 +10,18 @@ from typing import List, Optional
 import click
 
 from stillgate import _version
+from stillgate.cli.check import check
 from stillgate.cli.completion import completion
-from stillgate.cli.execute import exec_
+from stillgate.cli.exec_ import exec_
 from stillgate.cli.extend import extend
 from stillgate.cli.gate import gate
 from stillgate.cli.history import history
 from stillgate.cli.hold import hold
-from stillgate.cli.holds import check, resume, suspend
-from stillgate.cli.outlet import json_verb, show_stopped, show_usage
+from stillgate.cli.outcome import json_verb, show_stopped, show_usage
+from stillgate.cli.resume import resume
 from stillgate.cli.status import status
-from stillgate.cli.streams import failure_of, guard_streams, say_untold
+from stillgate.cli.suspend import suspend
+from stillgate.console.streams import failure_of, guard_streams, say_untold
 
 STOPPED = 130
 UNTOLD = 1

@@ -12,6 +12,13 @@ from stillgate.fleet import Fleet
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+frontends_argument = click.argument("frontends", metavar="[FRONTEND]...", nargs=-1)
+accept_hazard_option = click.option(
+    "--accept-hazard",
+    is_flag=True,
+    help="Overrule the table of releases that crash on resume: this build has the fix.",
+)
+
 
 def complete_fleet(
     context: click.Context, parameter: click.Parameter, incomplete: str

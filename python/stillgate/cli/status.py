@@ -7,9 +7,8 @@ from typing import Callable, Tuple
 
 import click
 
-from stillgate.cli.holds import frontends_argument
-from stillgate.cli.options import fleet_options
-from stillgate.cli.outlet import carry_out
+from stillgate.cli.options import fleet_options, frontends_argument
+from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
 EVERY = 1.0  # seconds between two looks of --watch

@@ -74,8 +74,8 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
           continue;
         }
         if (answering_.stopping) {
-          // A kept connection stays with the old worker of a reload (facts, section 4): whoever
-          // took over is asked on a new one.
+          // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section
+          // 4): whoever took over is asked on a new one.
           if (!asked_fresh_) continue;
           YIELD(3, wait_for_survey(input));
           continue;

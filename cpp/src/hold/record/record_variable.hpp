@@ -33,7 +33,8 @@ namespace stillgate::hold {
 [[nodiscard]] Result<std::vector<runtime_api::Command>> write_variable(std::string_view frontend,
                                                                        const Record& record);
 
-/// There is no unset: an emptied variable stays, and counts as none (facts, section 3).
+/// There is no unset: an emptied variable stays, and counts as none
+/// (docs/haproxy-facts.md, section 3).
 [[nodiscard]] std::vector<runtime_api::Command> empty_variable(std::string_view frontend);
 
 /// What the answer to read_variable holds. Where HAProxy has no process variables, `supported` is

@@ -17,10 +17,10 @@
 namespace stillgate::hold {
 
 /// `scur + qcur` of all backends is cheap and tells the quiet HAProxy; where other frontends keep
-/// backends busy, `show sess` tells whose the streams are (facts, section 4, "Drain"). A connection
-/// that was accepted just before the hold may have its request read just behind a quiet look: where
-/// clients are connected, a second look must find that no request was begun since. A gate sees
-/// every request after its switch, so that one quiet look is enough there.
+/// backends busy, `show sess` tells whose the streams are (docs/haproxy-facts.md, section 4,
+/// "Drain"). A connection that was accepted just before the hold may have its request read just
+/// behind a quiet look: where clients are connected, a second look must find that no request was
+/// begun since. A gate sees every request after its switch, so that one quiet look is enough there.
 class Drain {
  public:
   static constexpr std::chrono::milliseconds pause{20};

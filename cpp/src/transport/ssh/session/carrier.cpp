@@ -32,7 +32,8 @@ constexpr unsigned dead_after_ms = 15'000;
 
 void tune(int fd) {
   const int on = 1;
-  // Nagle against the server's delayed ACK is 40 ms for each channel (facts, section 7).
+  // Nagle against the server's delayed ACK is 40 ms for each channel
+  // (docs/haproxy-facts.md, section 7).
   ::setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof dead_after_ms);
 }

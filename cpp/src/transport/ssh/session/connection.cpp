@@ -22,7 +22,7 @@ namespace {
 
 void acknowledge_quickly(int fd) {
   const int on = 1;
-  // The kernel forgets it with each event (facts, section 7).
+  // The kernel forgets it with each event (docs/haproxy-facts.md, section 7).
   ::setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
 }
 

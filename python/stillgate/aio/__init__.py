@@ -1,0 +1,214 @@
+"""The fleet for asyncio: the same verbs, awaited::
+
+    fleet = stillgate.aio.Fleet(["unix:///run/haproxy/admin.sock"])
+    async with fleet.suspended("balanced", max_hold=15) as hold:
+        await migrate()             # cancelled at the deadline, resumed on every way out
+
+Options, reports and errors are those of stillgate.Fleet. Each call works on a thread of its own and
+leaves the event loop free. A call that is cancelled ends within milliseconds, and is over when the
+cancellation comes out: a suspend has rolled back what it did, a resume tries no more, an extend may
+have moved the deadline or not. `on_event` is called on the call's thread.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Callable,
+    Coroutine,
+    Iterable,
+    List,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
+
+import stillgate.fleet as sync
+import stillgate.past_holds as past_holds
+from stillgate.aio.call import Undo, on_thread, settled_call
+from stillgate.aio.suspension import Suspending, Suspension
+from stillgate.results.hold import PastHolds
+from stillgate.results.lists import Outcomes
+from stillgate.results.report import Report
+
+if TYPE_CHECKING:
+    from typing_extensions import Concatenate, ParamSpec
+
+    P = ParamSpec("P")
+
+__all__ = [
+    "Fleet",
+    "Suspending",
+    "Suspension",
+    "check",
+    "execute",
+    "extend",
+    "history",
+    "resume",
+    "status",
+    "suspend",
+    "suspended",
+]
+
+T = TypeVar("T")
+
+
+def _awaited(
+    verb: Callable[Concatenate[sync.Fleet, P], T], undo: Optional[Undo[T]] = None
+) -> Callable[Concatenate[Fleet, P], Coroutine[Any, Any, T]]:
+    """The verb of stillgate.Fleet, with its own options. `undo` takes back what it did, where its
+    caller is cancelled as it comes to its end.
+    """
+
+    @functools.wraps(verb)
+    async def awaited(self: Fleet, *arguments: P.args, **options: P.kwargs) -> T:
+        return await self._call(lambda fleet: verb(fleet, *arguments, **options), undo)
+
+    awaited.__module__ = __name__
+    awaited.__doc__ = f"As `stillgate.Fleet.{verb.__name__}`, awaited."
+    return cast("Callable[Concatenate[Fleet, P], Coroutine[Any, Any, T]]", awaited)
+
+
+def _take_back(fleet: sync.Fleet, report: Report) -> None:
+    # A hazard was accepted, or there is none: else there would be no hold.
+    hold = report.holds[0]
+    fleet.resume(*hold.frontends, hold=hold.id, accept_hazard=True)
+
+
+class Fleet:
+    """As stillgate.Fleet, with its options. Several calls may be under way at once; to end one
+    early, cancel it.
+    """
+
+    def __init__(self, endpoints: Iterable[str], **options: Any) -> None:
+        self._fleet = self._latest = sync.Fleet(endpoints, **options)
+
+    @classmethod
+    def load(cls, name: str, inventory: Optional[str] = None, **options: Any) -> Fleet:
+        """The fleet of that name from an inventory file, as stillgate.Fleet.load. Errors:
+        InventoryError.
+        """
+        made = cls.__new__(cls)
+        made._fleet = made._latest = sync.Fleet.load(name, inventory, **options)
+        return made
+
+    @property
+    def endpoints(self) -> List[str]:
+        """Canonical URLs, in input order."""
+        return self._fleet.endpoints
+
+    @property
+    def frontends(self) -> List[str]:
+        """Of calls that name none."""
+        return self._fleet.frontends
+
+    @property
+    def max_hold(self) -> float:
+        """Seconds, of calls that name none."""
+        return self._fleet.max_hold
+
+    def progress(self) -> Tuple[str, int, int, Optional[int]]:
+        """As stillgate.Fleet.progress, of the call that began last."""
+        return self._latest.progress()
+
+    execute = _awaited(sync.Fleet.execute)
+    info = _awaited(sync.Fleet.info)
+    stat = _awaited(sync.Fleet.stat)
+    check = _awaited(sync.Fleet.check)
+    suspend = _awaited(sync.Fleet.suspend, _take_back)
+    resume = _awaited(sync.Fleet.resume)
+    extend = _awaited(sync.Fleet.extend)
+    status = _awaited(sync.Fleet.status)
+
+    def suspended(
+        self,
+        *frontends: str,
+        method: str = "auto",
+        accept_unproven: bool = False,
+        on_expiry: str = "release",
+        max_waiting: int = 0,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = sync.DRAIN_TIMEOUT,
+        accept_hazard: bool = False,
+        owner: Optional[str] = None,
+        reason: str = "",
+    ) -> Suspending:
+        """As stillgate.Fleet.suspended, for an `async with` block or to decorate a coroutine. At
+        the deadline the block is cancelled, as by asyncio.timeout(), and HoldExpired is raised in
+        place of the cancellation. Cancelled from elsewhere, the block is left when all is resumed.
+        """
+        begin = functools.partial(
+            sync.Fleet.suspended,
+            method=method,
+            accept_unproven=accept_unproven,
+            on_expiry=on_expiry,
+            max_waiting=max_waiting,
+            max_hold=max_hold,
+            drain_timeout=drain_timeout,
+            accept_hazard=accept_hazard,
+            owner=owner,
+            reason=reason,
+        )
+        return Suspending(self._call, lambda fleet, at: begin(fleet, *frontends, at_deadline=at))
+
+    async def _call(self, call: Callable[[sync.Fleet], T], undo: Optional[Undo[T]] = None) -> T:
+        # Of its own: one call at a time is what a fleet can do.
+        self._latest = self._fleet.twin()
+        return await settled_call(self._latest, call, undo)
+
+
+# --- the same as functions ----------------------------------------------------------------
+
+_Named = Union[str, Fleet, Iterable[str]]
+
+
+def _fleet(fleet: _Named) -> Fleet:
+    if isinstance(fleet, Fleet):
+        return fleet
+    return Fleet.load(fleet) if isinstance(fleet, str) else Fleet(fleet)
+
+
+async def execute(command: str, *, fleet: _Named, payload: Optional[str] = None) -> Outcomes:
+    """Fleet.execute; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).execute(command, payload)
+
+
+async def check(*frontends: str, fleet: _Named, **options: Any) -> Report:
+    """Fleet.check; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).check(*frontends, **options)
+
+
+async def suspend(*frontends: str, fleet: _Named, **options: Any) -> Report:
+    """Fleet.suspend; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).suspend(*frontends, **options)
+
+
+async def resume(*frontends: str, fleet: _Named, **options: Any) -> Report:
+    """Fleet.resume; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).resume(*frontends, **options)
+
+
+async def extend(*frontends: str, seconds: float, fleet: _Named, **options: Any) -> Report:
+    """Fleet.extend; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).extend(*frontends, seconds=seconds, **options)
+
+
+async def status(*frontends: str, fleet: _Named) -> Report:
+    """Fleet.status; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).status(*frontends)
+
+
+def suspended(*frontends: str, fleet: _Named, **options: Any) -> Suspending:
+    """Fleet.suspended; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return _fleet(fleet).suspended(*frontends, **options)
+
+
+async def history(
+    *frontends: str, limit: Optional[int] = None, folder: Optional[str] = None
+) -> PastHolds:
+    """As stillgate.history."""
+    return await on_thread(lambda: past_holds.history(*frontends, limit=limit, folder=folder))

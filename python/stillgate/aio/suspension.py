@@ -1,0 +1,197 @@
+"""A hold around a block or a coroutine of asyncio: cancelled at the deadline, always resumed."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from types import TracebackType
+from typing import (
+    Any,
+    AsyncContextManager,
+    Awaitable,
+    Callable,
+    List,
+    Optional,
+    Protocol,
+    Tuple,
+    Type,
+    TypeVar,
+    cast,
+)
+
+import stillgate.suspension as sync
+from stillgate.aio.call import Undo, on_thread, settled
+from stillgate.errors import HoldExpired
+from stillgate.fleet import Fleet
+from stillgate.results.hold import Hold
+from stillgate.results.report import Report
+
+F = TypeVar("F", bound=Callable[..., Awaitable[Any]])
+T = TypeVar("T")
+Begin = Callable[[Fleet, Callable[[], object]], sync.Suspending]
+
+
+class Suspension:
+    """What `async with fleet.suspended(...)` gives."""
+
+    def __init__(self, hold: sync.Suspension, extend: Callable[[float], Awaitable[Report]]) -> None:
+        self._hold = hold
+        self._extend = extend
+
+    @property
+    def report(self) -> Report:
+        """Of the suspend."""
+        return self._hold.report
+
+    @property
+    def resumed(self) -> Optional[Report]:
+        """The resume's report, once there is one."""
+        return self._hold.resumed
+
+    @property
+    def holds(self) -> List[Hold]:
+        """The hold in effect: one, as the suspend made it."""
+        return self._hold.holds
+
+    @property
+    def remaining(self) -> float:
+        """Seconds until the deadline; 0 once it has passed."""
+        return self._hold.remaining
+
+    @property
+    def expired(self) -> bool:
+        """The deadline came first: traffic flows again."""
+        return self._hold.expired
+
+    async def extend(self, seconds: float) -> Report:
+        """Moves the deadline by 0.1 to 3600 seconds. Errors: those of stillgate.Fleet.extend."""
+        return await self._extend(seconds)
+
+
+class Suspending(AsyncContextManager[Suspension]):
+    """What `fleet.suspended(...)` gives: for an `async with` block, which gets the `Suspension`, or
+    to decorate a coroutine function. Each call of that is a hold of its own, until it has returned
+    or raised or was cancelled; where the frontends are held already, by another task or by the
+    coroutine that called it, the call raises HeldByOther and the coroutine is not run.
+
+    What is no coroutine function is refused (TypeError): it would run when nothing is held yet.
+    """
+
+    def __init__(self, call: _Call, begin: Begin) -> None:
+        self._call = call
+        self._begin = begin
+        self._entered: Optional[_Block] = None
+
+    async def __aenter__(self) -> Suspension:
+        if self._entered is not None:
+            raise RuntimeError(
+                "this block is being run already; each wants a suspended() of its own"
+            )
+        block = _Block(self._call)
+        hold = await block.enter(self._begin)
+        self._entered = block
+        return hold
+
+    async def __aexit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        assert self._entered is not None
+        entered, self._entered = self._entered, None
+        await entered.leave(error)
+
+    def __call__(self, function: F) -> F:
+        """Decorates it."""
+        if not inspect.iscoroutinefunction(function):
+            name = getattr(function, "__qualname__", repr(function))
+            raise TypeError(f"{name} is no coroutine function: stillgate.Fleet holds for others")
+
+        @functools.wraps(function)
+        async def held(*arguments: Any, **options: Any) -> Any:
+            async with Suspending(self._call, self._begin):
+                return await function(*arguments, **options)
+
+        return cast(F, held)
+
+
+class _Call(Protocol):
+    """Has a fleet make a call."""
+
+    async def __call__(self, call: Callable[[Fleet], T], undo: Optional[Undo[T]] = None) -> T:
+        ...
+
+
+class _Block:
+    """The task inside one hold, which the deadline cancels while it is inside."""
+
+    def __init__(self, call: _Call) -> None:
+        self._call = call
+        task = asyncio.current_task()
+        assert task is not None, "an async with block always runs in a task"
+        self._task = task
+        self._cancels_before = self._cancels()
+        self._inside = False
+        self._over_early = False
+        self._expired = False
+        self._manager: Optional[sync.Suspending] = None
+
+    async def enter(self, begin: Begin) -> Suspension:
+        loop = asyncio.get_running_loop()
+
+        def at_deadline() -> None:
+            loop.call_soon_threadsafe(self._expire)
+
+        def enter(fleet: Fleet) -> Tuple[sync.Suspending, sync.Suspension]:
+            manager = begin(fleet, at_deadline)
+            return manager, manager.__enter__()
+
+        def undo(fleet: Fleet, entered: Tuple[sync.Suspending, sync.Suspension]) -> None:
+            entered[0].__exit__(None, None, None)
+
+        entered = await self._call(enter, undo)
+        self._manager, hold = entered
+        self._inside = True
+        if self._over_early:
+            self._expire()
+        return Suspension(
+            hold, lambda seconds: self._call(lambda fleet: hold.extend(seconds, fleet))
+        )
+
+    async def leave(self, error: Optional[BaseException]) -> None:
+        """Resumes, and then raises what comes first: that this failed, that the task is cancelled
+        from elsewhere, the block's own exception, or that its time was over.
+        """
+        self._inside = False
+        assert self._manager is not None
+        leaving = on_thread(functools.partial(self._manager.__exit__, None, None, None))
+        cancelled = await settled(leaving)
+        failure = leaving.exception()
+        if failure is not None and not isinstance(failure, HoldExpired):
+            raise failure
+        inside = isinstance(error, asyncio.CancelledError)
+        if self._expired:
+            uncancel = getattr(self._task, "uncancel", None)  # from Python 3.11 on
+            elsewhere = uncancel is not None and uncancel() > self._cancels_before
+            inside = inside and elsewhere
+        if inside:
+            return
+        if cancelled:
+            raise asyncio.CancelledError
+        ours = self._expired and isinstance(error, asyncio.CancelledError)
+        if failure is not None and (error is None or ours):
+            raise failure
+
+    def _cancels(self) -> int:
+        cancelling = getattr(self._task, "cancelling", None)  # from Python 3.11 on
+        return 0 if cancelling is None else int(cancelling())
+
+    def _expire(self) -> None:
+        if not self._inside:
+            # Behind the block it is nothing any more.
+            self._over_early = self._manager is None
+            return
+        self._expired = True
+        self._task.cancel()

@@ -1,0 +1,30 @@
+"""`stillgate check`: all that would stop or endanger a hold."""
+
+from __future__ import annotations
+
+from typing import Any, Callable, Tuple
+
+import click
+
+from stillgate.cli.options import (
+    accept_hazard_option,
+    event_options,
+    fleet_options,
+    frontends_argument,
+    hold_options,
+)
+from stillgate.cli.outcome import carry_out
+from stillgate.fleet import Fleet
+
+
+@click.command()
+@frontends_argument
+@hold_options
+@accept_hazard_option
+@event_options
+@fleet_options
+def check(
+    frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
+) -> int:
+    """Tell all that would stop or endanger a hold of FRONTEND; change nothing."""
+    return carry_out("check", make_fleet, as_json, lambda fleet: fleet.check(*frontends, **options))

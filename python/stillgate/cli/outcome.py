@@ -1,0 +1,81 @@
+"""How a call comes out: tables and sentences for people, a document for programs."""
+
+from __future__ import annotations
+
+import sys
+from typing import Callable, List, Optional
+
+import click
+
+from stillgate.console.documents import failure_document, report_document, to_json
+from stillgate.console.progress import ProgressLine
+from stillgate.console.show import show_report
+from stillgate.errors import InputError, ReportError, StillgateError
+from stillgate.fleet import Fleet
+from stillgate.results.report import Report
+
+VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
+
+
+def carry_out(
+    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet], Report]
+) -> int:
+    """Calls, shows, and turns whatever came of it into the exit status."""
+    try:
+        fleet = make_fleet()
+        with ProgressLine(fleet):
+            report = call(fleet)
+    except ReportError as error:
+        report = error.report
+    except StillgateError as error:
+        return show_failure(action, error, as_json)
+    if as_json:
+        print(to_json(report_document(report)))
+    else:
+        show_report(report)
+    return report.exit_status
+
+
+def show_refusal(error: StillgateError) -> None:
+    """What went wrong, on standard error, where standard output is somebody else's."""
+    if isinstance(error, ReportError):
+        show_report(error.report, sys.stderr)
+    else:
+        print(f"stillgate: {error.message}", file=sys.stderr)
+
+
+def show_failure(action: str, error: StillgateError, as_json: bool) -> int:
+    """Returns the exit status."""
+    if as_json:
+        print(to_json(failure_document(action, error)))
+    else:
+        print(f"stillgate: {error.message}", file=sys.stderr)
+    return error.exit_status
+
+
+def json_verb(arguments: List[str]) -> Optional[str]:
+    """The verb whose caller waits for a JSON document, looked up in the bare arguments: wrong usage
+    ends the parsing before any option is known.
+    """
+    before = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--json" not in before:
+        return None
+    return before[0] if before[0] in VERBS else None
+
+
+def show_usage(error: click.ClickException, verb: Optional[str]) -> int:
+    """Wrong usage, for people always; returns the exit status."""
+    error.show()
+    if verb is not None:
+        parameter = getattr(error, "param", None)
+        field = getattr(parameter, "name", None) or getattr(error, "option_name", None) or ""
+        wrong = InputError("bad_option", error.format_message(), field.lstrip("-"))
+        print(to_json(failure_document(verb, wrong)))
+    return error.exit_code
+
+
+def show_stopped(verb: Optional[str]) -> None:
+    """Ctrl-C, SIGTERM or SIGHUP ended the call."""
+    print("stopped", file=sys.stderr)
+    if verb is not None:
+        print(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))

@@ -1,0 +1,1 @@
+"""What the command line and Fabric's tasks both show."""

@@ -1,0 +1,163 @@
+"""A command inside a hold: suspend, run, resume, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+from stillgate.console.documents import hold_document
+from stillgate.console.progress import HoldLine, ProgressLine
+from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
+from stillgate.fleet import Fleet
+from stillgate.results.report import Report
+from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, run_until
+from stillgate.suspension import Suspension
+
+FAILED = 125  # Stillgate itself, as env(1) and timeout(1) have it: the others are the command's
+GRACE = 2.0  # seconds, unless told otherwise or the hold is shorter than twice that
+STANDARD_ERROR = 2
+
+
+def check_grace(grace: Optional[float], max_hold: Optional[float]) -> None:
+    """Errors: InputError, where nothing would be left for the command."""
+    if grace is not None and max_hold is not None and grace >= max_hold:
+        words = f"grace: {grace:g} s leave nothing of max_hold, {max_hold:g} s"
+        raise InputError("bad_option", words, "grace")
+
+
+class _Over:
+    """That the hold is over, for who waits for a descriptor. Its keeper may say so when the block
+    has ended, and the number of a closed descriptor is another's soon.
+    """
+
+    def __init__(self) -> None:
+        self.descriptor, self._end = os.pipe2(os.O_CLOEXEC)
+        self._closing = threading.Lock()
+        self._closed = False
+
+    def tell(self) -> None:
+        with self._closing:
+            if not self._closed:
+                os.write(self._end, b".")
+
+    def close(self) -> None:
+        with self._closing:
+            self._closed = True
+            os.close(self.descriptor)
+            os.close(self._end)
+
+
+class HeldCommand:
+    """One hold, from its suspend to its resume. `options` are those of Fleet.suspended; `grace` is
+    the seconds before the end at which the command gets SIGTERM. With `quiet_stdout` its standard
+    output goes to standard error; with `talk` our own words do too.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        argv: Sequence[str],
+        *,
+        grace: Optional[float] = None,
+        quiet_stdout: bool = False,
+        talk: bool = False,
+    ) -> None:
+        self._fleet = fleet
+        self._argv = argv
+        self._grace = grace
+        self._quiet_stdout = quiet_stdout
+        self._talk = talk
+        self._held: Optional[Suspension] = None
+        self.result: Optional[CommandResult] = None
+        self.error: Optional[StillgateError] = None
+
+    def run(self, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
+        """Raises nothing but wrong input (InputError) and what a signal's handler raises; else see
+        `status`, `error` and `document`.
+        """
+        max_hold = options.get("max_hold")
+        check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
+        over = _Over()
+        options = {**options, "at_deadline": over.tell}
+        try:
+            with ProgressLine(self._fleet) as line:
+                with self._fleet.suspended(*frontends, **options) as held:
+                    line.end()
+                    self._held = held
+                    self._say(_held_words(held.report))
+                    self._work(held, over.descriptor)
+        except InputError:
+            raise
+        except HoldExpired as error:
+            # That the hold is over surprises nobody where its end has ended the command.
+            if self.result is None or not self.result.ended_by_deadline:
+                self.error = error
+        except StillgateError as error:
+            self.error = error
+        finally:
+            over.close()
+
+    def _work(self, held: Suspension, over: int) -> None:
+        left = held.remaining
+        # What we printed comes before what the command prints.
+        sys.stdout.flush()
+        with HoldLine(self._fleet, held):
+            self.result = run_until(
+                self._argv,
+                left,
+                grace=min(GRACE, left / 2) if self._grace is None else self._grace,
+                stdout=STANDARD_ERROR if self._quiet_stdout else None,
+                over=over,
+            )
+
+    def _say(self, words: str) -> None:
+        if self._talk:
+            print(words, file=sys.stderr)
+
+    @property
+    def status(self) -> int:
+        """The exit status: the command's own, 124 at the deadline, 125 where Stillgate failed."""
+        if isinstance(self.error, HoldExpired):
+            return ENDED_BY_DEADLINE
+        if self.error is not None or self.result is None:
+            return FAILED
+        return self.result.status
+
+    @property
+    def suspended(self) -> Optional[Report]:
+        """None where even the suspend gave no report."""
+        if self._held is not None:
+            return self._held.report
+        return self.error.report if isinstance(self.error, ReportError) else None
+
+    @property
+    def resumed(self) -> Optional[Report]:
+        """None where nothing was held."""
+        if self._held is None:
+            return None
+        if self._held.resumed is not None:
+            return self._held.resumed
+        return self.error.report if isinstance(self.error, ReportError) else None
+
+    def document(self) -> Dict[str, Any]:
+        return hold_document(self.status, self.result, self.suspended, self.resumed, self.error)
+
+    def last_words(self) -> List[str]:
+        """For people, where no table follows."""
+        words = []
+        if self.resumed is not None and self.resumed.ok:
+            leaked = [one.leaked for one in self.resumed.switches if one.leaked is not None]
+            words.append(f"resumed; leaked {sum(leaked) if leaked else 'unknown'}")
+        if self.result is not None and self.result.ended_by_deadline:
+            words.append("the command was ended, because the hold was about to end or had ended")
+        return words
+
+
+def _held_words(report: Report) -> str:
+    window = report.commit_window_ms
+    within = "" if window is None else f", commit window {window:.2f} ms"
+    drained = "" if report.drain_ms is None else f", drained in {report.drain_ms:.0f} ms"
+    count = len(report.switches)
+    return f"held: {count} switch{'' if count == 1 else 'es'}{within}{drained}"

@@ -1,0 +1,287 @@
+"""One call of a Fabric task: from settings and flags to a report, a table and an exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any, Callable, Iterator, List, Mapping, NoReturn, Optional, Sequence
+
+from fabric import Connection
+from invoke.exceptions import Exit
+
+from stillgate.console.documents import failure_document, report_document, to_json
+from stillgate.console.held_command import FAILED, HeldCommand
+from stillgate.console.progress import ProgressLine
+from stillgate.console.show import show_report
+from stillgate.console.streams import telling
+from stillgate.errors import InputError, ReportError, StillgateError, error_of
+from stillgate.fabric.hosts import patience_of, urls_of
+from stillgate.fabric.once_for_all_hosts import Told
+from stillgate.fabric.settings import EVENTS, TIMEOUTS, Settings, read_settings
+from stillgate.fabric.values import Host
+from stillgate.fleet import Fleet
+from stillgate.results.report import Report
+from stillgate.run_until import CommandResult
+
+STOPPED = 130
+GATE_OPTIONS = ("method", "accept_unproven", "on_expiry", "max_waiting")
+
+
+class TaskFailed(Exit):  # type: ignore[misc]
+    """What a task raises: Fabric ends with its status and words, a caller finds all that is known.
+
+    `error` is Stillgate's exception, None where a command inside a hold ended badly, and then
+    `result` is that command's. `report` tells of each endpoint and frontend, as far as anything
+    was asked of them; of `hold` it is the last one.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        status: int,
+        error: Optional[StillgateError] = None,
+        report: Optional[Report] = None,
+        result: Optional[CommandResult] = None,
+    ) -> None:
+        super().__init__(message, status)
+        self.error = error
+        self.report = error.report if isinstance(error, ReportError) else report
+        self.result = result
+
+
+class TaskCall:
+    """`context` is Fabric's, or what a task has gathered of it. `flags` stand under the names of
+    the settings that they come before.
+    """
+
+    def __init__(self, action: str, context: Any, flags: Mapping[str, Any], as_json: bool) -> None:
+        self._action = action
+        self._told = context if isinstance(context, Told) else Told(context)
+        self._flags = flags
+        self._as_json = as_json
+
+    def report(self, *options: str) -> Optional[Report]:
+        """All verbs but hold, with those of these options that somebody told. None in a dry run.
+        Errors: TaskFailed, with everything told.
+        """
+        with self._ending():
+            settings, fleet, names = self._prepared()
+            if self._dry():
+                self._show_dry(fleet, names, settings)
+                return None
+            with ProgressLine(fleet):
+                verb: Callable[..., Report] = getattr(fleet, self._action)
+                report = verb(*names, **settings.told(*options))
+            if report.exit_status:
+                raise error_of(report)
+            try:
+                self._show(report)
+            except KeyboardInterrupt:
+                # The status says that nothing is held, so nothing may be.
+                if self._action == "suspend":
+                    fleet.resume(*names, hold=report.holds[0].id)
+                raise
+        return report
+
+    def hold(self, command: Any) -> Optional[CommandResult]:
+        """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: TaskFailed."""
+        with self._ending():
+            if not isinstance(command, str) or not command.strip():
+                raise InputError("bad_option", "--run: tell the command to run", "run")
+            settings, fleet, names = self._prepared()
+            if self._dry():
+                self._show_dry(fleet, names, settings, command)
+                return None
+            told = settings.told(
+                *GATE_OPTIONS, "max_hold", "drain_timeout", "accept_hazard", "reason"
+            )
+            course = HeldCommand(
+                fleet,
+                ["/bin/sh", "-c", command],
+                grace=settings.grace,
+                quiet_stdout=self._as_json,
+            )
+            course.run(names, told)
+            self._show_course(course)
+        if course.status:
+            last = course.resumed or course.suspended
+            raise TaskFailed(
+                _ended_words(course), course.status, course.error, last, course.result
+            ) from course.error
+        return course.result
+
+    def _show_course(self, course: HeldCommand) -> None:
+        with telling():
+            if self._as_json:
+                print(to_json(course.document()))
+            elif isinstance(course.error, ReportError):
+                show_report(course.error.report)
+
+    # --- before -----------------------------------------------------------------------
+
+    def _prepared(self) -> tuple[Settings, Fleet, Sequence[str]]:
+        """All that can be wrong in the input is, before anything is sent."""
+        connections = self._told.connections
+        settings = read_settings(
+            self._told.given,
+            self._flags,
+            self._told.environment,
+            with_hosts=bool(connections),
+        )
+        if settings.hosts and not connections:
+            connections = [self._connection(host) for host in settings.hosts]
+        fleet = self._fleet(settings, connections)
+        names = settings.frontends or tuple(fleet.frontends)
+        if not names and self._action != "status":
+            raise InputError(
+                "bad_name", "frontends: none is named, by settings or --frontend", "frontends"
+            )
+        if self._action == "extend" and settings.seconds is None:
+            raise InputError("bad_option", "--seconds: tell by how many", "seconds")
+        return settings, fleet, names
+
+    def _fleet(self, settings: Settings, connections: Sequence[Connection]) -> Fleet:
+        options = settings.told(*TIMEOUTS, *EVENTS)
+        if connections:
+            assert settings.socket is not None
+            patience = patience_of(connections)
+            if patience is not None:
+                options.setdefault("connect_timeout", patience)
+            return Fleet(urls_of(connections, settings.socket, settings.auth), **options)
+        if settings.fleet is not None:
+            return Fleet.load(settings.fleet, settings.inventory, **options)
+        return Fleet(settings.endpoints, **options)
+
+    def _connection(self, host: Host) -> Connection:
+        """As Fabric makes one of a task's hosts."""
+        try:
+            if isinstance(host, str):
+                return Connection(host, config=self._told.config)
+            return Connection(**{**host, "config": self._told.config})
+        except (TypeError, ValueError) as error:
+            raise InputError("bad_endpoint", f"host {host!r}: {error}", "hosts") from error
+
+    def _dry(self) -> bool:
+        """`fab --dry`: Fabric runs the bodies of tasks all the same."""
+        return bool(self._told.config.run.dry)
+
+    # --- after ------------------------------------------------------------------------
+
+    def _show(self, report: Report) -> None:
+        with telling():
+            if self._as_json:
+                print(to_json(report_document(report)))
+            else:
+                show_report(report)
+
+    def _show_dry(
+        self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str = ""
+    ) -> None:
+        """Not a result, so it leaves standard output to a document that does not come."""
+        out = sys.stderr if self._as_json else sys.stdout
+        for line in _dry_lines(self._action, fleet.endpoints, names, settings, command):
+            print(line, file=out)
+        print("dry run: nothing was sent", file=out, flush=True)
+
+    @contextmanager
+    def _ending(self) -> Iterator[None]:
+        """Tells what went wrong, and ends the task with the status that the command line has."""
+        failed = FAILED if self._action == "hold" else None
+        try:
+            with _stoppable():
+                yield
+        except ReportError as error:
+            self._show(error.report)
+            self._exit(str(error), failed or error.report.exit_status, error)
+        except InputError as error:
+            self._show_failure(error)
+            self._exit(error.message, error.exit_status, error)
+        except StillgateError as error:
+            self._show_failure(error)
+            self._exit(str(error), failed or error.exit_status, error)
+        except KeyboardInterrupt as error:
+            self._show_failure(StillgateError("cancelled", "stopped by a signal"))
+            self._exit("stopped", STOPPED, error)
+
+    def _show_failure(self, error: StillgateError) -> None:
+        if self._as_json:
+            with telling():
+                print(to_json(failure_document(self._action, error)))
+
+    def _exit(self, message: str, status: int, cause: BaseException) -> NoReturn:
+        # Fabric prints the message to standard error.
+        error = cause if isinstance(cause, StillgateError) else None
+        raise TaskFailed(f"stillgate: {self._action}: {message}", status, error) from cause
+
+
+# --- words ----------------------------------------------------------------------------
+
+
+def _dry_lines(
+    action: str,
+    endpoints: Sequence[str],
+    names: Sequence[str],
+    settings: Settings,
+    command: str,
+) -> List[str]:
+    """What would be sent where, and what would be run."""
+    recorded = settings.limit is None or action == "hold"
+    limit = "<the limit on record>" if recorded else str(settings.limit)
+    # Which method it will be, only the HAProxies can tell.
+    shut = {"maxconn": "set maxconn frontend {} 0", "gate": "shut the gate of {}"}.get(
+        settings.method or "auto", "shut the gate of {0}, or set maxconn frontend {0} 0"
+    )
+    opened = f"open the gate of {{0}}, or set maxconn frontend {{0}} {limit}"
+    closing = [shut.format(name) for name in names]
+    opening = [opened.format(name) for name in names]
+
+    def each(commands: Sequence[str]) -> List[str]:
+        return [f"{endpoint}: {one}" for endpoint in endpoints for one in commands]
+
+    if action == "suspend":
+        return each(closing)
+    if action == "resume":
+        return each(opening)
+    if action == "extend":
+        assert settings.seconds is not None
+        return each([f"extend the hold of {name} by {settings.seconds:g} s" for name in names])
+    if action == "hold":
+        return [*each(closing), f"run: {command}", *each(opening)]
+    return each([" ".join([action, *names]) + " (reads only)"])
+
+
+def _ended_words(course: HeldCommand) -> str:
+    if course.error is not None:
+        return f"stillgate: hold: {course.error}"
+    assert course.result is not None
+    if course.result.ended_by_deadline:
+        return "stillgate: hold: the command was ended, because the hold was about to end"
+    return f"stillgate: hold: the command ended with status {course.result.status}"
+
+
+# --- signals --------------------------------------------------------------------------
+
+
+def _raise_interrupt(number: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """SIGTERM and SIGHUP as Ctrl-C, where nobody has other plans for them: Fabric would be ended on
+    the spot, and leave everything held.
+    """
+    changed = []
+    try:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                if signal.getsignal(number) == signal.SIG_DFL:
+                    changed.append(number)
+                    signal.signal(number, _raise_interrupt)
+        yield
+    finally:
+        for number in changed:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,190 @@
+"""The audit journal of this controller: its events, folded into who held what, when, how long."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Optional, Tuple
+
+import stillgate._core as _core
+import stillgate.tables  # noqa: F401  (results print by it)
+from stillgate.events import parse_event
+from stillgate.results.hold import Event, PastHold, PastHolds
+from stillgate.results.report import Finding, Report, Switch
+
+FILES = ("history.jsonl.1", "history.jsonl")  # the older one first
+RECENT = 86400.0  # seconds for which status tells of a hold that expired
+RECENT_BYTES = 256 * 1024  # of the history; status is asked often, and all of it may be 8 MB
+ENDS = ("resumed", "expired", "rolled_back")
+
+
+@dataclass(frozen=True)
+class Events:
+    """What the files hold, oldest first, and how many lines of them make no sense."""
+
+    events: List[Event]
+    skipped: int
+
+
+def read_events(folder: Optional[str] = None, last_bytes: Optional[int] = None) -> Events:
+    """The events in `folder` (else the journal's, $STILLGATE_STATE_DIR), or the last of them.
+    Errors: OSError, where a file is there and cannot be read.
+    """
+    home = Path(folder or _core.state_directory())
+    texts: List[bytes] = []
+    left = last_bytes
+    for name in reversed(FILES):
+        text = _tail(home / name, left)
+        texts.insert(0, text)
+        if left is not None:
+            left -= len(text)
+            if left <= 0:
+                break
+    events = []
+    skipped = 0
+    for line in b"".join(texts).split(b"\n"):
+        try:
+            if line:
+                events.append(parse_event(line.decode("utf-8")))
+        except ValueError:
+            skipped += 1
+    return Events(events, skipped)
+
+
+def history(
+    *frontends: str, limit: Optional[int] = None, folder: Optional[str] = None
+) -> PastHolds:
+    """Holds that this controller's history knows, the newest first: those of these frontends, or
+    all; at most `limit`. `folder` is another one than the journal's ($STILLGATE_STATE_DIR).
+    Errors: OSError, where a file of it is there and cannot be read.
+    """
+    return PastHolds(select(fold(read_events(folder).events), frontends, limit))
+
+
+def select(holds: List[PastHold], frontends: Iterable[str], limit: Optional[int]) -> List[PastHold]:
+    """Those of these frontends, or all; at most `limit`."""
+    wanted = set(frontends)
+    return [one for one in holds if not wanted or wanted & set(one.frontends)][:limit]
+
+
+def as_line(event: Event, line_format: str) -> str:
+    """In the format of --on-event: json, syslog, or journald (several lines)."""
+    return _core.format_event(event, line_format)
+
+
+def fold(events: List[Event], now: Optional[float] = None) -> List[PastHold]:
+    """Events to holds, the newest first; `now` is seconds since the epoch."""
+    by_hold: Dict[str, List[Event]] = {}
+    for event in events:
+        if event.hold is not None:
+            by_hold.setdefault(event.hold.id, []).append(event)
+    moment = time.time() if now is None else now
+    holds = [_fold_one(those, moment) for those in by_hold.values()]
+    return sorted(holds, key=lambda one: one.started_at, reverse=True)
+
+
+def with_history(report: Report) -> Report:
+    """A status with what the history adds: what the guard did to holds in effect, and which open
+    frontends a deadline has opened. A history that cannot be read adds nothing.
+    """
+    try:
+        events = read_events(last_bytes=RECENT_BYTES).events
+    except OSError:
+        return report
+    now = time.time()
+    past = fold(events, now)
+    by_guard = [one for one in events if one.source == "guard" and one.hold]
+    holds = [
+        replace(hold, events=[one for one in by_guard if one.hold and one.hold.id == hold.id])
+        for hold in report.holds
+    ]
+    return replace(
+        report, holds=holds, switches=[_with_expiry(one, past, now) for one in report.switches]
+    )
+
+
+def _with_expiry(switch: Switch, past: List[PastHold], now: float) -> Switch:
+    if switch.verdict != "open":
+        return switch
+    for hold in past:
+        places: List[str] = next((one.endpoints for one in hold.events if one.endpoints), [])
+        if switch.frontend not in hold.frontends or switch.endpoint not in places:
+            continue
+        ended = hold.ended_at
+        if hold.ended != "expired" or ended is None or now - ended > RECENT:
+            return switch
+        at = time.strftime("%H:%M:%S", time.gmtime(ended))
+        words = f"the last hold, by {hold.owner}, expired at {at} UTC"
+        # The HAProxy's own mark says the same, without the name.
+        others = [one for one in switch.findings if one.code != "expired"]
+        return replace(switch, findings=[*others, Finding("expired", "info", words)])
+    return switch
+
+
+def _fold_one(events: List[Event], now: float) -> PastHold:
+    # The latest knows the deadline as it was moved last.
+    hold = events[-1].hold
+    assert hold is not None
+    ended, ended_by, ended_at = _end(events, hold.deadline, now)
+    until = now if ended == "held" else ended_at
+    leaked = _figure(events, "leaked")
+    endpoints = _figure(events, "endpoints")
+    frontends = dict.fromkeys(name for one in events if one.hold for name in one.hold.frontends)
+    return PastHold(
+        id=hold.id,
+        owner=hold.owner,
+        reason=hold.reason,
+        frontends=list(frontends),
+        endpoints=None if endpoints is None else int(endpoints),
+        started_at=hold.started_at,
+        deadline=hold.deadline,
+        ended_at=ended_at,
+        ended=ended,
+        ended_by=ended_by,
+        held_s=None if until is None else max(0.0, until - hold.started_at),
+        commit_window_ms=_figure(events, "commit_window_ms"),
+        skew_ms=_figure(events, "skew_ms"),
+        drain_ms=_figure(events, "drain_ms"),
+        leaked=None if leaked is None else int(leaked),
+        reapplied=sum(one.event == "reapplied" for one in events),
+        endpoints_lost=len({one.endpoint for one in events if one.event == "endpoint_lost"}),
+        events=events,
+    )
+
+
+def _end(
+    events: List[Event], deadline: Optional[float], now: float
+) -> Tuple[str, Optional[str], Optional[float]]:
+    """How it ended, who told so, and when."""
+    for one in events:
+        if one.event not in ENDS or (one.event == "resumed" and one.figures.get("still_held")):
+            continue
+        # Whoever finds a hold expired later on did not end it then.
+        late = one.event == "expired" and deadline is not None
+        return one.event, one.source, min(one.at, deadline) if late and deadline else one.at
+    if deadline is None or now <= deadline:
+        return "held", None, None
+    by_gate = _figure(events, "gate_switches")
+    if by_gate is not None and by_gate == _figure(events, "switches"):
+        return "expired", "haproxy", deadline
+    return "unknown", None, None
+
+
+def _figure(events: List[Event], name: str) -> Any:
+    """The last that was told."""
+    return next((one.figures[name] for one in reversed(events) if name in one.figures), None)
+
+
+def _tail(path: Path, size: Optional[int]) -> bytes:
+    """The file's last whole lines; nothing, where there is no such file."""
+    try:
+        with path.open("rb") as file:
+            length = file.seek(0, 2)
+            start = 0 if size is None else max(0, length - size)
+            file.seek(start)
+            text = file.read()
+    except FileNotFoundError:
+        return b""
+    whole = text if start == 0 else text.partition(b"\n")[2]
+    return whole if whole.endswith(b"\n") or not whole else whole + b"\n"

@@ -1,0 +1,1 @@
+"""What calls give back: data that draws nothing and writes no JSON."""

@@ -1,0 +1,83 @@
+"""Holds, in effect and past, and the events that tell of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import List, Mapping, Optional, Union
+
+from stillgate.results.printing import Printed
+
+__all__ = ["Event", "Hold", "PastHold", "PastHolds"]
+
+
+@dataclass(frozen=True)
+class Hold:
+    """A suspension; times are seconds since the epoch. Without a deadline it is yours to end.
+    `events`, in a status, is what the guard of this machine did to it.
+    """
+
+    id: str
+    owner: str
+    reason: str
+    frontends: List[str]
+    started_at: float
+    deadline: Optional[float]
+    max_hold_s: Optional[float]
+    events: List[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the history. `event` is checked, held, drained, reapplied, extended, resumed,
+    expired, rolled_back, endpoint_lost or guard_lost; `at` is seconds since the epoch; `source` is
+    check, suspend, extend, resume or guard; `seq` counts what that process told. `endpoint` and
+    `frontend` are None where the hold as a whole is meant. Figures have their unit in their name.
+    """
+
+    event: str
+    at: float
+    hold: Optional[Hold]
+    source: str
+    host: str
+    pid: int
+    seq: int
+    endpoint: Optional[str]
+    frontend: Optional[str]
+    endpoints: List[str]
+    message: str
+    figures: Mapping[str, Union[int, float, None]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PastHold:
+    """One hold, over or still in effect. Times are seconds since the epoch.
+
+    `ended` is resumed, expired, rolled_back (a suspend that failed), held (still in effect) or
+    unknown (its deadline has passed, and nobody wrote down what became of it); `ended_by` is who
+    told so: suspend, resume, guard, or haproxy, where the deadline of a gate is the only witness.
+    `endpoints` counts HAProxies, `leaked` bounds the requests that reached a server while held,
+    `reapplied` and `endpoints_lost` count events. What is not known is None.
+    """
+
+    id: str
+    owner: str
+    reason: str
+    frontends: List[str]
+    endpoints: Optional[int]
+    started_at: float
+    deadline: Optional[float]
+    ended_at: Optional[float]
+    ended: str
+    ended_by: Optional[str]
+    held_s: Optional[float]
+    commit_window_ms: Optional[float]
+    skew_ms: Optional[float]
+    drain_ms: Optional[float]
+    leaked: Optional[int]
+    reapplied: int
+    endpoints_lost: int
+    events: List[Event]
+
+
+class PastHolds(Printed, List[PastHold]):
+    """A list of `PastHold`, the newest first. It prints as a table."""

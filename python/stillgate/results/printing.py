@@ -1,0 +1,76 @@
+"""How results print: as a table in a terminal, as HTML in a notebook. rich comes when needed."""
+
+from __future__ import annotations
+
+import sys
+from functools import lru_cache, singledispatch
+from io import StringIO
+from typing import TYPE_CHECKING, Any, TextIO, Type
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+WIDTH = 160  # columns where there is no terminal to ask
+HTML = (
+    '<pre style="white-space:pre;overflow-x:auto;line-height:normal;'
+    "font-family:Menlo,Consolas,'DejaVu Sans Mono',monospace\">{code}</pre>"
+)
+# Words of HAProxies and of other people: what would steer a terminal is shown in place of sent.
+_CONTROLS = {
+    number: f"\\x{number:02x}"
+    for number in (*range(0x20), *range(0x7F, 0xA0))
+    if chr(number) not in "\n\t"
+}
+# These turn the order of what stands around them.
+_CONTROLS.update(
+    {
+        number: f"\\u{number:04x}"
+        for number in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+    }
+)
+
+
+@singledispatch
+def draw(result: object, out: Console) -> None:
+    """As people read it. `stillgate.tables` registers a table for each class of results."""
+    out.print(repr(result), soft_wrap=True)
+
+
+class Printed:
+    """What print() shows as a table, and a notebook as HTML."""
+
+    def __str__(self) -> str:
+        file = StringIO()
+        wide = sys.stdout is not None and sys.stdout.isatty()
+        draw(self, _console(file, width=None if wide else WIDTH, color_system=None))
+        return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+    def _repr_html_(self) -> str:
+        out = _console(StringIO(), width=WIDTH, record=True)
+        draw(self, out)
+        return out.export_html(inline_styles=True, code_format=HTML)
+
+
+def to_stream(file: TextIO) -> Console:
+    """In the terminal's width and colours, where the file is one."""
+    return _console(file, width=None if file.isatty() else WIDTH)
+
+
+def _console(file: TextIO, **options: Any) -> Console:
+    # In a notebook rich would display by itself what it is asked to write into a file.
+    options.update(force_jupyter=False, highlight=False, markup=False, emoji=False)
+    return _console_class()(file=file, **options)
+
+
+@lru_cache(maxsize=None)
+def _console_class() -> Type[Console]:
+    from rich.console import Console
+
+    class TamingConsole(Console):
+        """Every text passes here, in a table's cell too."""
+
+        def render_str(self, text: str, **options: Any) -> Text:
+            return super().render_str(text.translate(_CONTROLS), **options)
+
+    return TamingConsole

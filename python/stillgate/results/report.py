@@ -1,0 +1,99 @@
+"""How a call ended: reports of check, suspend, resume, extend and status, down to each switch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import List, Optional
+
+from stillgate.results.hold import Hold
+from stillgate.results.outcome import Error
+from stillgate.results.printing import Printed
+
+__all__ = ["Finding", "GateCounters", "Report", "Switch"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that the check found; `level` is info, warning or refusal."""
+
+    code: str
+    level: str
+    message: str
+
+
+@dataclass(frozen=True)
+class GateCounters:
+    """What a gate counted of the hold that is in effect, or of the last one: requests that had to
+    wait, and of those the ones let through and the ones whose clients left (where HAProxy noticed);
+    requests answered 503, for the bound or past the deadline.
+    """
+
+    most_waiting: int
+    held: int
+    released: int
+    given_up: int
+    rejected: int
+    longest_wait_ms: float
+
+
+@dataclass(frozen=True)
+class Switch:
+    """One frontend at one endpoint, and what is true of it after the call.
+
+    `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
+    how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
+    guard (a process on the machine that suspended does), guard+wait (and HAProxy behind that), none
+    (nobody does) or None (not held). `limit_before` is the one to restore. `waiting` and
+    `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
+    that were let in and are still being served, `leaked` bounds those that reached a server after
+    that; both are None where it cannot be known.
+    """
+
+    endpoint: str
+    frontend: str
+    hold_id: Optional[str]
+    verdict: str
+    method: Optional[str]
+    lease: Optional[str]
+    limit_before: Optional[int]
+    limit_now: Optional[int]
+    waiting: Optional[int]
+    gate: Optional[GateCounters]
+    in_flight: Optional[int]
+    leaked: Optional[int]
+    version: Optional[str]
+    rtt_ms: Optional[float]
+    findings: List[Finding]
+    error: Optional[Error]
+
+
+@dataclass(frozen=True)
+class Report(Printed):
+    """How a call ended. `exit_status` is the command line's: 0 done, 1 an endpoint failed, 3
+    refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
+    first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
+    the HAProxies switched; `drained` says whether what was let in before had been served.
+
+    It prints as a table.
+    """
+
+    action: str
+    ok: bool
+    exit_status: int
+    holds: List[Hold]
+    switches: List[Switch]
+    commit_window_ms: Optional[float]
+    skew_ms: Optional[float]
+    drained: Optional[bool]
+    drain_ms: Optional[float]
+    error: Optional[Error]
+
+    def first_error(self) -> Optional[Error]:
+        """The one to tell first: the call's own, else a switch's that is not a consequence of
+        another's.
+        """
+        if self.error:
+            return self.error
+        errors = [switch.error for switch in self.switches if switch.error]
+        causes = [error for error in errors if error.code != "rolled_back"]
+        return next(iter(causes or errors), None)

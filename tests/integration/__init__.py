@@ -1,0 +1,1 @@
+"""Against real HAProxies, SSH servers, Fabric and Chef."""

@@ -1,0 +1,167 @@
+"""`fab hold`: a command inside a hold, under load, past its time, and stopped."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.app import App
+from support.clients.load import Load
+from support.fabric.fab import F, Fab, limits, one
+from support.haproxy.faulty_peer import FaultyPeer, silence
+from support.haproxy.server import HAProxy
+from support.patience import patient
+from support.process import running_in_group, wait_until
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+
+# Asks HAProxy itself, on its stats socket, and writes the limit where it is told to.
+READ_LIMIT = """
+import socket, sys
+with socket.socket(socket.AF_UNIX) as connection:
+    connection.connect(sys.argv[1])
+    connection.sendall(b"show stat\\n")
+    rows = connection.makefile().read().splitlines()
+column = rows[0].lstrip("# ").split(",").index("slim")
+(row,) = [row for row in rows if row.startswith("balanced,FRONTEND,")]
+with open(sys.argv[2], "w") as file:
+    file.write(row.split(",")[column])
+"""
+
+
+# --- hold -----------------------------------------------------------------------------
+
+
+def test_the_command_runs_while_nobody_passes_and_its_status_comes_through(
+    fab: Fab, haproxy: Start
+) -> None:
+    proxy = haproxy("3.0", maxconn=77)
+    fab.write(endpoints=proxy.endpoints, frontends=F)
+    (fab.folder / "read_limit.py").write_text(READ_LIMIT)
+    command = f"{sys.executable} read_limit.py {proxy.sockets[0]} seen; echo word; exit 7"
+    done = fab.run("hold", "--run", command)
+    assert (fab.folder / "seen").read_text() == "0"
+    # Standard output is the command's alone.
+    assert (done.returncode, done.stdout, limits(proxy)) == (7, "word\n", [77])
+    assert done.stderr == "stillgate: hold: the command ended with status 7\n"
+    done = fab.run("hold", "--run", "true")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert limits(proxy) == [77]
+
+
+@pytest.mark.parametrize("status", [0, 3])
+def test_hold_as_json_keeps_standard_output_for_the_document(
+    status: int, fab: Fab, haproxy: Start
+) -> None:
+    proxy = haproxy("3.0")
+    fab.write(endpoints=proxy.endpoints, frontends=F)
+    code, document = fab.run_json("hold", "--run", f"echo word; exit {status}")
+    assert (code, one(document["suspend"])["verdict"], limits(proxy)) == (status, "held", [100])
+    assert one(document["resume"])["verdict"] == "resumed"
+    assert document["command"] == {"status": status, "ended_by_deadline": False}
+
+
+def test_a_command_that_takes_too_long_is_ended_before_the_hold(fab: Fab, haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    fab.write(endpoints=proxy.endpoints, frontends=F, max_hold=1, grace=0.4)
+    began = time.monotonic()
+    done = fab.run("hold", "--run", "trap '' TERM; echo $$ >leader; sleep 60 & sleep 60; :")
+    assert time.monotonic() - began < patient(20)
+    assert (done.returncode, limits(proxy)) == (124, [100])
+    assert "the command was ended, because the hold was about to end" in done.stderr
+    leader = int((fab.folder / "leader").read_text())
+    wait_until(lambda: running_in_group(leader) == [], "the end of the command")
+
+
+def test_a_hold_that_is_refused_runs_nothing(fab: Fab, haproxy: Start) -> None:
+    proxy = haproxy("2.6")
+    fab.write(endpoints=proxy.endpoints, frontends=F)
+    done = fab.run("hold", "--run", "touch ran")
+    # A status of its own: 3 could be the command's.
+    assert (done.returncode, limits(proxy)) == (125, [100])
+    assert "crash_hazard" in done.stdout and "crash_hazard" in done.stderr
+    assert not (fab.folder / "ran").exists()
+
+
+def test_under_load_nobody_fails_and_nobody_passes(
+    fab: Fab, haproxy: Start, app: App, load: Callable[..., Load]
+) -> None:
+    proxies = [haproxy("3.0", servers=[app.port], maxconn=limit) for limit in (300, 400)]
+    fab.write(endpoints=[proxy.endpoints[0] for proxy in proxies], frontends=F, grace=0)
+    running = [load(proxy.ports[F], rate=100) for proxy in proxies]
+    for generator in running:
+        generator.wait_for(30)
+    started, over = fab.folder / "started", fab.folder / "over"
+    command = "touch started; while [ ! -e over ]; do sleep 0.01; done"
+    with fab.start("hold", "--run", command) as process:
+        wait_until(started.exists, "the command")
+        wait_until(lambda: all(map(quiet, proxies)), "the end of what was let in before")
+        began = time.monotonic()
+        already = [len(generator.records()) for generator in running]
+        wait_until(lambda: time.monotonic() > began + 0.5, "half a second of load")
+        assert limits(*proxies) == [0, 0]
+        ended = time.monotonic()
+        over.touch()
+        _, talk = process.communicate(timeout=60)
+    assert (process.returncode, talk, limits(*proxies)) == (0, "", [300, 400])
+    for generator, count in zip(running, already):
+        generator.wait_for(count + 50)
+    everything = [record for generator in running for record in generator.stop()]
+    assert [record for record in everything if not record.ok] == []
+    assert app.arrived_between(began, ended) == []
+    assert sum(began < record.sent_at < ended for record in everything) > 20
+
+
+def quiet(proxy: HAProxy) -> bool:
+    """Nothing that came before the hold is being served; held clients wait in the kernel."""
+    return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in proxy.stat())
+
+
+# --- signals --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["table", "json"])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_during_a_hold_leaves_nothing_held_and_nothing_running(
+    number: signal.Signals, options: list[str], fab: Fab, haproxy: Start
+) -> None:
+    proxy = haproxy("3.0")
+    fab.write(endpoints=proxy.endpoints, frontends=F)
+    leader = fab.folder / "leader"
+    command = "trap 'echo told >word; exit 9' INT; echo $$ >leader; while :; do sleep 0.01; done"
+    with fab.start("hold", "--run", command, *options) as process:
+        wait_until(lambda: leader.exists() and "\n" in leader.read_text(), "the command")
+        assert limits(proxy) == [0]
+        process.send_signal(number)
+        out, talk = process.communicate(timeout=60)
+    assert (process.returncode, limits(proxy)) == (130, [100])
+    assert talk == "stillgate: hold: stopped\n"
+    assert (fab.folder / "word").read_text() == "told\n"
+    assert running_in_group(int(leader.read_text())) == []
+    if options:
+        assert json.loads(out)["error"]["code"] == "cancelled"
+
+
+def test_ctrl_c_during_a_suspend_leaves_nothing_held(fab: Fab, haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    with FaultyPeer([silence()]) as peer:
+        fab.write(
+            endpoints=[*proxy.endpoints, peer.endpoint],
+            frontends=F,
+            no_lease=True,
+            greeting_timeout=60,
+        )
+        with fab.start("suspend") as process:
+            wait_until(lambda: peer.lines != [], "the first line")
+            process.send_signal(signal.SIGINT)
+            _, talk = process.communicate(timeout=60)
+    assert (process.returncode, limits(proxy)) == (130, [100])
+    assert talk.endswith("stillgate: suspend: stopped\n")

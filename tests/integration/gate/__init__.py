@@ -1,0 +1,1 @@
+"""Holds by the gate."""

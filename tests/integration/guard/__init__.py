@@ -1,0 +1,1 @@
+"""The process that ends a hold by maxconn when its holder cannot."""

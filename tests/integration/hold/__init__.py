@@ -1,0 +1,1 @@
+"""Holds by maxconn and what all holds share: lock, records, events, drain, release."""

@@ -1,0 +1,187 @@
+"""The release, on real HAProxies: the whole queue; ramped; once the application is up."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stillgate import EndpointFailed, Fleet
+from support.app import App
+from support.clients.load import Load
+from support.haproxy.holds import SAFE, F, codes, findings, records, verdicts
+from support.haproxy.server import Frontend, HAProxy
+from support.patience import patient
+from support.process import wait_until
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+pytestmark = pytest.mark.usefixtures("state")
+CLIENTS = 200
+
+
+def waiting(port: int) -> int:
+    """How many connections wait in the kernel's queue of a listener."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            return int(fields[4].rpartition(":")[2], 16)
+    raise AssertionError(f"nobody listens on {port}")
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_two_hundred_waiting_clients_are_all_served(
+    label: str, haproxy: Start, app: App, load: Callable[..., Load]
+) -> None:
+    proxy = haproxy(label, servers=[app.port], maxconn=500)
+    fleet = Fleet(proxy.endpoints)
+    with fleet.suspended(F, max_hold=600):
+        clients = load(proxy.ports[F], rate=CLIENTS, seconds=1)
+        wait_until(lambda: waiting(proxy.ports[F]) == CLIENTS, "all clients in the queue")
+        assert clients.records() == [] and app.arrivals() == []
+    answered = clients.finish()
+    assert (len(answered), [one for one in answered if not one.ok]) == (CLIENTS, [])
+    assert len(app.arrivals()) == CLIENTS
+
+
+def retries() -> int:
+    """SYNs that a full accept queue dropped on this machine."""
+    names, values = [
+        line.split()
+        for line in Path("/proc/net/netstat").read_text().splitlines()
+        if line.startswith("TcpExt:")
+    ]
+    return int(values[names.index("ListenDrops")])
+
+
+def test_a_queue_that_is_too_short_is_told_and_nobody_is_lost(
+    haproxy: Start, app: App, load: Callable[..., Load]
+) -> None:
+    proxy = haproxy("3.0", servers=[app.port], maxconn=10)
+    fleet = Fleet(proxy.endpoints)
+    clients = load(proxy.ports[F], rate=60)
+    clients.wait_for(90)
+    # Counted by HAProxy per second: under load from the second second on.
+    wait_until(lambda: "queue_too_short" in findings(fleet.check(F)), "the warning")
+    dropped = retries()
+    with fleet.suspended(F, max_hold=600) as hold:
+        assert "queue_too_short" in findings(hold.report)
+        wait_until(lambda: waiting(proxy.ports[F]) > 10, "the full queue")
+        wait_until(lambda: retries() > dropped + 20, "clients that find it full")
+    already = len(clients.records())
+    clients.wait_for(already + 60)
+    everything = clients.stop()
+    assert [one for one in everything if not one.ok] == []
+    # Who was turned away came back after a second, as the kernel does.
+    assert max(one.finished_at - one.sent_at for one in everything) >= 0.9
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_the_backlog_counts_and_not_the_limit(
+    label: str, haproxy: Start, app: App, load: Callable[..., Load]
+) -> None:
+    """The same arrivals, a limit that says otherwise than the backlog: the kernel is asked."""
+    wide = haproxy(label, servers=[app.port], maxconn=20, backlog=2000)
+    narrow = haproxy(label, servers=[app.port], maxconn=2000, backlog=20)
+    clients = [load(proxy.ports[F], rate=40) for proxy in (wide, narrow)]
+    for one in clients:
+        one.wait_for(60)
+    wait_until(
+        lambda: "queue_too_short" in findings(Fleet(narrow.endpoints).check(F)), "the warning"
+    )
+    assert "queue_too_short" not in findings(Fleet(wide.endpoints).check(F))
+    (message,) = {
+        finding.message
+        for finding in Fleet(narrow.endpoints).check(F).switches[0].findings
+        if finding.code == "queue_too_short"
+    }
+    assert " 21 can wait in the kernel's queue (the least of" in message
+    for one in clients:
+        one.stop()
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_ramp_raises_the_limit_over_its_time(label: str, haproxy: Start, app: App) -> None:
+    proxy = haproxy(label, servers=[app.port], maxconn=400)
+    fleet = Fleet(proxy.endpoints)
+    fleet.suspend(F, no_lease=True)
+    seen: list[tuple[float, int]] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.is_set():
+            seen.append((time.monotonic(), proxy.limit(F)))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    began = time.monotonic()
+    report = fleet.resume(F, ramp=1.0)
+    took = time.monotonic() - began
+    over.set()
+    watcher.join()
+    limits = [limit for _, limit in seen]
+    assert (verdicts(report), proxy.limit(F)) == (["resumed"], 400)
+    assert limits == sorted(limits) and len(set(limits)) > 5
+    # Half of it was given at half of the time, which the ramp keeps to wherever it is late.
+    half = next(at for at, limit in seen if limit >= 200) - began
+    assert 0.8 < took < patient(1.5) and 0.25 < half < patient(0.75)
+
+
+def test_a_ramp_that_is_killed_is_finished_by_the_next_resume(haproxy: Start, state: Path) -> None:
+    for label in SAFE:
+        proxy = haproxy(label, maxconn=400)
+        Fleet(proxy.endpoints).suspend(F, no_lease=True)
+        command = [sys.executable, "-m", "stillgate", "resume", F, "--ramp", "60"]
+        with subprocess.Popen([*command, "-e", proxy.endpoints[0]]) as ramping:
+            wait_until(lambda: proxy.limit(F) > 0, "the first step")
+            ramping.kill()
+        assert 0 < proxy.limit(F) < 400
+        assert verdicts(Fleet(proxy.endpoints).resume(F)) == ["resumed"]
+        assert proxy.limit(F) == 400
+        assert records(state) == []
+
+
+@pytest.fixture
+def switched(haproxy: Start, app: App) -> HAProxy:
+    """A server that an operator may take down and put up."""
+    return haproxy("3.0", servers=[app.port])
+
+
+def test_wait_up_waits_for_a_server_in_each_backend(switched: HAProxy, app: App) -> None:
+    fleet = Fleet(switched.endpoints)
+    fleet.suspend(F, no_lease=True)
+    switched.cli(f"set server {F}_servers/s1 state maint")
+    up = threading.Timer(0.7, switched.cli, [f"set server {F}_servers/s1 state ready"])
+    up.start()
+    began = time.monotonic()
+    assert verdicts(fleet.resume(F, wait_up=True)) == ["resumed"]
+    assert time.monotonic() - began >= 0.6
+    up.join()
+    assert switched.limit(F) == 100
+
+
+def test_wait_up_gives_up_and_says_so(switched: HAProxy) -> None:
+    fleet = Fleet(switched.endpoints)
+    fleet.suspend(F, no_lease=True)
+    switched.cli(f"set server {F}_servers/s1 state maint")
+    with pytest.raises(EndpointFailed) as caught:
+        fleet.resume(F, wait_up=True, retry_for=0.5)
+    assert (codes(caught.value.report), switched.limit(F)) == (["application_down"], 0)
+    assert f"backend '{F}_servers'" in caught.value.message
+    assert verdicts(fleet.resume(F)) == ["resumed"]
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_backend_without_servers_is_not_waited_for(label: str, haproxy: Start, app: App) -> None:
+    extra = ("backend empty", "mode http", "listen stats", "mode http", "stats enable")
+    proxy = haproxy(label, servers=[app.port], frontends=[Frontend(F)], extra=extra)
+    fleet = Fleet(proxy.endpoints)
+    fleet.suspend(F, no_lease=True)
+    assert verdicts(fleet.resume(F, wait_up=True, retry_for=1)) == ["resumed"]

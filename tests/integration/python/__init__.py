@@ -1,0 +1,1 @@
+"""The Python package as its users import it."""

@@ -1,0 +1,1 @@
+"""HAProxies behind SSH servers."""

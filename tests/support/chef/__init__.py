@@ -1,0 +1,1 @@
+"""The real chef-client, and what it is let loose on."""

@@ -1,0 +1,1 @@
+"""Fabric, of two versions, in a folder of the test's own."""

@@ -1,0 +1,119 @@
+"""A tap on the stats socket of a real HAProxy: something happens exactly when a command passes.
+
+    with Tap(proxy, {"set maxconn frontend balanced 0": proxy.kill}) as tap:
+        Fleet([tap.endpoint, ...])          # the real HAProxy answers, and dies in the commit
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Union
+
+from support.closing import Closing
+from support.haproxy.server import HAProxy
+
+PIECE = 65536
+Hook = Callable[[], Union[None, bool, str]]
+
+
+class Tap(Closing):
+    """Listens from construction to close(). `hooks` are called once each, with the line not yet
+    passed on; a hook that returns False has the line swallowed, and one that returns a text has
+    that passed on in its place.
+    """
+
+    def __init__(self, proxy: HAProxy, hooks: Mapping[str, Hook]) -> None:
+        self._target = str(proxy.sockets[0])
+        self._hooks = dict(hooks)
+        self._after: dict[str, Callable[[], None]] = {}
+        self._folder = Path(tempfile.mkdtemp(prefix="sg-", dir="/tmp"))
+        self.lines: list[str] = []
+        self._open: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(self._folder / "tap.sock"))
+        self._listener.listen(64)
+        self.endpoint = f"unix://{self._folder / 'tap.sock'}"
+        self._run(self._accept)
+
+    def hook(self, line: str, hook: Hook) -> None:
+        """Another hook, also from within one, for the next time that this line comes."""
+        self._hooks[line] = hook
+
+    def after(self, line: str, hook: Callable[[], None]) -> None:
+        """Calls the hook when this line was answered and the next one comes."""
+        self._after[line] = hook
+
+    def close(self) -> None:
+        """Drops every connection; safe to call again."""
+        for one in [self._listener, *self._open]:
+            try:
+                one.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        while self._threads:
+            self._threads.pop().join(5)
+        for one in [self._listener, *self._open]:
+            one.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _run(self, work: Callable[..., None], *arguments: socket.socket) -> None:
+        thread = threading.Thread(target=work, args=arguments, daemon=True)
+        # Not the other way round: close() joins what it finds, and that must have begun.
+        thread.start()
+        self._threads.append(thread)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self._open += [client, server]
+            try:
+                server.connect(self._target)
+            except OSError:
+                _end(client)
+                continue
+            self._run(self._forward, client, server)
+            self._run(self._back, server, client)
+
+    def _forward(self, client: socket.socket, server: socket.socket) -> None:
+        before = ""
+        try:
+            for line in client.makefile("rb"):
+                text = line.decode().rstrip("\n")
+                self.lines.append(text)
+                if before in self._after:
+                    self._after.pop(before)()
+                before = text
+                hook = self._hooks.pop(text, None)
+                instead = None if hook is None else hook()
+                if isinstance(instead, str):
+                    server.sendall(instead.encode() + b"\n")
+                elif instead is not False:
+                    server.sendall(line)
+        except OSError:
+            pass
+        _end(server)
+
+    def _back(self, server: socket.socket, client: socket.socket) -> None:
+        try:
+            while piece := server.recv(PIECE):
+                client.sendall(piece)
+        except OSError:
+            pass
+        _end(client)
+
+
+def _end(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
