@@ -1,4 +1,4 @@
-// Encoding and decoding what a guard is told and answers.
+// Encoding and decoding a guard's order and its refusal.
 #include "order.hpp"
 
 #include <algorithm>
@@ -107,8 +107,8 @@ Error decode_refusal(std::string_view line) {
   const auto message = hold::unescape(take(line, ' '));
   const auto haproxy = hold::unescape(line);
   Error error{Errc::guard_failed, message.value_or("the guard refused")};
-  for (const Errc one : all_errors()) {
-    if (name(one) == code) error.code = one;
+  for (const Errc known : all_errors()) {
+    if (name(known) == code) error.code = known;
   }
   if (haproxy && !haproxy->empty()) error.haproxy = haproxy;
   error.field = endpoint.value_or("");

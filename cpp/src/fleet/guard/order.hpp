@@ -1,4 +1,4 @@
-// What a guard is told: which hold, until when, and how far the suspend has come.
+// The order that a guard gets: which hold, until when, and how far the suspend has come.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,8 @@ struct GuardOrder {
   std::string state_folder;               ///< an absolute path
   std::string on_event;                   ///< a command; empty: none
   std::string event_format;
-  /// As engine::typed_secrets() gives it: a guard has no terminal. Only on its way; see wipe().
+  /// As engine::typed_secrets() gives it: a guard has no terminal. Set only while the order is
+  /// sent; see wipe().
   std::string secrets;
 };
 
