@@ -1,4 +1,4 @@
-// Keeping SSH sessions, and passing on what was typed.
+// Keeping SSH logins, and passing on typed secrets.
 #include "ssh_sessions.hpp"
 
 #include "transport/transport.hpp"
@@ -11,6 +11,6 @@ std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) 
 
 std::string typed_secrets() { return transport::typed_secrets(); }
 
-void know_secrets(std::string_view told) { transport::know_secrets(told); }
+void know_secrets(std::string_view secrets) { transport::know_secrets(secrets); }
 
 }  // namespace stillgate::engine

@@ -1,4 +1,4 @@
-// The rules of what a caller may ask for.
+// The limits of each option.
 #include "check_options.hpp"
 
 #include <set>
@@ -106,7 +106,7 @@ std::optional<Error> check_resume(const ResumeOptions& options) {
   }
   if (auto error = check_seconds("retry_for", options.retry_for, milliseconds(0))) return error;
   if (options.force && options.reason.empty()) {
-    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
+    return input(Errc::bad_option, "reason", "is required to overrule the holder (force)");
   }
   if (auto error = check_person(options.owner, options.reason)) return error;
   return check_seconds("ramp", options.ramp, milliseconds(0));
@@ -115,7 +115,7 @@ std::optional<Error> check_resume(const ResumeOptions& options) {
 std::optional<Error> check_extend(const ExtendOptions& options) {
   if (auto error = check_seconds("seconds", options.by, shortest_hold)) return error;
   if (options.force && options.reason.empty()) {
-    return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
+    return input(Errc::bad_option, "reason", "is required to overrule the holder (force)");
   }
   return check_person(options.owner, options.reason);
 }
