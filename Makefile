@@ -23,22 +23,25 @@ CMAKE = cmake -S . -G Ninja --log-level=WARNING
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     export $${name}_OPTIONS=log_path=$(CURDIR)/build/$1/found; done; \
-  STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q \
+  STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q -n 3 \
     -k 'not small' tests/integration/guard/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 # All of SSH, with a sanitized module in the command, and a sanitized guard.
-OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q tests/integration/ssh
+OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n 3 tests/integration/ssh
 SANITIZED = $(CMAKE) -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 
-.PHONY: setup build chef-gems demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
+.PHONY: setup compile build unit chef-gems demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
 
 setup:
 	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
 	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT); }
-	test -x $(VENV) || $(PYTHON) -m venv --system-site-packages .venv
 
-# Debian's own fab does not see what is installed in .venv.
 build: setup
+	$(MAKE) --no-print-directory compile
+
+# What `setup` installs has to be there. Debian's own fab does not see what is installed in .venv.
+compile:
+	test -x $(VENV) || $(PYTHON) -m venv --system-site-packages .venv
 	$(CMAKE) -B $(BUILD) -DSTILLGATE_PYTHON=ON -DSTILLGATE_TESTS=ON -DSTILLGATE_BENCH=ON \
 	  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 	cmake --build $(BUILD)
@@ -46,6 +49,11 @@ build: setup
 	$(VENV) setup.py -q build_ext --inplace
 	printf '#!%s\nfrom fabric.main import program\n\nprogram.run()\n' $(CURDIR)/$(VENV) >.venv/bin/fab
 	chmod +x .venv/bin/fab
+
+# The loop while one works: no HAProxy, no Chef, no sudo, nothing fetched.
+unit: compile
+	ctest --test-dir $(BUILD) --output-on-failure -j 6
+	$(VENV) -m pytest -q -n 3 tests/python
 
 # Chef is a gem: it and what tests its cookbook are installed once, into .cache/chef.
 chef-gems: setup
@@ -62,7 +70,7 @@ playground:
 test: build chef-gems
 	$(VENV) tests/support/haproxy/fetch.py
 	$(VENV) tests/support/fabric/fetch.py
-	ctest --test-dir $(BUILD) --output-on-failure -j 2
+	ctest --test-dir $(BUILD) --output-on-failure -j 6
 	tests/chef/gems.sh rspec --default-path tests/chef/spec
 	$(VENV) -m pytest -n 3
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
@@ -100,14 +108,14 @@ coverage: setup
 asan: build
 	$(SANITIZED) -B build/asan -DSTILLGATE_SANITIZE=address,undefined
 	cmake --build build/asan
-	ctest --test-dir build/asan --output-on-failure -j 2
+	ctest --test-dir build/asan --output-on-failure -j 6
 	$(call GUARDED,asan)
 	$(call OVER_SSH,asan)
 
 tsan: build
 	$(SANITIZED) -B build/tsan -DSTILLGATE_SANITIZE=thread
 	cmake --build build/tsan
-	ctest --test-dir build/tsan --output-on-failure -j 2
+	ctest --test-dir build/tsan --output-on-failure -j 6
 	$(call GUARDED,tsan)
 	$(call OVER_SSH,tsan)
 

@@ -27,6 +27,7 @@ from support.haproxy.faulty_peer import FaultyPeer
 from support.haproxy.fetch import SUITES, CannotFetch, cache_folder, ensure, read_versions
 from support.haproxy.gate import Gated
 from support.haproxy.server import HAProxy
+from support.patience import scheduling
 from support.ssh.home import SshHome
 from support.ssh.server import PROGRAM, SshServer
 
@@ -35,6 +36,9 @@ from support.ssh.server import PROGRAM, SshServer
 # the default, has the default there.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+# Before the first test, and as long as there are tests.
+scheduling.start()
 
 STARTED = pytest.StashKey[list[HAProxy]]()
 STARTED_SSH = pytest.StashKey[list[SshServer]]()
@@ -185,10 +189,20 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def apps() -> Iterator[list[App]]:
+    started: list[App] = []
+    yield started
+    for application in started:
+        application.close()
+
+
 @pytest.fixture
-def app() -> Iterator[App]:
-    with App() as application:
-        yield application
+def app(apps: list[App]) -> App:
+    """One process for test after test, which has forgotten what came before."""
+    if not apps or not apps[-1].forget():
+        apps.append(App())
+    return apps[-1]
 
 
 @pytest.fixture

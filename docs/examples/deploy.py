@@ -1,12 +1,11 @@
 #!/usr/bin/env python3
-"""Deploys a migration: holds all traffic, runs the steps one after the other, lets all through.
+"""Deploys a migration: holds all traffic, runs the steps one by one, releases all traffic.
 
     deploy.py balanced --fleet production --step './migrate users' --step './switch-to new'
     deploy.py balanced -e unix:///run/haproxy/admin.sock --step ./migrate --step-time 5
 
-Each step gets its time: where the hold's is too short for it, the hold is extended first. Exit
-status: 0 done, 1 a step or an HAProxy failed, 2 wrong usage, 3 refused by the check, 4 held by
-somebody else, 5 out of time.
+If the time left is too short for a step, the hold is extended first. Exit status: 0 done, 1 a step
+or an HAProxy failed, 2 wrong usage, 3 refused by the check, 4 held by somebody else, 5 out of time.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Any, Dict
 
 import stillgate
 
-MARGIN = 0.5  # seconds of the hold that no step may use: they are for the end of it
+MARGIN = 0.5  # seconds of the hold that no step may use: the resume needs them
 OUT_OF_TIME = 5
 
 
@@ -36,7 +35,7 @@ def arguments() -> argparse.Namespace:
 
 
 def tell(event: Dict[str, Any]) -> None:
-    """What happens to the hold, as it happens; a line of a chat would be as good a place."""
+    """Prints each event of the hold as it happens. It could as well go to a chat."""
     print(f"{event['at']} {event['event']}: {event['message']}", file=sys.stderr)
 
 
@@ -47,7 +46,7 @@ def open_fleet(given: argparse.Namespace) -> stillgate.Fleet:
 
 
 def run_step(step: str, seconds: float, hold: stillgate.Suspension) -> None:
-    """Raises CalledProcessError where it fails, TimeoutExpired where it takes too long."""
+    """Errors: CalledProcessError, if it fails; TimeoutExpired, if it takes too long."""
     if hold.remaining < seconds + MARGIN:
         hold.extend(seconds)
     print(f"{step}: {hold.remaining:.1f} s are left", file=sys.stderr)
@@ -57,7 +56,7 @@ def run_step(step: str, seconds: float, hold: stillgate.Suspension) -> None:
 def deploy(given: argparse.Namespace) -> None:
     fleet = open_fleet(given)
     checked = fleet.check(*given.frontends, max_hold=given.step_time)
-    # All that endangers the hold, before anything is held.
+    # Everything that endangers the hold, before anything is held.
     print(checked)
     reason = f"deploy: {', '.join(given.step)}"
     with fleet.suspended(*given.frontends, max_hold=given.step_time, reason=reason) as hold:
@@ -77,7 +76,7 @@ def main() -> int:
         print(f"traffic flows again; a step took too long: {error}", file=sys.stderr)
         return OUT_OF_TIME
     except stillgate.HoldExpired as error:
-        # What the step did from then on met live requests.
+        # From the deadline on the step ran against live requests.
         print(f"look at your data: {error}", file=sys.stderr)
         return OUT_OF_TIME
     except stillgate.HeldByOther as error:
@@ -85,7 +84,7 @@ def main() -> int:
             print(f"{hold.owner} holds it: {hold.reason or 'no reason given'}", file=sys.stderr)
         return error.exit_status
     except stillgate.ReportError as error:
-        # Refused by the check, or an endpoint failed: the table says what is true of each.
+        # Refused by the check, or an endpoint failed: the table shows the state of each.
         print(error.report, file=sys.stderr)
         return error.exit_status
     except stillgate.StillgateError as error:

@@ -1,16 +1,16 @@
-"""A release with a migration that no customer sees, in six steps: `fab release`.
+"""A release with a migration that no client notices, in six steps: `fab release`.
 
-Neither does the old code know the new schema, nor the new code the old one, so one moment has to
-change both. Of the servers of HAProxy's backend `balanced_servers`, s1 has the traffic; s2 stands
-ready and has none. `./deploy SERVER` puts the new code on a machine and starts it, `./migrate`
-changes the schema, or fails and leaves it as it was. The same by hand, one step at a time:
+The old code does not work with the new schema, and the new code not with the old one, so both must
+change at one moment. HAProxy's backend `balanced_servers` has two servers: s1 has the traffic, s2
+is ready and has none. `./deploy SERVER` puts the new code on a machine and starts it. `./migrate`
+changes the schema, or fails and leaves it unchanged. The same by hand, one step at a time:
 
-    ./deploy s2             # 1. the new code, where no traffic comes yet
+    ./deploy s2             # 1. the new code, on the server without traffic
     fab suspend             # 2. every request waits, on every HAProxy
     ./migrate               # 3. the schema
-    fab switch              # 4. s2 shall have the traffic, and s1 none
-    fab resume --wait-up    # 5. whoever waited is served, by the new code
-    fab rest                # 6. the new code on s1 too, and its traffic back
+    fab switch              # 4. move the traffic from s1 to s2
+    fab resume --wait-up    # 5. the new code serves the waiting requests
+    fab rest                # 6. the new code on s1 too, and its traffic again
 """
 
 import shlex
@@ -22,7 +22,7 @@ from stillgate.fabric import check, extend, hold, resume, status, suspend
 
 
 def at_every_haproxy(*commands):
-    """A line for the shell that has each of these runtime commands done by the whole fleet."""
+    """A shell line that sends each of these runtime commands to the whole fleet."""
     return " && ".join(
         f"stillgate exec --fleet production {shlex.quote(command)}" for command in commands
     )
@@ -41,22 +41,22 @@ def here(c, line):
 
 @task
 def switch(c):
-    """Step 4: let the new code have the traffic."""
+    """Step 4: move the traffic to the new code."""
     here(c, SWITCH)
 
 
 @task
 def rest(c):
-    """Step 6: deploy the rest, and give it its traffic back."""
+    """Step 6: deploy to s1, and give it traffic again."""
     here(c, f"./deploy s1 && {GIVE_BACK}")
 
 
 @task
 def release(c):
-    """All six steps. If the migration fails or takes too long, the old code goes on."""
+    """All six steps. If the migration fails or takes too long, the old code stays in use."""
     here(c, "./deploy s2")
-    # Steps 2 to 5: suspends, and resumes on every way out. A migration that would outlast the hold
-    # is ended before it.
+    # Steps 2 to 5: suspend, and resume in every case. A migration that would outlast the hold is
+    # ended before it.
     hold(c, run=f"./migrate && {SWITCH}", reason="release")
     rest(c)
 

@@ -19,7 +19,8 @@ from statistics import median
 from stillgate import Fleet
 from support.haproxy.fetch import ensure
 from support.haproxy.gate_options import gate_options
-from support.haproxy.server import Frontend, HAProxy, wait_until
+from support.haproxy.server import Frontend, HAProxy
+from support.process import wait_until
 
 F = "balanced"
 REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
@@ -121,7 +122,7 @@ def gated(
         with HAProxy(binary, **options) as proxy:
             if gate:
                 # A young process looks at its state file at each request, and costs more.
-                wait_until(lambda: _short_cut(proxy), 15.0, "the gate's short cut")
+                wait_until(lambda: _short_cut(proxy), "the gate's short cut")
             yield proxy
 
 
@@ -195,7 +196,7 @@ def _release(binary: str, times: int) -> float:
         for _ in range(times):
             with held(proxy), _connect(proxy.ports[F]) as client:
                 client.sendall(REQUEST)
-                wait_until(lambda: _waiting(proxy) == 1, 10.0, "one that waits")
+                wait_until(lambda: _waiting(proxy) == 1, "one that waits")
                 with proxy.connect() as cli:
                     begun = time.monotonic()
                     cli.sendall(_opening())
@@ -246,7 +247,7 @@ def _burst(binary: str, many: int, port: int) -> float:
 def _send_and_wait(proxy: HAProxy, clients: list[socket.socket]) -> None:
     for client in clients:
         client.sendall(REQUEST)
-    wait_until(lambda: _waiting(proxy) == len(clients), 30.0, "all that wait")
+    wait_until(lambda: _waiting(proxy) == len(clients), "all that wait")
 
 
 def _all_answered(clients: list[socket.socket], start: Callable[[], None]) -> float:

@@ -34,8 +34,9 @@ OTHERS = {
     "the same with curve25519": ("ssh_peer", "curve25519", 2.0),
     "Fabric's ThreadingGroup": ("fabric_peer", "cold", 1.5),
 }
-# The facts' program needed 1.2 ms of CPU per login and 9.5 ms for 100 sessions; the budget has 1.4
-# and 12 ms, which say on no other machine what they said there. The ratios do.
+# The prototype of docs/haproxy-facts.md, section 7, needed 1.2 ms of CPU per login, and 9.5 ms for
+# 100 sessions (section 8). The budget has 1.4 and 12 ms, which mean nothing on another machine. The
+# ratios do.
 COLD_AGAINST_YARDSTICK = 1.4 / 1.2
 WINDOW_AGAINST_YARDSTICK = 12 / 9.5
 

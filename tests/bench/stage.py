@@ -11,9 +11,8 @@ import time
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Optional
 
+from support.closing import Closing
 from support.ports import Reserved
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -31,7 +30,7 @@ class Measured:
     ok: int
 
 
-class Peer:
+class Peer(Closing):
     """A long-lived subprocess that runs a round for each line it is sent."""
 
     def __init__(self, command: list[str]) -> None:
@@ -66,17 +65,14 @@ class Peer:
             int(figures["ok"]),
         )
 
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(self, *ended: object) -> None:
+    def close(self) -> None:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.wait(30)
 
 
-class Stage:
+class Stage(Closing):
     """Starts HAProxy with `size` stats sockets of each kind; lists() gives their endpoints."""
 
     def __init__(self, programs: Path, size: int) -> None:
@@ -97,12 +93,7 @@ class Stage:
         self.endpoints["relay"] = self.start_relay(self.endpoints["tcp"][:100])
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         self._stack.close()
         for port in self._ports:
             port.close()

@@ -16,7 +16,7 @@ from chaos.faults import CLOCKS, STEP, Effects, Fault, NoSuchVictim, step_clock
 from chaos.judge import LATE, Broken, Seen, promises_broken
 from chaos.matrix import Cell
 from chaos.phases import Course
-from chaos.stage import LIMIT, MAX_HOLD, Deploy, Place, cell_folder, remove
+from chaos.stage import LIMIT, Deploy, Place, cell_folder, remove
 
 WARM = 4  # answers of each HAProxy's load before the deploy begins
 REACHED_WITHIN = 15.0
@@ -44,13 +44,15 @@ class Result:
 class _Run:
     """The course of one cell. The fault strikes A; B is the witness that nothing else is hurt."""
 
-    def __init__(self, cell: Cell, folder: Path, clock_library: Path) -> None:
+    def __init__(self, cell: Cell, folder: Path, clock_library: Path, pace: float) -> None:
         self.cell = cell
+        self.pace = pace
+        self._late = pace * (LATE + CLEAR)
         self.result = Result()
         self._library = clock_library if cell.fault in CLOCKS else None
         self._clock = folder / "clock"
         self.places = [Place(name, folder, cell.variant) for name in "AB"]
-        self.deploy = Deploy(folder, cell.variant, [folder / "A.sock", folder / "B.sock"])
+        self.deploy = Deploy(folder, cell.variant, [folder / "A.sock", folder / "B.sock"], pace)
         self.fault = Fault(cell.fault, self.places[0], self.deploy, self._clock)
         self._courses = {"A": Course(), "B": Course()}
         self._committed: Optional[float] = None
@@ -79,7 +81,7 @@ class _Run:
     # --- to the fault ---
 
     async def _warm(self, place: Place) -> None:
-        await wait_for(lambda: sum(x.ok for x in place.traffic.requests.values()) >= WARM, 10)
+        await wait_for(lambda: sum(x.ok for x in place.traffic.requests.values()) >= WARM, 60)
 
     async def _pass_on(self, name: str, pid: int, line: str) -> None:
         """With a line of the deploy process still unread by HAProxy."""
@@ -105,7 +107,7 @@ class _Run:
     async def _until_struck(self) -> None:
         reached = asyncio.ensure_future(self._reached.wait())
         begun = asyncio.ensure_future(self.deploy.begun.wait())
-        give_up = time.monotonic() + REACHED_WITHIN
+        give_up = time.monotonic() + self.pace * REACHED_WITHIN
         while not self._reached.is_set() and time.monotonic() < give_up:
             if begun.done() and self._courses["A"].phase != "resuming":
                 for course in self._courses.values():
@@ -134,19 +136,20 @@ class _Run:
                 # The record is of a clock that may have been stepped by then.
                 left -= round(left / STEP) * STEP
                 return time.monotonic() + left
-        return committed + MAX_HOLD
+        return committed + self.deploy.max_hold
 
     async def _let_it_end(self) -> None:
         """Until all is open and over, or must be."""
 
         def over() -> bool:
             deadline = self.deadline()
-            if deadline is not None and time.monotonic() > deadline + LATE + CLEAR:
+            if deadline is not None and time.monotonic() > deadline + self._late:
                 return True
             return self.deploy.ended() and deadline is None and not self.deploy.guards()
 
         frozen = self.cell.fault in ("stop_deploy", "frozen")
-        await wait_for(over, MAX_HOLD + LATE if frozen else ENDED_WITHIN, error=False)
+        must_be = self.deploy.max_hold + self._late
+        await wait_for(over, must_be if frozen else must_be + ENDED_WITHIN, error=False)
 
     async def _settle(self) -> None:
         """All that was broken is whole: now the controller's side has to come to its end."""
@@ -154,7 +157,7 @@ class _Run:
         def gone() -> bool:
             return self.deploy.ended() and not self.deploy.processes()
 
-        if not await wait_for(gone, ENDED_WITHIN, error=False):
+        if not await wait_for(gone, self.pace * ENDED_WITHIN, error=False):
             self.result.left = [f"{x} {pid}" for pid, x in self.deploy.processes().items()]
             self.result.broken.append(Broken("process_left", ", ".join(self.result.left)))
         assert self.deploy.process is not None
@@ -162,7 +165,7 @@ class _Run:
         self._look_for_a_crash()
         deadline = self.deadline()
         if deadline is not None:
-            until = deadline + LATE + CLEAR
+            until = deadline + self._late
             await wait_for(lambda: time.monotonic() > until, ENDED_WITHIN)
 
     def _look_for_a_crash(self) -> None:
@@ -177,11 +180,11 @@ class _Run:
         def tidy() -> bool:
             return self.deploy.records() == []
 
-        if await wait_for(tidy, 0.3, error=False):
+        if await wait_for(tidy, self.pace * 0.3, error=False):
             return
         self.result.broken.append(Broken("record_left", ", ".join(self.deploy.records())))
         told = await self.deploy.resume()
-        if not await wait_for(tidy, TIDY_WITHIN, error=False):
+        if not await wait_for(tidy, self.pace * TIDY_WITHIN, error=False):
             words = f"{self.deploy.records()}, even behind a resume: {told.strip()}"
             self.result.broken.append(Broken("file_left", words))
 
@@ -205,6 +208,7 @@ class _Run:
                 held_at_end=last.held,
                 limit=LIMIT,
                 by_gate=self.cell.variant.method == "gate",
+                pace=self.pace,
             )
             self.result.broken += promises_broken(seen)
         self.result.lag = max(place.witness.lag for place in self.places)
@@ -260,14 +264,14 @@ def _clear_away_when_stopped() -> None:
         loop.add_signal_handler(number, stop)
 
 
-async def _play(cell: Cell, clock_library: Path) -> Result:
+async def _play(cell: Cell, clock_library: Path, pace: float) -> Result:
     folder = cell_folder()
-    run = _Run(cell, folder, clock_library)
+    run = _Run(cell, folder, clock_library, pace)
     began = time.monotonic()
     _clear_away_when_stopped()
     try:
         try:
-            await asyncio.wait_for(run.play(), WHOLE_WITHIN)
+            await asyncio.wait_for(run.play(), pace * WHOLE_WITHIN)
         except Exception:  # whatever it is, the other cells go on
             run.result.broken.append(Broken("harness", traceback.format_exc()))
         if run.result.broken:
@@ -279,7 +283,9 @@ async def _play(cell: Cell, clock_library: Path) -> Result:
     return run.result
 
 
-def play(cell: Cell, clock_library: Path) -> Result:
-    """Runs one cell; called in a process that runs one cell at a time."""
+def play(cell: Cell, clock_library: Path, pace: float) -> Result:
+    """Runs one cell; called in a process that runs one cell at a time. With a pace of 4 its hold
+    is four times as long, and all that is bounded may take four times as long.
+    """
     os.environ.pop("STILLGATE_INVENTORY", None)
-    return asyncio.run(_play(cell, clock_library))
+    return asyncio.run(_play(cell, clock_library, pace))

@@ -15,7 +15,7 @@ from typing import Optional
 
 from chaos.relay import remove_file, restore_file
 from chaos.stage import Deploy, Place
-from support.haproxy.server import wait_until
+from support.process import wait_until
 
 PAUSED = 1.0  # seconds
 DELAYED = 0.5
@@ -147,7 +147,7 @@ class Fault:
             except (OSError, LookupError):
                 return False
 
-        waiting = asyncio.to_thread(wait_until, reloaded, 10, "a new worker")
+        waiting = asyncio.to_thread(wait_until, reloaded, "a new worker")
         self._background.append(asyncio.ensure_future(waiting))
 
     async def _haproxy_pause(self) -> None:

@@ -10,6 +10,7 @@ from chaos.faults import Effects
 from chaos.traffic import Request
 from chaos.witness import Look
 
+# On a machine with nothing else to do; a cell with a slower pace has that many times as much.
 LATE = 0.25  # seconds behind the deadline at which nothing may be held any more
 AT_ONCE = 0.02
 RELOADING = 2.0
@@ -43,6 +44,7 @@ class Seen:
     held_at_end: Optional[bool]
     limit: int
     by_gate: bool
+    pace: float = 1.0
 
 
 def promises_broken(seen: Seen) -> list[Broken]:
@@ -52,10 +54,10 @@ def promises_broken(seen: Seen) -> list[Broken]:
 
 def _may_hold_until(seen: Seen) -> float:
     assert seen.deadline is not None
-    until = seen.deadline + LATE
+    until = seen.deadline + seen.pace * LATE
     # A process that is stopped can open nothing.
     down_to = seen.effects.down_to
-    return until if down_to is None else max(until, down_to + LATE + WAKING)
+    return until if down_to is None else max(until, down_to + seen.pace * (LATE + WAKING))
 
 
 def _held_late(seen: Seen) -> Optional[Broken]:
@@ -112,8 +114,10 @@ def _met_a_close(seen: Seen, request: Request) -> bool:
     at, finished = seen.effects.at, request.finished
     if not seen.effects.replaced or at is None or finished is None:
         return False
-    at_once = finished - request.sent < AT_ONCE
-    return request.kind.startswith("keep") and at_once and at <= finished <= at + RELOADING
+    at_once = finished - request.sent < seen.pace * AT_ONCE
+    return (
+        request.kind.startswith("keep") and at_once and at <= finished <= at + seen.pace * RELOADING
+    )
 
 
 def _failed(seen: Seen) -> Optional[Broken]:

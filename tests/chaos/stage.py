@@ -20,7 +20,8 @@ from chaos.traffic import Traffic
 from chaos.witness import F, Witness
 from support.haproxy.fetch import cache_folder, read_versions
 from support.haproxy.gate_options import gate_options
-from support.haproxy.server import HAProxy, running_in_group
+from support.haproxy.server import HAProxy
+from support.process import running_in_group
 
 LIMIT = 300
 MAX_HOLD = 2.0
@@ -104,7 +105,8 @@ class Deploy:
     state folder in their environment.
     """
 
-    def __init__(self, folder: Path, variant: Variant, endpoints: list[Path]) -> None:
+    def __init__(self, folder: Path, variant: Variant, endpoints: list[Path], pace: float) -> None:
+        self.max_hold, self._grace = pace * MAX_HOLD, pace * GRACE
         self.state = folder / "state"
         self._folder, self._variant = folder, variant
         self._fleet = [option for path in endpoints for option in ("-e", f"unix://{path}")]
@@ -121,8 +123,8 @@ class Deploy:
         return {**os.environ, **own}
 
     def start(self, clock: Optional[Path]) -> None:
-        options = ["--method", self._variant.method, "--max-hold", str(MAX_HOLD)]
-        options += ["--grace", str(GRACE), *self._fleet, "--", "sh", "-c", WORK]
+        options = ["--method", self._variant.method, "--max-hold", str(self.max_hold)]
+        options += ["--grace", str(self._grace), *self._fleet, "--", "sh", "-c", WORK]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "stillgate", "hold", F, *options],
             stdin=subprocess.DEVNULL,

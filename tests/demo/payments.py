@@ -19,12 +19,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.app import Arrival  # noqa: E402
+from support.closing import Closing  # noqa: E402
 
 # --- the process ----------------------------------------------------------------------
 
@@ -122,7 +122,7 @@ class ApplicationFailed(Exception):
     """The application did not start, or ended badly; what it said stands on standard error."""
 
 
-class Payments:
+class Payments(Closing):
     """The application on one port of 127.0.0.1, in one version at a time: `restart` is what
     `systemctl restart` is, with other code on the disk.
     """
@@ -180,15 +180,7 @@ class Payments:
             raise
         return process
 
-    def __enter__(self) -> Payments:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         self.kill()
 
 

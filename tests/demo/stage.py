@@ -19,11 +19,13 @@ from typing import Any, Optional
 from demo.kinds import KINDS, prefix
 from demo.payments import Payments
 from support.clients.load import Load
+from support.closing import Closing
 from support.fabric.fab import Fab
 from support.haproxy.gate_options import gate_options
-from support.haproxy.server import Frontend, HAProxy, wait_until
+from support.haproxy.server import Frontend, HAProxy
 from support.ports import Reserved
 from support.postgres import Postgres
+from support.process import wait_until
 
 HERE = Path(__file__).resolve().parent
 FRONTEND = "balanced"
@@ -103,10 +105,10 @@ def wait_for_loads(loads: Sequence[Load], moment: float) -> None:
         lasts = [load.records()[-1:] for load in loads]
         return all(last and last[0].sent_at > moment for last in lasts)
 
-    wait_until(all_done, 40.0, "the load")
+    wait_until(all_done, "the load")
 
 
-class Stage:
+class Stage(Closing):
     """Stands once it is entered."""
 
     def __init__(self, haproxy: str, version: str) -> None:
@@ -134,7 +136,7 @@ class Stage:
     ) -> None:
         if error is not None and not isinstance(error, KeyboardInterrupt):
             self._show_logs()
-        self._leave()
+        super().__exit__(kind, error, trace)
 
     @property
     def postgres(self) -> Postgres:
@@ -219,6 +221,6 @@ class Stage:
             last = log.splitlines()[-LINES:] or ["(printed nothing)"]
             print("\n".join([f"--- {name}, its last words", *last]), flush=True)
 
-    def _leave(self) -> None:
+    def close(self) -> None:
         with undisturbed():
             self._stack.close()

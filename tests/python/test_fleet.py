@@ -18,7 +18,7 @@ from stillgate.results.hold import Hold
 from stillgate.results.outcome import Error
 from stillgate.results.report import Report
 from support.haproxy.faulty_peer import FaultyPeer, serve
-from support.haproxy.server import wait_until
+from support.process import wait_until
 
 NOBODY = "unix:///nowhere/a.sock"
 INFO = "Name: HAProxy\nVersion: 3.0.11\nPid: 7\nUptime_sec: 60\nnode: lb1\n"
@@ -107,7 +107,7 @@ def test_the_deadline_resumes_while_the_block_still_runs() -> None:
     core = Core()
     with pytest.raises(HoldExpired) as caught:
         with fleet_over(core).suspended("balanced", max_hold=0.1) as hold:
-            wait_until(lambda: len(core.calls) == 2, 5, "the resume")
+            wait_until(lambda: len(core.calls) == 2, "the resume")
             assert hold.expired and hold.remaining == 0
     assert caught.value.code == "hold_expired"
     assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
@@ -116,7 +116,7 @@ def test_the_deadline_resumes_while_the_block_still_runs() -> None:
 def test_a_resume_that_fails_at_the_deadline_is_told_before_the_deadline() -> None:
     with pytest.raises(EndpointFailed) as caught:
         with fleet_over(Core(resume=1)).suspended("balanced", max_hold=0.1) as hold:
-            wait_until(lambda: hold.expired, 5, "the deadline")
+            wait_until(lambda: hold.expired, "the deadline")
     assert isinstance(caught.value.__cause__, HoldExpired)
 
 

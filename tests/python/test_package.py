@@ -36,7 +36,7 @@ def test_every_public_name_is_there() -> None:
 def finding_codes() -> set[str]:
     """Those that the check gives its findings, as they stand in its source."""
     folder = ROOT / "cpp" / "src" / "hold"
-    source = "".join(path.read_text() for path in sorted(folder.glob("*.cpp")))
+    source = "".join(path.read_text() for path in sorted(folder.rglob("*.cpp")))
     added = re.findall(r'(?:add\(target, |findings\.push_back\(\s*\{)"([a-z_]+)"', source)
     assert len(added) > 8, "the search has lost the findings"
     return set(added)

@@ -3,7 +3,8 @@ it.
 
 A request's id is its X-Request-Id, its arrival the moment its head was complete, on
 CLOCK_MONOTONIC, which all processes of one machine share. `/?ms=200` is answered after 200 ms.
-`/_records` gives the records and is not itself recorded.
+`/_records` gives the records, `/_finish` answers all that wait at once, and `/_forget` says
+whether nobody else is connected any more, and forgets what came. None of them is recorded.
 """
 
 from __future__ import annotations
@@ -16,15 +17,50 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Optional
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support.closing import Closing  # noqa: E402
+from support.patience import HANG_S  # noqa: E402
 
 # --- the process ----------------------------------------------------------------------
 
 _arrivals: list[tuple[str, float]] = []
+_waiting: set[asyncio.Event] = set()
+_connected: set[asyncio.StreamWriter] = set()
+
+
+async def _wait(seconds: float) -> None:
+    """So long, or until all are told to finish."""
+    finished = asyncio.Event()
+    _waiting.add(finished)
+    try:
+        await asyncio.wait_for(finished.wait(), seconds)
+    except asyncio.TimeoutError:
+        pass
+    finally:
+        _waiting.discard(finished)
+
+
+def _finish() -> None:
+    for one in _waiting:
+        one.set()
+
+
+async def _forget() -> bool:
+    """Whoever was here before has ended: what it sent last is read, and then its end."""
+    _finish()
+    give_up = time.monotonic() + 2
+    while len(_connected) > 1 and time.monotonic() < give_up:
+        await asyncio.sleep(0.002)
+    _arrivals.clear()
+    return len(_connected) == 1
 
 
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    _connected.add(writer)
     try:
         while True:
             head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
@@ -35,12 +71,17 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
             target = head.split(" ", 2)[1]
             if target == "/_records":
                 body = json.dumps(_arrivals).encode()
+            elif target == "/_finish":
+                _finish()
+                body = b"true"
+            elif target == "/_forget":
+                body = json.dumps(await _forget()).encode()
             else:
                 named = re.search(r"(?im)^x-request-id: *(\S+)", head)
                 _arrivals.append((named.group(1) if named else "", arrived))
                 delay = re.search(r"[?&]ms=(\d+)", target)
                 if delay:
-                    await asyncio.sleep(int(delay.group(1)) / 1000)
+                    await _wait(int(delay.group(1)) / 1000)
                 body = b"done\n"
             closing = re.search(r"(?im)^connection: *close", head) is not None
             answer = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n"
@@ -52,6 +93,7 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
     except (asyncio.IncompleteReadError, ConnectionError):
         pass
     finally:
+        _connected.discard(writer)
         writer.close()
 
 
@@ -73,7 +115,7 @@ class Arrival:
     at: float
 
 
-class App:
+class App(Closing):
     """Runs from construction to stop(); `port` is on 127.0.0.1."""
 
     def __init__(self) -> None:
@@ -87,13 +129,15 @@ class App:
         self.port = int(first)
 
     def arrivals(self) -> list[Arrival]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
-        try:
-            connection.request("GET", "/_records")
-            records = json.loads(connection.getresponse().read())
-        finally:
-            connection.close()
-        return [Arrival(name, at) for name, at in records]
+        return [Arrival(name, at) for name, at in self._ask("/_records")]
+
+    def finish(self) -> None:
+        """Answers what waits for a time to pass, now."""
+        self._ask("/_finish")
+
+    def forget(self) -> bool:
+        """As if it were started anew; False where it cannot, because somebody is still there."""
+        return self._process.poll() is None and self._ask("/_forget") is True
 
     def arrived_between(self, start: float, end: float) -> list[Arrival]:
         return [arrival for arrival in self.arrivals() if start <= arrival.at <= end]
@@ -112,15 +156,15 @@ class App:
         self._process.kill()
         self._process.wait()
 
-    def __enter__(self) -> App:
-        return self
+    def _ask(self, path: str) -> Any:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANG_S)
+        try:
+            connection.request("GET", path)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         self.stop()
 
 

@@ -14,10 +14,11 @@ import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
-from support.haproxy.server import wait_until
+from support.closing import Closing
+from support.patience import HANG_S
+from support.process import wait_until
 
 INSTALLED = Path("/usr/lib/postgresql")  # Debian: one folder per major version
 ACCOUNT = "postgres"
@@ -64,10 +65,10 @@ def working_in(folder: Path) -> list[int]:
     return found
 
 
-class Postgres:
+class Postgres(Closing):
     """Runs from construction to stop(); `dsn` is for libpq's clients, as a superuser."""
 
-    def __init__(self, timeout: float = 30.0) -> None:
+    def __init__(self, timeout: float = HANG_S) -> None:
         self._programs = programs()
         # Short enough for a unix socket's address, and open to a user that is not ours.
         parent = tempfile.gettempdir()
@@ -129,19 +130,11 @@ class Postgres:
                     continue
         try:
             # An initdb that was interrupted leaves a child that ends by itself, too.
-            wait_until(lambda: not self.left_running(), timeout, "the end of PostgreSQL")
+            wait_until(lambda: not self.left_running(), "the end of PostgreSQL", timeout)
         finally:
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def __enter__(self) -> Postgres:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         self.stop()
 
     # --- inside ---
@@ -195,6 +188,6 @@ class Postgres:
         def ready_or_dead() -> bool:
             return process.poll() is not None or subprocess.run(ready, check=False).returncode == 0
 
-        wait_until(ready_or_dead, timeout, "PostgreSQL's first answer")
+        wait_until(ready_or_dead, "PostgreSQL's first answer", timeout)
         if process.poll() is not None:
             raise subprocess.SubprocessError(f"ended with status {process.returncode}")

@@ -11,15 +11,15 @@ import subprocess
 import termios
 import time
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Optional
 
+from support.closing import Closing
 from support.command import COMMAND
+from support.patience import HANG_S
 
 INTERRUPT = "\x03"
 
 
-class AtTerminal:
+class AtTerminal(Closing):
     """The process has the terminal as its controlling one; its three standard streams are not the
     terminal unless `on_it`, as where its results are piped. `shown` is what was ever to be seen.
     """
@@ -47,7 +47,7 @@ class AtTerminal:
         os.close(theirs)
         self.shown = ""
 
-    def wait_for(self, text: str, timeout: float = 20) -> None:
+    def wait_for(self, text: str, timeout: float = HANG_S) -> None:
         """Until it was shown, since whatever was waited for before."""
         start = len(self.shown)
         deadline = time.monotonic() + timeout
@@ -62,7 +62,7 @@ class AtTerminal:
     def echoes(self) -> bool:
         return bool(termios.tcgetattr(self._ours)[3] & termios.ECHO)
 
-    def finish(self, timeout: float = 30) -> tuple[int, str, str]:
+    def finish(self, timeout: float = HANG_S) -> tuple[int, str, str]:
         """Its status, standard output and standard error."""
         out, talk = self.process.communicate(timeout=timeout)
         while self._read(0):
@@ -79,15 +79,7 @@ class AtTerminal:
         self.shown += piece.decode("utf-8", "replace")
         return piece != b""
 
-    def __enter__(self) -> AtTerminal:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGKILL)
             self.process.communicate()

@@ -17,7 +17,8 @@ from stillgate import Fleet, gate
 from support.app import App
 from support.chef.client import ROOT, Chef
 from support.clients.load import Load
-from support.haproxy.server import HAProxy, wait_until
+from support.haproxy.server import HAProxy
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -79,7 +80,7 @@ def test_the_gate_is_installed_proven_and_reloaded_once_under_load(
 
     done = chef.run("gate", **attributes)
     assert done.status == 0
-    wait_until(lambda: proxy.worker_pid != before, 10, "the reload")
+    wait_until(lambda: proxy.worker_pid != before, "the reload")
     assert reloads(chef) == 1
     assert Path(attributes["lua_file"]).read_text() == gate.lua()
     state = Path(attributes["state_folder"])
@@ -113,7 +114,7 @@ def test_a_configuration_that_does_not_load_takes_the_gate_back(
         assert (lua.read_text() if lua.exists() else None) == before
     proxy.config.write_text(good)
     assert chef.run("gate", **attributes).status == 0
-    wait_until(lambda: reloads(chef) == 1, 10, "the reload")
+    wait_until(lambda: reloads(chef) == 1, "the reload")
 
 
 @pytest.fixture(scope="module")

@@ -27,7 +27,9 @@ from support.haproxy.faulty_peer import (
     silence,
     slow,
 )
-from support.haproxy.server import Frontend, HAProxy, wait_until
+from support.haproxy.server import Frontend, HAProxy
+from support.patience import HANG_S, patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -117,7 +119,7 @@ def test_a_reply_may_hold_what_looks_like_a_prompt(
 )
 def test_peers_that_do_not_greet(step: object, code: str, tcp: bool) -> None:
     with FaultyPeer([step], tcp=tcp) as peer:  # type: ignore[list-item]
-        assert one_error(peer.endpoint, greeting_timeout=0.3) == code
+        assert one_error(peer.endpoint, greeting_timeout=patient(0.3)) == code
 
 
 @pytest.mark.parametrize("tcp", [False, True])
@@ -145,7 +147,7 @@ def test_a_reply_in_single_bytes_is_whole() -> None:
 
 def test_a_silent_peer_in_the_middle_times_out_with_what_came() -> None:
     with FaultyPeer([say(b"\n> \n> Name: fa"), silence()]) as peer:
-        (outcome,) = Fleet([peer.endpoint], reply_timeout=0.3).execute("show info")
+        (outcome,) = Fleet([peer.endpoint], reply_timeout=patient(0.3)).execute("show info")
     assert outcome.error is not None
     assert (outcome.error.code, outcome.error.partial) == ("reply_timeout", "Name: fa")
 
@@ -193,7 +195,7 @@ def test_forty_endpoints_of_one_haproxy_are_served_all_the_same(haproxy: Start) 
 
 def test_stats_maxconn_is_named_as_what_it_is(haproxy_version: Binary, haproxy: Start) -> None:
     proxy = haproxy(haproxy_version, unix_sockets=40)
-    fleet = Fleet(proxy.endpoints, greeting_timeout=0.5)
+    fleet = Fleet(proxy.endpoints, greeting_timeout=patient(0.5))
     report = fleet.check("balanced")
     codes = [finding.code for switch in report.switches for finding in switch.findings]
     assert report.exit_status == 3
@@ -218,20 +220,20 @@ def test_a_full_listen_queue_is_waited_for(haproxy: Start) -> None:
         others.append(other)
     assert one_error(proxy.endpoints[0], connect_timeout=0.3) == "backlog_full"
     results: list[Outcome] = []
-    fleet = Fleet(proxy.endpoints, connect_timeout=20, greeting_timeout=20)
+    fleet = Fleet(proxy.endpoints, connect_timeout=60, greeting_timeout=60)
     asking = threading.Thread(target=lambda: results.extend(fleet.execute("show info")))
     asking.start()
-    wait_until(lambda: fleet.progress()[0] == "asking", 5, "the call")
+    wait_until(lambda: fleet.progress()[0] == "asking", "the call")
     for one in held + others:
         one.close()
-    asking.join(20)
+    asking.join(HANG_S)
     assert [outcome.error for outcome in results] == [None]
 
 
 def test_one_bad_endpoint_does_not_hurt_the_others(haproxy: Start) -> None:
     proxy = haproxy("3.0")
     with FaultyPeer([silence()]) as peer:
-        fleet = Fleet([peer.endpoint, *proxy.endpoints, "/nowhere"], greeting_timeout=0.3)
+        fleet = Fleet([peer.endpoint, *proxy.endpoints, "/nowhere"], greeting_timeout=patient(0.3))
         outcomes = fleet.execute("show info")
     codes = [outcome.error.code if outcome.error else None for outcome in outcomes]
     assert codes == ["no_greeting", None, "no_such_socket"]
@@ -246,16 +248,16 @@ def test_an_haproxy_killed_in_the_middle(haproxy: Start) -> None:
     fleet = Fleet(proxy.endpoints)
     asking = threading.Thread(target=lambda: results.extend(fleet.execute("show info")))
     asking.start()
-    wait_until(lambda: fleet.progress()[1] == 1, 5, "the connection")
+    wait_until(lambda: fleet.progress()[1] == 1, "the connection")
     os.kill(proxy.pid, signal.SIGKILL)
-    asking.join(10)
+    asking.join(HANG_S)
     assert results[0].error is not None
     assert results[0].error.code in ("early_eof", "connection_reset")
 
 
 INTERRUPTED = """
 import signal, stillgate, sys, threading, time
-fleet = stillgate.Fleet([sys.argv[1]], greeting_timeout=30)
+fleet = stillgate.Fleet([sys.argv[1]], greeting_timeout=300)
 def interrupt():
     while fleet.progress()[1] == 0:
         time.sleep(0.001)
@@ -273,20 +275,21 @@ except KeyboardInterrupt:
 def test_ctrl_c_raises_within_100_ms() -> None:
     with FaultyPeer([silence()]) as peer:
         command = [sys.executable, "-c", INTERRUPTED, peer.endpoint]
-        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=20)
-    assert float(done.stdout) < 0.1
+        done = subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=60)
+    assert float(done.stdout) < patient(0.1)
 
 
 def test_the_gil_is_released_meanwhile() -> None:
     with FaultyPeer([silence()]) as peer:
-        fleet = Fleet([peer.endpoint], greeting_timeout=0.5)
+        fleet = Fleet([peer.endpoint], greeting_timeout=patient(0.5))
         asking = threading.Thread(target=lambda: fleet.execute("show info"))
         asking.start()
         turns = 0
+        # Where the GIL is kept there is no turn until the call is over.
         while asking.is_alive():
             turns += 1
             time.sleep(0.001)
-    assert turns > 50
+    assert turns > 5
 
 
 FIVE_THOUSAND = """
@@ -306,5 +309,5 @@ def test_five_thousand_endpoints(haproxy: Start, tmp_path: Path, hard: int) -> N
     urls = tmp_path / "urls.json"
     urls.write_text(json.dumps([url for proxy in fleet for url in proxy.endpoints]))
     command = [sys.executable, "-c", FIVE_THOUSAND, str(urls), json.dumps([256, hard])]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.stdout == "5000 set()\n", done.stderr

@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,8 @@ from support.app import App
 from support.clients.load import Load
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import SAFE, F, Slow
-from support.haproxy.server import running_in_group, wait_until
+from support.patience import HANG_S, patient
+from support.process import running_in_group, wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -65,7 +65,7 @@ def test_under_load_nobody_fails_and_the_command_sees_it_held(
         "sleep 0.5\n"
     )
     work.chmod(0o755)
-    done = run("hold", F, "--max-hold", "10", "-e", proxy.endpoints[0], "--", str(work))
+    done = run("hold", F, "--max-hold", "60", "-e", proxy.endpoints[0], "--", str(work))
     assert (done.returncode, done.stdout) == (0, "")
     held, resumed = done.stderr.splitlines()
     assert held.startswith("held: 1 switch, commit window ")
@@ -111,12 +111,20 @@ def test_the_document_has_standard_output_for_itself(haproxy: Start) -> None:
 )
 def test_the_deadline_ends_the_command_and_then_the_hold(script: str, haproxy: Start) -> None:
     proxy = haproxy("3.0")
-    began = time.monotonic()
-    options = ("hold", F, "--max-hold", "1.5", "--grace", "1", "-e", proxy.endpoints[0], "--")
+    options = (
+        "hold",
+        F,
+        "--max-hold",
+        str(patient(1.5)),
+        "--grace",
+        "1",
+        "-e",
+        proxy.endpoints[0],
+        "--",
+    )
     status, document, _ = run_json(*options, "sh", "-c", script)
     assert (status, document["command"]["ended_by_deadline"]) == (124, True)
     assert proxy.limit(F) == 100
-    assert time.monotonic() - began < 10
 
 
 @pytest.mark.parametrize(
@@ -169,13 +177,13 @@ def test_a_signal_ends_the_command_and_the_hold(
     shell = ["env", f"--default-signal={number.name[3:]}"]
     command = [*shell, *COMMAND, "hold", F, "-e", proxy.endpoints[0], "--", "sh", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holding:
-        wait_until(lambda: leader.exists() and leader.read_text() != "", 20, "the command")
+        wait_until(lambda: leader.exists() and leader.read_text() != "", "the command")
         assert proxy.limit(F) == 0
         holding.send_signal(number)
-        holding.communicate(timeout=20)
+        holding.communicate(timeout=60)
     assert (holding.returncode, proxy.limit(F)) == (130, 100)
     pid = int(leader.read_text())
-    wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5, "the end of the command")
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the end of the command")
 
 
 def test_who_is_killed_takes_the_command_along(haproxy: Start, tmp_path: Path) -> None:
@@ -183,18 +191,18 @@ def test_who_is_killed_takes_the_command_along(haproxy: Start, tmp_path: Path) -
     proxy = haproxy("3.0")
     leader = tmp_path / "leader"
     script = f"echo $$ > {leader}; sleep 60 & wait"
-    options = ["--max-hold", "2", "-e", proxy.endpoints[0]]
+    options = ["--max-hold", str(patient(2)), "-e", proxy.endpoints[0]]
     command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", script]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as holding:
-        wait_until(lambda: leader.exists() and leader.read_text() != "", 20, "the command")
+        wait_until(lambda: leader.exists() and leader.read_text() != "", "the command")
         # Started and watched: until then nobody knows of it.
         wchan = Path(f"/proc/{holding.pid}/wchan")
-        wait_until(lambda: "poll" in wchan.read_text(), 10, "the watch over it")
+        wait_until(lambda: "poll" in wchan.read_text(), "the watch over it")
         holding.kill()
-        holding.communicate(timeout=20)
+        holding.communicate(timeout=60)
     group = int(leader.read_text())
-    wait_until(lambda: running_in_group(group) == [], 1.5, "the end of the command")
-    wait_until(lambda: proxy.limit(F) == 100, 10, "the end of the hold")
+    wait_until(lambda: running_in_group(group) == [], "the end of the command")
+    wait_until(lambda: proxy.limit(F) == 100, "the end of the hold")
 
 
 @pytest.mark.parametrize("method", ["maxconn", "gate"])
@@ -206,12 +214,12 @@ def test_somebody_elses_resume_ends_the_command(
     proxy = haproxy("3.0", **(lines if method == "gate" else {}))
     begun = tmp_path / "begun"
     endpoints = ["-e", proxy.endpoints[0]]
-    options = ["--method", method, "--max-hold", "30", *endpoints]
-    command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", f"touch {begun}; sleep 60"]
+    options = ["--method", method, "--max-hold", "600", *endpoints]
+    command = [*COMMAND, "hold", F, *options, "--", "sh", "-c", f"touch {begun}; sleep 600"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as holding:
-        wait_until(begun.exists, 20, "the command")
+        wait_until(begun.exists, "the command")
         assert run("resume", F, "--force", "--reason", "mine", *endpoints).returncode == 0
-        _, talk = holding.communicate(timeout=15)
+        _, talk = holding.communicate(timeout=60)
     assert holding.returncode == 124
     assert "the command was ended" in talk
     assert "no other could be started" not in talk
@@ -262,11 +270,11 @@ def test_under_nohup_a_hold_outlives_its_terminal(haproxy: Start, tmp_path: Path
     script = f"touch {begun}; while [ ! -e {over} ]; do sleep 0.02; done"
     command = [*COMMAND, "hold", F, "-e", proxy.endpoints[0], "--", "sh", "-c", script]
     with subprocess.Popen(["nohup", *command], stdout=subprocess.PIPE) as holding:
-        wait_until(begun.exists, 20, "the command")
+        wait_until(begun.exists, "the command")
         holding.send_signal(signal.SIGHUP)
         assert proxy.limit(F) == 0
         over.touch()
-        holding.communicate(timeout=20)
+        holding.communicate(timeout=60)
     assert (holding.returncode, proxy.limit(F)) == (0, 100)
 
 
@@ -275,12 +283,10 @@ def test_a_hold_whose_haproxy_dies_is_told(haproxy: Start, tmp_path: Path) -> No
     proxies[1].may_end = True
     fleet = [option for proxy in proxies for option in ("-e", proxy.endpoints[0])]
     script = f"kill -9 {proxies[1].pid}"
-    began = time.monotonic()
     status, document, _ = run_json("hold", F, *fleet, "--", "sh", "-c", script)
     assert (status, document["command"]["status"]) == (125, 0)
     assert [one["verdict"] for one in document["resume"]["switches"]] == ["resumed", "unknown"]
     assert proxies[0].limit(F) == 100
-    assert time.monotonic() - began < 30
 
 
 # --- what a person sees ---------------------------------------------------------------
@@ -303,14 +309,14 @@ def talk_of(command: list[str]) -> str:
     listener.start()
     subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, check=False, timeout=60)
     os.close(theirs)
-    listener.join(10)
+    listener.join(HANG_S)
     os.close(ours)
     return b"".join(heard).decode()
 
 
 def test_a_terminal_sees_what_still_runs_while_it_drains(haproxy: Start, app: App) -> None:
     proxy = haproxy("3.0", servers=[app.port])
-    slow = Slow(proxy, 2000)
+    slow = Slow(proxy, round(1000 * patient(2)))
     talk = talk_of([*COMMAND, "suspend", F, "--no-lease", "-e", proxy.endpoints[0]])
     assert "draining: 1 requests in flight" in talk
     assert slow.join() == 200
@@ -319,10 +325,10 @@ def test_a_terminal_sees_what_still_runs_while_it_drains(haproxy: Start, app: Ap
 
 def test_a_terminal_sees_how_much_of_the_hold_is_left(haproxy: Start, app: App) -> None:
     proxy = haproxy("3.0", servers=[app.port])
-    options = ["--max-hold", "10", "-e", proxy.endpoints[0], "--", "sleep", "1.5"]
+    options = ["--max-hold", "600", "-e", proxy.endpoints[0], "--", "sleep", "1.5"]
     talk = talk_of([*COMMAND, "hold", F, *options])
     assert "s left, waiting -, in flight 0, leaked 0" in talk
-    assert f"holding {F}: 9." in talk
+    assert f"holding {F}: 59" in talk
 
 
 # --- status ---------------------------------------------------------------------------

@@ -16,7 +16,8 @@ from typing import Any, Optional
 import pytest
 
 from stillgate.run_until import CommandResult, check_runnable, run_until
-from support.haproxy.server import running_in_group, wait_until
+from support.patience import HANG_S, patient
+from support.process import running_in_group, wait_until
 
 LONG = 60.0  # seconds; no test lasts so long
 DRIVER = """
@@ -45,7 +46,7 @@ def said(file: Path, word: str = "\n") -> Callable[[], bool]:
 
 def assert_ended(group: int) -> None:
     """What was killed takes its moment to be gone, when its parent is gone already."""
-    wait_until(lambda: running_in_group(group) == [], 2, f"the end of group {group}")
+    wait_until(lambda: running_in_group(group) == [], f"the end of group {group}")
 
 
 @contextmanager
@@ -71,27 +72,30 @@ def test_the_status_is_the_commands_own(script: str, status: int) -> None:
 
 def test_a_whole_tree_is_ended_before_the_deadline(tmp_path: Path) -> None:
     leader = tmp_path / "leader"
-    began = time.monotonic()
-    done = run_until(shell("echo $$ >$1; sleep 60 & sleep 60", leader), 1.0, grace=0.5)
+    seconds, began = patient(1.0), time.monotonic()
+    done = run_until(shell("echo $$ >$1; sleep 60 & sleep 60", leader), seconds, grace=0.5)
     assert done == CommandResult(124, True)
     # SIGTERM came half a second before the end and was enough.
-    assert 0.5 <= time.monotonic() - began < 0.8
+    assert seconds - 0.5 <= time.monotonic() - began < seconds - 0.5 + patient(0.3)
     assert_ended(number_in(leader))
 
 
 def test_one_that_ignores_sigterm_is_killed_in_time(tmp_path: Path) -> None:
     leader = tmp_path / "leader"
-    began = time.monotonic()
-    done = run_until(shell("trap '' TERM; echo $$ >$1; sleep 60; :", leader), 1.0, grace=0.5)
+    seconds, began = patient(1.0), time.monotonic()
+    done = run_until(shell("trap '' TERM; echo $$ >$1; sleep 60; :", leader), seconds, grace=0.5)
     assert done == CommandResult(124, True)
-    assert 0.8 <= time.monotonic() - began < 1.0
+    # A moment before the deadline, which on a busy machine may be a moment behind it.
+    assert -0.2 <= time.monotonic() - began - seconds < patient(0.0)
     assert_ended(number_in(leader))
 
 
 def test_who_ends_well_within_the_grace_was_still_ended(tmp_path: Path) -> None:
     file = tmp_path / "word"
     script = "trap 'echo tidied >$1; exit 0' TERM; while :; do sleep 0.01; done"
-    assert run_until(shell(script, file), 2.0, grace=1.6) == CommandResult(124, True)
+    grace = patient(0.8)
+    done = run_until(shell(script, file), patient(0.4) + grace, grace=grace)
+    assert done == CommandResult(124, True)
     assert file.read_text() == "tidied\n"
 
 
@@ -99,8 +103,8 @@ def test_a_child_that_ignores_sigterm_is_killed_when_its_parent_has_ended(tmp_pa
     leader = tmp_path / "leader"
     script = "(trap '' TERM; exec sleep 60) & echo $$ >$1; sleep 60"
     began = time.monotonic()
-    assert run_until(shell(script, leader), 30.5, grace=30.0).status == 124
-    assert time.monotonic() - began < 5
+    assert run_until(shell(script, leader), patient(0.5) + 60.0, grace=60.0).status == 124
+    assert time.monotonic() - began < patient(5)
     assert_ended(number_in(leader))
 
 
@@ -114,7 +118,7 @@ def test_what_a_command_leaves_behind_is_killed(tmp_path: Path) -> None:
 def test_a_grace_longer_than_the_time_ends_it_at_once() -> None:
     began = time.monotonic()
     assert run_until(["sleep", "60"], 5.0, grace=10.0) == CommandResult(124, True)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < patient(2)
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
@@ -141,7 +145,7 @@ def test_a_thread_may_run_it() -> None:
     found: list[CommandResult] = []
     thread = threading.Thread(target=lambda: found.append(run_until(shell("exit 5"), LONG)))
     thread.start()
-    thread.join(10)
+    thread.join(HANG_S)
     assert found == [CommandResult(5, False)]
 
 
@@ -151,7 +155,7 @@ def test_a_thread_may_run_it() -> None:
 def test_input_and_output_pass_through_unchanged() -> None:
     given = bytes(range(256)) * 1000
     command = [sys.executable, "-c", DRIVER, "60", "1", "sh", "-c", "cat; echo talk >&2"]
-    done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=30)
+    done = subprocess.run(command, input=given, capture_output=True, check=True, timeout=60)
     assert (done.stdout, done.stderr) == (given, b"talk\n")
 
 
@@ -225,9 +229,9 @@ def test_ctrl_c_reaches_the_command_and_then_the_caller(tmp_path: Path) -> None:
     file = tmp_path / "word"
     script = "trap 'echo stopped >$1; exit 0' INT; echo ready >$1; while :; do sleep 0.01; done"
     with driver(LONG, 30, *shell(script, file)) as process:
-        wait_until(said(file), 10, "the command")
+        wait_until(said(file), "the command")
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 99
+        assert process.wait(HANG_S) == 99
     assert file.read_text() == "stopped\n"
 
 
@@ -235,13 +239,14 @@ def test_ctrl_c_reaches_the_command_and_then_the_caller(tmp_path: Path) -> None:
 def test_one_that_ignores_ctrl_c_is_killed(seconds: float, grace: float, tmp_path: Path) -> None:
     leader = tmp_path / "leader"
     script = "trap '' INT TERM; echo $$ >$1; sleep 60; :"
+    seconds = patient(seconds)
     # A grace longer than the time would end it at once: here it starts with the signal.
     with driver(seconds, min(grace, seconds / 2), *shell(script, leader)) as process:
-        wait_until(said(leader), 10, "the command")
+        wait_until(said(leader), "the command")
         before = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 99
-        assert 0.2 < time.monotonic() - before < 2.0
+        assert process.wait(HANG_S) == 99
+        assert 0.2 < time.monotonic() - before < patient(2.0)
     assert_ended(number_in(leader))
 
 
@@ -249,14 +254,14 @@ def test_a_second_ctrl_c_waits_no_longer(tmp_path: Path) -> None:
     file = tmp_path / "words"
     script = "trap 'echo heard >>$1' INT; echo $$ >$1; while :; do sleep 0.01; done"
     with driver(LONG, 20, *shell(script, file)) as process:
-        wait_until(said(file), 10, "the command")
+        wait_until(said(file), "the command")
         leader = int(file.read_text().split()[0])
         process.send_signal(signal.SIGINT)
-        wait_until(said(file, "heard"), 10, "the first one's arrival")
+        wait_until(said(file, "heard"), "the first one's arrival")
         before = time.monotonic()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 99
-        assert time.monotonic() - before < 5
+        assert process.wait(HANG_S) == 99
+        assert time.monotonic() - before < patient(5)
     assert_ended(leader)
 
 

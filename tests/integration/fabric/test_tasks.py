@@ -12,7 +12,7 @@ import pytest
 from stillgate import Fleet
 from support.fabric.fab import FABFILE, F, Fab, limits
 from support.haproxy.faulty_peer import FaultyPeer
-from support.haproxy.server import wait_until
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -57,12 +57,12 @@ def test_a_command_is_told_what_happens(fab: Fab, haproxy: Start) -> None:
     fab.write(endpoints=proxy.endpoints, frontends=F, no_lease=True, on_event="cat >>events")
     events = fab.folder / "events"
     assert fab.run("suspend").returncode == 0
-    wait_until(lambda: events.exists() and "suspend" in events.read_text(), 10, "the event")
+    wait_until(lambda: events.exists() and "suspend" in events.read_text(), "the event")
     assert json.loads(events.read_text().splitlines()[0])["schema"] == 1
     arguments = ("--on-event", "cat >>typed", "--event-format", "syslog")
     assert fab.run("resume", *arguments).returncode == 0
     typed = fab.folder / "typed"
-    wait_until(lambda: typed.exists() and "resume" in typed.read_text(), 10, "the event")
+    wait_until(lambda: typed.exists() and "resume" in typed.read_text(), "the event")
     assert not typed.read_text().startswith("{")
 
 

@@ -12,6 +12,7 @@ from stillgate import gate
 from support.app import App
 from support.clients.gated import Http1, Http2
 from support.haproxy.gate import F, Gated
+from support.patience import patient
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -207,8 +208,9 @@ def test_tcp_mode_keeps_the_deadline_and_the_bound(
     assert often != gate.lua()
     binary = haproxy_binaries[label]
     proxy = gated(binary, servers=[app.port], mode="tcp", nbthread=2, lua_text=often)
+    lasts_s = patient(1.0)
     begun = time.monotonic()
-    proxy.hold(1500, expiry=expiry, bound=10)
+    proxy.hold(round(lasts_s * 1000), expiry=expiry, bound=10)
     clients = [Http1(proxy.port).send("held") for _ in range(10)]
     proxy.wait_waiting(10)
     with Http1(proxy.port).send("past the bound") as refused:
@@ -217,11 +219,11 @@ def test_tcp_mode_keeps_the_deadline_and_the_bound(
     told = proxy.status()
     if expiry == "release":
         assert {answer.status for answer in answers} == {200}
-        assert min(arrival.at for arrival in app.arrivals()) >= begun + 1.45
+        assert min(arrival.at for arrival in app.arrivals()) >= begun + lasts_s - 0.05
         assert (told["mode"], told["released"], told["rejected"]) == ("open", 10, 1)
     else:
         assert {answer.status for answer in answers} == {0} and app.arrivals() == []
-        assert min(answer.at for answer in answers) >= begun + 1.45
+        assert min(answer.at for answer in answers) >= begun + lasts_s - 0.05
         assert (told["mode"], told["released"], told["rejected"]) == ("rejecting", 0, 11)
     assert (told["waiting"], told["given_up"]) == (0, 0)
     close(clients, [])

@@ -25,7 +25,7 @@ SURROUNDINGS = {
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "-m", "stillgate", "gate", *arguments]
-    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=30)
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=60)
 
 
 @pytest.mark.parametrize("mode", ["http", "tcp"])

@@ -18,13 +18,14 @@ from stillgate import gate
 from support.app import App
 from support.clients.gated import Http1
 from support.haproxy.gate import F, Gated
-from support.haproxy.server import wait_until
+from support.patience import patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
 
 Start = Callable[..., Gated]
-LATE_S = 1.0  # 250 ms are promised; the rest is for a machine with other things to do
+LATE_S = 0.25
 
 
 def freeze(proxy: Gated, seconds: float) -> None:
@@ -33,7 +34,7 @@ def freeze(proxy: Gated, seconds: float) -> None:
     thaw = time.monotonic() + seconds
     os.kill(pid, signal.SIGSTOP)
     try:
-        wait_until(lambda: time.monotonic() >= thaw, seconds + 5, "the thaw")
+        wait_until(lambda: time.monotonic() >= thaw, "the thaw")
     finally:
         os.kill(pid, signal.SIGCONT)
 
@@ -52,15 +53,17 @@ def leave(file: Path, since: float, token: str, up_until: Optional[float] = None
     file.write_text(f"held {since:.6f}{up_ms} {token}\n")
 
 
-@pytest.mark.parametrize(
-    "lasts_ms, frozen_s", [(1000, 2.5), (2500, 2.0)], ids=["past its end", "before its end"]
-)
+@pytest.mark.parametrize("past", [True, False], ids=["past its end", "before its end"])
 def test_it_ends_on_time_however_long_it_was_frozen(
-    haproxy_version: Binary, gated: Start, app: App, lasts_ms: int, frozen_s: float
+    haproxy_version: Binary, gated: Start, app: App, past: bool
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port])
+    # What stands still for so long and does not know it is late by more than it may be.
+    frozen_s = 3 * patient(LATE_S)
+    lasts_s = patient(0.5) + (0 if past else frozen_s)
+    frozen_s += lasts_s if past else 0
     before = time.monotonic()
-    proxy.hold(lasts_ms)
+    proxy.hold(round(lasts_s * 1000))
     after = time.monotonic()
     with Http1(proxy.port).send("held") as client:
         proxy.wait_waiting(1)
@@ -68,21 +71,22 @@ def test_it_ends_on_time_however_long_it_was_frozen(
         thawed = time.monotonic()
         assert client.answer().status == 200
     (arrival,) = app.arrivals()
-    assert arrival.at >= before + lasts_ms / 1000 - 0.02
-    assert arrival.at <= max(thawed, after + lasts_ms / 1000) + LATE_S
+    assert arrival.at >= before + lasts_s - 0.02
+    assert arrival.at <= max(thawed, after + lasts_s) + patient(LATE_S)
 
 
 def test_made_longer_behind_a_freeze_it_ends_no_later_for_that(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port])
-    begun, until = time.monotonic(), clock_of(proxy) + 20_000
-    proxy.hold(20_000, name="one", until=until)
-    freeze(proxy, 2.0)
-    proxy.hold(30_000, name="one", until=until + 10_000)
+    until = clock_of(proxy) + 200_000
+    begun = time.monotonic()
+    proxy.hold(200_000, name="one", until=until)
+    freeze(proxy, 1.0)
+    proxy.hold(300_000, name="one", until=until + 100_000)
+    asked = time.monotonic()
     left = proxy.status()["remaining_ms"] / 1000
-    assert left <= begun + 30 - time.monotonic() + 0.1
-    assert left > 20
+    assert 200 < left <= begun + 300 - asked + 0.1
     proxy.open()
 
 
@@ -90,8 +94,8 @@ def test_a_switch_that_was_under_way_through_a_freeze_holds_no_longer_for_it(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port])
-    until = clock_of(proxy) + 1000
-    freeze(proxy, 1.5)
+    until = clock_of(proxy) + 300
+    freeze(proxy, 0.6)
     proxy.hold(30_000, until=until)
     assert proxy.status()["mode"] == "open"
 
@@ -101,39 +105,45 @@ def test_a_reload_behind_a_freeze_moves_no_deadline(
     haproxy_version: Binary, gated: Start, app: App, name: str
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port], master_worker=True)
-    freeze(proxy, 3.0)
+    freeze(proxy, 1.0)
+    lasts_s = patient(1.5)  # for the reload
+    lasts_ms = round(lasts_s * 1000)
     before = time.monotonic()
-    proxy.hold(4500, until=clock_of(proxy) + 4500 if name == "until" else None)
+    proxy.hold(lasts_ms, until=clock_of(proxy) + lasts_ms if name == "until" else None)
     after = time.monotonic()
     with Http1(proxy.port).send("old") as old:
         proxy.wait_waiting(1)
         proxy.proxy.reload()
+        asked = time.monotonic()
         told = proxy.status()
-        left = before + 4.5 - time.monotonic()
         assert told["mode"] == "held"
-        assert left - 0.1 <= told["remaining_ms"] / 1000 <= left + 0.5
+        left = told["remaining_ms"] / 1000
+        assert before + lasts_s - time.monotonic() - 0.1 <= left <= after + lasts_s - asked + 0.1
         with Http1(proxy.port).send("new") as new:
             assert (old.answer().status, new.answer().status) == (200, 200)
     arrived = [arrival.at for arrival in app.arrivals()]
-    assert min(arrived) >= before + 4.5 - 0.02
-    assert max(arrived) <= after + 4.5 + LATE_S
+    assert min(arrived) >= before + lasts_s - 0.02
+    assert max(arrived) <= after + lasts_s + patient(LATE_S)
 
 
 def test_made_longer_behind_a_freeze_and_two_reloads(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port], master_worker=True)
-    freeze(proxy, 3.0)
-    begun, until = time.monotonic(), clock_of(proxy) + 20_000
-    proxy.hold(20_000, name="one", until=until)
+    freeze(proxy, 1.0)
+    before = time.monotonic()
+    until = clock_of(proxy) + 200_000
+    after = time.monotonic()
+    proxy.hold(200_000, name="one", until=until)
     with Http1(proxy.port).send("old") as old:
         proxy.wait_waiting(1)
         proxy.proxy.reload()
         # As `extend` does, whichever process told UNTIL.
-        proxy.hold(30_000, name="one", until=until + 10_000)
+        proxy.hold(300_000, name="one", until=until + 100_000)
         proxy.proxy.reload()
+        asked = time.monotonic()
         left = proxy.status()["remaining_ms"] / 1000
-        assert abs(begun + 30 - time.monotonic() - left) < 0.5
+        assert before + 300 - time.monotonic() - 0.1 <= left <= after + 300 - asked + 0.1
         assert app.arrivals() == []
         proxy.open()
         assert old.answer().status == 200
@@ -160,13 +170,13 @@ def test_an_open_where_it_is_over_already_frees_who_goes_by_the_file(
 @pytest.mark.parametrize(
     "began_s, up_until_s, least_s, most_s",
     [
-        (-5, None, 14, 15),  # no such time: the wall clock
-        (+3600, None, 19, 20),  # a wall clock that was set back
-        (-3600, +10, 9, 10),  # one that was set forward, or was behind when the hold began
-        (+3600, +10, 9, 10),
-        (-5, +21, 14, 15),  # more than all of it is left: the machine was booted since
-        (+3600, +1e8, 19, 20),
-        (-25, +1e8, 0, 0),
+        (-50, None, 149, 150),  # no such time: the wall clock
+        (+3600, None, 199, 200),  # a wall clock that was set back
+        (-3600, +100, 99, 100),  # one that was set forward, or was behind when the hold began
+        (+3600, +100, 99, 100),
+        (-50, +210, 149, 150),  # more than all of it is left: the machine was booted since
+        (+3600, +1e8, 199, 200),
+        (-250, +1e8, 0, 0),
         (0, -1, 0, 0),
         (0, -1e9, 0, 0),
     ],
@@ -187,7 +197,7 @@ def test_what_an_earlier_process_left(
             continue
         begun = time.monotonic()
         up_until = None if up_until_s is None else uptime() + up_until_s
-        token = "1.id.20000.release.0.Zm9v"
+        token = "1.id.200000.release.0.Zm9v"
         leave(tmp_path / gate.encode(F), time.time() + began_s, token, up_until)
         proxy = gated(binary, servers=[app.port], folder=tmp_path)
         told = proxy.status()
@@ -202,10 +212,12 @@ def test_a_gate_before_this_one_can_read_what_is_kept(
 ) -> None:
     """It looks for one number and the token: a reload that goes back to it must hold on."""
     proxy = gated(haproxy_version, servers=[app.port])
+    before = time.time()
     word = proxy.hold(30_000)
+    after = time.time()
     found = re.fullmatch(r"held (\d+\.\d+) (\S+)\n", proxy.state_file().read_text())
     assert found is not None and found[2] == word
-    assert abs(float(found[1]) - time.time()) < 5
+    assert before - 0.1 <= float(found[1]) <= after + 0.1
     proxy.open()
 
 

@@ -20,13 +20,15 @@ from support.app import App
 from support.clients.gated import Http1
 from support.clock import WallClock
 from support.haproxy.gate import F, Gated
-from support.haproxy.server import HAProxyFailed, wait_until
+from support.haproxy.server import HAProxyFailed
+from support.patience import patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
 
 Start = Callable[..., Gated]
-LATE_S = 1.0  # 100 ms are promised; the rest is for a machine with other things to do
+LATE_S = 0.25
 threads = pytest.mark.parametrize("nbthread", [1, 2])
 
 
@@ -35,15 +37,16 @@ def test_it_ends_at_its_deadline_with_nobody_there(
     haproxy_version: Binary, gated: Start, app: App, nbthread: int
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port], nbthread=nbthread)
+    lasts_s = patient(0.7)
     before = time.monotonic()
-    proxy.hold(1500)
+    proxy.hold(round(lasts_s * 1000))
     after = time.monotonic()
     clients = [Http1(proxy.port).send("held") for _ in range(10)]
     answers = [client.answer() for client in clients]
     assert [answer.status for answer in answers] == [200] * 10
     arrived = [arrival.at for arrival in app.arrivals()]
-    assert min(arrived) >= before + 1.5 - 0.02
-    assert max(arrived) <= after + 1.5 + LATE_S
+    assert min(arrived) >= before + lasts_s - 0.02
+    assert max(arrived) <= after + lasts_s + patient(LATE_S)
     told = proxy.status()
     assert (told["mode"], told["released"]) == ("open", 10)
     with Http1(proxy.port) as client:
@@ -60,8 +63,9 @@ def test_a_step_of_the_wall_clock_moves_no_deadline(
     with clock.for_what_is_started():
         lines = ["http-response set-header clock %[date]"]
         proxy = gated(haproxy_version, servers=[app.port], before=lines)
+    lasts_s = patient(0.7)
     before = time.monotonic()
-    proxy.hold(1500)
+    proxy.hold(round(lasts_s * 1000))
     after = time.monotonic()
     with Http1(proxy.port).send("held") as client:
         proxy.wait_waiting(1)
@@ -71,7 +75,7 @@ def test_a_step_of_the_wall_clock_moves_no_deadline(
     (told,) = re.findall(r"clock: (\d+)", answer.head)
     assert abs(int(told) - seconds - time.time()) < 60
     (arrival,) = app.arrivals()
-    assert before + 1.5 - 0.02 <= arrival.at <= after + 1.5 + LATE_S
+    assert before + lasts_s - 0.02 <= arrival.at <= after + lasts_s + patient(LATE_S)
 
 
 def test_steps_of_the_wall_clock_while_haproxy_works_move_no_deadline(
@@ -81,8 +85,10 @@ def test_steps_of_the_wall_clock_while_haproxy_works_move_no_deadline(
     clock = WallClock(tmp_path)
     with clock.for_what_is_started():
         proxy = gated(haproxy_version, servers=[app.port])
+    lasts_s = patient(1.5)
     before = time.monotonic()
-    proxy.hold(2000)
+    proxy.hold(round(lasts_s * 1000))
+    after = time.monotonic()
     over = threading.Event()
 
     def mode() -> str:
@@ -104,17 +110,18 @@ def test_steps_of_the_wall_clock_while_haproxy_works_move_no_deadline(
     told = []
     try:
         steps = 0
-        while time.monotonic() < before + 1.9:
+        while time.monotonic() < before + lasts_s - 0.1:
             steps += 1
             clock.step(3600 * steps)
             told.append(mode())
-            assert told[-1] in ("held", "") or time.monotonic() > before + 1.97
+            assert told[-1] in ("held", "") or time.monotonic() > before + lasts_s - 0.03
     finally:
         over.set()
         for thread in busy:
             thread.join()
     assert "held" in told
-    wait_until(lambda: mode() == "open", 2 + LATE_S, "the end of the hold")
+    wait_until(lambda: mode() == "open", "the end of the hold")
+    assert time.monotonic() <= after + lasts_s + patient(LATE_S)
 
 
 @threads
@@ -122,10 +129,10 @@ def test_past_its_deadline_it_rejects_until_it_is_opened(
     haproxy_version: Binary, gated: Start, app: App, nbthread: int
 ) -> None:
     proxy = gated(haproxy_version, servers=[app.port], nbthread=nbthread)
-    proxy.hold(600, expiry="reject")
+    proxy.hold(300, expiry="reject")
     clients = [Http1(proxy.port).send("held") for _ in range(5)]
     answers = [client.answer() for client in clients]
-    wait_until(lambda: bool(proxy.status()["mode"] == "rejecting"), 5, "the end of the hold")
+    wait_until(lambda: bool(proxy.status()["mode"] == "rejecting"), "the end of the hold")
     with Http1(proxy.port) as client:
         answers.append(client.ask("later"))
     assert [answer.status for answer in answers] == [503] * 6
@@ -169,8 +176,8 @@ def test_a_switch_that_was_long_under_way_holds_no_longer_for_it(
     with Http1(proxy.port) as client:
         assert client.ask("at once").status == 200
     clock = json.loads(proxy.proxy.cli(f"stillgate status {F}"))["now_ms"]
-    proxy.hold(30_000, until=clock + 5_000)
-    assert 3_000 < proxy.status()["remaining_ms"] <= 5_000
+    proxy.hold(600_000, until=clock + 100_000)
+    assert 0 < proxy.status()["remaining_ms"] <= 100_000
 
 
 def test_another_level_can_look_and_change_nothing(
@@ -243,13 +250,13 @@ def test_a_ramp_lets_go_evenly(
     clients = [Http1(proxy.port).send(str(number)) for number in range(40)]
     proxy.wait_waiting(40)
     begun = time.monotonic()
-    proxy.open(ramp_ms=2000)
+    proxy.open(ramp_ms=1000)
     assert {client.answer().status for client in clients} == {200}
     after = sorted(arrival.at - begun for arrival in app.arrivals())
     assert len(after) == 40
-    # The n-th is due at n/40 of two seconds: none comes before, and half of them not at once.
-    assert all(at >= 0.05 * number - 0.02 for number, at in enumerate(after, 1))
-    assert after[-1] <= 2.0 + LATE_S
+    # The n-th is due at n/40 of a second: none comes before, and half of them not at once.
+    assert all(at >= 0.025 * number - 0.02 for number, at in enumerate(after, 1))
+    assert after[-1] <= 1.0 + patient(LATE_S)
     for client in clients:
         client.close()
 
@@ -260,12 +267,17 @@ def test_held_again_during_a_ramp(haproxy_version: Binary, gated: Start, app: Ap
     clients = [Http1(proxy.port).send(str(number)) for number in range(20)]
     proxy.wait_waiting(20)
     proxy.open(ramp_ms=10_000)
-    wait_until(lambda: len(app.arrivals()) >= 1, 5, "the first")
+    wait_until(lambda: len(app.arrivals()) >= 1, "the first")
     proxy.hold()
-    held_at = time.monotonic()
     told = proxy.status()
-    assert told["mode"] == "held" and told["held"] == told["waiting"] >= 15
-    assert app.arrived_between(held_at, time.monotonic()) == []
+    left = told["waiting"]
+    assert told["mode"] == "held" and told["held"] == left > 0
+    # Of the others some may still be on their way to the application.
+    wait_until(lambda: bool(len(app.arrivals()) == 20 - left), "those that were let go")
+    # The ramp would have let one go every half second.
+    held_at = time.monotonic()
+    wait_until(lambda: time.monotonic() > held_at + 0.6, "more than half a second")
+    assert len(app.arrivals()) == 20 - left and proxy.status()["waiting"] == left
     proxy.open()
     assert {client.answer().status for client in clients} == {200}
     told = proxy.status()
@@ -305,7 +317,7 @@ def test_a_long_wait_is_told_while_it_lasts(
         def longest() -> Any:
             return proxy.status()["longest_wait_ms"]
 
-        wait_until(lambda: bool(longest() > 200), 5, "a longer wait")
+        wait_until(lambda: bool(longest() > 200), "a longer wait")
         proxy.open()
         assert client.answer().status == 200
-        wait_until(lambda: bool(longest() > 200), 5, "the longest one to be kept")
+        wait_until(lambda: bool(longest() > 200), "the longest one to be kept")

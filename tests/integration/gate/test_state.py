@@ -14,7 +14,7 @@ from stillgate import gate
 from support.app import App
 from support.clients.gated import Http1
 from support.haproxy.gate import F, Gated
-from support.haproxy.server import wait_until
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -53,7 +53,7 @@ def test_no_folder(haproxy_version: Binary, gated: Start, app: App, tmp_path: Pa
     # What could not be written is written as soon as it can be.
     proxy.hold()
     (tmp_path / "none").mkdir()
-    wait_until(lambda: proxy.state_file().exists(), 5, "the state")
+    wait_until(lambda: proxy.state_file().exists(), "the state")
     assert "state_error" not in proxy.whole_status()
     assert proxy.state_file().read_text().startswith("held ")
 
@@ -156,8 +156,7 @@ def test_a_malformed_state_file_is_ignored_and_told(
         holds_and_opens(proxy, app)
         assert "malformed" not in proxy.status()
         proxy.proxy.stop()
-        app.stop()
-        app.__init__()  # type: ignore[misc]
+        assert app.forget()
 
 
 def test_without_lines_in_the_frontend_nothing_is_proven(

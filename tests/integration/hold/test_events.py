@@ -10,7 +10,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,9 @@ from stillgate import EndpointFailed, Fleet, HoldExpired
 from support.app import App
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F, Slow
-from support.haproxy.server import HAProxy, wait_until
+from support.haproxy.server import HAProxy
+from support.patience import HANG_S, patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -70,7 +71,7 @@ def children() -> str:
 
 
 def wait_for(folder: Path, *names: str) -> None:
-    wait_until(lambda: all((folder / name).exists() for name in names), 20, f"{names}")
+    wait_until(lambda: all((folder / name).exists() for name in names), f"{names}")
 
 
 def history_events(state: Path) -> list[dict[str, Any]]:
@@ -119,7 +120,7 @@ def test_the_command_gets_its_format(
         assert parsed[0] == (told / "held").read_text().rstrip("\n")
 
 
-def test_the_function_is_told_in_order_while_the_call_runs(gated: Any) -> None:
+def test_the_function_is_told_in_order_while_the_call_runs(gated: Any, app: App) -> None:
     proxy = gated()
     told: list[tuple[str, int]] = []
     held = threading.Event()
@@ -130,12 +131,13 @@ def test_the_function_is_told_in_order_while_the_call_runs(gated: Any) -> None:
             held.set()
 
     fleet = Fleet(proxy.endpoints, on_event=listen)
-    slow = Slow(proxy, 1500)
+    slow = Slow(proxy, 60_000)
     watcher: list[bool] = []
 
     def watch() -> None:
         # The drain waits for the slow request, and `held` is told before that.
-        watcher.append(held.wait(20) and slow.status is None)
+        watcher.append(held.wait(HANG_S) and slow.status is None)
+        app.finish()
 
     thread = threading.Thread(target=watch)
     thread.start()
@@ -158,7 +160,7 @@ def test_a_function_that_raises_ends_no_hold(gated: Any, caplog: pytest.LogCaptu
     assert caplog.text.count("the chat is down") >= 3
 
 
-def test_ctrl_c_in_the_function_rolls_back(gated: Any) -> None:
+def test_ctrl_c_in_the_function_rolls_back(gated: Any, app: App) -> None:
     told: list[str] = []
 
     def stop(event: dict[str, Any]) -> None:
@@ -167,9 +169,10 @@ def test_ctrl_c_in_the_function_rolls_back(gated: Any) -> None:
             raise KeyboardInterrupt
 
     proxy = gated()
-    slow = Slow(proxy, 1000)
+    slow = Slow(proxy, 60_000)
     with pytest.raises(KeyboardInterrupt):
         Fleet(proxy.endpoints, on_event=stop).suspend(F)
+    app.finish()
     slow.join()
     assert [one.verdict for one in Fleet(proxy.endpoints).status(F).switches] == ["open"]
     assert told[0] == "held" and told[-1] in ("rolled_back", "resumed")
@@ -179,17 +182,20 @@ def test_the_deadline_of_a_block_is_an_expiry(gated: Any) -> None:
     told: list[str] = []
     fleet = Fleet(gated().endpoints, on_event=lambda event: told.append(event["event"]))
     with pytest.raises(HoldExpired):
-        with fleet.suspended(F, max_hold=0.6) as hold:
-            wait_until(lambda: hold.resumed is not None, 20, "the deadline")
+        with fleet.suspended(F, max_hold=patient(0.6)) as hold:
+            wait_until(lambda: hold.resumed is not None, "the deadline")
     assert told == ["held", "drained", "expired"]
     assert stillgate.history()[0].ended == "expired"
 
 
-def test_a_rollback_names_its_cause_and_the_endpoint_that_is_lost(gated: Any, state: Path) -> None:
+def test_a_rollback_names_its_cause_and_the_endpoint_that_is_lost(
+    gated: Any, app: App, state: Path
+) -> None:
     proxy = gated()
-    slow = Slow(proxy, 3000)
+    slow = Slow(proxy, 60_000)
     with pytest.raises(EndpointFailed):
         Fleet(proxy.endpoints).suspend(F, drain_timeout=0.3)
+    app.finish()
     slow.join()
     events = history_events(state)
     assert [one["event"] for one in events] == ["held", "rolled_back"]
@@ -203,11 +209,10 @@ def test_a_command_that_hangs_delays_nothing(gated: Any, tmp_path: Path) -> None
     hang = f"touch {pids}/$$; exec tail -f /dev/null"
     fleet = Fleet(proxy.endpoints, on_event=hang)
     before = children()
-    began = time.monotonic()
     fleet.suspend(F)
     fleet.resume(F)
-    assert time.monotonic() - began < 5
-    wait_until(lambda: len(list(pids.iterdir())) == 3, 20, "three that hang")
+    # All three are there, or on their way, and not one of them has ended.
+    wait_until(lambda: len(list(pids.iterdir())) == 3, "three that hang")
     for path in pids.iterdir():
         os.kill(int(path.name), signal.SIGKILL)
     # A child of ours that was not waited for would stay as a zombie.
@@ -220,7 +225,7 @@ def test_a_bare_hold_expires_and_status_and_history_say_so(gated: Any) -> None:
     held = json.loads(run("suspend", F, "--max-hold", "1", *options, "--json").stdout)
     jsonschema.validate(held, SCHEMA)
     fleet = Fleet(proxy.endpoints)
-    wait_until(lambda: fleet.status(F).switches[0].verdict == "open", 20, "the deadline")
+    wait_until(lambda: fleet.status(F).switches[0].verdict == "open", "the deadline")
     told = run("status", F, *options)
     assert "the last hold, by " in told.stdout and "expired at" in told.stdout
     document = json.loads(run("status", F, *options, "--json").stdout)
@@ -242,9 +247,9 @@ def test_the_history_outlives_a_holder_that_was_killed(gated: Any) -> None:
         + ["--max-hold", "2", "--reason", "killed", "--", "sleep", "4"],
         start_new_session=True,
     )
-    wait_until(lambda: bool(stillgate.history()), 20, "the hold")
+    wait_until(lambda: bool(stillgate.history()), "the hold")
     os.killpg(holder.pid, signal.SIGKILL)
     holder.wait()
     (hold,) = stillgate.history()
     assert (hold.ended, hold.reason) == ("held", "killed")
-    wait_until(lambda: stillgate.history()[0].ended == "expired", 20, "the deadline")
+    wait_until(lambda: stillgate.history()[0].ended == "expired", "the deadline")

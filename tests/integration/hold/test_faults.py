@@ -14,6 +14,7 @@ from stillgate import EndpointFailed, Fleet
 from support.haproxy.holds import COMMIT, F, codes, records, remembered, verdicts
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
+from support.patience import patient
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -55,7 +56,7 @@ def test_one_that_hangs_for_good(moment: str, haproxy: Start, state: Path) -> No
     proxies = [haproxy("3.0") for _ in range(3)]
     with Tap(proxies[1], {moment: lambda: stop(proxies[1])}) as tap:
         endpoints = [proxies[0].endpoints[0], tap.endpoint, proxies[2].endpoints[0]]
-        fleet = Fleet(endpoints, reply_timeout=0.4, greeting_timeout=0.4)
+        fleet = Fleet(endpoints, reply_timeout=patient(0.4), greeting_timeout=patient(0.4))
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend(F, no_lease=True)
         assert [proxies[i].limit(F) for i in (0, 2)] == [100, 100]
@@ -91,7 +92,7 @@ def test_a_commit_that_is_lost_on_the_way_is_rolled_back(haproxy: Start, state: 
         return False
 
     with Tap(proxies[1], {COMMIT: swallow}) as tap:
-        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint], reply_timeout=0.4)
+        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint], reply_timeout=patient(0.4))
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend(F, no_lease=True)
     assert verdicts(caught.value.report) == ["reverted", "reverted"]

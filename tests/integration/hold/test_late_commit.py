@@ -13,13 +13,14 @@ import pytest
 
 from support.haproxy.guards import guards
 from support.haproxy.holds import COMMIT, REMEMBERING, F, records, remembered
-from support.haproxy.server import wait_until
 from support.haproxy.tap import Tap
+from support.patience import HANG_S, patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Start
 
-MAX_HOLD_S = 6
+MAX_HOLD_S = 4
 
 
 @pytest.mark.parametrize("stop", ["interrupted", "not answered"])
@@ -32,23 +33,23 @@ def test_the_guard_opens_what_comes_late(
 
     def hold_up() -> None:
         on_its_way.set()
-        let_go.wait(30)
+        let_go.wait(HANG_S)
 
     with Tap(proxy, {COMMIT: hold_up}) as tap:
         command = [sys.executable, "-m", "stillgate", "suspend", F, "--method", "maxconn"]
-        command += ["--max-hold", str(MAX_HOLD_S), "-e", tap.endpoint]
+        command += ["--max-hold", str(patient(MAX_HOLD_S)), "-e", tap.endpoint]
         if stop == "not answered":
-            command += ["--reply-timeout", "0.5"]
+            command += ["--reply-timeout", str(patient(0.5))]
         with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as suspending:
-            assert on_its_way.wait(20)
+            assert on_its_way.wait(HANG_S)
             if stop == "interrupted":
                 suspending.send_signal(signal.SIGINT)
-            said = suspending.communicate(timeout=20)[1]
+            said = suspending.communicate(timeout=60)[1]
         assert suspending.returncode == (130 if stop == "interrupted" else 1), said
         assert proxy.limit(F) == 100 and not remembered(proxy) and records(state) == []
         # Nothing is left of it but this; whoever suspends next would find an open frontend.
         let_go.set()
-        wait_until(lambda: proxy.limit(F) == 0, 5, "the commit to be carried out")
-        wait_until(lambda: proxy.limit(F) == 100, 2, "the limit to be there again")
-    wait_until(lambda: guards(state) == [], MAX_HOLD_S + 5, "the guards to leave")
+        wait_until(lambda: proxy.limit(F) == 0, "the commit to be carried out")
+        wait_until(lambda: proxy.limit(F) == 100, "the limit to be there again")
+    wait_until(lambda: guards(state) == [], "the guards to leave")
     assert proxy.limit(F) == 100

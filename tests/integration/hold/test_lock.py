@@ -74,7 +74,7 @@ class Machine:
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, Any]:
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=60)
     return process.returncode, json.loads(out)
 
 

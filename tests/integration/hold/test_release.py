@@ -16,7 +16,9 @@ from stillgate import EndpointFailed, Fleet
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.holds import SAFE, F, codes, findings, records, verdicts
-from support.haproxy.server import Frontend, HAProxy, wait_until
+from support.haproxy.server import Frontend, HAProxy
+from support.patience import patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -40,9 +42,9 @@ def test_two_hundred_waiting_clients_are_all_served(
 ) -> None:
     proxy = haproxy(label, servers=[app.port], maxconn=500)
     fleet = Fleet(proxy.endpoints)
-    with fleet.suspended(F, max_hold=60):
+    with fleet.suspended(F, max_hold=600):
         clients = load(proxy.ports[F], rate=CLIENTS, seconds=1)
-        wait_until(lambda: waiting(proxy.ports[F]) == CLIENTS, 20, "all clients in the queue")
+        wait_until(lambda: waiting(proxy.ports[F]) == CLIENTS, "all clients in the queue")
         assert clients.records() == [] and app.arrivals() == []
     answered = clients.finish()
     assert (len(answered), [one for one in answered if not one.ok]) == (CLIENTS, [])
@@ -67,12 +69,12 @@ def test_a_queue_that_is_too_short_is_told_and_nobody_is_lost(
     clients = load(proxy.ports[F], rate=60)
     clients.wait_for(90)
     # Counted by HAProxy per second: under load from the second second on.
-    wait_until(lambda: "queue_too_short" in findings(fleet.check(F)), 5, "the warning")
+    wait_until(lambda: "queue_too_short" in findings(fleet.check(F)), "the warning")
     dropped = retries()
-    with fleet.suspended(F, max_hold=30) as hold:
+    with fleet.suspended(F, max_hold=600) as hold:
         assert "queue_too_short" in findings(hold.report)
-        wait_until(lambda: waiting(proxy.ports[F]) > 10, 10, "the full queue")
-        wait_until(lambda: retries() > dropped + 20, 10, "clients that find it full")
+        wait_until(lambda: waiting(proxy.ports[F]) > 10, "the full queue")
+        wait_until(lambda: retries() > dropped + 20, "clients that find it full")
     already = len(clients.records())
     clients.wait_for(already + 60)
     everything = clients.stop()
@@ -92,7 +94,7 @@ def test_the_backlog_counts_and_not_the_limit(
     for one in clients:
         one.wait_for(60)
     wait_until(
-        lambda: "queue_too_short" in findings(Fleet(narrow.endpoints).check(F)), 5, "the warning"
+        lambda: "queue_too_short" in findings(Fleet(narrow.endpoints).check(F)), "the warning"
     )
     assert "queue_too_short" not in findings(Fleet(wide.endpoints).check(F))
     (message,) = {
@@ -127,9 +129,9 @@ def test_a_ramp_raises_the_limit_over_its_time(label: str, haproxy: Start, app: 
     limits = [limit for _, limit in seen]
     assert (verdicts(report), proxy.limit(F)) == (["resumed"], 400)
     assert limits == sorted(limits) and len(set(limits)) > 5
-    assert 0.8 < took < 5
-    half = next(at for at, limit in seen if limit >= 200)
-    assert 0.25 < (half - began) / took < 0.75
+    # Half of it was given at half of the time, which the ramp keeps to wherever it is late.
+    half = next(at for at, limit in seen if limit >= 200) - began
+    assert 0.8 < took < patient(1.5) and 0.25 < half < patient(0.75)
 
 
 def test_a_ramp_that_is_killed_is_finished_by_the_next_resume(haproxy: Start, state: Path) -> None:
@@ -138,7 +140,7 @@ def test_a_ramp_that_is_killed_is_finished_by_the_next_resume(haproxy: Start, st
         Fleet(proxy.endpoints).suspend(F, no_lease=True)
         command = [sys.executable, "-m", "stillgate", "resume", F, "--ramp", "60"]
         with subprocess.Popen([*command, "-e", proxy.endpoints[0]]) as ramping:
-            wait_until(lambda: proxy.limit(F) > 0, 20, "the first step")
+            wait_until(lambda: proxy.limit(F) > 0, "the first step")
             ramping.kill()
         assert 0 < proxy.limit(F) < 400
         assert verdicts(Fleet(proxy.endpoints).resume(F)) == ["resumed"]

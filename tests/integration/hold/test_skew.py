@@ -12,6 +12,7 @@ from stillgate import Fleet
 from support.haproxy.holds import COMMIT, F, verdicts
 from support.haproxy.paths import paths
 from support.haproxy.tap import Tap
+from support.patience import patient
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -33,11 +34,13 @@ def test_far_ones_are_written_to_first(haproxy: Start, tmp_path: Path) -> None:
             report = fleet.suspend(F, no_lease=True)
             assert verdicts(report) == ["held"] * 3
             spread_ms = (max(switched) - min(switched)) * 1000
+            busy_ms = patient(0) * 1000
             # Sent at once they would switch 74 ms apart.
-            assert len(switched) == 3 and spread_ms < 20
-            assert report.skew_ms is not None and report.skew_ms < 20
+            assert len(switched) == 3 and spread_ms < 20 + busy_ms
+            assert report.skew_ms is not None and report.skew_ms < 20 + busy_ms
             # And the window is no longer for it: one round trip of the longest path.
-            assert report.commit_window_ms is not None and 150 <= report.commit_window_ms < 250
+            assert report.commit_window_ms is not None
+            assert 150 <= report.commit_window_ms < 250 + busy_ms
             fleet.resume(F)
     finally:
         for tap in taps:

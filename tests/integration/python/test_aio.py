@@ -17,6 +17,7 @@ from stillgate import CheckRefused, HoldExpired, aio
 from support.app import App
 from support.haproxy.gate import Gated
 from support.haproxy.holds import F, Slow
+from support.patience import patient
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -120,11 +121,12 @@ def test_the_loop_is_free_while_a_call_works(proxy: Gated) -> None:
         ticking = asyncio.ensure_future(tick())
         # The drain waits for it.
         slow = Slow(proxy.proxy, 300)
-        async with fleet_of(proxy).suspended(F, max_hold=20) as hold:
-            assert 15 < hold.remaining <= 20 and proxy.status()["mode"] == "held"
+        async with fleet_of(proxy).suspended(F, max_hold=300) as hold:
+            assert 200 < hold.remaining <= 300 and proxy.status()["mode"] == "held"
+            # Where the call keeps the loop there is no tick until it is over.
             assert ticks > 5 and slow.join() == 200
             await hold.extend(1)
-            assert 16 < hold.remaining <= 21
+            assert 200 < hold.remaining <= 301
         ticking.cancel()
         assert hold.resumed is not None and hold.resumed.ok
         assert proxy.status()["mode"] == "open"
@@ -137,13 +139,13 @@ def test_the_deadline_cancels_the_block(proxy: Gated) -> None:
         cancelled = False
         began = time.monotonic()
         with pytest.raises(HoldExpired):
-            async with fleet_of(proxy).suspended(F, max_hold=0.6):
+            async with fleet_of(proxy).suspended(F, max_hold=patient(0.6)):
                 try:
-                    await asyncio.sleep(20)
+                    await asyncio.sleep(300)
                 except asyncio.CancelledError:
                     cancelled = True
                     raise
-        assert cancelled and time.monotonic() - began < 5
+        assert cancelled and time.monotonic() - began < patient(5)
         # The task itself was not cancelled.
         await asyncio.sleep(0)
         assert proxy.status()["mode"] == "open"

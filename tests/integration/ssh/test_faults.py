@@ -18,8 +18,10 @@ from support.command import AT_ONCE_S, COMMAND, F, ask, run_json, to_fleet
 from support.haproxy.faulty_peer import FaultyPeer, Step, close, ignore, say
 from support.haproxy.guards import guards
 from support.haproxy.holds import COMMIT
-from support.haproxy.server import HAProxy, wait_until
+from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
+from support.patience import HANG_S, patient
+from support.process import wait_until
 from support.ssh.home import SshHome
 from support.ssh.server import SshServer
 
@@ -54,7 +56,7 @@ def test_one_that_says_nothing(ssh_home: SshHome, sshd: StartSsh) -> None:
     said, seconds, connections = refusal(ssh_home, sshd, ignore())
     assert said.startswith("ssh_banner: ")
     assert "connected, but no SSH server spoke within 5000 ms" in said
-    assert 5 <= seconds < 9 + AT_ONCE_S
+    assert 5 <= seconds < patient(9 + AT_ONCE_S)
     assert connections == 1
 
 
@@ -62,7 +64,7 @@ def test_one_that_says_nothing_behind_its_banner(ssh_home: SshHome, sshd: StartS
     said, seconds, connections = refusal(ssh_home, sshd, say(BANNER), ignore())
     assert said.startswith("ssh_key_exchange: ")
     assert "no end of the key exchange within 5000 ms" in said
-    assert 5 <= seconds < 9 + AT_ONCE_S
+    assert 5 <= seconds < patient(9 + AT_ONCE_S)
     assert connections == 1
 
 
@@ -70,7 +72,7 @@ def test_one_that_drops_behind_its_banner(ssh_home: SshHome, sshd: StartSsh) -> 
     said, seconds, connections = refusal(ssh_home, sshd, say(BANNER), close())
     assert said.startswith("ssh_key_exchange: ")
     assert "the key exchange broke off" in said
-    assert seconds < 4 + AT_ONCE_S
+    assert seconds < patient(4 + AT_ONCE_S)
     assert connections == 1
 
 
@@ -78,7 +80,7 @@ def test_one_that_closes_at_once_is_tried_again(ssh_home: SshHome, sshd: StartSs
     said, seconds, connections = refusal(ssh_home, sshd, close())
     assert said.startswith("ssh_banner: ")
     assert "the connection was closed before an SSH server spoke" in said
-    assert 3 < seconds < 15 + AT_ONCE_S
+    assert 3 < seconds < patient(15 + AT_ONCE_S)
     assert connections == 9
 
 
@@ -87,7 +89,7 @@ def test_one_that_is_no_ssh_server(ssh_home: SshHome, sshd: StartSsh) -> None:
     said, seconds, connections = refusal(ssh_home, sshd, say(line), close())
     assert said.startswith("ssh_banner: ")
     assert "is that an sshd" in said and "(HTTP/1.1 400 Bad Request)" in said
-    assert seconds < 4 + AT_ONCE_S
+    assert seconds < patient(4 + AT_ONCE_S)
     assert connections == 1
 
 
@@ -116,7 +118,7 @@ def test_a_connection_that_is_not_taken(ssh_home: SshHome, sshd: StartSsh) -> No
         name = ssh_home.host("lb1", sshd(), Port=str(port), ConnectTimeout="1")
         before = time.monotonic()
         (said,) = ask(ssh_home.url(name, "/run/a.sock"))
-        assert 1 <= time.monotonic() - before < 4 + AT_ONCE_S
+        assert 1 <= time.monotonic() - before < patient(4 + AT_ONCE_S)
         for one in taken:
             one.close()
     assert said is not None and said.startswith("connect_timeout: ")
@@ -140,13 +142,13 @@ def test_a_signal_ends_a_call_that_hangs(
 
     with Tap(proxies[0], {"show info": hang}) as tap:
         url = ssh_home.url(ssh_home.host("lb1", server), tap.endpoint.removeprefix("unix://"))
-        command = [*COMMAND, "exec", "show info", "-e", url, "--reply-timeout", "60"]
+        command = [*COMMAND, "exec", "show info", "-e", url, "--reply-timeout", "600"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-            assert hung.wait(20)
+            assert hung.wait(HANG_S)
             before = time.monotonic()
             process.send_signal(number)
-            _, talk = process.communicate(timeout=20)
-            assert time.monotonic() - before < AT_ONCE_S
+            _, talk = process.communicate(timeout=60)
+            assert time.monotonic() - before < patient(AT_ONCE_S)
         server.thaw()
     assert (process.returncode, talk.strip()) == (130, b"stopped")
 
@@ -159,17 +161,17 @@ def test_a_session_that_opens_no_channel_still_serves_who_has_one(
 
     def wait() -> None:
         asked.set()
-        go_on.wait(30)
+        go_on.wait(HANG_S)
 
     with Tap(proxies[0], {"show info": wait}) as tap:
         name = ssh_home.host("lb1", server)
         url = ssh_home.url(name, tap.endpoint.removeprefix("unix://"))
-        one = Fleet([url], greeting_timeout=30, reply_timeout=30)
+        one = Fleet([url], greeting_timeout=300, reply_timeout=300)
         other = Fleet([ssh_home.url(name, proxies[1].sockets[0])])
         outcomes: list[Outcome] = []
         thread = threading.Thread(target=lambda: outcomes.extend(one.execute("show info")))
         thread.start()
-        assert asked.wait(20)
+        assert asked.wait(HANG_S)
         # The kernel goes on to acknowledge what is sent.
         server.freeze()
         (refused,) = other.execute("show info")
@@ -181,7 +183,7 @@ def test_a_session_that_opens_no_channel_still_serves_who_has_one(
         assert answered.error is None
         assert server.logins() == 2
         go_on.set()
-        thread.join(30)
+        thread.join(HANG_S)
     assert [outcome.error for outcome in outcomes] == [None]
 
 
@@ -197,9 +199,9 @@ def test_a_session_cut_before_its_channel_is_open_is_replaced(
     outcomes: list[Outcome] = []
     thread = threading.Thread(target=lambda: outcomes.extend(fleet.execute("show info")))
     thread.start()
-    wait_until(lambda: server.unread() > 0, 10, "a channel to be asked for")
+    wait_until(lambda: server.unread() > 0, "a channel to be asked for")
     server.cut()
-    thread.join(30)
+    thread.join(HANG_S)
     assert [outcome.error for outcome in outcomes] == [None, None]
     assert server.logins() == 2
 
@@ -249,11 +251,11 @@ def test_a_server_that_dies_in_the_commit(
             ssh_home.url(ssh_home.host("lb1", servers[0]), proxies[0].sockets[0]),
             ssh_home.url(ssh_home.host("lb2", servers[1]), tap.endpoint.removeprefix("unix://")),
         ]
-        status, document = run_json("suspend", F, "--max-hold", "4", *to_fleet(*urls))
+        status, document = run_json("suspend", F, "--max-hold", "60", *to_fleet(*urls))
         verdicts = [switch["verdict"] for switch in document["switches"]]
         assert (status, verdicts) == (1, ["reverted", "unknown"])
         assert proxies[0].limit(F) == 100
         servers[1].restart()
         status, document = run_json("resume", F, "--force", "--reason", "test", *to_fleet(*urls))
         assert [proxy.limit(F) for proxy in proxies] == [100, 100]
-    wait_until(lambda: not guards(state), 15, "the guards to leave")
+    wait_until(lambda: not guards(state), "the guards to leave")

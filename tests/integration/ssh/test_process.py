@@ -12,7 +12,8 @@ import pytest
 
 from stillgate import Fleet
 from support.haproxy.holds import F
-from support.haproxy.server import HAProxy, wait_until
+from support.haproxy.server import HAProxy
+from support.process import wait_until
 from support.ssh.home import SshHome
 from support.ssh.server import SshServer
 
@@ -57,13 +58,13 @@ def test_nothing_is_left_of_a_fleet_in_a_process_that_goes_on(
         return not server.sessions() and not jump.sessions()
 
     ask()
-    wait_until(all_gone, 10, "the end of the first sessions")
+    wait_until(all_gone, "the end of the first sessions")
     before = open_here()
     for _ in range(5):
         ask()
-    wait_until(all_gone, 10, "the end of all sessions")
+    wait_until(all_gone, "the end of all sessions")
     # A thread that waits for the end of a ProxyCommand may be the last to go.
-    wait_until(lambda: open_here() <= before, 10, f"no more than {before}: {open_here()}")
+    wait_until(lambda: open_here() <= before, f"no more than {before}: {open_here()}")
 
 
 def test_a_fleet_logs_in_once_for_all_its_calls(

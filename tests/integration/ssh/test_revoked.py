@@ -12,7 +12,7 @@ import pytest
 
 from stillgate import Fleet
 from support.command import ask
-from support.haproxy.server import wait_until
+from support.process import wait_until
 from support.ssh.home import ME, SshHome
 from support.ssh.server import SshServer, fingerprint, make_key, public_half
 
@@ -214,7 +214,7 @@ def test_what_is_revoked_while_a_process_runs(
     def code() -> Optional[str]:
         (one,) = Fleet([url]).execute("show info")
         gc.collect()
-        wait_until(lambda: not server.sessions(), 10, "the end of that session")
+        wait_until(lambda: not server.sessions(), "the end of that session")
         return one.error.code if one.error is not None else None
 
     assert [code(), code()] == [None, None]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.command import F, ask, only, run_json, to_fleet
-from support.haproxy.server import HAProxy, running_in_group, wait_until
+from support.haproxy.server import HAProxy
+from support.process import running_in_group, wait_until
 from support.ssh.home import ME, SshHome
 from support.ssh.server import SshServer
 
@@ -189,7 +190,7 @@ def test_nothing_is_left_of_a_proxy_command(
     name = ssh_home.host("lb1", server, ProxyCommand=f"sh {shlex.quote(str(tmp_path / 'relay'))}")
     assert ask(ssh_home.url(name, proxy.sockets[0])) == [None]
     pid = int(noted.read_text())
-    wait_until(lambda: not running_in_group(pid), 5, "the end of the ProxyCommand")
+    wait_until(lambda: not running_in_group(pid), "the end of the ProxyCommand")
 
 
 # --- sharing --------------------------------------------------------------------------
@@ -242,7 +243,7 @@ def test_a_server_that_takes_few_logins_at_once(
 def test_a_server_that_takes_none(proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh) -> None:
     server = sshd(MaxStartups="1", LoginGraceTime="60")
     with socket.create_connection(("127.0.0.1", server.port)):
-        wait_until(lambda: server.connections() == 1, 5, "the one that takes the only place")
+        wait_until(lambda: server.connections() == 1, "the one that takes the only place")
         (said,) = ask(ssh_home.url(ssh_home.host("lb1", server), proxy.sockets[0]))
     assert said is not None and said.startswith("ssh_banner: ")
     assert "is its MaxStartups enough? (Exceeded MaxStartups)" in said
@@ -257,4 +258,4 @@ def test_two_hundred_sessions(proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh)
     ssh_home.know(server, "lb*")
     assert ask(*(ssh_home.url(name, proxy.sockets[0]) for name in names)) == [None] * 200
     assert server.logins() == 200
-    wait_until(lambda: server.sessions() == [], 20, "the end of all sessions")
+    wait_until(lambda: server.sessions() == [], "the end of all sessions")

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from demo.payments import Payments
-from support.haproxy.server import wait_until
 from support.ports import Reserved
 from support.postgres import Postgres, PostgresFailed, PostgresMissing, programs, working_in
+from support.process import wait_until
 
 TESTS = Path(__file__).resolve().parents[2]
 HISTORY = 500
@@ -159,5 +159,5 @@ def test_postgres_ends_even_where_its_starter_is_killed() -> None:
         running = working_in(folder)
         starter.send_signal(signal.SIGKILL)
     assert running
-    wait_until(lambda: not working_in(folder), 20, "the end of an orphaned PostgreSQL")
+    wait_until(lambda: not working_in(folder), "the end of an orphaned PostgreSQL")
     subprocess.run(["rm", "-r", str(folder)], check=True)

@@ -22,7 +22,8 @@ from support.haproxy.faulty_peer import (
     serve,
     slow,
 )
-from support.haproxy.server import Frontend, HAProxy, wait_until
+from support.haproxy.server import Frontend, HAProxy
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -131,7 +132,7 @@ def test_requests_on_a_connection_that_is_lost_have_failed(
         proxy.ports["balanced"], rate=50, seconds=0.2, path="/?ms=30000", kind=kind, clients=5
     )
     with waiting:
-        wait_until(lambda: len(app.arrivals()) >= 5, 10, "five requests at the application")
+        wait_until(lambda: len(app.arrivals()) >= 5, "five requests at the application")
         proxy.kill()
         failed = [record for record in waiting.finish() if not record.ok]
     assert {"0", "1", "2", "3", "4"} <= {record.id for record in failed}

@@ -9,7 +9,8 @@ from typing import Any
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.gate import Gated
-from support.haproxy.server import HAProxy, wait_until
+from support.haproxy.server import HAProxy
+from support.process import wait_until
 
 F = "balanced"
 # Where a resume by maxconn crashes nobody, and where the gate is the only way.
@@ -79,7 +80,7 @@ class ChefStage:
             rows = [row for one in self.proxies for row in one.stat() if row["svname"] == "BACKEND"]
             return all(int(row["scur"] or 0) + int(row["qcur"] or 0) == 0 for row in rows)
 
-        wait_until(served, 10, "the end of what was let in before")
+        wait_until(served, "the end of what was let in before")
         return time.monotonic()
 
     def nothing_passed_since(self, began: float) -> None:
@@ -89,7 +90,7 @@ class ChefStage:
 
     def nothing_passed_for(self, seconds: float) -> None:
         began = self.wait_quiet()
-        wait_until(lambda: time.monotonic() > began + seconds, seconds + 5, "the load")
+        wait_until(lambda: time.monotonic() > began + seconds, "the load")
         self.nothing_passed_since(began)
 
     def arrivals_since(self, began: float) -> list[float]:

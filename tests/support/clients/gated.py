@@ -17,6 +17,7 @@ import h2.events
 
 from support.closing import Closing
 from support.haproxy.gate import trusting
+from support.patience import HANG_S
 
 Stream = Union[socket.socket, ssl.SSLSocket]
 
@@ -120,7 +121,7 @@ class Http2(Closing):
         self._flush()
         self._ended.add(stream)
 
-    def answer(self, stream: int, timeout: float = 30.0) -> Answer:
+    def answer(self, stream: int, timeout: float = HANG_S) -> Answer:
         deadline = time.monotonic() + timeout
         while stream not in self._ended:
             self.socket.settimeout(max(0.01, deadline - time.monotonic()))

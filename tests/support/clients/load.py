@@ -19,12 +19,13 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from support.clients.kinds import CLIENTS, Client  # noqa: E402
+from support.closing import Closing  # noqa: E402
+from support.patience import HANG_S  # noqa: E402
 
 # --- the process ----------------------------------------------------------------------
 
@@ -78,7 +79,7 @@ def _main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--seconds", type=float)
-    parser.add_argument("--timeout", type=float, default=30.0)
+    parser.add_argument("--timeout", type=float, default=HANG_S)
     parser.add_argument("--method", default="GET")
     parser.add_argument("--path", default="/")
     parser.add_argument("--prefix", default="")
@@ -108,7 +109,7 @@ class Record:
         return self.status == 200
 
 
-class Load:
+class Load(Closing):
     """Load(port, rate=200).start(), then wait_for(n) answers as often as needed, then stop() for
     all records. `kind` is one of support.clients.kinds.CLIENTS; `at_once` requests are sent
     together by each of so many `clients` in turn, at `rate` requests a second in all.
@@ -120,7 +121,7 @@ class Load:
         *,
         rate: float = 200.0,
         seconds: Optional[float] = None,
-        timeout: float = 30.0,
+        timeout: float = HANG_S,
         method: str = "GET",
         path: str = "/",
         prefix: str = "",
@@ -159,7 +160,7 @@ class Load:
         with self._changed:
             return list(self._records)
 
-    def wait_for(self, answered: int, timeout: float = 30.0) -> None:
+    def wait_for(self, answered: int, timeout: float = HANG_S) -> None:
         """Returns when so many requests have had an answer with status 200."""
 
         def enough() -> bool:
@@ -207,12 +208,7 @@ class Load:
     def __enter__(self) -> Load:
         return self.start()
 
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
+    def close(self) -> None:
         self.kill()
 
     def _read(self, process: subprocess.Popen[str]) -> None:

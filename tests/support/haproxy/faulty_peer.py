@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Optional, Union
 
 from support.closing import Closing
+from support.patience import HANG_S
 
 Answers = Union[Mapping[str, str], Callable[[str], str]]
 PIECE = 65536
@@ -295,7 +296,7 @@ class FaultyPeer(Closing):
             self._begin(functools.partial(self._play, connection, script))
 
     def _play(self, connection: socket.socket, script: list[Step]) -> None:
-        connection.settimeout(5.0)
+        connection.settimeout(HANG_S)
         with connection:
             conversation = Conversation(connection, self)
             try:

@@ -20,8 +20,10 @@ from pathlib import Path
 from typing import Any, Optional
 
 from stillgate import gate
-from support.haproxy.server import Frontend, HAProxy, wait_until
+from support.haproxy.server import Frontend, HAProxy
+from support.patience import HANG_S
 from support.ports import Reserved
+from support.process import wait_until
 
 F = "balanced"
 YOUNG_S = 5.0  # so long a process looks at its state file at each request
@@ -180,10 +182,10 @@ class Gated:
         assert isinstance(found, dict)
         return found
 
-    def wait_waiting(self, count: int, frontend: str = F, timeout: float = 10.0) -> None:
+    def wait_waiting(self, count: int, frontend: str = F, timeout: float = HANG_S) -> None:
         what = f"{count} that wait"
         try:
-            wait_until(lambda: bool(self.status(frontend)["waiting"] == count), timeout, what)
+            wait_until(lambda: bool(self.status(frontend)["waiting"] == count), what, timeout)
         except TimeoutError as error:
             raise TimeoutError(f"{error}: {self.status(frontend)}") from None
 

@@ -14,7 +14,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from support.haproxy.server import HAProxy, wait_until
+from support.closing import Closing
+from support.haproxy.server import HAProxy
+from support.patience import HANG_S
+from support.process import wait_until
 
 NAME = "stillgate-guard"
 
@@ -66,9 +69,9 @@ def send_all(state: Path, number: signal.Signals) -> None:
         os.kill(pid, number)
 
 
-def opened_at(proxies: Sequence[HAProxy], limits: Sequence[int], timeout: float) -> list[float]:
+def opened_at(proxies: Sequence[HAProxy], limits: Sequence[int]) -> list[float]:
     """When each of them was seen with its limit again, on time.time()."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + HANG_S
     seen: dict[int, float] = {}
     while len(seen) < len(proxies):
         assert time.monotonic() < deadline, f"still held: {len(proxies) - len(seen)}"
@@ -103,7 +106,7 @@ class BareGuard:
         }
         lines = "".join(f"{key} {value}\n" for key, value in order.items())
         self._here, there = socket.socketpair()
-        self._here.settimeout(10)
+        self._here.settimeout(HANG_S)
         with there:
             environment = {**os.environ, "STILLGATE_STATE_DIR": str(state)}
             # As the fleet starts it.
@@ -135,7 +138,7 @@ class BareGuard:
         self._here.close()
 
 
-class Stuck:
+class Stuck(Closing):
     """A file that nobody gets read: a named pipe in its place, gone at the end."""
 
     def __init__(self, path: Path) -> None:
@@ -147,7 +150,7 @@ class Stuck:
         os.mkfifo(self._path)
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._path.unlink()
         if self._writer >= 0:
             os.close(self._writer)
@@ -163,7 +166,7 @@ class Stuck:
                     raise
             return self._writer >= 0
 
-        wait_until(opened, 5, f"a reader of {self._path}")
+        wait_until(opened, f"a reader of {self._path}")
 
     def let_one_through(self) -> None:
         """The reader finds an empty file."""

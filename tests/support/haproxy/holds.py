@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import re
 import threading
 import time
 from contextlib import suppress
@@ -11,7 +12,9 @@ from pathlib import Path
 from typing import Optional
 
 from stillgate import Report
-from support.haproxy.server import HAProxy, wait_until
+from support.haproxy.server import HAProxy
+from support.patience import HANG_S
+from support.process import wait_until
 
 F = "balanced"
 COMMIT = f"set maxconn frontend {F} 0"
@@ -23,6 +26,14 @@ VARIABLE = f"stillgate_maxconn_{F}"
 def records(folder: Path) -> list[str]:
     """The files of a journal."""
     return sorted(path.name for path in folder.glob("holds/*"))
+
+
+def deadline_in(folder: Path) -> float:
+    """Of the only hold that a journal has, on time.time()."""
+    (file,) = folder.glob("holds/*.hold")
+    found = re.search(r"^deadline (\d+)$", file.read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) / 1000
 
 
 def remembered(proxy: HAProxy) -> bool:
@@ -71,10 +82,10 @@ class Slow:
         before = proxy.served(F)
         self._thread = threading.Thread(target=self._ask)
         self._thread.start()
-        wait_until(lambda: proxy.served(F) > before, 5, "the slow request")
+        wait_until(lambda: proxy.served(F) > before, "the slow request")
 
     def _ask(self) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=30)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=HANG_S)
         connection.request("GET", self._path)
         # Where its HAProxy was killed there is no answer, and `status` stays None.
         with suppress(http.client.HTTPException, OSError):
@@ -83,7 +94,7 @@ class Slow:
         connection.close()
 
     def join(self) -> Optional[int]:
-        self._thread.join(30)
+        self._thread.join(HANG_S)
         return self.status
 
 
@@ -91,7 +102,7 @@ class KeepAlive:
     """One client whose connection stays open."""
 
     def __init__(self, proxy: HAProxy) -> None:
-        self._connection = http.client.HTTPConnection("127.0.0.1", proxy.ports[F], timeout=10)
+        self._connection = http.client.HTTPConnection("127.0.0.1", proxy.ports[F], timeout=HANG_S)
 
     def ask(self, count: int = 1) -> None:
         for _ in range(count):

@@ -9,14 +9,15 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Optional, Union
 
+from support.closing import Closing
+from support.patience import HANG_S
 from support.ports import Reserved
+from support.process import running_in_group, wait_until
 
 PROMPT = b"\n> "
 
@@ -36,32 +37,7 @@ class Frontend:
     lines: tuple[str, ...] = ()
 
 
-def wait_until(condition: Callable[[], bool], timeout: float, what: str) -> None:
-    """Returns as soon as the condition holds; TimeoutError with `what` where it does not within
-    `timeout` seconds.
-    """
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: not within {timeout} s")
-        time.sleep(0.005)
-
-
-def running_in_group(group: int) -> list[int]:
-    """The processes of a process group that still run; zombies do not."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                state, _, pgrp = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            if int(pgrp) == group and state != "Z":
-                found.append(int(entry.name))
-    return found
-
-
-class HAProxy:
+class HAProxy(Closing):
     """Starts at once and returns when the stats socket answers.
 
     `sockets` are the unix stats sockets, `tcp_port` the TCP one (or None), `ports` the port of
@@ -88,7 +64,7 @@ class HAProxy:
         extra_global: Sequence[str] = (),
         extra_defaults: Sequence[str] = (),
         extra: Sequence[str] = (),
-        timeout: float = 15.0,
+        timeout: float = HANG_S,
     ) -> None:
         self.binary = str(binary)
         self.may_end = False
@@ -164,7 +140,7 @@ class HAProxy:
 
     # --- talking to it ---
 
-    def connect(self, index: int = 0, timeout: float = 5.0) -> socket.socket:
+    def connect(self, index: int = 0, timeout: float = HANG_S) -> socket.socket:
         """A plain connection to one stats socket: a unix one by its index, or the TCP one where
         there is no unix one.
         """
@@ -180,7 +156,7 @@ class HAProxy:
         assert self.tcp_port is not None, "this HAProxy has no stats socket"
         return socket.create_connection(("127.0.0.1", self.tcp_port), timeout)
 
-    def cli(self, *commands: str, index: int = 0, timeout: float = 5.0) -> str:
+    def cli(self, *commands: str, index: int = 0, timeout: float = HANG_S) -> str:
         """The answer to the last of these commands, sent one by one on one connection in prompt
         mode.
         """
@@ -208,7 +184,7 @@ class HAProxy:
 
     # --- ending it ---
 
-    def reload(self, timeout: float = 10.0) -> None:
+    def reload(self, timeout: float = HANG_S) -> None:
         """Master-worker only: returns when a new worker answers, and the master could be told to
         reload again.
         """
@@ -218,9 +194,9 @@ class HAProxy:
         def ready() -> bool:
             return self._pid_or_zero() not in (0, before) and self._master_listens()
 
-        wait_until(ready, timeout, "a new worker")
+        wait_until(ready, "a new worker", timeout)
 
-    def replace(self, timeout: float = 10.0) -> None:
+    def replace(self, timeout: float = HANG_S) -> None:
         """Without a master: starts another process that takes over from this one, and returns when
         it answers. The one before ends when its clients are served.
         """
@@ -230,7 +206,7 @@ class HAProxy:
             taking += ["-x", str(self.sockets[0])]
         self._former.append(self._process)
         self._process = self._start(*taking)
-        wait_until(lambda: self._pid_or_zero() == self.pid, timeout, "the new process")
+        wait_until(lambda: self._pid_or_zero() == self.pid, "the new process", timeout)
 
     def stop(self, timeout: float = 5.0) -> None:
         """Ends it without grace to its clients; safe to call again."""
@@ -241,29 +217,18 @@ class HAProxy:
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
-        """Gives back the ports and the folder, log included."""
+        """Ends it, and gives back the ports and the folder, log included."""
+        self.stop()
         for reserved in self._reserved:
             reserved.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def restart(self, timeout: float = 15.0) -> None:
+    def restart(self, timeout: float = HANG_S) -> None:
         """Starts it again, after stop or kill, with the same configuration and ports."""
         assert not self.alive()
         self.may_end = False
         self._process = self._start()
         self._wait_ready(timeout)
-
-    def __enter__(self) -> HAProxy:
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.stop()
-        self.close()
 
     # --- inside ---
 
@@ -300,7 +265,7 @@ class HAProxy:
             return not self.alive() or (self._pid_or_zero() != 0 and self._master_listens())
 
         try:
-            wait_until(ready_or_dead, timeout, "the first answer on the stats socket")
+            wait_until(ready_or_dead, "the first answer on the stats socket", timeout)
         except TimeoutError as error:
             raise HAProxyFailed(f"{error}\n{self.log()}") from error
         if not self.alive():
@@ -319,7 +284,7 @@ class HAProxy:
         if self.master_socket is None:
             return True
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(1.0)
+            connection.settimeout(HANG_S)
             try:
                 connection.connect(str(self.master_socket))
                 connection.sendall(b"show proc\n")
@@ -359,8 +324,8 @@ class HAProxy:
                 os.killpg(process.pid, signal.SIGKILL)
             except ProcessLookupError:
                 pass
-            process.wait(timeout)
-        wait_until(lambda: not self.left_running(), timeout, "the end of the workers")
+            process.wait(HANG_S)
+        wait_until(lambda: not self.left_running(), "the end of the workers")
 
 
 def _short_folder() -> Path:

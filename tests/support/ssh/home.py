@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from support.closing import Closing
-from support.haproxy.server import wait_until
+from support.process import wait_until
 from support.ssh.server import SshServer, make_key, public_half
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -117,7 +117,7 @@ class SshHome:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=60,
             env=self.environment(),
         )
 
@@ -141,7 +141,7 @@ class Agent(Closing):
                 "DISPLAY": ":none",
             },
         )
-        wait_until(self.socket.exists, 10, "ssh-agent")
+        wait_until(self.socket.exists, "ssh-agent")
 
     @property
     def pid(self) -> int:

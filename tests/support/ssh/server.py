@@ -22,8 +22,9 @@ from pathlib import Path
 from typing import Optional
 
 from support.closing import Closing
-from support.haproxy.server import wait_until
+from support.patience import HANG_S
 from support.ports import Reserved
+from support.process import wait_until
 
 # Debian's /usr/sbin is on root's PATH alone, and sshd wants to be started by its full path.
 PROGRAM = shutil.which("sshd", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
@@ -69,7 +70,7 @@ class SshServer(Closing):
         restrictions: str = "",
         host_keys: Sequence[str] = ("ed25519",),
         environment: Optional[Mapping[str, str]] = None,
-        timeout: float = 15.0,
+        timeout: float = HANG_S,
         **settings: Optional[str],
     ) -> None:
         if PROGRAM is None:
@@ -173,7 +174,7 @@ class SshServer(Closing):
             _kill(frozen_family(self.pid))
         self._process.wait(10)
 
-    def restart(self, timeout: float = 15.0) -> None:
+    def restart(self, timeout: float = HANG_S) -> None:
         """Starts it again, after stop(), with the same keys and port."""
         assert not self.alive()
         self.may_end = False
@@ -202,7 +203,7 @@ class SshServer(Closing):
         """By its log: a connection to see whether it listens would count as one."""
         listening = f"Server listening on {self._address} port {self.port}."
         try:
-            wait_until(lambda: not self.alive() or listening in self.log(), timeout, "sshd")
+            wait_until(lambda: not self.alive() or listening in self.log(), "sshd", timeout)
         except TimeoutError as error:
             raise SshServerFailed(f"{error}\n{self.log()}") from error
         if not self.alive():
@@ -249,7 +250,7 @@ def _signal(pid: int, number: signal.Signals) -> None:
 def _kill(pids: Sequence[int]) -> None:
     for pid in pids:
         _signal(pid, signal.SIGKILL)
-    wait_until(lambda: not any(_runs(pid) for pid in pids), 10, "the end of sshd's processes")
+    wait_until(lambda: not any(_runs(pid) for pid in pids), "the end of sshd's processes")
 
 
 def _runs(pid: int) -> bool:

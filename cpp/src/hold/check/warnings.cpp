@@ -63,8 +63,9 @@ std::optional<std::int64_t> depth_of(const Question& question, const std::string
   return depth;
 }
 
-/// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep (facts,
-/// section 2). The runtime API does not tell the backlog, the kernel of the same machine does.
+/// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep
+/// (docs/haproxy-facts.md, section 2). The runtime API does not tell the backlog, the kernel of the
+/// same machine does.
 void advise_queue(Switch& target, const Question& question, const FrontendSeen& frontend,
                   const std::vector<Listener>& listeners) {
   const double arrivals = arrivals_of(question, frontend);
