@@ -9,7 +9,6 @@ from typing import Any, Callable, Dict, Optional
 
 from stillgate.results.hold import Event, Hold
 
-FORMATS = ("json", "syslog", "journald")
 Listener = Callable[[Dict[str, Any]], object]
 log = logging.getLogger("stillgate")
 

@@ -95,7 +95,7 @@ class Fleet:
         from stillgate.inventory import load_fleet
 
         entry = load_fleet(name, inventory)
-        chosen: Dict[str, Any] = {**entry.seconds, **entry.events, **options}
+        chosen: Dict[str, Any] = {**entry.options, **options}
         return cls(entry.endpoints, frontends=entry.frontends, **chosen)
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from stillgate.errors import InventoryError
-from stillgate.events import FORMATS
+from stillgate.options import BY_NAME, OPTIONS, Choice, Option, Seconds, Text, Texts
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,15 +19,8 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "stillgate.toml"
-# And the least of each, as Fleet has it.
-SECONDS = {
-    "connect_timeout": 0.001,
-    "greeting_timeout": 0.001,
-    "reply_timeout": 0.001,
-    "max_hold": 0.1,
-}
-EVENTS = ("on_event", "event_format")
-KEYS = ("endpoints", "frontends", *SECONDS, *EVENTS)
+KEYS = {one.name: one for one in OPTIONS if one.inventory}
+_VARIABLE = BY_NAME["inventory"].variable
 # Where no key stands: comments, and texts that are no quoted keys.
 _VALUE = re.compile(r"""#.*|("(?:\\.|[^"\\])*"|'[^']*')(?!["']?\s*[=.])""")
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
@@ -35,13 +28,12 @@ _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$
 
 @dataclass(frozen=True)
 class Entry:
-    """One fleet of the file. `seconds` and `events` have the names of Fleet's options."""
+    """One fleet of the file. `options` are those of Fleet that it says."""
 
     name: str
     endpoints: List[str]
     frontends: List[str]
-    seconds: Dict[str, float]
-    events: Dict[str, str] = field(default_factory=dict)
+    options: Dict[str, Any] = field(default_factory=dict)
 
 
 def find_inventory(given: Optional[str] = None) -> Path:
@@ -50,7 +42,7 @@ def find_inventory(given: Optional[str] = None) -> Path:
     """
     if given:
         return Path(given)
-    named = os.environ.get("STILLGATE_INVENTORY")
+    named = os.environ.get(_VARIABLE)
     if named:
         return Path(named)
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
@@ -112,20 +104,26 @@ class _Reader:
                 near = difflib.get_close_matches(key, KEYS, 1)
                 hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(KEYS)}"
                 raise self._error(f"unknown key '{key}'{hint}", key, name)
-        endpoints = self._texts(table, "endpoints", name)
+        said = {key: self._value(KEYS[key], value, name) for key, value in table.items()}
+        endpoints = said.pop("endpoints", [])
         if not endpoints:
             raise self._error("'endpoints' names none", "endpoints", name)
-        seconds = {key: self._seconds(table, key, name) for key in SECONDS if key in table}
-        return Entry(
-            name,
-            endpoints,
-            self._texts(table, "frontends", name),
-            seconds,
-            {key: self._text(table, key, name) for key in EVENTS if key in table},
-        )
+        return Entry(name, endpoints, said.pop("frontends", []), said)
 
-    def _texts(self, table: Mapping[str, Any], key: str, fleet: str) -> List[str]:
-        value = table.get(key, [])
+    def _value(self, option: Option, value: Any, fleet: str) -> Any:
+        key, kind = option.name, option.kind
+        if isinstance(kind, Texts):
+            return self._texts(value, key, fleet)
+        if isinstance(kind, Seconds):
+            return self._seconds(kind, value, key, fleet)
+        assert isinstance(kind, (Choice, Text)), f"no inventory can say {key}"
+        if not isinstance(value, str):
+            raise self._error(f"'{key}' must be a text", key, fleet)
+        if isinstance(kind, Choice) and value not in kind.words:
+            raise self._error(f"'{key}' must be one of {', '.join(kind.words)}", key, fleet)
+        return value
+
+    def _texts(self, value: Any, key: str, fleet: str) -> List[str]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
             raise self._error(f"'{key}' must be a list of texts", key, fleet)
         for one in value:
@@ -133,21 +131,12 @@ class _Reader:
                 raise self._error(f"'{key}' names '{one}' twice", key, fleet)
         return value
 
-    def _text(self, table: Mapping[str, Any], key: str, fleet: str) -> str:
-        value = table[key]
-        if not isinstance(value, str):
-            raise self._error(f"'{key}' must be a text", key, fleet)
-        if key == "event_format" and value not in FORMATS:
-            raise self._error(f"'{key}' must be one of {', '.join(FORMATS)}", key, fleet)
-        return value
-
-    def _seconds(self, table: Mapping[str, Any], key: str, fleet: str) -> float:
-        value = table[key]
+    def _seconds(self, kind: Seconds, value: Any, key: str, fleet: str) -> float:
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise self._error(f"'{key}' must be a number of seconds", key, fleet)
-        least = SECONDS[key]
-        if not least <= value <= 3600:
-            raise self._error(f"'{key}' must be from {least} to 3600 seconds", key, fleet)
+        if not kind.least <= value <= kind.most:
+            words = f"'{key}' must be from {kind.least:g} to {kind.most:g} seconds"
+            raise self._error(words, key, fleet)
         return float(value)
 
     def _syntax_error(self, message: str) -> InventoryError:

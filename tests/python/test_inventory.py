@@ -32,7 +32,7 @@ def test_reads_a_fleet(tmp_path: Path) -> None:
     entry = load_fleet("production", path)
     assert entry.endpoints == ["unix:///run/a.sock", "tcp://lb2:9999"]
     assert entry.frontends == ["balanced"]
-    assert entry.seconds == {"reply_timeout": 2.5, "max_hold": 15.0}
+    assert entry.options == {"reply_timeout": 2.5, "max_hold": 15.0}
     assert fleet_names(path) == ["production", "staging"]
     fleet = Fleet.load("staging", path)
     assert fleet.endpoints == ["unix:///run/b.sock"]
@@ -98,7 +98,7 @@ def test_the_order_of_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_fleet_may_say_who_is_told(tmp_path: Path) -> None:
     text = '[fleet.a]\nendpoints = ["/a"]\non_event = "cat"\nevent_format = "syslog"\n'
     path = write(tmp_path, text)
-    assert load_fleet("a", path).events == {"on_event": "cat", "event_format": "syslog"}
+    assert load_fleet("a", path).options == {"on_event": "cat", "event_format": "syslog"}
     assert Fleet.load("a", path, event_format="journald").endpoints == ["unix:///a"]
     for wrong, words in (("on_event = 1", "must be a text"), ('event_format = "x"', "one of json")):
         with pytest.raises(InventoryError, match=words):

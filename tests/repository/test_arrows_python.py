@@ -15,6 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[2] / "python" / "stillgate"
 ROOMS: dict[str, set[str]] = {
     "_core": set(),
     "gate": set(),
+    "options": set(),
     "run_until": set(),
     "results": {"_core"},
     "errors": {"_core", "results"},
@@ -22,7 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "tables": {"results"},
     "watching": {"results"},
     "suspension": {"errors", "results", "watching"},
-    "inventory": {"errors", "events"},
+    "inventory": {"errors", "options"},
     "past_holds": {"_core", "events", "results", "tables"},
     "fleet": {
         *("_core", "errors", "events", "inventory", "past_holds", "results", "suspension"),
@@ -33,10 +34,10 @@ ROOMS: dict[str, set[str]] = {
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {"errors", "fleet", "results", "run_until", "suspension", "tables"},
     "cli": {
-        *("__init__", "console", "errors", "events", "fleet", "gate", "inventory", "past_holds"),
-        *("results", "run_until"),
+        *("__init__", "console", "errors", "fleet", "gate", "inventory", "options"),
+        *("past_holds", "results", "run_until"),
     },
-    "fabric": {"console", "errors", "events", "fleet", "results", "run_until"},
+    "fabric": {"console", "errors", "fleet", "options", "results", "run_until"},
     "__main__": {"cli"},
 }
 # Who alone may import what is not Python's own, or takes long.

@@ -6,23 +6,14 @@ from typing import Any, Callable, Tuple
 
 import click
 
-from stillgate.cli.options import (
-    accept_hazard_option,
-    event_options,
-    fleet_options,
-    frontends_argument,
-    hold_options,
-)
+from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
 
 @click.command()
 @frontends_argument
-@hold_options
-@accept_hazard_option
-@event_options
-@fleet_options
+@options_of("check")
 def check(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:

@@ -6,7 +6,7 @@ from typing import Callable, Optional, TextIO
 
 import click
 
-from stillgate.cli.options import fleet_options
+from stillgate.cli.options import options_of
 from stillgate.cli.outcome import show_failure
 from stillgate.console.documents import exec_document, to_json
 from stillgate.console.progress import ProgressLine
@@ -23,7 +23,7 @@ from stillgate.fleet import Fleet
     type=click.File("r", encoding="utf-8"),
     help="What follows '<<' in HAProxy's syntax, such as a certificate; - is standard input.",
 )
-@fleet_options
+@options_of("exec")
 def exec_(
     command: str, payload: Optional[TextIO], make_fleet: Callable[[], Fleet], as_json: bool
 ) -> int:

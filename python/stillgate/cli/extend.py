@@ -6,9 +6,10 @@ from typing import Any, Callable, Tuple
 
 import click
 
-from stillgate.cli.options import event_options, fleet_options, owner_option
+from stillgate.cli.options import options_of
 from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
+from stillgate.options import BY_NAME, Seconds
 
 
 class _Seconds(click.FloatRange):
@@ -19,12 +20,7 @@ class _Seconds(click.FloatRange):
 
 @click.command()
 @click.argument("names", metavar="[FRONTEND]... SECONDS", nargs=-1, required=True)
-@owner_option
-@click.option("--hold", metavar="ID", help="Extend this hold, whosever it is, and no other.")
-@click.option("--force", is_flag=True, help="Extend somebody else's hold; wants --reason.")
-@click.option("--reason", metavar="TEXT", default="", help="Why --force overrules the holder.")
-@event_options
-@fleet_options
+@options_of("extend")
 @click.pass_context
 def extend(
     context: click.Context,
@@ -35,7 +31,9 @@ def extend(
 ) -> int:
     """Move the deadline of the hold of FRONTEND by SECONDS. Only its holder may."""
     *frontends, last = names
-    seconds = _Seconds(0.1, 3600).convert(last, None, context)
+    kind = BY_NAME["seconds"].kind
+    assert isinstance(kind, Seconds)
+    seconds = _Seconds(kind.least, kind.most).convert(last, None, context)
     return carry_out(
         "extend",
         make_fleet,

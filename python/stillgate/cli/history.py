@@ -12,7 +12,7 @@ from stillgate.cli.outcome import show_failure
 from stillgate.console.documents import history_document, to_json
 from stillgate.console.show import show_history
 from stillgate.errors import StillgateError
-from stillgate.events import FORMATS
+from stillgate.options import EVENT_FORMATS
 from stillgate.past_holds import Events, as_line, fold, read_events, select
 from stillgate.results.hold import Event
 
@@ -33,7 +33,7 @@ UNREADABLE = "journal_failed"
 @click.option(
     "--format",
     "line_format",
-    type=click.Choice(FORMATS),
+    type=click.Choice(EVENT_FORMATS),
     help="Of the lines of --events.  [default: json]",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")

@@ -7,14 +7,7 @@ from typing import Any, Callable, List, Optional, Tuple
 
 import click
 
-from stillgate.cli.options import (
-    accept_hazard_option,
-    event_options,
-    fleet_options,
-    frontends_argument,
-    hold_options,
-    owner_option,
-)
+from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import show_failure, show_refusal
 from stillgate.console.documents import to_json
 from stillgate.console.held_command import HeldCommand
@@ -38,19 +31,7 @@ class _WithCommand(click.Command):
 
 @click.command(cls=_WithCommand)
 @frontends_argument
-@hold_options
-@click.option(
-    "--grace",
-    type=click.FloatRange(0, 3600),
-    metavar="SECONDS",
-    help="COMMAND gets SIGTERM so long before the deadline, and SIGKILL shortly before it.  "
-    "[default: 2, or half of a hold shorter than 4]",
-)
-@accept_hazard_option
-@owner_option
-@click.option("--reason", metavar="TEXT", default="", help="Told to whoever finds the hold.")
-@event_options
-@fleet_options
+@options_of("hold")
 @click.pass_context
 def hold(
     context: click.Context,

@@ -7,6 +7,7 @@ from typing import List
 import click
 
 from stillgate.cli.main import cli
+from stillgate.options import OPTIONS
 
 EXIT_STATUS = [
     ("0", "Done."),
@@ -20,7 +21,7 @@ EXIT_STATUS = [
     ("130", "Stopped. A suspend was rolled back."),
 ]
 ENVIRONMENT = [
-    ("STILLGATE_INVENTORY", "The inventory, where --inventory names none."),
+    *((one.variable, f"In place of --{one.word}.") for one in OPTIONS if one.variable),
     ("STILLGATE_STATE_DIR", "The folder of the journal of holds."),
 ]
 

@@ -1,4 +1,4 @@
-"""Options that all verbs share, and the fleet that they name."""
+"""The options of the table as click has them, and the fleet that they name."""
 
 from __future__ import annotations
 
@@ -7,17 +7,13 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 import click
 
-from stillgate.events import FORMATS
 from stillgate.fleet import Fleet
+from stillgate.options import OPTIONS, Choice, Flag, Option, Seconds, Texts, Whole, of_verb
 
 F = TypeVar("F", bound=Callable[..., Any])
+_OF_FLEET = [one.name for one in OPTIONS if one.of == "fleet"]
 
 frontends_argument = click.argument("frontends", metavar="[FRONTEND]...", nargs=-1)
-accept_hazard_option = click.option(
-    "--accept-hazard",
-    is_flag=True,
-    help="Overrule the table of releases that crash on resume: this build has the fix.",
-)
 
 
 def complete_fleet(
@@ -34,157 +30,33 @@ def complete_fleet(
     return [name for name in names if name.startswith(incomplete)]
 
 
-_SECONDS = click.FloatRange(0.001, 3600)
-_OPTIONS = [
-    click.option(
-        "--fleet",
-        "-f",
-        "fleet_name",
-        metavar="NAME",
-        shell_complete=complete_fleet,
-        help="A fleet of the inventory.",
-    ),
-    click.option(
-        "--endpoint",
-        "-e",
-        "endpoints",
-        metavar="URL",
-        multiple=True,
-        help="unix:///path, /path, tcp://host:port or ssh://[user@]host/path; again and again.",
-    ),
-    click.option(
-        "--inventory", metavar="FILE", help="The inventory, in place of the usual places."
-    ),
-    click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output."),
-    click.option(
-        "--connect-timeout",
-        type=_SECONDS,
-        metavar="SECONDS",
-        help="Until a connection stands.  [default: 2]",
-    ),
-    click.option(
-        "--greeting-timeout",
-        type=_SECONDS,
-        metavar="SECONDS",
-        help="Until HAProxy's first word.  [default: 2]",
-    ),
-    click.option(
-        "--reply-timeout",
-        type=_SECONDS,
-        metavar="SECONDS",
-        help="From the command to the complete reply.  [default: 5]",
-    ),
-]
+def options_of(verb: str) -> Callable[[F], F]:
+    """Adds all that the verb has, in the order of the table. The command gets `make_fleet` (which
+    may raise InputError), `as_json`, and the options of the call by their names.
+    """
 
+    def add(command: F) -> F:
+        @functools.wraps(command)
+        def wrapped(
+            fleet: Optional[str],
+            endpoints: Tuple[str, ...],
+            inventory: Optional[str],
+            json: bool,
+            **rest: Any,
+        ) -> Any:
+            given = {name: rest.pop(name, None) for name in _OF_FLEET}
+            chosen = {name: value for name, value in given.items() if value is not None}
+            if (fleet is None) == (not endpoints):
+                raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), and not both.")
+            make = functools.partial(make_fleet, fleet, endpoints, inventory, chosen)
+            return command(make_fleet=make, as_json=json, **rest)
 
-_HOLD_OPTIONS = [
-    click.option(
-        "--method",
-        type=click.Choice(["auto", "gate", "maxconn"]),
-        default="auto",
-        show_default=True,
-        help="auto: the gate where it is proven, else maxconn where that is safe.",
-    ),
-    click.option(
-        "--accept-unproven",
-        is_flag=True,
-        help="Take a gate that is loaded for a proven one: every request comes through it.",
-    ),
-    click.option(
-        "--on-expiry",
-        type=click.Choice(["release", "reject"]),
-        default="release",
-        show_default=True,
-        help="What a gate does at the deadline; reject: 503 until somebody resumes.",
-    ),
-    click.option(
-        "--max-waiting",
-        type=click.IntRange(0, 1_000_000_000),
-        default=0,
-        metavar="N",
-        help="Above so many requests per frontend a gate answers 503; 0: no bound.",
-    ),
-    click.option(
-        "--max-hold",
-        type=click.FloatRange(0.1, 3600),
-        metavar="SECONDS",
-        help="How long customers may wait at most.  [default: the inventory's, else 15]",
-    ),
-    click.option(
-        "--drain-timeout",
-        type=click.FloatRange(0, 3600),
-        default=5.0,
-        show_default=True,
-        metavar="SECONDS",
-        help="How long what was let in before may take to end, or all is resumed; 0: do not wait.",
-    ),
-]
+        for option in reversed(of_verb(verb)):
+            if not option.argument:
+                wrapped = _as_click(option, verb)(wrapped)
+        return wrapped  # type: ignore[return-value]
 
-
-def hold_options(command: F) -> F:
-    """Adds what a hold is to keep to."""
-    for option in reversed(_HOLD_OPTIONS):
-        command = option(command)
-    return command
-
-
-owner_option = click.option(
-    "--owner",
-    metavar="NAME",
-    default="",
-    help="Whose hold it is.  [default: user@host]",
-)
-
-_EVENT_OPTIONS = [
-    click.option(
-        "--on-event",
-        metavar="CMD",
-        help="A shell command that gets a line on its standard input for each event of a hold.",
-    ),
-    click.option(
-        "--event-format",
-        type=click.Choice(FORMATS),
-        help="Of that line.  [default: the inventory's, else json]",
-    ),
-]
-
-
-def event_options(command: F) -> F:
-    """Adds who is told what happens to holds; for fleet_options, which takes them."""
-    for option in reversed(_EVENT_OPTIONS):
-        command = option(command)
-    return command
-
-
-def fleet_options(command: F) -> F:
-    """Adds them; the command gets `make_fleet` (which may raise InputError) and `as_json`."""
-
-    @functools.wraps(command)
-    def wrapped(
-        fleet_name: Optional[str],
-        endpoints: Tuple[str, ...],
-        inventory: Optional[str],
-        connect_timeout: Optional[float],
-        greeting_timeout: Optional[float],
-        reply_timeout: Optional[float],
-        **rest: Any,
-    ) -> Any:
-        given: Dict[str, Any] = {
-            "connect_timeout": connect_timeout,
-            "greeting_timeout": greeting_timeout,
-            "reply_timeout": reply_timeout,
-        }
-        for name in ("on_event", "event_format"):
-            given[name] = rest.pop(name, None)
-        chosen = {name: value for name, value in given.items() if value is not None}
-        if (fleet_name is None) == (not endpoints):
-            raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), and not both.")
-        make = functools.partial(make_fleet, fleet_name, endpoints, inventory, chosen)
-        return command(make_fleet=make, **rest)
-
-    for option in reversed(_OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped  # type: ignore[return-value]
+    return add
 
 
 def make_fleet(
@@ -197,3 +69,37 @@ def make_fleet(
     if name is None:
         return Fleet(endpoints, **chosen)
     return Fleet.load(name, inventory, **chosen)
+
+
+def _as_click(option: Option, verb: str) -> Callable[[F], F]:
+    names = [f"--{option.word}", *([f"-{option.letter}"] if option.letter else []), option.name]
+    told = option.help_of(verb)
+    words = option.default_words
+    default = option.default
+    if option.inventory:
+        # Nobody's word on the command line leaves it to the inventory.
+        words = "" if default is None else f"the inventory's, else {_plain(default)}"
+        default = None
+    if words:
+        told += f"  [default: {words}]"
+    complete = complete_fleet if option.name == "fleet" else None
+    rest = {"default": default, "show_default": bool(default), **_type_of(option)}
+    return click.option(*names, help=told, shell_complete=complete, **rest)
+
+
+def _type_of(option: Option) -> Dict[str, Any]:
+    """What its kind is in click."""
+    kind = option.kind
+    if isinstance(kind, Seconds):
+        return {"type": click.FloatRange(kind.least, kind.most), "metavar": "SECONDS"}
+    if isinstance(kind, Whole):
+        return {"type": click.IntRange(kind.least, kind.most), "metavar": "N"}
+    if isinstance(kind, Choice):
+        return {"type": click.Choice(kind.words)}
+    if isinstance(kind, Flag):
+        return {"is_flag": True, "default": False}
+    return {"metavar": kind.metavar, "multiple": isinstance(kind, Texts)}
+
+
+def _plain(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)

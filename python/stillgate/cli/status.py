@@ -7,7 +7,7 @@ from typing import Callable, Tuple
 
 import click
 
-from stillgate.cli.options import fleet_options, frontends_argument
+from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
@@ -17,7 +17,7 @@ EVERY = 1.0  # seconds between two looks of --watch
 @click.command()
 @frontends_argument
 @click.option("--watch", is_flag=True, help="Look again each second, until Ctrl-C.")
-@fleet_options
+@options_of("status")
 def status(
     frontends: Tuple[str, ...], watch: bool, make_fleet: Callable[[], Fleet], as_json: bool
 ) -> int:

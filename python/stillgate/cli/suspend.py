@@ -6,29 +6,14 @@ from typing import Any, Callable, Tuple
 
 import click
 
-from stillgate.cli.options import (
-    accept_hazard_option,
-    event_options,
-    fleet_options,
-    frontends_argument,
-    hold_options,
-    owner_option,
-)
+from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
 
 @click.command()
 @frontends_argument
-@click.option(
-    "--no-lease", is_flag=True, help="Accept that nothing ends the hold if you do not resume."
-)
-@hold_options
-@accept_hazard_option
-@owner_option
-@click.option("--reason", metavar="TEXT", default="", help="Told to whoever finds the hold.")
-@event_options
-@fleet_options
+@options_of("suspend")
 def suspend(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:

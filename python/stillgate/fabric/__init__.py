@@ -10,176 +10,132 @@ CommandResult), None in a dry run, and raises TaskFailed, an invoke.exceptions.E
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Optional, Tuple, TypeVar, cast
+import functools
+import inspect
+from typing import Any, Callable, Optional, TypeVar, get_type_hints
 
 from fabric import task
 from invoke import Collection
 
-from stillgate.fabric.call import GATE_OPTIONS, TaskCall, TaskFailed
+from stillgate.fabric.call import TaskCall, TaskFailed
 from stillgate.fabric.once_for_all_hosts import VerbTask
+from stillgate.options import Choice, Flag, Option, Seconds, Whole, of_verb
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
 __all__ = ["TaskFailed", "check", "extend", "hold", "ns", "resume", "status", "suspend"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-_HELP = {
-    "frontend": "A frontend, in place of the settings' frontends; again and again.",
-    "json": "One JSON document on standard output.",
-    "reason": "Told to whoever finds the hold.",
-    "method": "auto, gate or maxconn.",
-    "accept-unproven": "Take a gate that is loaded for a proven one.",
-    "on-expiry": "What a gate does at the deadline: release, or reject.",
-    "max-waiting": "Above so many requests per frontend a gate answers 503.",
-    "max-hold": "Seconds after which the hold ends by itself.",
-    "drain-timeout": "Seconds to wait for what was let in before.",
-    "no-lease": "Accept that nothing ends the hold if its owner dies.",
-    "accept-hazard": "Overrule the table of releases that crash on resume.",
-    "ramp": "Seconds over which to open, in place of at once.",
-    "limit": "Restore this limit, in place of the recorded one.",
-    "wait-up": "Wait until a server is up in each backend.",
-    "retry-for": "Seconds to try again what cannot be reached.",
-    "run": "The command to run while the frontends are held, for /bin/sh.",
-    "grace": "Seconds before the end of the hold at which the command is told to end.",
-    "seconds": "By how many seconds to move the deadline.",
-    "hold": "The id of one hold: this one, whosever it is, and no other.",
-    "force": "Overrule the holder; wants a reason.",
-    "on-event": "A shell command that gets a line for each event of a hold.",
-    "event-format": "Of that line: json, syslog or journald.",
-}
-
-_GATE = ("method", "accept-unproven", "on-expiry", "max-waiting")
-_EVENTS = ("on-event", "event-format")
+T = TypeVar("T")
+_OWN_HELP = {"run": "The command to run while the frontends are held, for /bin/sh."}
 
 
-def _task(*flags: str, positional: Tuple[str, ...] = ()) -> Callable[[F], F]:
-    """Fabric's task with these flags' help, in types that Fabric itself does not tell."""
-    texts = {name: _HELP[name] for name in ("frontend", *flags, "json")}
-    made = task(iterable=["frontend"], positional=positional, help=texts, klass=VerbTask)
-    return cast(Callable[[F], F], made)
+def _task(work: Callable[..., T]) -> Callable[..., T]:
+    """Fabric's task of the verb that `work` is named for, with the flags of stillgate.options.
+    `work` gets the call, and what it names itself.
+    """
+    verb = work.__name__
+    rows = {
+        one.word.replace("-", "_"): one for one in of_verb(verb) if one.fabric in ("both", "flag")
+    }
+    own = [*inspect.signature(work).parameters][1:]
+    signature = _signature([*own, *sorted(rows, key=_place_of)], rows, get_type_hints(work))
+
+    @functools.wraps(work)
+    def body(*arguments: Any, **named: Any) -> T:
+        bound = signature.bind(*arguments, **named)
+        bound.apply_defaults()
+        told = bound.arguments
+        context = told.pop("c")
+        extra = {name: told.pop(name) for name in own}
+        flags = {rows[name].name: value for name, value in told.items()}
+        return work(TaskCall(verb, context, flags, flags.pop("json")), **extra)
+
+    body.__signature__ = signature  # type: ignore[attr-defined]
+    made = task(
+        iterable=["frontend"],
+        positional=[name for name, one in rows.items() if _is_positional(one)],
+        help={
+            **{name: _OWN_HELP[name] for name in own},
+            **{one.word: _help(one, verb) for one in rows.values()},
+        },
+        klass=VerbTask,
+    )
+    return made(body)  # type: ignore[no-any-return]
 
 
-def _flags(arguments: Dict[str, Any]) -> Dict[str, Any]:
-    """A body's arguments by the names of the settings that they come before."""
-    others = ("c", "json", "run", "frontend")
-    named = {name: value for name, value in arguments.items() if name not in others}
-    return {"frontends": arguments["frontend"], **named}
+def _signature(names: list[str], rows: dict[str, Option], hints: dict[str, Any]) -> Any:
+    """By which Fabric knows the flags."""
+    parameters = [inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
+    for name in names:
+        default: Any = None
+        if name in rows and isinstance(rows[name].kind, Flag):
+            default = False
+        elif name in rows and _is_positional(rows[name]):
+            default = inspect.Parameter.empty
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        parameters.append(inspect.Parameter(name, kind, default=default))
+    return inspect.Signature(parameters, return_annotation=hints["return"])
+
+
+def _is_positional(option: Option) -> bool:
+    return option.argument and option.name != "frontends"
+
+
+def _place_of(name: str) -> int:
+    """Of a flag in the signature: those that callers tell by their place come first."""
+    return {"seconds": 0, "frontend": 1, "json": 2}.get(name, 3)
+
+
+def _help(option: Option, verb: str) -> str:
+    """With what the value may be, where the command line has a metavar for it."""
+    kind = option.kind
+    may = ""
+    if isinstance(kind, Seconds):
+        may = f"  [seconds, {kind.least:g} to {kind.most:g}]"
+    elif isinstance(kind, Whole):
+        may = f"  [{kind.least} to {kind.most}]"
+    elif isinstance(kind, Choice):
+        may = f"  [{', '.join(kind.words)}]"
+    return option.help_of(verb) + may
 
 
 # --- the tasks ------------------------------------------------------------------------
 
 
-@_task("max-hold", *_GATE, "accept-hazard", *_EVENTS)
-def check(
-    c: Any,
-    frontend: Any = None,
-    json: bool = False,
-    max_hold: Any = None,
-    method: Any = None,
-    accept_unproven: bool = False,
-    on_expiry: Any = None,
-    max_waiting: Any = None,
-    accept_hazard: bool = False,
-    on_event: Any = None,
-    event_format: Any = None,
-) -> Optional[Report]:
+@_task
+def check(call: TaskCall) -> Optional[Report]:
     """Tell all that would stop or endanger a hold; change nothing."""
-    call = TaskCall("check", c, _flags(locals()), json)
-    return call.report(*GATE_OPTIONS, "accept_hazard", "max_hold")
+    return call.report()
 
 
-@_task("reason", "max-hold", "drain-timeout", *_GATE, "no-lease", "accept-hazard", *_EVENTS)
-def suspend(
-    c: Any,
-    frontend: Any = None,
-    json: bool = False,
-    reason: Any = None,
-    max_hold: Any = None,
-    drain_timeout: Any = None,
-    method: Any = None,
-    accept_unproven: bool = False,
-    on_expiry: Any = None,
-    max_waiting: Any = None,
-    no_lease: bool = False,
-    accept_hazard: bool = False,
-    on_event: Any = None,
-    event_format: Any = None,
-) -> Optional[Report]:
+@_task
+def suspend(call: TaskCall) -> Optional[Report]:
     """Hold the frontends at every endpoint, or at none."""
-    call = TaskCall("suspend", c, _flags(locals()), json)
-    return call.report(
-        *GATE_OPTIONS, "no_lease", "max_hold", "drain_timeout", "accept_hazard", "reason"
-    )
+    return call.report()
 
 
-@_task(
-    *("reason", "ramp", "limit", "wait-up", "retry-for", "hold", "force"), "accept-hazard", *_EVENTS
-)
-def resume(
-    c: Any,
-    frontend: Any = None,
-    json: bool = False,
-    reason: Any = None,
-    ramp: Any = None,
-    limit: Any = None,
-    wait_up: bool = False,
-    retry_for: Any = None,
-    hold: Any = None,
-    force: bool = False,
-    accept_hazard: bool = False,
-    on_event: Any = None,
-    event_format: Any = None,
-) -> Optional[Report]:
+@_task
+def resume(call: TaskCall) -> Optional[Report]:
     """Let the frontends through again, with the limits that stood before."""
-    call = TaskCall("resume", c, _flags(locals()), json)
-    return call.report(
-        *("ramp", "limit", "wait_up", "accept_hazard", "retry_for", "hold", "force", "reason")
-    )
+    return call.report()
 
 
-@_task()
-def status(c: Any, frontend: Any = None, json: bool = False) -> Optional[Report]:
+@_task
+def status(call: TaskCall) -> Optional[Report]:
     """Tell what is held, by whom, and how long still; change nothing."""
-    return TaskCall("status", c, _flags(locals()), json).report()
+    return call.report()
 
 
-@_task("seconds", "reason", "hold", "force", *_EVENTS, positional=("seconds",))
-def extend(
-    c: Any,
-    seconds: Any,
-    frontend: Any = None,
-    json: bool = False,
-    reason: Any = None,
-    hold: Any = None,
-    force: bool = False,
-    on_event: Any = None,
-    event_format: Any = None,
-) -> Optional[Report]:
+@_task
+def extend(call: TaskCall) -> Optional[Report]:
     """Move the deadline of the hold; only its holder may."""
-    call = TaskCall("extend", c, _flags(locals()), json)
-    return call.report("seconds", "hold", "force", "reason")
+    return call.report()
 
 
-@_task("run", "grace", "reason", "max-hold", "drain-timeout", *_GATE, "accept-hazard", *_EVENTS)
-def hold(
-    c: Any,
-    run: Any = None,
-    frontend: Any = None,
-    json: bool = False,
-    grace: Any = None,
-    reason: Any = None,
-    max_hold: Any = None,
-    drain_timeout: Any = None,
-    method: Any = None,
-    accept_unproven: bool = False,
-    on_expiry: Any = None,
-    max_waiting: Any = None,
-    accept_hazard: bool = False,
-    on_event: Any = None,
-    event_format: Any = None,
-) -> Optional[CommandResult]:
+@_task
+def hold(call: TaskCall, run: Any = None) -> Optional[CommandResult]:
     """Suspend, run a command, resume; the command is ended before the hold is."""
-    return TaskCall("hold", c, _flags(locals()), json).hold(run)
+    return call.hold(run)
 
 
 ns = Collection("stillgate", check, suspend, resume, status, extend, hold)

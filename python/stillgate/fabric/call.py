@@ -20,14 +20,14 @@ from stillgate.console.streams import telling
 from stillgate.errors import InputError, ReportError, StillgateError, error_of
 from stillgate.fabric.hosts import patience_of, urls_of
 from stillgate.fabric.once_for_all_hosts import Told
-from stillgate.fabric.settings import EVENTS, TIMEOUTS, Settings, read_settings
+from stillgate.fabric.settings import Settings, read_settings
 from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
+from stillgate.options import OPTIONS, call_names
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
 STOPPED = 130
-GATE_OPTIONS = ("method", "accept_unproven", "on_expiry", "max_waiting")
 
 
 class TaskFailed(Exit):  # type: ignore[misc]
@@ -63,8 +63,8 @@ class TaskCall:
         self._flags = flags
         self._as_json = as_json
 
-    def report(self, *options: str) -> Optional[Report]:
-        """All verbs but hold, with those of these options that somebody told. None in a dry run.
+    def report(self) -> Optional[Report]:
+        """All verbs but hold, with the options that somebody told. None in a dry run.
         Errors: TaskFailed, with everything told.
         """
         with self._ending():
@@ -74,7 +74,7 @@ class TaskCall:
                 return None
             with ProgressLine(fleet):
                 verb: Callable[..., Report] = getattr(fleet, self._action)
-                report = verb(*names, **settings.told(*options))
+                report = verb(*names, **settings.told(*call_names(self._action)))
             if report.exit_status:
                 raise error_of(report)
             try:
@@ -95,13 +95,11 @@ class TaskCall:
             if self._dry():
                 self._show_dry(fleet, names, settings, command)
                 return None
-            told = settings.told(
-                *GATE_OPTIONS, "max_hold", "drain_timeout", "accept_hazard", "reason"
-            )
+            told = settings.told(*call_names("hold"))
             course = HeldCommand(
                 fleet,
                 ["/bin/sh", "-c", command],
-                grace=settings.grace,
+                grace=settings.options.get("grace"),
                 quiet_stdout=self._as_json,
             )
             course.run(names, told)
@@ -139,12 +137,12 @@ class TaskCall:
             raise InputError(
                 "bad_name", "frontends: none is named, by settings or --frontend", "frontends"
             )
-        if self._action == "extend" and settings.seconds is None:
+        if self._action == "extend" and "seconds" not in settings.options:
             raise InputError("bad_option", "--seconds: tell by how many", "seconds")
         return settings, fleet, names
 
     def _fleet(self, settings: Settings, connections: Sequence[Connection]) -> Fleet:
-        options = settings.told(*TIMEOUTS, *EVENTS)
+        options = settings.told(*(one.name for one in OPTIONS if one.of == "fleet"))
         if connections:
             assert settings.socket is not None
             patience = patience_of(connections)
@@ -228,11 +226,12 @@ def _dry_lines(
     command: str,
 ) -> List[str]:
     """What would be sent where, and what would be run."""
-    recorded = settings.limit is None or action == "hold"
-    limit = "<the limit on record>" if recorded else str(settings.limit)
+    recorded = "limit" not in settings.options or action == "hold"
+    limit = "<the limit on record>" if recorded else str(settings.options["limit"])
     # Which method it will be, only the HAProxies can tell.
     shut = {"maxconn": "set maxconn frontend {} 0", "gate": "shut the gate of {}"}.get(
-        settings.method or "auto", "shut the gate of {0}, or set maxconn frontend {0} 0"
+        settings.options.get("method", "auto"),
+        "shut the gate of {0}, or set maxconn frontend {0} 0",
     )
     opened = f"open the gate of {{0}}, or set maxconn frontend {{0}} {limit}"
     closing = [shut.format(name) for name in names]
@@ -246,8 +245,8 @@ def _dry_lines(
     if action == "resume":
         return each(opening)
     if action == "extend":
-        assert settings.seconds is not None
-        return each([f"extend the hold of {name} by {settings.seconds:g} s" for name in names])
+        seconds = settings.options["seconds"]
+        return each([f"extend the hold of {name} by {seconds:g} s" for name in names])
     if action == "hold":
         return [*each(closing), f"run: {command}", *each(opening)]
     return each([" ".join([action, *names]) + " (reads only)"])

@@ -14,19 +14,10 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 from fabric import Connection, Task
 from invoke import Executor
 
+from stillgate.options import OPTIONS
+
 # The same letter is the same flag in every task. What overrules a check has none.
-SHORT = {
-    "frontend": "f",
-    "json": "j",
-    "reason": "r",
-    "max-hold": "m",
-    "drain-timeout": "d",
-    "run": "c",
-    "grace": "g",
-    "seconds": "s",
-    "limit": "l",
-    "wait-up": "w",
-}
+SHORT = {"run": "c", **{one.word: one.fabric_letter for one in OPTIONS if one.fabric_letter}}
 
 
 class Told:

@@ -6,11 +6,10 @@ Nothing here knows Fabric: settings, environment and flags come as plain values.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from stillgate.errors import InputError
-from stillgate.events import FORMATS
 from stillgate.fabric.values import (
     Host,
     Place,
@@ -27,19 +26,18 @@ from stillgate.fabric.values import (
     whole,
     wrong,
 )
+from stillgate.options import BY_NAME, OPTIONS, Choice, Flag, Option, Seconds, Text, Whole
 
-LARGEST_LIMIT = 2**31 - 1
-MOST_WAITING = 10**9
-TIMEOUTS = ("connect_timeout", "greeting_timeout", "reply_timeout")
-EVENTS = ("on_event", "event_format")
+Reader = Callable[[Place, Any], Any]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """One task's settings and flags; None is what nobody told, and Stillgate's own default holds.
+    """One task's settings and flags.
 
     At most one of `fleet`, a name in the inventory, `endpoints` and `hosts` is there, and exactly
-    one where Fabric gave no hosts. Times are seconds.
+    one where Fabric gave no hosts. `options` are those of stillgate.options that somebody told:
+    for the others Stillgate's own defaults hold.
     """
 
     fleet: Optional[str] = None
@@ -49,70 +47,38 @@ class Settings:
     auth: Optional[str] = None
     inventory: Optional[str] = None
     frontends: Tuple[str, ...] = ()
-    method: Optional[str] = None
-    accept_unproven: Optional[bool] = None
-    on_expiry: Optional[str] = None
-    max_waiting: Optional[int] = None
-    max_hold: Optional[float] = None
-    drain_timeout: Optional[float] = None
-    no_lease: Optional[bool] = None
-    accept_hazard: Optional[bool] = None
-    reason: Optional[str] = None
-    ramp: Optional[float] = None
-    limit: Optional[int] = None
-    wait_up: Optional[bool] = None
-    retry_for: Optional[float] = None
-    grace: Optional[float] = None
-    on_event: Optional[str] = None
-    event_format: Optional[str] = None
-    connect_timeout: Optional[float] = None
-    greeting_timeout: Optional[float] = None
-    reply_timeout: Optional[float] = None
-    # Flags alone: of one call, and never a habit.
-    seconds: Optional[float] = None
-    hold: Optional[str] = None
-    force: Optional[bool] = None
+    options: Mapping[str, Any] = field(default_factory=dict)
 
-    def told(self, *keys: str) -> Dict[str, Any]:
-        """Those of these options that somebody told: the others are left to the function called."""
-        pairs = ((key, getattr(self, key)) for key in keys)
-        return {key: value for key, value in pairs if value is not None}
+    def told(self, *names_of: str) -> Dict[str, Any]:
+        """Those of these options that somebody told."""
+        return {name: self.options[name] for name in names_of if name in self.options}
 
 
-_READERS: Dict[str, Callable[[Place, Any], Any]] = {
-    "fleet": text,
-    "endpoints": texts,
+def _reader(option: Option) -> Reader:
+    kind = option.kind
+    if isinstance(kind, Seconds):
+        return seconds(kind.least, kind.most)
+    if isinstance(kind, Whole):
+        return whole(kind.least, kind.most)
+    if isinstance(kind, Choice):
+        return choice(*kind.words)
+    if isinstance(kind, Flag):
+        return switch
+    if isinstance(kind, Text):
+        return text_or_nothing if kind.may_be_empty else text
+    return names if kind.commas else texts
+
+
+# What names a fleet; the last three are Fabric's own.
+PLACES = ("fleet", "endpoints", "inventory", "frontends", "hosts", "socket", "auth")
+_READERS: Dict[str, Reader] = {
+    **{one.name: _reader(one) for one in OPTIONS if one.fabric in ("both", "setting")},
     "hosts": hosts,
     "socket": socket,
     "auth": choice("password", "keyboard-interactive"),
-    "inventory": text,
-    "frontends": names,
-    "method": choice("auto", "gate", "maxconn"),
-    "accept_unproven": switch,
-    "on_expiry": choice("release", "reject"),
-    "max_waiting": whole(0, MOST_WAITING),
-    "max_hold": seconds(0.1),
-    "drain_timeout": seconds(0),
-    "no_lease": switch,
-    "accept_hazard": switch,
-    "reason": text_or_nothing,
-    "ramp": seconds(0),
-    "limit": whole(1, LARGEST_LIMIT),
-    "wait_up": switch,
-    "retry_for": seconds(0),
-    "grace": seconds(0),
-    "on_event": text,
-    "event_format": choice(*FORMATS),
-    **{name: seconds(0.001) for name in TIMEOUTS},
 }
-_FLAG_READERS: Dict[str, Callable[[Place, Any], Any]] = {
-    **_READERS,
-    "seconds": seconds(0.1),
-    "hold": text,
-    "force": switch,
-}
+_FLAG_READERS = {one.name: _reader(one) for one in OPTIONS if one.fabric in ("both", "flag")}
 KEYS = tuple(_READERS)
-assert set(_FLAG_READERS) == {one.name for one in fields(Settings)}
 
 
 def read_settings(
@@ -153,7 +119,8 @@ def read_settings(
         if value is None or value is False or value in ([], ()):
             continue
         values[key] = _FLAG_READERS[key](Place(_flag(key), key, True), value)
-    return _consistent(Settings(**values), with_hosts)
+    places = {key: values.pop(key) for key in PLACES if key in values}
+    return _consistent(Settings(**places, options=values), with_hosts)
 
 
 def _consistent(settings: Settings, with_hosts: bool) -> Settings:
@@ -172,7 +139,7 @@ def _consistent(settings: Settings, with_hosts: bool) -> Settings:
             "as /run/haproxy/admin.sock",
             "socket",
         )
-    grace, most = settings.grace, settings.max_hold
+    grace, most = (settings.options.get(name) for name in ("grace", "max_hold"))
     if grace is not None and most is not None and grace >= most:
         raise InputError(
             "bad_option", f"grace: {grace:g} s leave nothing of max_hold, {most:g} s", "grace"
@@ -185,8 +152,7 @@ def _key_of(variable: str) -> str:
 
 
 def _flag(key: str) -> str:
-    # The flag names one frontend at a time, as `--frontend a --frontend b`.
-    return "--" + {"frontends": "frontend"}.get(key, key).replace("_", "-")
+    return f"--{BY_NAME[key].word}"
 
 
 def _unknown(place: str, key: str) -> InputError:

@@ -11,7 +11,6 @@ from typing import Any, Callable, Mapping, Tuple, Union
 
 from stillgate.errors import InputError
 
-LONGEST = 3600.0  # seconds
 # What stands for one of Fabric's hosts: a text, or keyword arguments of its Connection.
 Host = Union[str, Mapping[str, Any]]
 # Where HAProxy's stats socket lies: on all hosts, or by a host's name.
@@ -100,11 +99,11 @@ def _number(place: Place, value: Any, what: str) -> float:
     return value
 
 
-def seconds(least: float) -> Callable[[Place, Any], float]:
+def seconds(least: float, most: float) -> Callable[[Place, Any], float]:
     def read(place: Place, value: Any) -> float:
         found = float(_number(place, value, "a number of seconds"))
-        if not least <= found <= LONGEST:
-            raise wrong(place, f"must be from {least:g} to {LONGEST:g} seconds", value)
+        if not least <= found <= most:
+            raise wrong(place, f"must be from {least:g} to {most:g} seconds", value)
         return found
 
     return read

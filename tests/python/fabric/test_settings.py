@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from stillgate import InputError
-from stillgate.fabric.settings import KEYS, Settings, read_settings
+from stillgate.fabric.settings import KEYS, PLACES, Settings, read_settings
 
 FLEET: dict[str, Any] = {"fleet": "production"}
 ALL: dict[str, Any] = {
@@ -47,18 +47,23 @@ def refusal(given: Any, **flags: Any) -> InputError:
     return caught.value
 
 
+def value_of(settings: Settings, key: str) -> Any:
+    return getattr(settings, key) if key in PLACES else settings.options.get(key)
+
+
 def test_every_setting_is_read() -> None:
     assert {*ALL, "fleet", "hosts"} == set(KEYS)
     settings = read_settings(ALL)
     for key, value in ALL.items():
-        found = getattr(settings, key)
+        found = value_of(settings, key)
         assert found == (tuple(value) if isinstance(value, list) else value), key
-    assert isinstance(settings.max_hold, float) and isinstance(settings.limit, int)
+    assert isinstance(value_of(settings, "max_hold"), float)
+    assert isinstance(value_of(settings, "limit"), int)
 
 
 def test_what_nobody_told_is_left_to_stillgate() -> None:
     settings = read_settings({**FLEET, "max_hold": 3, "no_lease": False, "reason": None})
-    assert settings == Settings(fleet="production", max_hold=3.0, no_lease=False)
+    assert settings == Settings(fleet="production", options={"max_hold": 3.0, "no_lease": False})
     told = settings.told("max_hold", "no_lease", "reason", "drain_timeout")
     assert told == {"max_hold": 3.0, "no_lease": False}
 
@@ -89,17 +94,17 @@ def test_a_variable_stands_for_a_key_that_stands_nowhere(text: str, key: str, va
     place = {} if key in ("fleet", "endpoints", "hosts") else FLEET
     variables = {f"FABRIC_STILLGATE_{key.upper()}": text}
     settings = read_settings({**place, "socket": "/a"}, None, variables)
-    assert getattr(settings, key) == value
+    assert value_of(settings, key) == value
 
 
 def test_what_fabric_has_settled_comes_before_the_variable() -> None:
     variables = {"FABRIC_STILLGATE_MAX_HOLD": "5", "FABRIC_STILLGATE_GRACE": "1"}
     # Fabric has made a number of it, or a task has changed it since.
     settings = read_settings({**FLEET, "max_hold": 7, "grace": None}, None, variables)
-    assert (settings.max_hold, settings.grace) == (7.0, 1.0)
+    assert settings.options == {"max_hold": 7.0, "grace": 1.0}
     # Fabric has taken the text as it was, because the key stood there empty.
-    assert read_settings({**FLEET, "max_hold": "5"}, None, variables).max_hold == 5.0
-    assert read_settings(FLEET, {"max_hold": "3"}, variables).max_hold == 3.0
+    assert value_of(read_settings({**FLEET, "max_hold": "5"}, None, variables), "max_hold") == 5.0
+    assert value_of(read_settings(FLEET, {"max_hold": "3"}, variables), "max_hold") == 3.0
 
 
 def test_a_wrong_variable_is_named() -> None:
@@ -156,7 +161,7 @@ def test_what_concerns_one_call_is_no_setting() -> None:
     ],
 )
 def test_flags_come_before_settings(flags: dict[str, Any], key: str, value: object) -> None:
-    assert getattr(read_settings(ALL, flags), key) == value
+    assert value_of(read_settings(ALL, flags), key) == value
 
 
 # --- what is refused ------------------------------------------------------------------

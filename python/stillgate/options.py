@@ -1,0 +1,369 @@
+"""Every option, told once: its name, what it may be, what it is for, and which verbs have it.
+
+The command line and its man page, Fabric's flags and settings, the inventory's keys and the checks
+of all of them are made from these rows. What is spelled out elsewhere is held to them by tests: the
+signatures of `Fleet`, the table of docs/fabric.md, the cookbook's properties.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import List, Literal, Mapping, Tuple, Union, get_args
+
+Method = Literal["auto", "gate", "maxconn"]
+Expiry = Literal["release", "reject"]
+EventFormat = Literal["json", "syslog", "journald"]
+
+METHODS: Tuple[str, ...] = get_args(Method)
+EXPIRIES: Tuple[str, ...] = get_args(Expiry)
+EVENT_FORMATS: Tuple[str, ...] = get_args(EventFormat)
+
+# --- what an option may be ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """Both ends are allowed."""
+
+    least: float
+    most: float = 3600
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number; both ends are allowed."""
+
+    least: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Choice:
+    words: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Flag:
+    """True or false, and false where nobody says it."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """`metavar` stands for it in the help."""
+
+    metavar: str = "TEXT"
+    may_be_empty: bool = False
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Several. With `commas` one text may hold them all."""
+
+    metavar: str
+    commas: bool = False
+
+
+Kind = Union[Seconds, Whole, Choice, Flag, Text, Texts]
+
+# --- a row ----------------------------------------------------------------------------
+
+VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold")
+ON_HOLDS = ("check", "suspend", "resume", "extend", "status", "hold")  # Fabric's tasks, too
+ACTING = ("check", "suspend", "resume", "extend", "hold")
+HOLDING = ("check", "suspend", "hold")
+
+
+@dataclass(frozen=True)
+class Option:
+    """`verbs` are those of the command line; in Python `hold` is Fleet.suspended().
+
+    `help` is what it is for; `helps` has other words for some verbs.
+    `default` is what holds where nobody says anything; `default_words` say it where no value can.
+    `of`: an argument of the verb in Python ("call") or of Fleet itself ("fleet"), or nothing that
+    Python's callers have ("face").
+    `inventory`: a key of the inventory's fleets, which then comes before `default`.
+    `fabric`: a setting and a flag of Fabric's tasks ("both"), one of the two, or nothing ("").
+    `letter` and `fabric_letter` are short flags of the command line and of Fabric's tasks.
+    `argument`: on the command line it is told by its place, and not behind a flag.
+    `variable` is the environment's, and stands in for the command line.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    verbs: Tuple[str, ...]
+    default: object = None
+    default_words: str = ""
+    helps: Mapping[str, str] = field(default_factory=dict)
+    of: Literal["call", "fleet", "face"] = "call"
+    inventory: bool = False
+    fabric: Literal["both", "setting", "flag", ""] = "both"
+    flag: str = ""
+    letter: str = ""
+    fabric_letter: str = ""
+    argument: bool = False
+    variable: str = ""
+
+    @property
+    def word(self) -> str:
+        """Its flag, without the dashes."""
+        return self.flag or self.name.replace("_", "-")
+
+    def help_of(self, verb: str) -> str:
+        return self.helps.get(verb, self.help)
+
+
+# --- the table ------------------------------------------------------------------------
+
+_WHY_FORCE = "Why --force overrules the holder."
+
+OPTIONS = (
+    Option(
+        "no_lease",
+        Flag(),
+        "Accept that nothing ends the hold if you do not resume.",
+        ("suspend",),
+        default=False,
+    ),
+    Option(
+        "method",
+        Choice(METHODS),
+        "auto: the gate where it is proven, else maxconn where that is safe.",
+        HOLDING,
+        default="auto",
+    ),
+    Option(
+        "accept_unproven",
+        Flag(),
+        "Take a gate that is loaded for a proven one: every request comes through it.",
+        HOLDING,
+        default=False,
+    ),
+    Option(
+        "on_expiry",
+        Choice(EXPIRIES),
+        "What a gate does at the deadline; reject: 503 until somebody resumes.",
+        HOLDING,
+        default="release",
+    ),
+    Option(
+        "max_waiting",
+        Whole(0, 1_000_000_000),
+        "Above so many requests per frontend a gate answers 503; 0: no bound.",
+        HOLDING,
+        default=0,
+    ),
+    Option(
+        "max_hold",
+        Seconds(0.1),
+        "How long customers may wait at most.",
+        HOLDING,
+        default=15.0,
+        inventory=True,
+        fabric_letter="m",
+    ),
+    Option(
+        "drain_timeout",
+        Seconds(0),
+        "How long requests already in flight may take, before all is resumed; 0: do not wait.",
+        HOLDING,
+        default=5.0,
+        fabric_letter="d",
+    ),
+    Option(
+        "grace",
+        Seconds(0),
+        "COMMAND gets SIGTERM so long before the deadline, and SIGKILL shortly before it.",
+        ("hold",),
+        default_words="2, or half of a hold shorter than 4",
+        of="face",
+        fabric_letter="g",
+    ),
+    Option(
+        "ramp",
+        Seconds(0),
+        "Raise the limits over that time, in place of opening at once.",
+        ("resume",),
+        default=0.0,
+    ),
+    Option(
+        "limit",
+        Whole(1, 2**31 - 1),
+        "Restore this limit, in place of the recorded one.",
+        ("resume",),
+        fabric_letter="l",
+    ),
+    Option(
+        "wait_up",
+        Flag(),
+        "Release nothing before every backend has a server that is up; give up after --retry-for.",
+        ("resume",),
+        default=False,
+        fabric_letter="w",
+    ),
+    Option(
+        "accept_hazard",
+        Flag(),
+        "Overrule the table of releases that crash on resume: this build has the fix.",
+        ("check", "suspend", "resume", "hold"),
+        default=False,
+    ),
+    Option(
+        "retry_for",
+        Seconds(0),
+        "How long to try again what cannot be reached.",
+        ("resume",),
+        default=10.0,
+    ),
+    Option(
+        "seconds",
+        Seconds(0.1),
+        "How much later the deadline is to be.",
+        ("extend",),
+        fabric="flag",
+        fabric_letter="s",
+        argument=True,
+    ),
+    Option(
+        "owner",
+        Text("NAME"),
+        "Whose hold it is.",
+        ("suspend", "resume", "extend", "hold"),
+        default_words="user@host",
+        fabric="",
+    ),
+    Option(
+        "hold",
+        Text("ID"),
+        "End this hold, whosever it is, and no other.",
+        ("resume", "extend"),
+        helps={"extend": "Extend this hold, whosever it is, and no other."},
+        fabric="flag",
+    ),
+    Option(
+        "force",
+        Flag(),
+        "End somebody else's hold; wants --reason.",
+        ("resume", "extend"),
+        default=False,
+        helps={"extend": "Extend somebody else's hold; wants --reason."},
+        fabric="flag",
+    ),
+    Option(
+        "reason",
+        Text(may_be_empty=True),
+        "Told to whoever finds the hold.",
+        ("suspend", "resume", "extend", "hold"),
+        default="",
+        helps={"resume": _WHY_FORCE, "extend": _WHY_FORCE},
+        fabric_letter="r",
+    ),
+    Option(
+        "on_event",
+        Text("CMD"),
+        "A shell command that gets a line on its standard input for each event of a hold.",
+        ACTING,
+        of="fleet",
+        inventory=True,
+    ),
+    Option(
+        "event_format",
+        Choice(EVENT_FORMATS),
+        "Of that line.",
+        ACTING,
+        default="json",
+        of="fleet",
+        inventory=True,
+    ),
+    Option(
+        "fleet",
+        Text("NAME"),
+        "A fleet of the inventory.",
+        VERBS,
+        of="face",
+        fabric="setting",
+        letter="f",
+    ),
+    Option(
+        "endpoints",
+        Texts("URL"),
+        "unix:///path, /path, tcp://host:port or ssh://[user@]host/path; repeatable.",
+        VERBS,
+        of="face",
+        inventory=True,
+        fabric="setting",
+        flag="endpoint",
+        letter="e",
+    ),
+    Option(
+        "frontends",
+        Texts("FRONTEND", commas=True),
+        "A frontend, in place of the settings' frontends; repeatable.",
+        ON_HOLDS,
+        of="face",
+        inventory=True,
+        flag="frontend",
+        fabric_letter="f",
+        argument=True,
+    ),
+    Option(
+        "inventory",
+        Text("FILE"),
+        "The inventory, in place of the usual places.",
+        VERBS,
+        of="face",
+        fabric="setting",
+        variable="STILLGATE_INVENTORY",
+    ),
+    Option(
+        "json",
+        Flag(),
+        "One JSON document on standard output.",
+        VERBS,
+        of="face",
+        fabric="flag",
+        fabric_letter="j",
+    ),
+    Option(
+        "connect_timeout",
+        Seconds(0.001),
+        "Until a connection stands.",
+        VERBS,
+        default=2.0,
+        of="fleet",
+        inventory=True,
+        fabric="setting",
+    ),
+    Option(
+        "greeting_timeout",
+        Seconds(0.001),
+        "Until HAProxy's first word.",
+        VERBS,
+        default=2.0,
+        of="fleet",
+        inventory=True,
+        fabric="setting",
+    ),
+    Option(
+        "reply_timeout",
+        Seconds(0.001),
+        "From the command to the complete reply.",
+        VERBS,
+        default=5.0,
+        of="fleet",
+        inventory=True,
+        fabric="setting",
+    ),
+)
+
+BY_NAME = {one.name: one for one in OPTIONS}
+
+
+def of_verb(verb: str) -> List[Option]:
+    """In the order of the table."""
+    return [one for one in OPTIONS if verb in one.verbs]
+
+
+def call_names(verb: str) -> List[str]:
+    """Those that are arguments of the verb in Python."""
+    return [one.name for one in of_verb(verb) if one.of == "call"]
