@@ -62,8 +62,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // What stands first wins, whatever follows.
   const auto first = parse("Port 7\nUser first\n" + text);
-  const auto told = first ? first->settings({"lb1", {}, {}}, local())
-                          : Result<ssh::Settings>(first.error());
+  const auto told =
+      first ? first->settings({"lb1", {}, {}}, local()) : Result<ssh::Settings>(first.error());
   REQUIRE(!told || (told->user == "first" && told->port == 7));
   for (const char* host : {"lb1", "a.example"}) {
     const auto settings = config->settings({host, {}, {}}, local());
