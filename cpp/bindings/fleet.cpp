@@ -126,28 +126,6 @@ std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
   return endpoints;
 }
 
-TellingFleet make_fleet(const std::vector<std::string>& urls, double connect_timeout,
-                        double greeting_timeout, double reply_timeout, std::size_t max_reply_bytes,
-                        const std::string& on_event, const std::string& event_format) {
-  FleetOptions options;
-  options.connect_timeout = to_milliseconds(connect_timeout, "connect_timeout");
-  options.greeting_timeout = to_milliseconds(greeting_timeout, "greeting_timeout");
-  options.reply_timeout = to_milliseconds(reply_timeout, "reply_timeout");
-  options.max_reply_bytes = max_reply_bytes;
-  options.events.on_event = on_event;
-  options.events.format = to_event_format(event_format);
-  auto mailbox = std::make_shared<Mailbox>();
-  options.events.on_line = [mailbox](const std::string& line) { mailbox->put(line); };
-  return {mailbox, take(Fleet::create(parse_all(urls), options))};
-}
-
-std::vector<Outcome> execute(TellingFleet& told, const std::string& command,
-                             const std::optional<std::string>& payload) {
-  return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
-    return told.fleet.execute(command, payload, stop);
-  }));
-}
-
 Method to_method(const std::string& text) {
   if (text == "auto") return Method::automatic;
   if (text == "gate") return Method::gate;
@@ -161,43 +139,78 @@ Expiry to_expiry(const std::string& text) {
   bad_option("on_expiry", "must be release or reject");
 }
 
-/// What check and suspend are asked alike.
-SuspendOptions suspend_options(const std::string& method, bool accept_unproven,
-                               const std::string& on_expiry, std::int64_t max_waiting,
-                               bool no_lease, bool accept_hazard, double max_hold,
-                               double drain_timeout) {
-  SuspendOptions options;
-  options.method = to_method(method);
-  options.accept_unproven = accept_unproven;
-  options.on_expiry = to_expiry(on_expiry);
-  options.max_waiting = max_waiting;
-  options.no_lease = no_lease;
-  options.accept_hazard = accept_hazard;
-  options.max_hold = to_milliseconds(max_hold, "max_hold");
-  options.drain_timeout = to_milliseconds(drain_timeout, "drain_timeout");
+/// Walks the options of a struct, and takes from `told` those that it has.
+struct Filling {
+  py::dict* told;
+
+  template <class T, class... Bounds>
+  void operator()(const char* name, T& field,
+                  const Bounds&... /*checked behind the border*/) const {
+    if (!told->contains(name)) return;
+    const py::object value = told->attr("pop")(name);
+    try {
+      read(name, value, field);
+    } catch (const py::cast_error&) {
+      throw py::type_error(std::string(name) + ": is of the wrong type");
+    }
+  }
+
+ private:
+  template <class T>
+  static void read(const char* /*name*/, const py::object& value, T& field) {
+    field = value.cast<T>();
+  }
+  static void read(const char* name, const py::object& value, milliseconds& field) {
+    field = to_milliseconds(value.cast<double>(), name);
+  }
+  static void read(const char* /*name*/, const py::object& value, Method& field) {
+    field = to_method(value.cast<std::string>());
+  }
+  static void read(const char* /*name*/, const py::object& value, Expiry& field) {
+    field = to_expiry(value.cast<std::string>());
+  }
+  static void read(const char* /*name*/, const py::object& value, EventFormat& field) {
+    field = to_event_format(value.cast<std::string>());
+  }
+};
+
+/// A struct of options by its names; what is not told has the struct's default.
+template <class Options>
+Options filled(py::dict told) {
+  Options options;
+  Options::each(options, Filling{&told});
+  if (!told.empty()) {
+    const std::string name = py::str((*told.begin()).first);
+    throw py::type_error("no option is called '" + name + "'");
+  }
   return options;
 }
 
+TellingFleet make_fleet(const std::vector<std::string>& urls, const py::kwargs& told) {
+  auto options = filled<FleetOptions>(told);
+  auto mailbox = std::make_shared<Mailbox>();
+  options.events.on_line = [mailbox](const std::string& line) { mailbox->put(line); };
+  return {mailbox, take(Fleet::create(parse_all(urls), options))};
+}
+
+std::vector<Outcome> execute(TellingFleet& told, const std::string& command,
+                             const std::optional<std::string>& payload) {
+  return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
+    return told.fleet.execute(command, payload, stop);
+  }));
+}
+
 Report check(TellingFleet& told, const std::vector<std::string>& frontends,
-             const std::string& method, bool accept_unproven, const std::string& on_expiry,
-             std::int64_t max_waiting, bool accept_hazard, double max_hold, double drain_timeout,
-             const py::object& on_line) {
-  const auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, false,
-                                       accept_hazard, max_hold, drain_timeout);
+             const py::object& on_line, const py::kwargs& asked) {
+  const auto options = filled<SuspendOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
     return told.fleet.check(frontends, options, stop);
   }));
 }
 
 Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
-               const std::string& method, bool accept_unproven, const std::string& on_expiry,
-               std::int64_t max_waiting, bool no_lease, bool accept_hazard, double max_hold,
-               double drain_timeout, const std::string& owner, const std::string& reason,
-               const py::object& on_line) {
-  auto options = suspend_options(method, accept_unproven, on_expiry, max_waiting, no_lease,
-                                 accept_hazard, max_hold, drain_timeout);
-  options.owner = owner;
-  options.reason = reason;
+               const py::object& on_line, const py::kwargs& asked) {
+  const auto options = filled<SuspendOptions>(asked);
   return take(run_interruptibly(
       *told.mailbox, on_line,
       [&](const std::stop_token& stop) { return told.fleet.suspend(frontends, options, stop); },
@@ -210,35 +223,17 @@ Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
       }));
 }
 
-Report resume(TellingFleet& told, const std::vector<std::string>& frontends, double ramp,
-              std::optional<std::int64_t> limit, bool wait_up, bool accept_hazard, double retry_for,
-              const std::string& hold, const std::string& owner, bool force,
-              const std::string& reason, bool at_deadline, const py::object& on_line) {
-  ResumeOptions options;
-  options.hold = hold;
-  options.owner = owner;
-  options.force = force;
-  options.reason = reason;
-  options.ramp = to_milliseconds(ramp, "ramp");
-  options.limit = limit;
-  options.wait_up = wait_up;
-  options.accept_hazard = accept_hazard;
-  options.retry_for = to_milliseconds(retry_for, "retry_for");
-  options.at_deadline = at_deadline;
+Report resume(TellingFleet& told, const std::vector<std::string>& frontends,
+              const py::object& on_line, const py::kwargs& asked) {
+  const auto options = filled<ResumeOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
     return told.fleet.resume(frontends, options, stop);
   }));
 }
 
-Report extend(TellingFleet& told, const std::vector<std::string>& frontends, double seconds,
-              const std::string& hold, const std::string& owner, bool force,
-              const std::string& reason, const py::object& on_line) {
-  ExtendOptions options;
-  options.by = to_milliseconds(seconds, "seconds");
-  options.hold = hold;
-  options.owner = owner;
-  options.force = force;
-  options.reason = reason;
+Report extend(TellingFleet& told, const std::vector<std::string>& frontends,
+              const py::object& on_line, const py::kwargs& asked) {
+  const auto options = filled<ExtendOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
     return told.fleet.extend(frontends, options, stop);
   }));
@@ -253,17 +248,8 @@ Report status(TellingFleet& told, const std::vector<std::string>& frontends) {
 }  // namespace
 
 void export_fleet(py::module_& module) {
-  const FleetOptions defaults;
-  const auto seconds = [](milliseconds time) {
-    return std::chrono::duration<double>(time).count();
-  };
   py::class_<TellingFleet>(module, "Fleet")
-      .def(py::init(&make_fleet), py::arg("endpoints"), py::kw_only(),
-           py::arg("connect_timeout") = seconds(defaults.connect_timeout),
-           py::arg("greeting_timeout") = seconds(defaults.greeting_timeout),
-           py::arg("reply_timeout") = seconds(defaults.reply_timeout),
-           py::arg("max_reply_bytes") = defaults.max_reply_bytes, py::arg("on_event") = "",
-           py::arg("event_format") = "json")
+      .def(py::init(&make_fleet), py::arg("endpoints"))
       .def_property_readonly("endpoints",
                              [](const TellingFleet& told) {
                                std::vector<std::string> urls;
@@ -272,21 +258,10 @@ void export_fleet(py::module_& module) {
                                return urls;
                              })
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
-      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("method"),
-           py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
-           py::arg("accept_hazard"), py::arg("max_hold"), py::arg("drain_timeout"),
-           py::arg("on_line"))
-      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("method"),
-           py::arg("accept_unproven"), py::arg("on_expiry"), py::arg("max_waiting"),
-           py::arg("no_lease"), py::arg("accept_hazard"), py::arg("max_hold"),
-           py::arg("drain_timeout"), py::arg("owner"), py::arg("reason"), py::arg("on_line"))
-      .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("ramp"),
-           py::arg("limit"), py::arg("wait_up"), py::arg("accept_hazard"), py::arg("retry_for"),
-           py::arg("hold"), py::arg("owner"), py::arg("force"), py::arg("reason"),
-           py::arg("at_deadline"), py::arg("on_line"))
-      .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("seconds"),
-           py::arg("hold"), py::arg("owner"), py::arg("force"), py::arg("reason"),
-           py::arg("on_line"))
+      .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
+      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
+      .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
+      .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
       .def("stop",
            [](TellingFleet& told) {

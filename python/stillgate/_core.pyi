@@ -130,76 +130,40 @@ class Report:
     def error(self) -> Optional[Error]: ...
 
 class Fleet:
-    def __init__(
-        self,
-        endpoints: Sequence[str],
-        *,
-        connect_timeout: float = ...,
-        greeting_timeout: float = ...,
-        reply_timeout: float = ...,
-        max_reply_bytes: int = ...,
-        on_event: str = ...,
-        event_format: str = ...,
-    ) -> None: ...
+    def __init__(self, endpoints: Sequence[str], **options: object) -> None: ...
     @property
     def endpoints(self) -> list[str]:
         """Canonical URLs, in input order."""
     def execute(self, command: str, payload: Optional[str] = None) -> list[Outcome]: ...
+    # Options are those of the structs in fleet.hpp, by their names; what is not told has the
+    # struct's default. TypeError for another name or type.
     def check(
         self,
         frontends: Sequence[str],
         *,
-        method: str,
-        accept_unproven: bool,
-        on_expiry: str,
-        max_waiting: int,
-        accept_hazard: bool,
-        max_hold: float,
-        drain_timeout: float,
         on_line: Optional[Callable[[str], None]],
+        **options: object,
     ) -> Report: ...
     def suspend(
         self,
         frontends: Sequence[str],
         *,
-        method: str,
-        accept_unproven: bool,
-        on_expiry: str,
-        max_waiting: int,
-        no_lease: bool,
-        accept_hazard: bool,
-        max_hold: float,
-        drain_timeout: float,
-        owner: str,
-        reason: str,
         on_line: Optional[Callable[[str], None]],
+        **options: object,
     ) -> Report: ...
     def resume(
         self,
         frontends: Sequence[str],
         *,
-        ramp: float,
-        limit: Optional[int],
-        wait_up: bool,
-        accept_hazard: bool,
-        retry_for: float,
-        hold: str,
-        owner: str,
-        force: bool,
-        reason: str,
-        at_deadline: bool,
         on_line: Optional[Callable[[str], None]],
+        **options: object,
     ) -> Report: ...
     def extend(
         self,
         frontends: Sequence[str],
         *,
-        seconds: float,
-        hold: str,
-        owner: str,
-        force: bool,
-        reason: str,
         on_line: Optional[Callable[[str], None]],
+        **options: object,
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
     def stop(self) -> None:

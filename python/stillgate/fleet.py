@@ -4,12 +4,25 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from typing import Any, Callable, Dict, Iterable, Iterator, List, Optional, Tuple, TypeVar, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    Iterator,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+)
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, error_of
 from stillgate.events import Listener, to_listener
+from stillgate.options import EventFormat, Expiry, Method, call_names
 from stillgate.past_holds import with_history
 from stillgate.results.from_core import to_outcome, to_report
 from stillgate.results.haproxy import Info, StatRow
@@ -19,18 +32,6 @@ from stillgate.results.report import Report
 from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
-DRAIN_TIMEOUT = 5.0  # seconds
-RETRY_FOR = 10.0  # seconds
-# What suspended() resumes with.
-_RESUME: Dict[str, Any] = {
-    "ramp": 0.0,
-    "limit": None,
-    "wait_up": False,
-    "retry_for": RETRY_FOR,
-    "owner": "",
-    "force": False,
-    "reason": "",
-}
 T = TypeVar("T")
 log = logging.getLogger("stillgate")
 
@@ -62,7 +63,7 @@ class Fleet:
         reply_timeout: float = 5.0,
         max_reply_bytes: int = 64 * 1024 * 1024,
         on_event: Union[str, Listener, None] = None,
-        event_format: str = "json",
+        event_format: EventFormat = "json",
     ) -> None:
         if isinstance(endpoints, str):
             raise InputError("bad_endpoint", "endpoints: a list is wanted, not a text", "endpoints")
@@ -130,46 +131,37 @@ class Fleet:
     def check(
         self,
         *frontends: str,
-        method: str = "auto",
+        method: Method = "auto",
         accept_unproven: bool = False,
-        on_expiry: str = "release",
+        on_expiry: Expiry = "release",
         max_waiting: int = 0,
         max_hold: Optional[float] = None,
-        drain_timeout: float = DRAIN_TIMEOUT,
+        drain_timeout: float = 5.0,
         accept_hazard: bool = False,
     ) -> Report:
         """All that would stop or endanger such a hold; changes nothing, raises for no finding."""
-        core = self._core.check(
-            self._named(frontends),
-            method=method,
-            accept_unproven=accept_unproven,
-            on_expiry=on_expiry,
-            max_waiting=max_waiting,
-            max_hold=self._max_hold(max_hold),
-            drain_timeout=drain_timeout,
-            accept_hazard=accept_hazard,
-            on_line=self._on_line,
-        )
-        return to_report(core)
+        options = self._told("check", locals())
+        names = self._named(frontends)
+        return to_report(self._core.check(names, on_line=self._on_line, **options))
 
     def suspend(
         self,
         *frontends: str,
-        method: str = "auto",
+        method: Method = "auto",
         accept_unproven: bool = False,
-        on_expiry: str = "release",
+        on_expiry: Expiry = "release",
         max_waiting: int = 0,
         no_lease: bool = False,
         max_hold: Optional[float] = None,
-        drain_timeout: float = DRAIN_TIMEOUT,
+        drain_timeout: float = 5.0,
         accept_hazard: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
     ) -> Report:
-        """Holds the frontends at all endpoints, or at none, and returns when what was let in before
-        has been served. `method` is gate, maxconn, or auto: the gate where it is proven, else
-        maxconn where that is safe; `accept_unproven` takes a gate that is loaded for a proven one.
-        `max_hold`, 0.1 to 3600 s, is when a gate ends the hold by itself: it releases, or with
+        """Holds the frontends at all endpoints, or at none, and returns when the requests already
+        in flight have been served. `method` is gate, maxconn, or auto: the gate where it is proven,
+        else maxconn where that is safe; `accept_unproven` takes a gate that is loaded for a proven
+        one. `max_hold`, 0.1 to 3600 s, is when a gate ends the hold by itself: it releases, or with
         `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests per
         frontend it answers 503 too; 0 is no bound. A hold by maxconn is ended by a guard, a process
         on this machine that outlives this one; with `no_lease` by nobody but you. `drain_timeout`
@@ -177,19 +169,8 @@ class Fleet:
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
         """
-        return self._suspend(
-            self._named(frontends),
-            method=method,
-            accept_unproven=accept_unproven,
-            on_expiry=on_expiry,
-            max_waiting=max_waiting,
-            no_lease=no_lease,
-            max_hold=self._max_hold(max_hold),
-            drain_timeout=drain_timeout,
-            accept_hazard=accept_hazard,
-            owner=owner or "",
-            reason=reason,
-        )
+        options = self._told("suspend", locals())
+        return self._suspend(self._named(frontends), **options)
 
     def resume(
         self,
@@ -198,7 +179,7 @@ class Fleet:
         limit: Optional[int] = None,
         wait_up: bool = False,
         accept_hazard: bool = False,
-        retry_for: float = RETRY_FOR,
+        retry_for: float = 10.0,
         hold: Optional[str] = None,
         owner: Optional[str] = None,
         force: bool = False,
@@ -215,19 +196,8 @@ class Fleet:
 
         Errors: EndpointFailed, HeldByOther (nothing was released).
         """
-        return self._resume(
-            self._named(frontends),
-            at_deadline=False,
-            ramp=ramp,
-            limit=limit,
-            wait_up=wait_up,
-            accept_hazard=accept_hazard,
-            retry_for=retry_for,
-            hold=hold or "",
-            owner=owner or "",
-            force=force,
-            reason=reason,
-        )
+        options = self._told("resume", locals())
+        return self._resume(self._named(frontends), at_deadline=False, **options)
 
     def extend(
         self,
@@ -244,16 +214,9 @@ class Fleet:
         Errors: CheckRefused (there is no hold with a deadline), HeldByOther (nothing was changed),
         EndpointFailed (there it ends when it would have).
         """
-        core = self._core.extend(
-            self._named(frontends),
-            seconds=seconds,
-            hold=hold or "",
-            owner=owner or "",
-            force=force,
-            reason=reason,
-            on_line=self._on_line,
-        )
-        return _well(to_report(core))
+        options = self._told("extend", locals())
+        names = self._named(frontends)
+        return _well(to_report(self._core.extend(names, on_line=self._on_line, **options)))
 
     def status(self, *frontends: str) -> Report:
         """What is held, by whom and since when, and what slipped through; without frontends, of all
@@ -265,12 +228,12 @@ class Fleet:
     def suspended(
         self,
         *frontends: str,
-        method: str = "auto",
+        method: Method = "auto",
         accept_unproven: bool = False,
-        on_expiry: str = "release",
+        on_expiry: Expiry = "release",
         max_waiting: int = 0,
         max_hold: Optional[float] = None,
-        drain_timeout: float = DRAIN_TIMEOUT,
+        drain_timeout: float = 5.0,
         accept_hazard: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
@@ -285,19 +248,8 @@ class Fleet:
         its context. If this process is killed, the gate or the guard ends the hold at its deadline.
         The other options are those of suspend().
         """
+        options = self._told("hold", locals())
         names = self._named(frontends)
-        options: Dict[str, Any] = {
-            "method": method,
-            "accept_unproven": accept_unproven,
-            "on_expiry": on_expiry,
-            "max_waiting": max_waiting,
-            "no_lease": False,
-            "max_hold": self._max_hold(max_hold),
-            "drain_timeout": drain_timeout,
-            "accept_hazard": accept_hazard,
-            "owner": owner or "",
-            "reason": reason,
-        }
         return Suspending(
             lambda: self._holding(names, options, at_deadline),
             lambda: self.twin()._holding(names, options, at_deadline),
@@ -375,12 +327,15 @@ class Fleet:
 
     def _resume(self, names: List[str], *, at_deadline: bool, **options: Any) -> Report:
         """Told as an expiry where it is the deadline that resumes."""
-        given = {**_RESUME, **options}
-        core = self._core.resume(names, at_deadline=at_deadline, on_line=self._on_line, **given)
+        core = self._core.resume(names, at_deadline=at_deadline, on_line=self._on_line, **options)
         return _well(to_report(core))
 
-    def _max_hold(self, given: Optional[float]) -> float:
-        return self.max_hold if given is None else given
+    def _told(self, verb: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
+        """The options among a verb's arguments; what is None the engine knows best."""
+        options = {name: arguments[name] for name in call_names(verb)}
+        if "max_hold" in options and options["max_hold"] is None:
+            options["max_hold"] = self.max_hold
+        return {name: value for name, value in options.items() if value is not None}
 
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
         return list(frontends) or self.frontends

@@ -26,8 +26,8 @@ ROOMS: dict[str, set[str]] = {
     "inventory": {"errors", "options"},
     "past_holds": {"_core", "events", "results", "tables"},
     "fleet": {
-        *("_core", "errors", "events", "inventory", "past_holds", "results", "suspension"),
-        *("tables", "watching"),
+        *("_core", "errors", "events", "inventory", "options", "past_holds", "results"),
+        *("suspension", "tables", "watching"),
     },
     "aio": {"errors", "fleet", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.

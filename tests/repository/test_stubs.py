@@ -72,7 +72,8 @@ def stubs() -> Iterator[tuple[str, ast.FunctionDef]]:
 
 def of_stub(stub: ast.FunctionDef) -> list[str]:
     found = [one.arg for one in stub.args.args]
-    return found + (["*"] if stub.args.kwonlyargs else []) + [a.arg for a in stub.args.kwonlyargs]
+    found += (["*"] if stub.args.kwonlyargs else []) + [a.arg for a in stub.args.kwonlyargs]
+    return found + (["**kwargs"] if stub.args.kwarg else [])
 
 
 def of_module(name: str) -> list[str]:

@@ -18,47 +18,6 @@
 
 namespace stillgate {
 
-struct SuspendOptions {
-  Method method{Method::automatic};
-  bool accept_unproven{false};        ///< a gate that is loaded counts as one, proof or not
-  Expiry on_expiry{Expiry::release};  ///< `reject` needs the gate
-  /// Above so many waiting requests per frontend a gate answers 503; 0: no bound; up to 10^9.
-  std::int64_t max_waiting{0};
-  bool no_lease{false};       ///< start no guard: nothing ends a hold by maxconn but a resume
-  bool accept_hazard{false};  ///< overrule the table of hazards
-  std::string owner;          ///< default: user@host; up to 200 bytes
-  std::string reason;         ///< up to 1,000 bytes
-  /// 0.1 s to 1 h. The gate itself ends the hold then, or a guard does.
-  std::chrono::milliseconds max_hold{15'000};
-  /// 0 to 1 h, and no longer than max_hold; 0: what was let in before is not waited for.
-  std::chrono::milliseconds drain_timeout{5'000};
-};
-
-struct ResumeOptions {
-  std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
-  bool accept_hazard{false};
-  std::chrono::milliseconds retry_for{10000};  ///< 0 to 1 h; unreachable endpoints are retried
-  std::chrono::milliseconds ramp{0};           ///< 0 to 1 h; the limits are raised over that time
-  /// Nothing is released before every backend has a server that is up. If that does not come
-  /// within retry_for, the hold goes on, and the report says application_down.
-  bool wait_up{false};
-  bool at_deadline{false};  ///< it is the deadline that resumes: told as `expired`
-  /// Before its deadline a hold is ended only by its holder: by the same owner, from where its
-  /// journal is, or by whoever names its id. Else nothing is released: not_the_holder.
-  std::string hold;    ///< this one, and no other
-  std::string owner;   ///< default: user@host; up to 200 bytes
-  bool force{false};   ///< overrules the holder, and wants a reason
-  std::string reason;  ///< up to 1,000 bytes
-};
-
-struct ExtendOptions {
-  std::chrono::milliseconds by{0};  ///< 0.1 s to 1 h: the new deadline is so much later
-  std::string hold;                 ///< as for resume, and the three below too
-  std::string owner;
-  bool force{false};
-  std::string reason;
-};
-
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they
 /// end early with Errc::cancelled within milliseconds after a stop was requested.
 class Fleet {

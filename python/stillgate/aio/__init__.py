@@ -29,6 +29,7 @@ from typing import (
 
 import stillgate.fleet as sync
 import stillgate.past_holds as past_holds
+import stillgate.suspension as sync_hold
 from stillgate.aio.call import Undo, on_thread, settled_call
 from stillgate.aio.suspension import Suspending, Suspension
 from stillgate.results.hold import PastHolds
@@ -71,6 +72,35 @@ def _awaited(
     awaited.__module__ = __name__
     awaited.__doc__ = f"As `stillgate.Fleet.{verb.__name__}`, awaited."
     return cast("Callable[Concatenate[Fleet, P], Coroutine[Any, Any, T]]", awaited)
+
+
+def _holding(
+    verb: Callable[Concatenate[sync.Fleet, P], sync_hold.Suspending],
+) -> Callable[Concatenate[Fleet, P], Suspending]:
+    """stillgate.Fleet.suspended, with its own options."""
+
+    @functools.wraps(verb)
+    def suspended(self: Fleet, *arguments: P.args, **options: P.kwargs) -> Suspending:
+        further = options.pop("at_deadline", None)
+
+        def begin(fleet: sync.Fleet, cancel: Callable[[], object]) -> sync_hold.Suspending:
+            def at_deadline() -> None:
+                cancel()
+                if further is not None:
+                    cast(Callable[[], object], further)()
+
+            own: Any = {**options, "at_deadline": at_deadline}
+            return verb(fleet, *arguments, **own)
+
+        return Suspending(self._call, begin)
+
+    suspended.__module__ = __name__
+    suspended.__doc__ = """As `stillgate.Fleet.suspended`, for an `async with` block or to decorate
+        a coroutine. At the deadline the block is cancelled, as by asyncio.timeout(), and
+        HoldExpired is raised in place of the cancellation. Cancelled from elsewhere, the block is
+        left when all is resumed.
+        """
+    return cast("Callable[Concatenate[Fleet, P], Suspending]", suspended)
 
 
 def _take_back(fleet: sync.Fleet, report: Report) -> None:
@@ -124,36 +154,7 @@ class Fleet:
     extend = _awaited(sync.Fleet.extend)
     status = _awaited(sync.Fleet.status)
 
-    def suspended(
-        self,
-        *frontends: str,
-        method: str = "auto",
-        accept_unproven: bool = False,
-        on_expiry: str = "release",
-        max_waiting: int = 0,
-        max_hold: Optional[float] = None,
-        drain_timeout: float = sync.DRAIN_TIMEOUT,
-        accept_hazard: bool = False,
-        owner: Optional[str] = None,
-        reason: str = "",
-    ) -> Suspending:
-        """As stillgate.Fleet.suspended, for an `async with` block or to decorate a coroutine. At
-        the deadline the block is cancelled, as by asyncio.timeout(), and HoldExpired is raised in
-        place of the cancellation. Cancelled from elsewhere, the block is left when all is resumed.
-        """
-        begin = functools.partial(
-            sync.Fleet.suspended,
-            method=method,
-            accept_unproven=accept_unproven,
-            on_expiry=on_expiry,
-            max_waiting=max_waiting,
-            max_hold=max_hold,
-            drain_timeout=drain_timeout,
-            accept_hazard=accept_hazard,
-            owner=owner,
-            reason=reason,
-        )
-        return Suspending(self._call, lambda fleet, at: begin(fleet, *frontends, at_deadline=at))
+    suspended = _holding(sync.Fleet.suspended)
 
     async def _call(self, call: Callable[[sync.Fleet], T], undo: Optional[Undo[T]] = None) -> T:
         # Of its own: one call at a time is what a fleet can do.

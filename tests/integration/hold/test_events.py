@@ -29,6 +29,8 @@ from support.process import wait_until
 if TYPE_CHECKING:
     from conftest import Binary, Start
 
+    from stillgate.options import EventFormat
+
 pytestmark = pytest.mark.usefixtures("state")
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "schema.json").read_text())
 LINE = {**SCHEMA, "$ref": "#/$defs/event_line", "oneOf": [{}]}
@@ -106,7 +108,7 @@ def test_the_command_gets_each_event(gated: Any, tmp_path: Path, state: Path) ->
     "line_format, begin", [("syslog", "<29>1 "), ("journald", "MESSAGE=balanced held by ")]
 )
 def test_the_command_gets_its_format(
-    gated: Any, tmp_path: Path, line_format: str, begin: str
+    gated: Any, tmp_path: Path, line_format: EventFormat, begin: str
 ) -> None:
     proxy = gated()
     told = tmp_path / "told"

@@ -21,6 +21,8 @@ from support.process import wait_until
 if TYPE_CHECKING:
     from conftest import Binary, Start
 
+    from stillgate.options import Method
+
 LATE_S = 0.25
 CLEAR_S = 0.25
 
@@ -114,7 +116,7 @@ def test_an_endpoint_that_cannot_be_asked_is_told_and_the_others_are_extended(
 
 @pytest.mark.parametrize("method", ["gate", "maxconn"])
 def test_a_block_gives_itself_more_time(
-    gated: Callable[..., Gated], app: App, haproxy_binaries: dict[str, Binary], method: str
+    gated: Callable[..., Gated], app: App, haproxy_binaries: dict[str, Binary], method: Method
 ) -> None:
     proxy = gated(haproxy_binaries["3.0"], servers=[app.port])
     fleet = Fleet([proxy.proxy.endpoints[0]])
