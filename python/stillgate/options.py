@@ -121,14 +121,14 @@ OPTIONS = (
     Option(
         "no_lease",
         Flag(),
-        "Accept that nothing ends the hold if you do not resume.",
+        "Start no guard: only a resume ends a hold by maxconn.",
         ("suspend",),
         default=False,
     ),
     Option(
         "method",
         Choice(METHODS),
-        "auto: the gate where it is proven, else maxconn where that is safe.",
+        "auto: the gate where it is proven, otherwise maxconn where that is safe.",
         HOLDING,
         default="auto",
     ),
@@ -142,7 +142,7 @@ OPTIONS = (
     Option(
         "on_expiry",
         Choice(EXPIRIES),
-        "What a gate does at the deadline; reject: 503 until somebody resumes.",
+        "What a gate does at the deadline. reject: answer 503 until somebody resumes.",
         HOLDING,
         default="release",
     ),
@@ -156,7 +156,7 @@ OPTIONS = (
     Option(
         "max_hold",
         Seconds(0.1),
-        "How long customers may wait at most.",
+        "The hold ends by itself after this many seconds.",
         HOLDING,
         default=15.0,
         inventory=True,
@@ -165,7 +165,7 @@ OPTIONS = (
     Option(
         "drain_timeout",
         Seconds(0),
-        "How long requests already in flight may take; after that all is resumed. 0: do not wait.",
+        "Seconds for the requests already in flight to end; then roll back. 0: do not wait.",
         HOLDING,
         default=5.0,
         fabric_letter="d",
@@ -173,7 +173,7 @@ OPTIONS = (
     Option(
         "grace",
         Seconds(0),
-        "COMMAND gets SIGTERM this long before the deadline, and SIGKILL shortly before it.",
+        "COMMAND gets SIGTERM this many seconds before the deadline, SIGKILL shortly before it.",
         ("hold",),
         default_words="2, or half of a hold shorter than 4",
         of="face",
@@ -182,7 +182,7 @@ OPTIONS = (
     Option(
         "ramp",
         Seconds(0),
-        "Open over this time, instead of at once.",
+        "Open over this many seconds, instead of at once.",
         ("resume",),
         default=0.0,
     ),
@@ -196,7 +196,7 @@ OPTIONS = (
     Option(
         "wait_up",
         Flag(),
-        "Wait until a server is up in each backend; give up after --retry-for.",
+        "Wait until every backend has a server that is up; give up after --retry-for.",
         ("resume",),
         default=False,
         fabric_letter="w",
@@ -211,14 +211,14 @@ OPTIONS = (
     Option(
         "retry_for",
         Seconds(0),
-        "How long to retry what cannot be reached.",
+        "Retry unreachable HAProxies for this many seconds.",
         ("resume",),
         default=10.0,
     ),
     Option(
         "seconds",
         Seconds(0.1),
-        "How much later the deadline is to be.",
+        "Move the deadline by this many seconds.",
         ("extend",),
         fabric="flag",
         fabric_letter="s",
@@ -227,7 +227,7 @@ OPTIONS = (
     Option(
         "owner",
         Text("NAME"),
-        "Whose hold it is.",
+        "The owner of the hold.",
         ("suspend", "resume", "extend", "hold"),
         default_words="user@host",
         fabric="",
@@ -235,9 +235,9 @@ OPTIONS = (
     Option(
         "hold",
         Text("ID"),
-        "End this hold and no other, whoever owns it.",
+        "End the hold with this id only, whoever owns it.",
         ("resume", "extend"),
-        helps={"extend": "Extend this hold and no other, whoever owns it."},
+        helps={"extend": "Extend the hold with this id only, whoever owns it."},
         fabric="flag",
     ),
     Option(
@@ -261,7 +261,7 @@ OPTIONS = (
     Option(
         "on_event",
         Text("CMD"),
-        "A shell command that gets a line on its standard input for each event of a hold.",
+        "Shell command that gets one line on standard input for each event of a hold.",
         ACTING,
         of="fleet",
         inventory=True,
@@ -269,7 +269,7 @@ OPTIONS = (
     Option(
         "event_format",
         Choice(EVENT_FORMATS),
-        "The format of that line.",
+        "Format of that line.",
         ACTING,
         default="json",
         of="fleet",
@@ -298,7 +298,7 @@ OPTIONS = (
     Option(
         "frontends",
         Texts("FRONTEND", commas=True),
-        "A frontend, instead of the settings' frontends; repeatable.",
+        "A frontend, instead of those in the settings; repeatable.",
         ON_HOLDS,
         of="face",
         inventory=True,
@@ -318,7 +318,7 @@ OPTIONS = (
     Option(
         "json",
         Flag(),
-        "One JSON document on standard output.",
+        "Print one JSON document on standard output.",
         VERBS,
         of="face",
         fabric="flag",
@@ -327,7 +327,7 @@ OPTIONS = (
     Option(
         "connect_timeout",
         Seconds(0.001),
-        "Until a connection is open.",
+        "Seconds to open a connection.",
         VERBS,
         default=2.0,
         of="fleet",
@@ -337,7 +337,7 @@ OPTIONS = (
     Option(
         "greeting_timeout",
         Seconds(0.001),
-        "Until HAProxy's first answer.",
+        "Seconds to wait for HAProxy's first answer.",
         VERBS,
         default=2.0,
         of="fleet",
@@ -347,7 +347,7 @@ OPTIONS = (
     Option(
         "reply_timeout",
         Seconds(0.001),
-        "From the command to the complete reply.",
+        "Seconds from the command to the complete reply.",
         VERBS,
         default=5.0,
         of="fleet",

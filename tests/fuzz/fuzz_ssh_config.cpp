@@ -13,8 +13,8 @@ using stillgate::Result;
 
 namespace {
 
-ssh::Surroundings surroundings() {
-  ssh::Surroundings here;
+ssh::LocalContext local() {
+  ssh::LocalContext here;
   here.home = "/home/me";
   here.user = "me";
   here.agent = "/run/agent";
@@ -28,7 +28,7 @@ ssh::Surroundings surroundings() {
 /// Includes find the text itself, a few times.
 Result<ssh::Config> parse(const std::string& text) {
   int left = 3;
-  return ssh::Config::parse(text, "file", surroundings(), [&](const std::string& pattern) {
+  return ssh::Config::parse(text, "file", local(), [&](const std::string& pattern) {
     REQUIRE(pattern.starts_with('/'));
     std::vector<ssh::Config::Source> sources;
     if (left-- > 0) sources.push_back({"included", text});
@@ -62,19 +62,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   // What stands first wins, whatever follows.
   const auto first = parse("Port 7\nUser first\n" + text);
-  const auto told = first ? first->settings({"lb1", {}, {}}, surroundings())
-                          : Result<ssh::Settings>(first.error());
+  const auto told =
+      first ? first->settings({"lb1", {}, {}}, local()) : Result<ssh::Settings>(first.error());
   REQUIRE(!told || (told->user == "first" && told->port == 7));
   for (const char* host : {"lb1", "a.example"}) {
-    const auto settings = config->settings({host, {}, {}}, surroundings());
-    const auto again = twice->settings({host, {}, {}}, surroundings());
+    const auto settings = config->settings({host, {}, {}}, local());
+    const auto again = twice->settings({host, {}, {}}, local());
     REQUIRE(static_cast<bool>(settings) == static_cast<bool>(again));
     if (settings) {
       check(*settings, *again);
     } else {
       REQUIRE(settings.error().code == Errc::ssh_config);
     }
-    const auto asked = config->settings({host, "asked", 4444}, surroundings());
+    const auto asked = config->settings({host, "asked", 4444}, local());
     REQUIRE(!asked || (asked->user == "asked" && asked->port == 4444));
   }
   return 0;

@@ -21,10 +21,15 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
     SRC + "runtime_api": ({"cpp/include", SRC + "model"}, {"fmt", "boost.json"}),
     HOLD + "record": ({"cpp/include", SRC + "model", SRC + "runtime_api"}, {"fmt"}),
     HOLD + "request": ({"cpp/include"}, set()),
+    HOLD + "resume_point": (set(), set()),
     HOLD + "plan": ({"cpp/include", SRC + "runtime_api", HOLD + "record"}, set()),
     HOLD + "events": ({"cpp/include", HOLD + "record"}, {"fmt"}),
     HOLD + "survey": ({"cpp/include", SRC + "runtime_api", HOLD + "record"}, {"fmt"}),
-    HOLD + "guard": ({"cpp/include", SRC + "runtime_api", HOLD + "record"}, {"fmt"}),
+    HOLD
+    + "guard": (
+        {"cpp/include", SRC + "runtime_api", HOLD + "record", HOLD + "resume_point"},
+        {"fmt"},
+    ),
     HOLD
     + "check": (
         {

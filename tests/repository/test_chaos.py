@@ -141,6 +141,13 @@ def test_each_promise_that_is_broken_is_told(changes: dict[str, Any], promise: s
     assert promises(promises_broken(seen(**changes))) == [promise]
 
 
+def test_a_slower_pace_has_as_many_times_as_long() -> None:
+    late, later = [Look(2.9, 2.91, True, 300)], [Look(3.1, 3.11, True, 300)]
+    assert promises(promises_broken(seen(looks=late))) == ["held_late"]
+    assert promises_broken(seen(looks=late, pace=4.0)) == []
+    assert promises(promises_broken(seen(looks=later, pace=4.0))) == ["held_late"]
+
+
 def test_a_haproxy_that_was_killed_is_excused_for_that_time_alone() -> None:
     down = Effects(at=1.0, down_from=1.0, down_to=2.0, replaced=True)
     lost, later = request(0.5, None, 1.0, None), request(2.1, None, 2.2, None)

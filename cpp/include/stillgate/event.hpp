@@ -14,20 +14,16 @@
 
 namespace stillgate {
 
-/// The names in `name()` are part of the JSON interface and never change.
+/// The names in `name()` are part of the JSON interface and never change; event_kinds.def has all
+/// with their meaning.
 enum class EventKind {
-  checked,        ///< a check was made
-  held,           ///< all switches were read back as held
-  drained,        ///< nothing that was let in before is being served any more
-  reapplied,      ///< a hold that a reload or restart had ended is in effect again
-  extended,       ///< the deadline was moved
-  resumed,        ///< somebody released it
-  expired,        ///< the deadline ended it
-  rolled_back,    ///< a suspend that failed, or was stopped, took back what it had done
-  endpoint_lost,  ///< what is true at an endpoint cannot be known
-  guard_lost,     ///< nobody keeps the hold any more
+#define STILLGATE_EVENT(kind, severity, meaning) kind,
+#include <stillgate/event_kinds.def>
+#undef STILLGATE_EVENT
 };
 [[nodiscard]] std::string_view name(EventKind kind) noexcept;
+/// All kinds, in the order of the enumeration. For documentation and for tests.
+[[nodiscard]] const std::vector<EventKind>& all_event_kinds();
 [[nodiscard]] std::optional<EventKind> event_kind(std::string_view name) noexcept;
 
 /// How a line says what happened; docs/operating.md, "Events", shows each.

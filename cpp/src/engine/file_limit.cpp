@@ -1,4 +1,4 @@
-// RLIMIT_NOFILE: reading it, raising it, counting what is open.
+// Reading and raising RLIMIT_NOFILE, and counting open files.
 #include "file_limit.hpp"
 
 #include <algorithm>
@@ -9,7 +9,7 @@
 namespace stillgate::engine {
 namespace {
 
-// For the event loop, the journal, and whatever else the process opens meanwhile.
+// For the event loop, the journal, and what the process opens later.
 constexpr std::size_t reserve = 32;
 
 std::size_t open_files() {

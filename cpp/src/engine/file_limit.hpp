@@ -5,8 +5,8 @@
 
 namespace stillgate::engine {
 
-/// The number of further file descriptors that can be opened, a reserve for the rest of the
-/// process left out. Raises the soft limit to the hard one where `wanted` needs it. At least 1.
+/// How many more file descriptors can be opened, without a reserve for the rest of the process.
+/// Raises the soft limit up to the hard one if `wanted` needs it. At least 1.
 [[nodiscard]] std::size_t connection_capacity(std::size_t wanted);
 
 }  // namespace stillgate::engine

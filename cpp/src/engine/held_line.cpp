@@ -1,4 +1,4 @@
-// Sending a line and keeping its connection.
+// Sending a line, and keeping its connection open.
 #include "held_line.hpp"
 
 #include <utility>

@@ -1,4 +1,4 @@
-// A connection that one line is sent on and that is then kept open, its answer unread.
+// A connection that sends one line and then stays open, with its answer unread.
 #pragma once
 
 #include <chrono>
@@ -15,18 +15,18 @@
 
 namespace stillgate::engine {
 
-/// For HAProxy's `wait`: what stands behind it runs while the connection stays open, whoever is
-/// frozen or has vanished. The answer that is left unread turns every close into a reset, which
-/// ends the waiting without running the rest (docs/haproxy-facts.md, section 5): so neither a death
-/// nor a farewell lets it fire early, on any release from 3.0 on. Not thread-safe.
+/// For HAProxy's `wait`: the commands after it run while the connection is open, even if this
+/// machine is frozen or gone. The unread answer turns every close into a reset, which ends the wait
+/// without running those commands (docs/haproxy-facts.md, section 5). So neither a crash nor an
+/// orderly close runs them early, on any release from 3.0 on. Not thread-safe.
 class HeldLine final : public transport::Listener {
  public:
   /// `endpoint` must outlive it.
   explicit HeldLine(const Endpoint& endpoint);
   ~HeldLine() override;
 
-  /// Connects and writes, for so long at most; the error of what did not succeed. `line` must have
-  /// HAProxy answer something at once, before it waits.
+  /// Connects and writes, for `patience` at most. Returns the error of either. `line` must begin
+  /// with a command that HAProxy answers at once, before it waits.
   std::optional<Error> send(std::string line, std::chrono::milliseconds patience);
 
  private:

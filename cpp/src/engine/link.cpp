@@ -21,8 +21,8 @@ void Link::begin(const std::vector<runtime_api::Command>& commands, runtime_api:
   answer_ = {};
   timings_ = {};
   watched_ = Waiting::nothing;
-  // HAProxy closes an idle connection after its `stats timeout`: a kept one is looked at first,
-  // so that no command is lost in a connection that is gone already.
+  // HAProxy closes an idle connection after its `stats timeout`. A kept one is tested first, so
+  // that no command is lost on a closed connection.
   const bool kept = transport_ != nullptr && transport_->idle();
   if (!kept) close();
   exchange_.emplace(commands, closing, barrier, !kept, options_.max_reply_bytes);
@@ -50,7 +50,7 @@ void Link::close() {
 
 void Link::on_connected() {
   timings_.connected_ms = elapsed_ms();
-  // Asked while the connection stands: what failed is closed by the time this is of use.
+  // Only an open connection knows it, and it is needed after a failure has closed this one.
   peer_pid_ = transport_->peer_pid();
   observer_.on_link_connected();
   resume(event::Connected{});
@@ -82,7 +82,7 @@ void Link::apply(runtime_api::Action next) {
     written_at_ = Clock::now();
     if (exchange_->answer().sent) timings_.sent_ms = elapsed_ms();
     transport_->write(std::move(write->bytes));
-    // The write itself may have failed, and with it the exchange be over.
+    // A write that fails ends the exchange.
     if (exchange_) transport_->read();
   } else if (std::holds_alternative<action::Read>(next)) {
     transport_->read();
@@ -109,7 +109,7 @@ void Link::watch() {
   deadline_.reset();
   switch (now) {
     case Waiting::connection:
-      deadline_ = Clock::now() + transport_->connect_patience(options_.connect_timeout);
+      deadline_ = Clock::now() + transport_->connect_timeout(options_.connect_timeout);
       break;
     case Waiting::greeting:
       deadline_ = Clock::now() + options_.greeting_timeout;

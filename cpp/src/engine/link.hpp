@@ -1,4 +1,4 @@
-// One endpoint's connection: runs exchanges over a transport and knows their deadlines.
+// One endpoint's connection: runs exchanges over a transport, and sets their deadlines.
 #pragma once
 
 #include <chrono>
@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 class Link;
 
-/// What a link tells its session; all on the session's thread.
+/// What a link reports to its session, on the session's thread.
 class LinkObserver {
  public:
   LinkObserver() = default;
@@ -39,22 +39,23 @@ class Link final : public transport::Listener {
   Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
        Clock::time_point epoch, LinkObserver& observer);
 
-  /// Starts an exchange, on the kept connection where there is a good one. `commands` must
-  /// outlive it. Ends in on_link_finished.
+  /// Starts an exchange, on the kept connection if that is good. `commands` must outlive it. Ends
+  /// in on_link_finished.
   void begin(const std::vector<runtime_api::Command>& commands, runtime_api::Closing closing,
              bool barrier);
+  /// Opens the barrier for this link: it may write.
   void release();
   void fail(const Error& error);
-  /// Fails with the code of what was waited for, if that was due by `now`.
+  /// Fails if the deadline is not after `now`; the code says what the link waited for.
   void expire(Clock::time_point now);
 
-  /// The failure of one for whom nobody waits any more.
+  /// The error of a link that is too slow, while other endpoints are held.
   [[nodiscard]] Error late() const;
 
   [[nodiscard]] bool active() const noexcept { return exchange_.has_value(); }
   [[nodiscard]] std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
   [[nodiscard]] runtime_api::Answer& answer() noexcept { return answer_; }
-  /// The process behind the last connection, where the kernel tells.
+  /// The process at the other end of the last connection, if the kernel knows it.
   [[nodiscard]] std::optional<int> peer_pid() const noexcept { return peer_pid_; }
   /// The shortest time from a write to the first byte after it, over all connections of this link.
   [[nodiscard]] std::optional<Clock::duration> round_trip() const noexcept { return round_trip_; }
@@ -83,7 +84,7 @@ class Link final : public transport::Listener {
   runtime_api::Waiting watched_{runtime_api::Waiting::nothing};
   std::optional<Clock::time_point> deadline_;
   std::optional<int> peer_pid_;
-  std::optional<Clock::time_point> written_at_;  ///< and nothing was read since
+  std::optional<Clock::time_point> written_at_;  ///< and nothing was read since then
   std::optional<Clock::duration> round_trip_;
   Timings timings_;
   runtime_api::Answer answer_;

@@ -25,7 +25,7 @@ Error stopped() { return {Errc::cancelled, "stopped by the caller"}; }
 Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
                  Progress& progress, const std::stop_token& stop)
     : progress_(progress),
-      // 1: one thread runs it; others may post to it, which the stop does.
+      // A hint: one thread runs it. A stop may post to it from another thread.
       io_(1),
       shared_(io_, options.connect_timeout),
       timer_(io_),
@@ -58,15 +58,15 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
   const std::uint64_t number = ++run_number_;
   io_.restart();
   {
-    // The handler may be run after this batch, by the next: the number tells.
+    // The handler may run in the next batch; the number shows that.
     const std::stop_callback on_stop(batch.uninterruptible ? std::stop_token() : stop,
                                      [this, number] {
                                        boost::asio::post(io_, [this, number] {
                                          if (number == run_number_) cancel();
                                        });
                                      });
-    // A stop that came before has nothing begun: the handler would only be run after the first
-    // commands have left.
+    // After an earlier stop nothing is started: the handler would run only after the first commands
+    // were sent.
     cancelled_ = released_ = !batch.uninterruptible && stop.stop_requested();
     if (batch.haste == Haste::from_the_beginning) call_late(begun_at_ + patience_);
     start_more();
@@ -74,7 +74,8 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
     if (finished_ == participants_) timer_.cancel();
     io_.run();
   }
-  // Of a hundred sessions that look now and then, as a guard has them, few need one at once.
+  // A guard has a hundred sessions that are mostly idle: few of them need a buffer at the same
+  // time.
   shared_.read_buffer.reset();
   name_stats_maxconn();
   std::vector<Answer> answers;
@@ -85,7 +86,7 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
 }
 
 void Session::start_more() {
-  if (starting_) return;  // a link that ends at once calls back into here
+  if (starting_) return;  // a link that ends at once calls this again
   starting_ = true;
   while (next_ < links_.size() && active_ < capacity_ && !cancelled_) {
     Link& link = *links_[next_];
@@ -97,7 +98,7 @@ void Session::start_more() {
     link.begin(commands, batch_->closing, batch_->barrier);
   }
   starting_ = false;
-  // Connections become free only where each ends by itself and none waits for the others.
+  // Connections become free only if each is closed after its work, and none waits at a barrier.
   if (batch_->closing == Closing::quit && !batch_->barrier && !cancelled_) return;
   for (; next_ < links_.size(); ++next_) {
     links_[next_]->answer() = {};
@@ -125,8 +126,8 @@ void Session::on_link_finished(Link& link) {
   if (!link.answer().error) note_well_answered();
   if (!due_.empty() && link.answer().error) {
     std::vector<Link*> unsent;
-    for (const auto& [when, one] : due_) unsent.push_back(one);
-    send_home(unsent);
+    for (const auto& [when, waiting] : due_) unsent.push_back(waiting);
+    fail_waiting(unsent);
   }
   if (finished_ == participants_) timer_.cancel();
   if (starting_) return;
@@ -134,7 +135,7 @@ void Session::on_link_finished(Link& link) {
   settle_barrier();
 }
 
-/// Opens the barrier once everybody stands at it; sends everybody home once one cannot come.
+/// Opens the barrier when all links are at it. If one has failed, fails all that wait there.
 void Session::settle_barrier() {
   if (!batch_->barrier || released_ || at_barrier_ + finished_ < participants_) return;
   released_ = true;
@@ -144,21 +145,21 @@ void Session::settle_barrier() {
   }
   std::vector<Link*> waiting;
   each_active([&waiting](Link& link) { waiting.push_back(&link); });
-  send_home(waiting);
+  fail_waiting(waiting);
 }
 
-void Session::send_home(const std::vector<Link*>& links) {
+void Session::fail_waiting(const std::vector<Link*>& links) {
   due_.clear();
   align_timer_.cancel();
-  const Error home{Errc::rolled_back, "nothing was sent, because another endpoint was not ready"};
+  const Error error{Errc::rolled_back, "nothing was sent, because another endpoint was not ready"};
   for (Link* link : links) {
-    if (link->active()) link->fail(home);
+    if (link->active()) link->fail(error);
   }
 }
 
-/// Each send is delayed by half of what its round trip is shorter than the longest one, so that
-/// all arrive together (docs/haproxy-facts.md, section 8). Where the paths hardly differ, all are
-/// sent at once: the timer itself is not more exact.
+/// Delays each send by half the difference of its round trip to the longest one, so that all arrive
+/// at the same time (docs/haproxy-facts.md, section 8). If the round trips hardly differ, sends all
+/// at once: the timer is no more exact than that.
 void Session::open_barrier() {
   constexpr Clock::duration negligible = std::chrono::microseconds(500);
   Clock::duration longest{0};
@@ -218,8 +219,9 @@ void Session::on_link_deadline(Clock::time_point deadline) {
   arm_timer();
 }
 
-/// One timer for all links: it looks for whom it is due and goes on to the next deadline. The
-/// phases of all links begin nearly together, so it seldom fires, and never in a good case.
+/// One timer for all links: it fails those whose deadline has passed, and is set to the next
+/// deadline. All links start their phases at about the same time. So it seldom fires, and never
+/// when all goes well.
 void Session::arm_timer() {
   timer_.expires_at(*armed_for_);
   timer_.async_wait([this](const boost::system::error_code& code) {
@@ -231,7 +233,7 @@ void Session::arm_timer() {
     const auto now = Clock::now();
     each_active([now](Link& link) { link.expire(now); });
     fail_late(now);
-    // Who is late matters only while somebody is waited for.
+    // A slow link matters only while there are unfinished ones.
     if (finished_ == participants_) return;
     std::optional<Clock::time_point> next = late_at_;
     each_active([&next](Link& link) {
@@ -260,8 +262,8 @@ void Session::fail_late(Clock::time_point now) {
   each_active([](Link& link) { link.fail(link.late()); });
 }
 
-/// A peer that accepts and never answers may hang, or have no place left. If it is the process
-/// that answers other endpoints of this batch, it does not hang.
+/// A peer that accepts and never answers may hang, or have no free connection. If the same process
+/// answers other endpoints of this batch, it does not hang.
 void Session::name_stats_maxconn() {
   std::set<int> talking;
   bool silent = false;

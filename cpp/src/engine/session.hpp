@@ -1,4 +1,4 @@
-// A session: the connections of one fleet, over which batches run one after the other.
+// A session: the connections to one fleet, which run one batch after the other.
 #pragma once
 
 #include <cstdint>
@@ -19,23 +19,23 @@
 
 namespace stillgate::engine {
 
-/// Not thread-safe, and runs on its caller's thread; only the stop token may be used from
-/// others. One connection per endpoint at any time. With Closing::keep, connections stay open
-/// from batch to batch and die with the session.
+/// Not thread-safe: runs on its caller's thread. Only the stop token may be used from other
+/// threads. There is at most one connection per endpoint. With Closing::keep, connections stay open
+/// from batch to batch, and close with the session.
 class Session final : public LinkObserver {
  public:
-  /// `endpoints`, `options` and `progress` must outlive the session. `stop` ends a question that is
-  /// asked on the terminal.
+  /// `endpoints`, `options` and `progress` must outlive the session. `stop` ends a prompt on
+  /// the terminal.
   Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options, Progress& progress,
           const std::stop_token& stop = {});
   ~Session() override;
 
-  /// How many connections can be open at once; asks for one per endpoint.
+  /// How many connections can be open at once; one per endpoint, if the file limit allows it.
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
-  /// One answer per endpoint, in the endpoints' order. With Closing::quit, more endpoints than
-  /// capacity() are served as connections become free; with Closing::keep, those beyond it get
-  /// file_limit. After a stop, what was unfinished gets `cancelled`.
+  /// One answer per endpoint, in the endpoints' order. More endpoints than capacity() wait for free
+  /// connections with Closing::quit, and get `file_limit` with Closing::keep. After a stop, each
+  /// unfinished one gets `cancelled`.
   std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch,
                                        const std::stop_token& stop);
 
@@ -49,7 +49,7 @@ class Session final : public LinkObserver {
   void settle_barrier();
   void open_barrier();
   void release_due();
-  void send_home(const std::vector<Link*>& links);
+  void fail_waiting(const std::vector<Link*>& links);
   void cancel();
   void arm_timer();
   void note_well_answered();
@@ -67,17 +67,17 @@ class Session final : public LinkObserver {
   std::size_t capacity_;
 
   const runtime_api::Batch* batch_{nullptr};
-  std::size_t next_{0};          ///< the first endpoint not yet begun
+  std::size_t next_{0};          ///< the first endpoint that was not started
   std::size_t participants_{0};  ///< endpoints with work in this batch
   std::size_t active_{0};
   std::size_t at_barrier_{0};
   std::size_t finished_{0};
   std::size_t answered_well_{0};
-  Clock::duration patience_;  ///< where there is haste
+  Clock::duration patience_;  ///< before slow links fail, if there is haste
   Clock::time_point begun_at_;
   std::optional<Clock::time_point> late_at_;
   bool released_{false};
-  /// The aligned sends that are still to come, the last one first.
+  /// The aligned sends that are due, the last one first.
   std::vector<std::pair<Clock::time_point, Link*>> due_;
   boost::asio::steady_timer align_timer_;
   bool starting_{false};

@@ -1,21 +1,16 @@
-// Keeping SSH sessions, and passing on what was typed.
+// Keeping SSH logins, and passing on typed secrets.
 #include "ssh_sessions.hpp"
-
-#include <algorithm>
 
 #include "transport/transport.hpp"
 
 namespace stillgate::engine {
 
 std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) {
-  const bool any = std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& one) {
-    return one.kind() == Endpoint::Kind::ssh;
-  });
-  return any ? transport::keep_sessions() : nullptr;
+  return transport::keep_sessions(endpoints);
 }
 
 std::string typed_secrets() { return transport::typed_secrets(); }
 
-void know_secrets(std::string_view told) { transport::know_secrets(told); }
+void know_secrets(std::string_view secrets) { transport::know_secrets(secrets); }
 
 }  // namespace stillgate::engine

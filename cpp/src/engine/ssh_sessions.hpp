@@ -1,4 +1,4 @@
-// What of SSH outlives a session of the engine: logins, and what was typed for them.
+// What SSH keeps beyond a session of the engine: logins, and the secrets typed for them.
 #pragma once
 
 #include <memory>
@@ -10,13 +10,13 @@
 
 namespace stillgate::engine {
 
-/// As long as somebody has it, logins stand from one call to the next; null where none of these
-/// endpoints has an SSH server before it.
+/// While the result lives, logins are kept from one call to the next. Null if no endpoint is
+/// reached over SSH.
 [[nodiscard]] std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints);
 
-/// Passphrases and passwords that were typed in this process, for one that has no terminal; both
-/// thread-safe. The text is the caller's to wipe.
+/// Passphrases and passwords that were typed in this process, for a process without a terminal.
+/// Both are thread-safe. The caller wipes the text.
 [[nodiscard]] std::string typed_secrets();
-void know_secrets(std::string_view told);
+void know_secrets(std::string_view secrets);
 
 }  // namespace stillgate::engine

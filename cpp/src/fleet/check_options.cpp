@@ -1,4 +1,4 @@
-// The rules of what a caller may ask for.
+// The limits of each option.
 #include "check_options.hpp"
 
 #include <set>
@@ -68,7 +68,7 @@ std::optional<Error> check_bounds(const Options& options) {
 /// Whoever overrules the holder says why.
 std::optional<Error> check_force(bool force, const std::string& reason) {
   if (!force || !reason.empty()) return std::nullopt;
-  return input(Errc::bad_option, "reason", "to overrule the holder (force) wants one");
+  return input(Errc::bad_option, "reason", "is required to overrule the holder (force)");
 }
 
 }  // namespace

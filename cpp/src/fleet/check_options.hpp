@@ -1,4 +1,4 @@
-// What a caller asks for, checked before anything is sent.
+// Checking what a caller asks for, before anything is sent.
 #pragma once
 
 #include <chrono>
@@ -12,9 +12,10 @@
 
 namespace stillgate::fleet {
 
+/// `FIELD: MESSAGE`, of an option or argument.
 [[nodiscard]] Error input(Errc code, std::string_view field, std::string message);
 
-/// What is wrong, with the field's name; nothing where all is well.
+/// What is wrong, with the field's name.
 [[nodiscard]] std::optional<Error> check_options(const FleetOptions& options);
 [[nodiscard]] std::optional<Error> check_frontends(const std::vector<std::string>& frontends);
 [[nodiscard]] std::optional<Error> check_suspend(const SuspendOptions& options);

@@ -16,12 +16,12 @@ namespace {
 using runtime_api::Batch;
 using std::chrono::milliseconds;
 
-/// Sleeps, but not beyond a stop.
+/// Sleeps, but wakes at once when the caller stops.
 void wait(milliseconds time, const std::stop_token& stop) {
   std::mutex mutex;
-  std::condition_variable_any nobody;
+  std::condition_variable_any never;
   std::unique_lock lock(mutex);
-  nobody.wait_for(lock, stop, time, [] { return false; });
+  never.wait_for(lock, stop, time, [] { return false; });
 }
 
 Report too_large(std::size_t endpoints, std::size_t capacity) {

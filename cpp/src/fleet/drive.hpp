@@ -1,4 +1,4 @@
-// Carrying out a plan: batches over the engine, the journal, the clock.
+// Carrying out a plan: over the engine, the journal, the guard and the clock.
 #pragma once
 
 #include <stop_token>
@@ -23,8 +23,8 @@ struct Means {
   GuardKeeper& guard;
 };
 
-/// Does what the plan wants, one step after the other, and tells what it tells, until it is done;
-/// on the caller's thread.
+/// Carries out the plan's steps one after the other until it is done, on the caller's thread.
+/// Passes its events on before each step.
 [[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
                            const std::stop_token& stop);
 

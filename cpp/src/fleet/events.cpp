@@ -1,4 +1,4 @@
-// Writing events down, and handing them on.
+// Writing events to the history, and passing them on.
 #include "events.hpp"
 
 #include <algorithm>
@@ -11,15 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "file.hpp"
 #include "shell.hpp"
 
 namespace stillgate::fleet {
 namespace {
 
-constexpr mode_t owner_only_folder = 0700;
-constexpr mode_t owner_only_file = 0600;
-// HAProxy's own words may be long; all else in a line is bounded by what a call accepts.
+// What HAProxy answers may be long. All else in a line is bounded by what a call accepts.
 constexpr std::size_t longest_message = 8000;
+constexpr int append_flags = O_RDWR | O_APPEND | O_CREAT;
 
 std::string host_name() {
   std::array<char, 256> host{};
@@ -27,26 +27,10 @@ std::string host_name() {
   return host.data();
 }
 
-/// A file descriptor that closes itself.
-class File {
- public:
-  explicit File(const std::filesystem::path& path)
-      : fd_(::open(path.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, owner_only_file)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] int get() const noexcept { return fd_; }
-
- private:
-  int fd_;
-};
-
-/// Moves a file that has grown too large aside. Of the processes that find it so, the one with the
-/// lock does it; the others, and one that comes too late, go on with the file they have.
+/// Renames a file that has grown too large. Of the processes that find it too large, the one with
+/// the lock does it. The others write to the file that they have open.
 void rotate(const std::filesystem::path& path) {
-  const File file(path);
+  const File file(path, append_flags);
   struct stat opened {};
   struct stat named {};
   if (::fstat(file.get(), &opened) != 0 || opened.st_size < EventLog::largest_file) return;
@@ -57,8 +41,8 @@ void rotate(const std::filesystem::path& path) {
   ::rename(path.c_str(), aside.c_str());
 }
 
-/// Whether the last writer was cut short, by a full disk or a power cut. One that is still at it
-/// may look the same; the empty line that comes of it is skipped by readers.
+/// Whether the last writer was cut short, by a full disk or a power cut. One that is still writing
+/// is taken for that too: then there is an empty line, which readers skip.
 bool ends_inside_a_line(int fd) {
   struct stat found {};
   char last = '\n';
@@ -93,7 +77,7 @@ void EventLog::deliver(Event& event) {
   }
 }
 
-/// In one write, which O_APPEND keeps in one piece among writers.
+/// In one write: with O_APPEND no other writer's text gets between.
 void EventLog::append(const std::string& line) const {
   std::error_code ignored;
   std::filesystem::create_directories(folder_.parent_path(), ignored);
@@ -101,8 +85,8 @@ void EventLog::append(const std::string& line) const {
   ::mkdir(folder_.c_str(), owner_only_folder);
   const auto path = folder_ / "history.jsonl";
   rotate(path);
-  const File file(path);
-  if (file.get() < 0) return;
+  const File file(path, append_flags);
+  if (!file.is_open()) return;
   const std::string text = (ends_inside_a_line(file.get()) ? "\n" : "") + line + "\n";
   while (::write(file.get(), text.data(), text.size()) < 0 && errno == EINTR) {
   }

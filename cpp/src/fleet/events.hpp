@@ -11,16 +11,16 @@
 namespace stillgate::fleet {
 
 /// The folder's `history.jsonl`, rotated to `history.jsonl.1` above 4 MB. Processes may share it.
-/// Tells from any thread; never fails and never waits for whoever listens.
+/// For any thread. Never fails, and never waits for whoever listens.
 class EventLog {
  public:
   static constexpr std::int64_t largest_file = 4'000'000;  ///< bytes
 
   explicit EventLog(std::filesystem::path folder, EventOptions options = {});
 
-  /// Host, pid and seq are filled in; what cannot be written is lost, because a hold that fails
-  /// for want of its history would be worse. Order among the processes of the command is not
-  /// promised: the line has `at` and `seq`.
+  /// Fills in host, pid and seq. An event that cannot be written is lost: a hold that fails because
+  /// its history cannot be written would be worse. The processes of `on_event` may run in any
+  /// order: the line has `at` and `seq`.
   void tell(Event event) noexcept;
 
  private:

@@ -1,4 +1,4 @@
-// User, host, random source, environment.
+// Asking the system for user, host, random numbers and the state folder.
 #include "identity.hpp"
 
 #include <array>

@@ -1,4 +1,4 @@
-// What a hold takes from its surroundings: who holds, an id nobody else has, where state lies.
+// Who holds, and an id that no other hold has.
 #pragma once
 
 #include <string>

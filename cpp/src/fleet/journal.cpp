@@ -13,12 +13,12 @@
 
 #include <fmt/format.h>
 
+#include "file.hpp"
+
 namespace stillgate::fleet {
 namespace {
 
 constexpr std::string_view suffix = ".hold";
-constexpr mode_t owner_only_folder = 0700;
-constexpr mode_t owner_only_file = 0600;
 
 Error failed(std::string_view what, const std::filesystem::path& path, int number) {
   return {Errc::journal_failed,
@@ -28,33 +28,6 @@ Error failed(std::string_view what, const std::filesystem::path& path, int numbe
           {},
           {"journal"}};
 }
-
-/// A file descriptor that closes itself.
-class File {
- public:
-  File(const std::filesystem::path& path, int flags)
-      : fd_(::open(path.c_str(), flags | O_CLOEXEC, owner_only_file)) {}
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  [[nodiscard]] bool is_open() const noexcept { return fd_ >= 0; }
-
-  [[nodiscard]] bool write(std::string_view text) const {
-    while (!text.empty()) {
-      const ssize_t n = ::write(fd_, text.data(), text.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return false;
-      text.remove_prefix(static_cast<std::size_t>(n));
-    }
-    return true;
-  }
-  [[nodiscard]] bool flush() const { return ::fsync(fd_) == 0; }
-
- private:
-  int fd_;
-};
 
 /// A rename or a removal is on the disk only once its folder is.
 std::optional<Error> flush_folder(const std::filesystem::path& folder) {

@@ -11,15 +11,15 @@
 
 namespace stillgate::fleet {
 
-/// One file per hold in `folder`/holds. Processes may share a folder: files are written aside,
-/// flushed and renamed, so that each is there whole or not at all.
+/// One file per hold in `folder`/holds. Processes may share a folder: a file is written under
+/// another name, flushed and renamed, so that it is there as a whole or not at all.
 class Journal {
  public:
   explicit Journal(const std::filesystem::path& folder);
 
   struct Loaded {
     std::vector<hold::Record> records;
-    std::optional<Error> error;  ///< the first file that could not be read; the others count
+    std::optional<Error> error;  ///< of the first file that cannot be read
   };
   [[nodiscard]] Loaded load() const;
   /// The record of that hold; nothing where there is none that can be read.

@@ -40,7 +40,7 @@ bool ask(int fd, int family) {
   return ::send(fd, &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request);
 }
 
-/// One datagram of the answer into `depths`; false: it was the last one, or is broken.
+/// Reads one datagram of the answer into `depths`. False: it was the last one, or is broken.
 bool read_some(int fd, Depths& depths) {
   alignas(nlmsghdr) std::array<std::byte, buffer_bytes> buffer{};
   const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
@@ -72,7 +72,7 @@ Depths listen_depths() {
   for (const int family : {AF_INET, AF_INET6}) {
     const int fd = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (fd < 0) return {};
-    // A kernel, or what stands for one in a sandbox, that does not answer must not hold up a call.
+    // A kernel that does not answer, or a sandbox's, must not delay the call.
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (ask(fd, family)) {
       while (read_some(fd, depths)) {

@@ -1,4 +1,4 @@
-// Two forks, so that whoever started us has no child to wait for.
+// Starting a shell by two forks, so that our caller has no child to wait for.
 #include "shell.hpp"
 
 #include <algorithm>
@@ -21,18 +21,18 @@ constexpr int first_of_others = 3;
 constexpr rlim_t most_to_close = 1U << 20U;
 constexpr int not_started = 127;
 
-/// All that the child needs, made before the fork: behind it, other threads' locks are locked for
-/// good, and only async-signal-safe calls are left.
+/// All that the child needs, made before the fork: in the child other threads' locks stay locked,
+/// and only async-signal-safe calls are allowed.
 struct Start {
   std::vector<char*> argv;
   std::vector<char*> envp;
   int input{-1};
   int nothing{-1};  ///< /dev/null
-  int files{0};     ///< descriptors are below it
+  int files{0};     ///< all descriptors are below this
 };
 
-/// Where this process was started without standard files, a new one may get their number, and dup2
-/// onto itself would leave it to be closed.
+/// In a process that was started without standard files, a new file may get one of their numbers.
+/// Then dup2 would copy it onto itself and leave it to close on exec.
 int above_standard(int fd) {
   if (fd < 0 || fd >= first_of_others) return fd;
   const int higher = ::fcntl(fd, F_DUPFD_CLOEXEC, first_of_others);
@@ -67,7 +67,7 @@ void close_others(int below) {
   ::dup2(start.nothing, STDOUT_FILENO);
   ::dup2(start.nothing, STDERR_FILENO);
   close_others(start.files);
-  // Python ignores it, which a shell's pipelines would inherit.
+  // Python ignores it, and a shell's pipelines would inherit that.
   std::signal(SIGPIPE, SIG_DFL);
   sigset_t none;
   ::sigemptyset(&none);
@@ -77,7 +77,7 @@ void close_others(int below) {
 }
 
 void fork_twice(const Start& start) {
-  // A handler of this process's must not run in the child.
+  // No signal handler of this process may run in the child.
   sigset_t all;
   sigset_t before;
   ::sigfillset(&all);
@@ -106,8 +106,8 @@ void start_shell(const std::string& command, const std::string& input, const std
   Start start;
   start.argv = {shell.data(), option.data(), text.data(), nullptr};
   start.envp = {variable.data()};
-  for (char** one = environ; one != nullptr && *one != nullptr; ++one) {
-    if (!std::string_view(*one).starts_with(prefix)) start.envp.push_back(*one);
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
+    if (!std::string_view(*entry).starts_with(prefix)) start.envp.push_back(*entry);
   }
   start.envp.push_back(nullptr);
   rlimit limit{};

@@ -1,11 +1,13 @@
-// The shared state of a guard.
+// Carrying out the guard's plan at one endpoint.
 #include "endpoint_thread.hpp"
 
 #include <algorithm>
-
-#include <unistd.h>
+#include <utility>
 
 #include "fleet/boot_clock.hpp"
+#include "fleet/journal.hpp"
+#include "hold/guard/wait_line.hpp"
+#include "runtime_api/release.hpp"
 
 namespace stillgate::guard {
 
@@ -13,166 +15,112 @@ using std::chrono::milliseconds;
 
 namespace {
 
-hold::KeepOutlook::Mode to_outlook(fleet::GuardMode mode) {
-  switch (mode) {
-    case fleet::GuardMode::arming:
-      return hold::KeepOutlook::Mode::arming;
-    case fleet::GuardMode::holding:
-      return hold::KeepOutlook::Mode::holding;
-    case fleet::GuardMode::ending:
-      break;
-  }
-  return hold::KeepOutlook::Mode::ending;
+/// Short, because a connection that hangs may be replaced, and long enough for an HAProxy that
+/// answers half a second late.
+FleetOptions short_timeouts() {
+  FleetOptions options;
+  options.connect_timeout = milliseconds(1000);
+  options.greeting_timeout = milliseconds(1500);
+  options.reply_timeout = milliseconds(1500);
+  return options;
+}
+
+constexpr milliseconds wait_line_timeout{300};
+/// So long after the guard itself, which is more exact and says what it did.
+constexpr milliseconds wait_after_guard{30};
+
+bool has_wait(const std::string& version) {
+  const auto release = runtime_api::Release::parse(version);
+  return release && *release >= runtime_api::Release{3, 0, 0};
 }
 
 }  // namespace
 
-Warden::Warden(fleet::GuardOrder order, std::size_t posts, int wake)
-    : order_(std::move(order)), posts_(posts), wake_(wake) {}
+EndpointThread::EndpointThread(SharedState& state, std::size_t number, Endpoint endpoint,
+                               hold::Record record, milliseconds first_wait)
+    : state_(state),
+      number_(number),
+      endpoint_{std::move(endpoint)},
+      options_(short_timeouts()),
+      first_wait_(first_wait),
+      plan_(endpoint_[0].url(), std::move(record)),
+      thread_([this] { run(); }) {}
 
-hold::KeepOutlook Warden::outlook() const {
+void EndpointThread::interrupt() {
   const std::scoped_lock lock(mutex_);
-  return {to_outlook(order_.mode), fleet::boot_time(), order_.deadline,
-          std::chrono::system_clock::now(), over_};
+  stop_.request_stop();
 }
 
-void Warden::wait_until(milliseconds until) {
-  std::unique_lock lock(mutex_);
-  const auto before = changes_;
-  // In slices: the clock of waiting stands still while the machine sleeps, and ours does not.
-  constexpr milliseconds slice{100};
-  for (;;) {
-    const auto left = until - fleet::boot_time();
-    if (left <= milliseconds(0) || changes_ != before || dismissed_) return;
-    changed_.wait_for(lock, std::min(left, slice));
-  }
-}
-
-bool Warden::dismissed() const {
-  const std::scoped_lock lock(mutex_);
-  return dismissed_;
-}
-
-void Warden::told(std::size_t post, hold::KeepPlan& plan) {
-  const std::scoped_lock lock(mutex_);
-  posts_[post].looked = plan.looked();
-  posts_[post].error = plan.error();
-  for (hold::KeepNotice& what : plan.take_notices()) {
-    notices_.push_back({post, std::move(what)});
-  }
-  for (const hold::HeldSwitch& one : plan.record().switches) {
-    for (hold::HeldSwitch& ours : order_.record.switches) {
-      if (ours.endpoint != one.endpoint || ours.frontend != one.frontend || ours == one) continue;
-      ours = one;
-      ++revision_;
+void EndpointThread::run() {
+  std::optional<runtime_api::Answer> answer;
+  std::optional<std::vector<hold::Record>> journal;
+  while (!state_.dismissed()) {
+    auto input = state_.input();
+    input.journal = journal ? &*journal : nullptr;
+    const auto step = plan_.next(input, answer ? &*answer : nullptr);
+    if (const auto deadline = plan_.extended()) state_.extend(*deadline);
+    state_.update(number_, plan_);
+    renew_wait_line(input);
+    answer.reset();
+    journal.reset();
+    if (const auto* wanted = std::get_if<hold::guard_step::Ask>(&step)) {
+      answer = ask(*wanted);
+    } else if (const auto* wait = std::get_if<hold::guard_step::Wait>(&step)) {
+      const auto first = std::exchange(first_wait_, std::nullopt);
+      state_.wait_until(first ? std::min(wait->until, input.now + *first) : wait->until);
+    } else if (std::holds_alternative<hold::guard_step::ReadJournal>(step)) {
+      journal = fleet::Journal(state_.order().state_folder).load().records;
+    } else {
+      break;
     }
   }
-  if (plan.resumed() && !over_) {
-    over_ = true;
-    change();
+  held_line_.reset();
+  session_.reset();
+  state_.set_finished(number_);
+}
+
+/// A new connection replaces the kept one only once it was answered.
+runtime_api::Answer EndpointThread::ask(const hold::guard_step::Ask& wanted) {
+  std::stop_token stop;
+  {
+    const std::scoped_lock lock(mutex_);
+    stop_ = std::stop_source();
+    if (!wanted.release) stop = stop_.get_token();
   }
-  wake_main();
+  runtime_api::Batch batch;
+  batch.work.push_back(wanted.commands);
+  if (session_ && !wanted.fresh) return std::move(session_->run(batch, stop)[0]);
+  auto fresh = std::make_unique<engine::Session>(endpoint_, options_, progress_);
+  auto answer = std::move(fresh->run(batch, stop)[0]);
+  if (!answer.error || !session_) session_ = std::move(fresh);
+  return answer;
 }
 
-void Warden::backed(std::size_t post, bool armed) {
-  const std::scoped_lock lock(mutex_);
-  posts_[post].backed = armed;
-  wake_main();
-}
-
-void Warden::left(std::size_t post) {
-  const std::scoped_lock lock(mutex_);
-  posts_[post].left = true;
-  wake_main();
-}
-
-std::vector<Warden::Notice> Warden::take_notices() {
-  const std::scoped_lock lock(mutex_);
-  return std::exchange(notices_, {});
-}
-
-void Warden::set_mode(fleet::GuardMode mode) {
-  const std::scoped_lock lock(mutex_);
-  if (order_.mode == mode) return;
-  order_.mode = mode;
-  change();
-}
-
-void Warden::dismiss() {
-  const std::scoped_lock lock(mutex_);
-  dismissed_ = true;
-  change();
-}
-
-void Warden::set_over() {
-  const std::scoped_lock lock(mutex_);
-  if (over_) return;
-  over_ = true;
-  change();
-}
-
-void Warden::extend(WallTime deadline) {
-  const std::scoped_lock lock(mutex_);
-  if (!order_.record.deadline || deadline <= *order_.record.deadline) return;
-  order_.deadline += std::chrono::ceil<milliseconds>(deadline - *order_.record.deadline);
-  order_.record.deadline = deadline;
-  change();
-}
-
-bool Warden::all_looked() const {
-  const std::scoped_lock lock(mutex_);
-  return std::all_of(posts_.begin(), posts_.end(), [](const Post& one) { return one.looked; });
-}
-
-std::optional<std::pair<std::size_t, Error>> Warden::first_error() const {
-  const std::scoped_lock lock(mutex_);
-  for (std::size_t i = 0; i < posts_.size(); ++i) {
-    if (posts_[i].error) return std::pair(i, *posts_[i].error);
+/// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
+/// nobody closes the connection. It stands before anything is held, because that can happen in the
+/// middle of a commit; what it would restore is in force until then.
+void EndpointThread::renew_wait_line(const hold::GuardInput& input) {
+  if (!plan_.holds()) {
+    // It would open what somebody else may hold by then.
+    held_line_.reset();
+    return;
   }
-  return std::nullopt;
-}
-
-bool Warden::all_settled_backing() const {
-  const std::scoped_lock lock(mutex_);
-  return std::all_of(posts_.begin(), posts_.end(),
-                     [](const Post& one) { return one.backed || one.left; });
-}
-
-std::vector<std::size_t> Warden::backed_posts() const {
-  const std::scoped_lock lock(mutex_);
-  std::vector<std::size_t> found;
-  for (std::size_t i = 0; i < posts_.size(); ++i) {
-    if (posts_[i].backed.value_or(false)) found.push_back(i);
+  if (input.mode == hold::GuardMode::ending || !plan_.surveyed()) return;
+  const hold::Record record = plan_.record();
+  WaitLine wanted{input.deadline, plan_.process(), record.switches};
+  if (wait_line_ == wanted) return;
+  const auto left = input.deadline + wait_after_guard - input.now;
+  std::unique_ptr<engine::HeldLine> line;
+  if (has_wait(plan_.version()) && left > wait_after_guard) {
+    auto text = hold::wait_line(record, left);
+    if (text) line = std::make_unique<engine::HeldLine>(endpoint_[0]);
+    if (line && line->send(*std::move(text), wait_line_timeout)) line.reset();
   }
-  return found;
-}
-
-bool Warden::all_left() const {
-  const std::scoped_lock lock(mutex_);
-  return std::all_of(posts_.begin(), posts_.end(), [](const Post& one) { return one.left; });
-}
-
-fleet::GuardOrder Warden::order() const {
-  const std::scoped_lock lock(mutex_);
-  return order_;
-}
-
-std::uint64_t Warden::revision() const {
-  const std::scoped_lock lock(mutex_);
-  return revision_;
-}
-
-void Warden::change() {
-  ++changes_;
-  ++revision_;
-  changed_.notify_all();
-  wake_main();
-}
-
-void Warden::wake_main() const {
-  const std::uint64_t one = 1;
-  // A counter that is full wakes as well.
-  (void)!::write(wake_, &one, sizeof one);
+  // The new one stands before the old one goes.
+  held_line_ = std::move(line);
+  plan_.set_backed(held_line_ != nullptr);
+  wait_line_ = WaitLine{wanted.deadline, wanted.process, plan_.record().switches};
+  state_.set_backed(number_, held_line_ != nullptr);
 }
 
 }  // namespace stillgate::guard

@@ -1,81 +1,65 @@
-// What the threads of a guard share: how the hold stands, and what each endpoint's post has told.
+// One endpoint's part of a guard: a thread that carries out its plan.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <string>
-#include <utility>
+#include <thread>
 #include <vector>
 
-#include <stillgate/error.hpp>
+#include <stillgate/endpoint.hpp>
+#include <stillgate/options.hpp>
 
-#include "fleet/guard/order.hpp"
+#include "engine/held_line.hpp"
+#include "engine/session.hpp"
 #include "hold/guard/guard_plan.hpp"
+#include "shared_state.hpp"
 
 namespace stillgate::guard {
 
-/// Thread-safe. `wake` is the descriptor of an eventfd that the main thread polls; it becomes
-/// readable with whatever a post tells.
-class Warden {
+/// With connections and a thread of its own, so that no endpoint waits for another.
+class EndpointThread {
  public:
-  Warden(fleet::GuardOrder order, std::size_t posts, int wake);
+  /// `state` must outlive it. Starts at once. `first_wait` spreads the later surveys of all
+  /// endpoints: together they would need all of their memory at the same moment.
+  EndpointThread(SharedState& state, std::size_t number, Endpoint endpoint, hold::Record record,
+                 std::chrono::milliseconds first_wait);
+  EndpointThread(const EndpointThread&) = delete;
+  EndpointThread& operator=(const EndpointThread&) = delete;
+  ~EndpointThread() = default;
 
-  // For the posts.
-  [[nodiscard]] hold::KeepOutlook outlook() const;
-  /// Returns at that time, or as soon as the mode, the deadline or `over` has changed.
-  void wait_until(std::chrono::milliseconds until);
-  [[nodiscard]] bool dismissed() const;
-  /// After every answer: what the post's plan knows now.
-  void told(std::size_t post, hold::KeepPlan& plan);
-  /// HAProxy's `wait` stands behind that endpoint's lease, or does not.
-  void backed(std::size_t post, bool armed);
-  void left(std::size_t post);
-
-  // For the main thread.
-  struct Notice {
-    std::size_t post;
-    hold::KeepNotice what;
-  };
-  [[nodiscard]] std::vector<Notice> take_notices();
-  void set_mode(fleet::GuardMode mode);
-  void dismiss();
-  /// Somebody has ended the hold, or some of it, elsewhere: nothing is put back any more.
-  void set_over();
-  /// Moves the deadline on; one that is no later changes nothing.
-  void extend(WallTime deadline);
-
-  [[nodiscard]] bool all_looked() const;
-  [[nodiscard]] std::optional<std::pair<std::size_t, Error>> first_error() const;
-  [[nodiscard]] bool all_settled_backing() const;
-  [[nodiscard]] std::vector<std::size_t> backed_posts() const;
-  [[nodiscard]] bool all_left() const;
-  /// The order as whoever takes over should have it; counts up when it changes.
-  [[nodiscard]] fleet::GuardOrder order() const;
-  [[nodiscard]] std::uint64_t revision() const;
+  /// Breaks off a survey that is under way, from any thread.
+  void interrupt();
 
  private:
-  struct Post {
-    bool looked{false};
-    std::optional<Error> error{};
-    std::optional<bool> backed{};
-    bool left{false};
+  /// What the line with HAProxy's own `wait` was made from.
+  struct WaitLine {
+    std::chrono::milliseconds deadline{0};
+    std::int64_t process{0};
+    std::vector<hold::HeldSwitch> releases;
+    bool operator==(const WaitLine&) const = default;
   };
-  void change();
-  void wake_main() const;
 
-  mutable std::mutex mutex_;
-  std::condition_variable changed_;
-  std::uint64_t changes_{0};
-  fleet::GuardOrder order_;
-  std::uint64_t revision_{1};
-  std::vector<Post> posts_;
-  std::vector<Notice> notices_;
-  bool over_{false};
-  bool dismissed_{false};
-  int wake_;
+  void run();
+  runtime_api::Answer ask(const hold::guard_step::Ask& wanted);
+  void renew_wait_line(const hold::GuardInput& input);
+
+  SharedState& state_;
+  std::size_t number_;
+  std::vector<Endpoint> endpoint_;  ///< just the one, as a session wants it
+  FleetOptions options_;
+  std::optional<std::chrono::milliseconds> first_wait_;
+  Progress progress_;
+  hold::GuardPlan plan_;
+  std::unique_ptr<engine::Session> session_;
+  std::unique_ptr<engine::HeldLine> held_line_;
+  std::optional<WaitLine> wait_line_;
+  std::mutex mutex_;
+  std::stop_source stop_;
+  std::jthread thread_;
 };
 
 }  // namespace stillgate::guard

@@ -2,27 +2,28 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "endpoint_thread.hpp"
 #include "fleet/boot_clock.hpp"
-#include "fleet/events.hpp"
 #include "fleet/guard/order.hpp"
 #include "fleet/journal.hpp"
+#include "guard_events.hpp"
+#include "holder.hpp"
 #include "shared_state.hpp"
 #include "standby.hpp"
 
 namespace stillgate::guard {
 
-/// The main thread of the active process. Standard input: `hold`, `leave` and `end` from whoever
-/// started it; standard output: its answers, and each event as a line of JSON.
+/// The main thread of the active process. From the holder come `hold`, `leave` and `end`; it gets
+/// our answers, and each event as a line of JSON.
 class Guard {
  public:
-  /// `heard`: what the holder has said behind the order already.
-  Guard(const fleet::GuardOrder& order, std::string heard);
+  /// `received`: what the holder has said behind the order already.
+  Guard(const fleet::GuardOrder& order, std::string received);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
   ~Guard();
@@ -30,49 +31,36 @@ class Guard {
   void run();
 
  private:
-  void start_posts();
+  void start_threads();
   void wait();
-  void hear();
-  void hear_lines();
-  void hear_line(const std::string& line);
+  void take_lines();
+  void obey(const std::string& line);
   void holder_died();
-  void answer();
-  void look_at_journal();
-  void keep_twin();
-  void give_memory_back();
-  void end_if_due();
-  void tell_notices();
-  void tell_expiry(bool last);
-  void tell(EventKind kind, const std::string& message, std::optional<std::size_t> post = {},
-            const std::string& frontend = {});
-  [[nodiscard]] Event event(EventKind kind, const std::string& message) const;
+  void interrupt_if_due();
+  void read_journal();
+  void answer_start();
+  void keep_standby();
+  void trim_memory();
   void close_journal();
-  void say(const std::string& line) const;
 
   fleet::Journal journal_;
   int wake_;
   int signals_;
-  Warden warden_;
-  fleet::EventLog events_;
-  Twin twin_;
   std::vector<std::string> urls_;
-  std::vector<std::unique_ptr<Post>> posts_;
-  std::string heard_;
-  bool holder_there_{true};
-  bool started_{false};  ///< `ready` was said
-  bool leaving_{false};
+  SharedState state_;
+  GuardEvents events_;
+  Holder holder_;
+  Standby standby_;
+  std::vector<std::unique_ptr<EndpointThread>> threads_;
+  bool started_{false};      ///< the start was answered
+  bool leaving_{false};      ///< nothing is held: there is nothing to end, and nothing to tell
+  bool interrupted_{false};  ///< surveys were broken off for the release
   bool in_journal_{false};
-  bool ended_{false};     ///< the looks were broken off for the release
-  bool released_{false};  ///< by the guard, anywhere
-  bool expiry_told_{false};
-  int twins_started_{0};
-  std::uint64_t twin_revision_{0};
+  int standbys_started_{0};
+  std::uint64_t standby_revision_{0};
   std::chrono::milliseconds begun_at_{fleet::boot_time()};
-  std::chrono::milliseconds journal_at_{0};
+  std::chrono::milliseconds journal_due_at_{0};
   std::chrono::milliseconds trimmed_at_{fleet::boot_time()};
-  WallTime released_at_;
-  std::vector<std::string> releases_;
-  std::vector<std::string> given_up_;
 };
 
 }  // namespace stillgate::guard

@@ -19,12 +19,12 @@ namespace {
 
 /// In the background and in a session of its own: no terminal's end, and no Ctrl-C meant for
 /// others, reaches it. The working folder stays: ssh_config may name files relative to it.
-void detach(bool twin) {
+void detach(bool is_standby) {
   const pid_t child = ::fork();
   if (child != 0) ::_exit(child < 0 ? 1 : 0);
   ::setsid();
   for (const int number : {SIGHUP, SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);
-  ::close_range(twin ? 4 : 3, ~0U, 0);
+  ::close_range(is_standby ? 4 : 3, ~0U, 0);
   ::umask(077);
 }
 
@@ -34,7 +34,7 @@ bool is_socket(int descriptor) {
   return ::fstat(descriptor, &found) == 0 && S_ISSOCK(found.st_mode);
 }
 
-/// The order, and what was said behind it already.
+/// The order, and what came behind it already.
 std::pair<std::string, std::string> read_order() {
   static constexpr std::string_view end_of_order = "\ngo\n";
   std::string text;
@@ -52,7 +52,7 @@ std::pair<std::string, std::string> read_order() {
   }
 }
 
-void learn(stillgate::fleet::GuardOrder& order) {
+void take_secrets(stillgate::fleet::GuardOrder& order) {
   if (order.secrets.empty()) return;
   // Pieces of them may lie where nobody can wipe them any more: this process leaves no core.
   ::prctl(PR_SET_DUMPABLE, 0);
@@ -63,30 +63,30 @@ void learn(stillgate::fleet::GuardOrder& order) {
 }  // namespace
 
 int main(int count, char** arguments) {
-  // A twin is started as /proc/self/exe, and would be called that.
+  // The standby is started as /proc/self/exe, and would be called that.
   ::prctl(PR_SET_NAME, "stillgate-guard");
   // Many threads that each need little: one heap for all keeps the process small.
   ::mallopt(M_ARENA_MAX, 1);
-  const bool twin = count == 2 && std::strcmp(arguments[1], "--twin") == 0;
-  if (count > (twin ? 2 : 1) || !is_socket(STDIN_FILENO)) {
+  const bool is_standby = count == 2 && std::strcmp(arguments[1], "--standby") == 0;
+  if (count > (is_standby ? 2 : 1) || !is_socket(STDIN_FILENO)) {
     static constexpr char words[] =
         "stillgate-guard is started by 'stillgate suspend', and by nobody else.\n";
     (void)!::write(STDERR_FILENO, words, sizeof words - 1);
     return 2;
   }
-  detach(twin);
-  if (twin) {
+  detach(is_standby);
+  if (is_standby) {
     auto order = stillgate::guard::stand_by();
     if (!order) return 0;
-    learn(*order);
+    take_secrets(*order);
     stillgate::guard::Guard(*order, {}).run();
     return 0;
   }
-  auto [text, rest] = read_order();
+  auto [text, received] = read_order();
   auto order = stillgate::fleet::decode_order(text);
   stillgate::fleet::wipe(text);
   if (!order) return 2;
-  learn(*order);
-  stillgate::guard::Guard(*order, std::move(rest)).run();
+  take_secrets(*order);
+  stillgate::guard::Guard(*order, std::move(received)).run();
   return 0;
 }

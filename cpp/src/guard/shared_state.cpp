@@ -1,124 +1,167 @@
-// Carrying out the guard's plan at one endpoint.
+// How the hold stands, and what the endpoints' threads report, under one lock.
 #include "shared_state.hpp"
 
 #include <algorithm>
-#include <utility>
+
+#include <unistd.h>
 
 #include "fleet/boot_clock.hpp"
-#include "fleet/journal.hpp"
-#include "hold/guard/wait_line.hpp"
-#include "runtime_api/release.hpp"
 
 namespace stillgate::guard {
 
 using std::chrono::milliseconds;
 
-namespace {
+SharedState::SharedState(fleet::GuardOrder order, std::size_t endpoints, int wake)
+    : order_(std::move(order)), endpoints_(endpoints), wake_(wake) {}
 
-/// Short, because a connection that hangs may be replaced, and long enough for an HAProxy that
-/// answers half a second late.
-FleetOptions patience() {
-  FleetOptions options;
-  options.connect_timeout = milliseconds(1000);
-  options.greeting_timeout = milliseconds(1500);
-  options.reply_timeout = milliseconds(1500);
-  return options;
-}
-
-constexpr milliseconds backing_patience{300};
-/// So long after the guard itself, which is more exact and says what it did.
-constexpr milliseconds behind{30};
-
-bool has_wait(const std::string& version) {
-  const auto release = runtime_api::Release::parse(version);
-  return release && *release >= runtime_api::Release{3, 0, 0};
-}
-
-}  // namespace
-
-Post::Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
-           milliseconds first_rest)
-    : warden_(warden),
-      number_(number),
-      endpoint_{std::move(endpoint)},
-      options_(patience()),
-      first_rest_(first_rest),
-      plan_(endpoint_[0].url(), std::move(record)),
-      thread_([this] { run(); }) {}
-
-void Post::interrupt() {
+hold::GuardInput SharedState::input() const {
   const std::scoped_lock lock(mutex_);
-  stop_.request_stop();
+  return {order_.mode, fleet::boot_time(), order_.deadline, std::chrono::system_clock::now(),
+          over_};
 }
 
-void Post::run() {
-  std::optional<runtime_api::Answer> answer;
-  std::optional<std::vector<hold::Record>> journal;
-  while (!warden_.dismissed()) {
-    auto outlook = warden_.outlook();
-    outlook.journal = journal ? &*journal : nullptr;
-    const auto step = plan_.next(outlook, answer ? &*answer : nullptr);
-    if (const auto until = plan_.extended()) warden_.extend(*until);
-    warden_.told(number_, plan_);
-    back_up(outlook);
-    answer.reset();
-    journal.reset();
-    if (const auto* wanted = std::get_if<hold::keep::Ask>(&step)) {
-      answer = ask(*wanted);
-    } else if (const auto* rest = std::get_if<hold::keep::Rest>(&step)) {
-      const auto first = std::exchange(first_rest_, std::nullopt);
-      warden_.wait_until(first ? std::min(rest->until, outlook.now + *first) : rest->until);
-    } else if (std::holds_alternative<hold::keep::Consult>(step)) {
-      journal = fleet::Journal(warden_.order().state_folder).load().records;
-    } else {
-      break;
+void SharedState::wait_until(milliseconds until) {
+  std::unique_lock lock(mutex_);
+  const auto before = changes_;
+  // In slices: the clock of waiting stands still while the machine sleeps, and ours does not.
+  constexpr milliseconds slice{100};
+  for (;;) {
+    const auto left = until - fleet::boot_time();
+    if (left <= milliseconds(0) || changes_ != before || dismissed_) return;
+    changed_.wait_for(lock, std::min(left, slice));
+  }
+}
+
+bool SharedState::dismissed() const {
+  const std::scoped_lock lock(mutex_);
+  return dismissed_;
+}
+
+void SharedState::update(std::size_t endpoint, hold::GuardPlan& plan) {
+  const std::scoped_lock lock(mutex_);
+  endpoints_[endpoint].surveyed = plan.surveyed();
+  endpoints_[endpoint].error = plan.error();
+  for (hold::GuardNotice& notice : plan.take_notices()) {
+    notices_.push_back({endpoint, std::move(notice)});
+  }
+  const hold::Record record = plan.record();
+  for (const hold::HeldSwitch& held : record.switches) {
+    for (hold::HeldSwitch& known : order_.record.switches) {
+      if (known.endpoint != held.endpoint || known.frontend != held.frontend || known == held) {
+        continue;
+      }
+      known = held;
+      ++revision_;
     }
   }
-  line_.reset();
-  kept_.reset();
-  warden_.left(number_);
+  if (plan.resumed() && !over_) {
+    over_ = true;
+    change();
+  }
+  wake_main();
 }
 
-/// A new connection replaces the kept one only once it was answered.
-runtime_api::Answer Post::ask(const hold::keep::Ask& wanted) {
-  std::stop_token stop;
-  {
-    const std::scoped_lock lock(mutex_);
-    stop_ = std::stop_source();
-    if (!wanted.release) stop = stop_.get_token();
-  }
-  runtime_api::Batch batch;
-  batch.work.push_back(wanted.commands);
-  if (kept_ && !wanted.fresh) return std::move(kept_->run(batch, stop)[0]);
-  auto fresh = std::make_unique<engine::Session>(endpoint_, options_, progress_);
-  auto answer = std::move(fresh->run(batch, stop)[0]);
-  if (!answer.error || !kept_) kept_ = std::move(fresh);
-  return answer;
+void SharedState::set_backed(std::size_t endpoint, bool backed) {
+  const std::scoped_lock lock(mutex_);
+  endpoints_[endpoint].backed = backed;
+  wake_main();
 }
 
-/// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
-/// nobody closes the connection. It stands before anything is held, because that can happen in the
-/// middle of a commit; what it would restore is in force until then.
-void Post::back_up(const hold::KeepOutlook& outlook) {
-  if (!plan_.holds()) {
-    // It would open what somebody else may hold by then.
-    line_.reset();
-    return;
+void SharedState::set_finished(std::size_t endpoint) {
+  const std::scoped_lock lock(mutex_);
+  endpoints_[endpoint].finished = true;
+  wake_main();
+}
+
+std::vector<SharedState::Notice> SharedState::take_notices() {
+  const std::scoped_lock lock(mutex_);
+  return std::exchange(notices_, {});
+}
+
+void SharedState::set_mode(hold::GuardMode mode) {
+  const std::scoped_lock lock(mutex_);
+  if (order_.mode == mode) return;
+  order_.mode = mode;
+  change();
+}
+
+void SharedState::dismiss() {
+  const std::scoped_lock lock(mutex_);
+  dismissed_ = true;
+  change();
+}
+
+void SharedState::set_over() {
+  const std::scoped_lock lock(mutex_);
+  if (over_) return;
+  over_ = true;
+  change();
+}
+
+void SharedState::extend(WallTime deadline) {
+  const std::scoped_lock lock(mutex_);
+  if (!order_.record.deadline || deadline <= *order_.record.deadline) return;
+  order_.deadline += std::chrono::ceil<milliseconds>(deadline - *order_.record.deadline);
+  order_.record.deadline = deadline;
+  change();
+}
+
+bool SharedState::all_surveyed() const {
+  const std::scoped_lock lock(mutex_);
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointState& state) { return state.surveyed; });
+}
+
+std::optional<std::pair<std::size_t, Error>> SharedState::first_error() const {
+  const std::scoped_lock lock(mutex_);
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    if (endpoints_[i].error) return std::pair(i, *endpoints_[i].error);
   }
-  if (outlook.mode == hold::KeepOutlook::Mode::ending || !plan_.looked()) return;
-  if (backing_ == Backing{outlook.deadline, plan_.process(), plan_.record().switches}) return;
-  const auto left = outlook.deadline + behind - outlook.now;
-  std::unique_ptr<engine::HeldLine> line;
-  if (has_wait(plan_.version()) && left > behind) {
-    auto text = hold::wait_line(plan_.record(), left);
-    if (text) line = std::make_unique<engine::HeldLine>(endpoint_[0]);
-    if (line && line->send(*std::move(text), backing_patience)) line.reset();
+  return std::nullopt;
+}
+
+bool SharedState::all_backing_known() const {
+  const std::scoped_lock lock(mutex_);
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointState& state) { return state.backed || state.finished; });
+}
+
+std::vector<std::size_t> SharedState::backed_endpoints() const {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::size_t> found;
+  for (std::size_t i = 0; i < endpoints_.size(); ++i) {
+    if (endpoints_[i].backed.value_or(false)) found.push_back(i);
   }
-  // The new one stands before the old one goes.
-  line_ = std::move(line);
-  plan_.set_backed(line_ != nullptr);
-  backing_ = Backing{outlook.deadline, plan_.process(), plan_.record().switches};
-  warden_.backed(number_, line_ != nullptr);
+  return found;
+}
+
+bool SharedState::all_finished() const {
+  const std::scoped_lock lock(mutex_);
+  return std::all_of(endpoints_.begin(), endpoints_.end(),
+                     [](const EndpointState& state) { return state.finished; });
+}
+
+fleet::GuardOrder SharedState::order() const {
+  const std::scoped_lock lock(mutex_);
+  return order_;
+}
+
+std::uint64_t SharedState::revision() const {
+  const std::scoped_lock lock(mutex_);
+  return revision_;
+}
+
+void SharedState::change() {
+  ++changes_;
+  ++revision_;
+  changed_.notify_all();
+  wake_main();
+}
+
+void SharedState::wake_main() const {
+  const std::uint64_t count = 1;
+  // A counter that is full wakes as well.
+  (void)!::write(wake_, &count, sizeof count);
 }
 
 }  // namespace stillgate::guard

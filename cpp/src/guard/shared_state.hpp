@@ -1,65 +1,83 @@
-// One endpoint's part of a guard: a thread that carries out its plan.
+// What the threads of a guard share: how the hold stands, and what each endpoint's thread reports.
 #pragma once
 
 #include <chrono>
-#include <memory>
+#include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <optional>
-#include <stop_token>
 #include <string>
-#include <thread>
+#include <utility>
 #include <vector>
 
-#include <stillgate/endpoint.hpp>
-#include <stillgate/options.hpp>
+#include <stillgate/error.hpp>
 
-#include "endpoint_thread.hpp"
-#include "engine/held_line.hpp"
-#include "engine/session.hpp"
+#include "fleet/guard/order.hpp"
 #include "hold/guard/guard_plan.hpp"
 
 namespace stillgate::guard {
 
-/// With connections and a thread of its own, so that no endpoint waits for another.
-class Post {
+/// Thread-safe. Endpoints are numbered from 0. `wake` is the descriptor of an eventfd that the main
+/// thread polls; it becomes readable with whatever an endpoint's thread reports.
+class SharedState {
  public:
-  /// `warden` must outlive it. Starts at once. `first_rest` spreads the later looks of all posts:
-  /// together they would need all of their memory at the same moment.
-  Post(Warden& warden, std::size_t number, Endpoint endpoint, hold::Record record,
-       std::chrono::milliseconds first_rest);
-  Post(const Post&) = delete;
-  Post& operator=(const Post&) = delete;
-  ~Post() = default;
+  SharedState(fleet::GuardOrder order, std::size_t endpoints, int wake);
 
-  /// Breaks off a look that is under way, from any thread.
-  void interrupt();
+  // For the endpoints' threads.
+  [[nodiscard]] hold::GuardInput input() const;
+  /// Returns at that time, or as soon as the mode, the deadline or `over` has changed.
+  void wait_until(std::chrono::milliseconds until);
+  [[nodiscard]] bool dismissed() const;
+  /// After every step: what the endpoint's plan knows now.
+  void update(std::size_t endpoint, hold::GuardPlan& plan);
+  /// HAProxy's `wait` stands behind the lease at that endpoint, or does not.
+  void set_backed(std::size_t endpoint, bool backed);
+  void set_finished(std::size_t endpoint);
+
+  // For the main thread.
+  struct Notice {
+    std::size_t endpoint;
+    hold::GuardNotice notice;
+  };
+  [[nodiscard]] std::vector<Notice> take_notices();
+  void set_mode(hold::GuardMode mode);
+  /// All threads are to end.
+  void dismiss();
+  /// Somebody has ended the hold, or some of it, elsewhere: nothing is put back any more.
+  void set_over();
+  /// Moves the deadline on; one that is no later changes nothing.
+  void extend(WallTime deadline);
+
+  [[nodiscard]] bool all_surveyed() const;
+  [[nodiscard]] std::optional<std::pair<std::size_t, Error>> first_error() const;
+  /// Of each endpoint it is known whether HAProxy's `wait` backs it.
+  [[nodiscard]] bool all_backing_known() const;
+  [[nodiscard]] std::vector<std::size_t> backed_endpoints() const;
+  [[nodiscard]] bool all_finished() const;
+  /// The order as whoever takes over should have it; counts up when it changes.
+  [[nodiscard]] fleet::GuardOrder order() const;
+  [[nodiscard]] std::uint64_t revision() const;
 
  private:
-  /// What the line says, and to whom.
-  struct Backing {
-    std::chrono::milliseconds deadline{0};
-    std::int64_t process{0};
-    std::vector<hold::HeldSwitch> releases;
-    bool operator==(const Backing&) const = default;
+  struct EndpointState {
+    bool surveyed{false};
+    std::optional<Error> error{};
+    std::optional<bool> backed{};
+    bool finished{false};
   };
+  void change();
+  void wake_main() const;
 
-  void run();
-  runtime_api::Answer ask(const hold::keep::Ask& wanted);
-  void back_up(const hold::KeepOutlook& outlook);
-
-  Warden& warden_;
-  std::size_t number_;
-  std::vector<Endpoint> endpoint_;  ///< just the one, as a session wants it
-  FleetOptions options_;
-  std::optional<std::chrono::milliseconds> first_rest_;
-  Progress progress_;
-  hold::KeepPlan plan_;
-  std::unique_ptr<engine::Session> kept_;
-  std::unique_ptr<engine::HeldLine> line_;
-  std::optional<Backing> backing_;
-  std::mutex mutex_;
-  std::stop_source stop_;
-  std::jthread thread_;
+  mutable std::mutex mutex_;
+  std::condition_variable changed_;
+  std::uint64_t changes_{0};
+  fleet::GuardOrder order_;
+  std::uint64_t revision_{1};
+  std::vector<EndpointState> endpoints_;
+  std::vector<Notice> notices_;
+  bool over_{false};
+  bool dismissed_{false};
+  int wake_;
 };
 
 }  // namespace stillgate::guard

@@ -1,4 +1,4 @@
-// Starting a twin, telling it, and being one.
+// Starting a standby, sending it the order, and being one.
 #include "standby.hpp"
 
 #include <array>
@@ -19,36 +19,37 @@ namespace {
 constexpr std::string_view farewell = "bye\n";
 constexpr std::string_view end_of_order = "\ngo\n";
 
-bool send_all(int fd, std::string_view words) {
-  while (!words.empty()) {
-    const ssize_t n = ::send(fd, words.data(), words.size(), MSG_NOSIGNAL);
+bool send_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) return false;
-    words.remove_prefix(static_cast<std::size_t>(n));
+    text.remove_prefix(static_cast<std::size_t>(n));
   }
   return true;
 }
 
 }  // namespace
 
-Twin::~Twin() { close(); }
+Standby::~Standby() { close(); }
 
-void Twin::close() noexcept {
+void Standby::close() noexcept {
   if (fd_ >= 0) ::close(fd_);
   fd_ = -1;
 }
 
-bool Twin::start() {
+bool Standby::start() {
   close();
   std::array<int, 2> ends{-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) return false;
   // A dup2 onto itself would leave it closed on exec.
-  if (ends[1] == twin_descriptor) ends[1] = ::fcntl(ends[1], F_DUPFD_CLOEXEC, twin_descriptor + 1);
+  if (ends[1] == standby_descriptor)
+    ends[1] = ::fcntl(ends[1], F_DUPFD_CLOEXEC, standby_descriptor + 1);
   posix_spawn_file_actions_t actions{};
   ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, ends[1], twin_descriptor);
+  ::posix_spawn_file_actions_adddup2(&actions, ends[1], standby_descriptor);
   std::string name = "stillgate-guard";
-  std::string role = "--twin";
+  std::string role = "--standby";
   std::array<char*, 3> arguments{name.data(), role.data(), nullptr};
   pid_t child = 0;
   const int error =
@@ -60,27 +61,27 @@ bool Twin::start() {
     return false;
   }
   int status = 0;
-  // Its first process ends at once, as ours did.
+  // It goes into the background: its first process ends at once, as ours did.
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   fd_ = ends[0];
   return true;
 }
 
-void Twin::tell(fleet::GuardOrder order) {
+void Standby::send(fleet::GuardOrder order) {
   order.secrets = engine::typed_secrets();
-  std::string words = fleet::encode(order);
-  if (fd_ >= 0 && !send_all(fd_, words)) close();
-  fleet::wipe(words);
+  std::string text = fleet::encode(order);
+  if (fd_ >= 0 && !send_all(fd_, text)) close();
+  fleet::wipe(text);
   fleet::wipe(order.secrets);
 }
 
-void Twin::dismiss() {
+void Standby::dismiss() {
   if (fd_ >= 0) send_all(fd_, farewell);
   close();
 }
 
-bool Twin::alive() {
+bool Standby::is_alive() {
   std::array<char, 64> piece{};
   const ssize_t n = ::recv(fd_, piece.data(), piece.size(), MSG_DONTWAIT);
   if (n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR))) return true;
@@ -89,23 +90,23 @@ bool Twin::alive() {
 }
 
 std::optional<fleet::GuardOrder> stand_by() {
-  std::string heard;
-  std::string last;
+  std::string unread;
+  std::string last_order;
   for (;;) {
     std::array<char, 4096> piece{};
-    const ssize_t n = ::read(twin_descriptor, piece.data(), piece.size());
+    const ssize_t n = ::read(standby_descriptor, piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    heard.append(piece.data(), static_cast<std::size_t>(n));
-    for (std::size_t end = heard.find(end_of_order); end != std::string::npos;
-         end = heard.find(end_of_order)) {
-      last = heard.substr(0, end + end_of_order.size());
-      heard.erase(0, last.size());
+    unread.append(piece.data(), static_cast<std::size_t>(n));
+    for (std::size_t end = unread.find(end_of_order); end != std::string::npos;
+         end = unread.find(end_of_order)) {
+      last_order = unread.substr(0, end + end_of_order.size());
+      unread.erase(0, last_order.size());
     }
-    if (heard == farewell) return std::nullopt;
+    if (unread == farewell) return std::nullopt;
   }
-  ::close(twin_descriptor);
-  auto order = fleet::decode_order(last);
+  ::close(standby_descriptor);
+  auto order = fleet::decode_order(last_order);
   if (!order) return std::nullopt;
   return *std::move(order);
 }

@@ -1,4 +1,4 @@
-// The guard's twin: a second process that knows the hold and takes over when the first one dies.
+// The guard's standby: a second process that knows the hold and takes over when the first one dies.
 #pragma once
 
 #include <optional>
@@ -9,26 +9,26 @@
 namespace stillgate::guard {
 
 /// The descriptor by which the two processes of a pair watch each other.
-inline constexpr int twin_descriptor = 3;
+inline constexpr int standby_descriptor = 3;
 
-/// The active one's side. Not thread-safe.
-class Twin {
+/// The standby as the active process sees it. Not thread-safe.
+class Standby {
  public:
-  Twin() = default;
-  Twin(const Twin&) = delete;
-  Twin& operator=(const Twin&) = delete;
-  ~Twin();
+  Standby() = default;
+  Standby(const Standby&) = delete;
+  Standby& operator=(const Standby&) = delete;
+  ~Standby();
 
   /// Starts one that shares our standard input and output. False where that failed.
   bool start();
-  /// It has the order from now on, in place of the one before.
-  void tell(fleet::GuardOrder order);
+  /// It has this order from now on, in place of the one before.
+  void send(fleet::GuardOrder order);
   /// The hold is over: it goes too.
   void dismiss();
   /// Readable or hung up once it is dead; -1 where there is none.
   [[nodiscard]] int descriptor() const noexcept { return fd_; }
   /// Whether it is still there; call when the descriptor has something.
-  bool alive();
+  bool is_alive();
 
  private:
   void close() noexcept;

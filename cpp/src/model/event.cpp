@@ -1,7 +1,7 @@
 // Events as lines: JSON, syslog (RFC 5424) and journald.
-#include <array>
 #include <chrono>
 #include <cmath>
+#include <cstdint>
 #include <ctime>
 
 #include <fmt/format.h>
@@ -11,26 +11,19 @@
 namespace stillgate {
 namespace {
 
-constexpr std::array names{"checked", "held",    "drained",     "reapplied",     "extended",
-                           "resumed", "expired", "rolled_back", "endpoint_lost", "guard_lost"};
-
 constexpr int facility_daemon = 3;
-constexpr int severity_error = 3;
-constexpr int severity_warning = 4;
-constexpr int severity_notice = 5;
+/// Of syslog, RFC 5424.
+enum class Severity : std::uint8_t { error = 3, warning = 4, notice = 5 };
 
 int severity(EventKind kind) {
   switch (kind) {
-    case EventKind::rolled_back:
-    case EventKind::guard_lost:
-      return severity_error;
-    case EventKind::expired:
-    case EventKind::endpoint_lost:
-    case EventKind::reapplied:
-      return severity_warning;
-    default:
-      return severity_notice;
+#define STILLGATE_EVENT(kind, severity, meaning) \
+  case EventKind::kind:                          \
+    return static_cast<int>(Severity::severity);
+#include <stillgate/event_kinds.def>
+#undef STILLGATE_EVENT
   }
+  return static_cast<int>(Severity::error);
 }
 
 std::string rfc3339(WallTime at) {
@@ -198,11 +191,29 @@ std::string journald(const Event& event) {
 
 }  // namespace
 
-std::string_view name(EventKind kind) noexcept { return names.at(static_cast<std::size_t>(kind)); }
+std::string_view name(EventKind kind) noexcept {
+  switch (kind) {
+#define STILLGATE_EVENT(kind, severity, meaning) \
+  case EventKind::kind:                          \
+    return #kind;
+#include <stillgate/event_kinds.def>
+#undef STILLGATE_EVENT
+  }
+  return "unnamed";
+}
 
-std::optional<EventKind> event_kind(std::string_view name) noexcept {
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (names.at(i) == name) return static_cast<EventKind>(i);
+const std::vector<EventKind>& all_event_kinds() {
+  static const std::vector<EventKind> all{
+#define STILLGATE_EVENT(kind, severity, meaning) EventKind::kind,
+#include <stillgate/event_kinds.def>
+#undef STILLGATE_EVENT
+  };
+  return all;
+}
+
+std::optional<EventKind> event_kind(std::string_view text) noexcept {
+  for (const EventKind kind : all_event_kinds()) {
+    if (name(kind) == text) return kind;
   }
   return std::nullopt;
 }

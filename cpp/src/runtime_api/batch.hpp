@@ -1,4 +1,4 @@
-// What is asked of a fleet in one go, and what came of it: the words between plan and engine.
+// Commands for a fleet and their answers: the data between plan and engine.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@
 
 namespace stillgate::runtime_api {
 
-/// When the last ones are not waited for any more, by whom others are kept held meanwhile: they
-/// have the connect or greeting timeout, the longer of them.
+/// When to give up on the last endpoints while others are held. They have the connect or greeting
+/// timeout, whichever is longer.
 enum class Haste {
   none,                ///< each step has its own timeout alone
   once_half_answered,  ///< from then, or as long again as half of them took: they may have to log

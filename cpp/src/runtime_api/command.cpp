@@ -11,8 +11,7 @@ namespace {
 
 constexpr std::size_t longest_name = 255;
 constexpr std::size_t max_variable = 1000;
-// HAProxy takes 64 words of a line, and drops the others without a word. Names of 255 bytes fit
-// too.
+// HAProxy reads 64 words of a line and drops the rest silently. Names of 255 bytes fit, too.
 constexpr std::size_t most_words = 50;
 
 Error bad_command(std::string_view why) {
@@ -74,15 +73,15 @@ bool has_bare_semicolon(std::string_view text) {
   return false;
 }
 
-/// Words that change the framing of the connection itself, so that no reply could be told from
-/// the next. `@1 ...` addresses a worker behind a master socket, whose prompt differs.
+/// Words that change the connection's framing, so that replies could not be separated. `@1 ...`
+/// addresses a worker behind a master socket, whose prompt differs.
 std::optional<Error> check_first_word(std::string_view word) {
   static constexpr std::array<std::string_view, 4> framing{"prompt", "quit", "q", "_getsocks"};
   if (std::find(framing.begin(), framing.end(), word) != framing.end()) {
     return bad_command(
         fmt::format("'{}' changes the connection itself; Stillgate does that", word));
   }
-  // HAProxy takes it out before it looks the word up: `pro\mpt` is `prompt` to it.
+  // HAProxy removes it before looking the word up: `pro\mpt` runs `prompt`.
   if (word.find('\\') != std::string_view::npos) {
     return bad_command("the first word contains a backslash, which no command does");
   }

@@ -12,8 +12,8 @@
 
 namespace stillgate::runtime_api {
 
-/// One command that is one line (and perhaps a payload) for HAProxy, whatever text it was made
-/// of. There is no other way to make one than through the checks below.
+/// A command that HAProxy reads as one line, perhaps with a payload, whatever text it was made of.
+/// Only the checked functions below make one.
 class Command {
  public:
   /// The longest command with its payload, in bytes. HAProxy reads it into one buffer
@@ -45,8 +45,8 @@ class Command {
   /// or too long for one line.
   static Result<Command> get_variable(std::string_view name);
   static Result<Command> set_variable(std::string_view name, std::string_view value);
-  /// Compare and set, 2.6 and later: does nothing to a variable that was ever set, and does not say
-  /// so. Errors: as set_variable.
+  /// Compare and set, 2.6 and later: leaves a variable that was ever set unchanged, and does not
+  /// report that. Errors: as set_variable.
   static Result<Command> set_variable_once(std::string_view name, std::string_view value);
   /// The gate's own commands (docs/gate.md). Errors: bad_name.
   static Result<Command> gate_sync(std::string_view frontend);

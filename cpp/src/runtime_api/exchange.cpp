@@ -1,4 +1,4 @@
-// The course of one exchange: greet, wait at the barrier, command, read to the end.
+// One exchange: greet, wait at the barrier, send commands, read to the end.
 #include "exchange.hpp"
 
 #include <utility>
@@ -29,7 +29,7 @@ Exchange::Exchange(const std::vector<Command>& commands, Closing closing, bool b
               barrier && fresh ? 0 : commands.size(), cap) {}
 
 Action Exchange::resume(const Event& event) {
-  return std::visit([this](const auto& one) { return on(one); }, event);
+  return std::visit([this](const auto& alternative) { return on(alternative); }, event);
 }
 
 Action Exchange::on(const event::Connected& /*unused*/) {

@@ -57,23 +57,23 @@ Result<json::object> parse(std::string_view text) {
 std::optional<GateSwitch> switch_of(const json::value& value) {
   if (!value.is_object()) return std::nullopt;
   const auto& object = value.get_object();
-  GateSwitch one;
+  GateSwitch gate_switch;
   const auto mode = text_of(object, "mode");
   if (mode == "held") {
-    one.mode = GateSwitch::Mode::held;
+    gate_switch.mode = GateSwitch::Mode::held;
   } else if (mode == "rejecting") {
-    one.mode = GateSwitch::Mode::rejecting;
+    gate_switch.mode = GateSwitch::Mode::rejecting;
   } else if (mode != "open") {
     return std::nullopt;
   }
-  one.id = text_of(object, "id").value_or("");
-  one.token = text_of(object, "token").value_or("");
-  one.waiting = count_of(object, "waiting");
-  one.counters = {count_of(object, "most_waiting"), count_of(object, "held"),
-                  count_of(object, "released"),     count_of(object, "given_up"),
-                  count_of(object, "rejected"),     number_of(object, "longest_wait_ms")};
-  one.malformed = text_of(object, "malformed");
-  return one;
+  gate_switch.id = text_of(object, "id").value_or("");
+  gate_switch.token = text_of(object, "token").value_or("");
+  gate_switch.waiting = count_of(object, "waiting");
+  gate_switch.counters = {count_of(object, "most_waiting"), count_of(object, "held"),
+                          count_of(object, "released"),     count_of(object, "given_up"),
+                          count_of(object, "rejected"),     number_of(object, "longest_wait_ms")};
+  gate_switch.malformed = text_of(object, "malformed");
+  return gate_switch;
 }
 
 }  // namespace
@@ -86,12 +86,12 @@ Result<GateStatus> parse_gate_status(std::string_view text) {
   status.table = table != nullptr && table->is_bool() && table->get_bool();
   status.state_error = text_of(*object, "state_error");
   status.error = text_of(*object, "error");
-  // The Lua file of an older release does not tell it.
+  // The Lua file of an older release does not report it.
   if (object->contains("now_ms")) status.now_ms = count_of(*object, "now_ms");
   for (const auto& [name, value] : object->at("frontends").get_object()) {
-    auto one = switch_of(value);
-    if (!one) return broken("a frontend's mode is not known");
-    status.frontends.emplace(std::string(name), *std::move(one));
+    auto gate_switch = switch_of(value);
+    if (!gate_switch) return broken("a frontend's mode is not known");
+    status.frontends.emplace(std::string(name), *std::move(gate_switch));
   }
   return status;
 }

@@ -17,7 +17,7 @@ struct GateSwitch {
   enum class Mode {
     open,
     held,
-    rejecting,  ///< past its deadline: refuses requests until somebody resumes
+    rejecting,  ///< past its deadline: refuses requests until resumed
   };
   Mode mode{Mode::open};
   std::string id;     ///< of the hold; empty where it is open

@@ -11,7 +11,7 @@ namespace stillgate::runtime_api {
 
 struct Reply {
   std::string text;              ///< without severity prefix and closing line feeds
-  std::optional<Error> refusal;  ///< HAProxy said no; its words stand in `haproxy`
+  std::optional<Error> refusal;  ///< HAProxy refused; its words stand in `haproxy`
 };
 
 /// Tells refusals from answers. With `set severity-output number` HAProxy itself marks each

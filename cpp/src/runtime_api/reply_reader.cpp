@@ -54,7 +54,7 @@ ReplyReader::State ReplyReader::scan() {
 ReplyReader::State ReplyReader::scan_greeting() {
   const std::string_view seen = std::string_view(buffer_).substr(start_);
   if (prompts_due_ == greeting_commands) {
-    // `prompt` answers with nothing but the prompt, so the very first bytes tell who speaks.
+    // `prompt` is answered by the prompt alone, so the first bytes show who answers.
     const std::string_view head = seen.substr(0, prompt.size());
     if (head != prompt.substr(0, head.size())) {
       const std::size_t known = std::min(seen.size(), master_prompt.size());
@@ -80,8 +80,8 @@ ReplyReader::State ReplyReader::scan_greeting() {
 std::optional<std::size_t> ReplyReader::find_prompt() {
   const std::size_t at = buffer_.find(prompt, scanned_);
   if (at == std::string::npos) {
-    // A prompt may be cut anywhere: look again at its possible beginnings, and only there, so
-    // that a long reply in small pieces is not searched from its start each time.
+    // A prompt may be split anywhere. Search again only from its possible beginnings, so that a
+    // long reply in small chunks is not searched from its start each time.
     const std::size_t kept = prompt.size() - 1;
     scanned_ = std::max(start_, buffer_.size() > kept ? buffer_.size() - kept : 0);
     return std::nullopt;

@@ -1,4 +1,4 @@
-// Bytes in, replies out: the framing of HAProxy's prompt mode, from any chopping of the bytes.
+// Bytes in, replies out: the framing of HAProxy's prompt mode, for chunks of any size.
 #pragma once
 
 #include <cstddef>
@@ -34,7 +34,7 @@ class ReplyReader {
 
   enum class State { more, complete, failed };
 
-  /// Takes the next bytes in any chopping. After `complete` or `failed`, bytes are a mistake.
+  /// Takes the next bytes, in chunks of any size. Not to be called after `complete` or `failed`.
   State feed(std::string_view bytes);
   /// The peer closed its side.
   State end_of_stream();

@@ -29,7 +29,7 @@ std::optional<std::int64_t> parse_age(std::string_view text) {
     const auto number = parse_number<std::int32_t>(text.substr(0, digits));
     if (!number || digits == text.size()) return std::nullopt;
     const auto* const unit = std::find_if(
-        units.begin(), units.end(), [&](const auto& one) { return one.first == text[digits]; });
+        units.begin(), units.end(), [&](const auto& entry) { return entry.first == text[digits]; });
     if (unit == units.end()) return std::nullopt;
     seconds += *number * unit->second;
     text.remove_prefix(digits + 1);

@@ -41,7 +41,7 @@ struct Dialer::Race : std::enable_shared_from_this<Race> {
   void answer(Socket socket, int error) {
     running.clear();
     pause.cancel();
-    if (const auto told = std::exchange(handler, nullptr)) told(std::move(socket), error);
+    if (const auto callback = std::exchange(handler, nullptr)) callback(std::move(socket), error);
   }
 
   void stop() {
@@ -70,18 +70,19 @@ struct Dialer::Race : std::enable_shared_from_this<Race> {
       ::close(fd);
       return code.value();
     }
-    Socket* const one = socket.get();
+    Socket* const waiting = socket.get();
     running.push_back(std::move(socket));
-    one->async_wait(Socket::wait_write, [self = shared_from_this(), one](const error_code& waited) {
-      if (!waited) self->finish(one);
-    });
+    waiting->async_wait(Socket::wait_write,
+                        [self = shared_from_this(), waiting](const error_code& cancelled) {
+                          if (!cancelled) self->finish(waiting);
+                        });
     return 0;
   }
 
-  void finish(const Socket* one) {
+  void finish(const Socket* ready) {
     const auto found = std::find_if(running.begin(), running.end(),
-                                    [&](const auto& other) { return other.get() == one; });
-    // The race was over when this one's answer was on its way already.
+                                    [&](const auto& other) { return other.get() == ready; });
+    // This answer was already queued when the race ended.
     if (found == running.end()) return;
     const auto socket = std::move(*found);
     running.erase(found);

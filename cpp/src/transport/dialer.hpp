@@ -13,10 +13,10 @@
 
 namespace stillgate::transport {
 
-/// One address after the other, in their order: the next one when the one before has failed, or has
-/// not answered for a while, which stays in the race (RFC 8305, section 5). A name often has an
-/// IPv6 address that leads nowhere, and its silence alone would use up the time for connecting.
-/// Not thread-safe. Dropping it ends its attempts.
+/// Tries addresses in order. Starts the next when the last has failed or has not answered for a
+/// while; the slow one stays in the race (RFC 8305, section 5). Names often have a dead IPv6
+/// address, which alone would use up the connect timeout. Not thread-safe. Destroying it ends its
+/// attempts.
 class Dialer {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;
@@ -31,8 +31,8 @@ class Dialer {
   Dialer& operator=(const Dialer&) = delete;
   ~Dialer();
 
-  /// Once. Calls `handler` on the io_context's thread and never from within, unless it is dropped
-  /// before. `addresses` must not be empty; for how long they may be silent is the caller's affair.
+  /// Call once. Calls `handler` on the io_context's thread, never from within this call, unless
+  /// destroyed before. `addresses` must not be empty. The caller sets the deadline.
   void start(std::vector<Address> addresses, Handler handler);
 
  private:

@@ -2,38 +2,62 @@
 #include "transport.hpp"
 
 #include <algorithm>
+#include <iterator>
 
 #include "stream.hpp"
 #include "transport/ssh/login/passphrases.hpp"
 #include "transport/ssh/session/access.hpp"
 
 namespace stillgate::transport {
+namespace {
 
-Shared::Shared(boost::asio::io_context& context, std::chrono::milliseconds patience)
-    : io(context), connect_timeout(patience), resolver(context) {}
+bool goes_over_ssh(const Endpoint& endpoint) {
+  switch (endpoint.kind()) {
+    case Endpoint::Kind::ssh:
+      return true;
+    case Endpoint::Kind::unix_socket:
+    case Endpoint::Kind::tcp:
+      break;
+  }
+  return false;
+}
+
+}  // namespace
+
+Shared::Shared(boost::asio::io_context& context, std::chrono::milliseconds timeout)
+    : io(context), connect_timeout(timeout), resolver(context) {}
 
 Shared::~Shared() = default;
 
 void Shared::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
-  const bool any = std::any_of(endpoints.begin(), endpoints.end(), [](const Endpoint& one) {
-    return one.kind() == Endpoint::Kind::ssh;
-  });
-  if (!any) return;
+  std::vector<Endpoint> over_ssh;
+  std::copy_if(endpoints.begin(), endpoints.end(), std::back_inserter(over_ssh), goes_over_ssh);
+  if (over_ssh.empty()) return;
   ssh = std::make_unique<ssh::Access>(io);
-  ssh->prepare(endpoints, stop);
+  ssh->prepare(over_ssh, stop);
 }
 
 std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
                                           Listener& listener, Reading reading) {
-  if (endpoint.kind() != Endpoint::Kind::ssh) return make_stream(shared, endpoint, listener);
-  if (!shared.ssh) shared.ssh = std::make_unique<ssh::Access>(shared.io);
-  return ssh::make_ssh_transport(shared, endpoint, listener, reading);
+  switch (endpoint.kind()) {
+    case Endpoint::Kind::unix_socket:
+      return make_unix_stream(shared, endpoint, listener);
+    case Endpoint::Kind::tcp:
+      return make_tcp_stream(shared, endpoint, listener);
+    case Endpoint::Kind::ssh:
+      if (!shared.ssh) shared.ssh = std::make_unique<ssh::Access>(shared.io);
+      return ssh::make_ssh_transport(shared, endpoint, listener, reading);
+  }
+  return nullptr;
 }
 
-std::shared_ptr<void> keep_sessions() { return ssh::Hub::of_process(); }
+std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints) {
+  if (std::none_of(endpoints.begin(), endpoints.end(), goes_over_ssh)) return nullptr;
+  return ssh::Hub::of_process();
+}
 
-std::string typed_secrets() { return ssh::Keyring::of_process().tell(); }
+std::string typed_secrets() { return ssh::Passphrases::of_process().export_all(); }
 
-void know_secrets(std::string_view told) { ssh::Keyring::of_process().know(told); }
+void know_secrets(std::string_view told) { ssh::Passphrases::of_process().import_all(told); }
 
 }  // namespace stillgate::transport

@@ -19,9 +19,13 @@ bool is_socket(const std::string& path) {
 }
 
 Error refused(const Endpoint& endpoint) {
-  if (endpoint.kind() == Endpoint::Kind::tcp) {
-    return make(Errc::connection_refused,
-                "nobody listens on that port; is HAProxy running, with a 'stats socket' there?");
+  switch (endpoint.kind()) {
+    case Endpoint::Kind::tcp:
+      return make(Errc::connection_refused,
+                  "nobody listens on that port; is HAProxy running, with a 'stats socket' there?");
+    case Endpoint::Kind::unix_socket:
+    case Endpoint::Kind::ssh:  // has failures of its own: see ssh/base/failure.hpp
+      break;
   }
   if (!is_socket(endpoint.path())) {
     return make(Errc::not_a_socket, "the path exists and is not a socket");

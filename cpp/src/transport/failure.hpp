@@ -6,7 +6,7 @@
 
 namespace stillgate::transport {
 
-/// `number` is an errno of socket, connect, send or recv. The message says what to do.
+/// `number` is an errno of socket, connect, send or recv. The message includes what to do.
 [[nodiscard]] Error failure_of(int number, const Endpoint& endpoint);
 
 }  // namespace stillgate::transport

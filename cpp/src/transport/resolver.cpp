@@ -14,7 +14,7 @@
 namespace stillgate::transport {
 namespace {
 
-constexpr unsigned most_threads = 16;
+constexpr unsigned max_threads = 16;
 
 struct Found {
   std::vector<Address> addresses;
@@ -45,7 +45,7 @@ Found look_up(const std::string& host, std::uint16_t port, int flags, int family
 
 /// Shared by the caller and its threads; `io` is null once the caller has left.
 struct Resolver::Mailbox {
-  struct Question {
+  struct Request {
     std::string host;
     std::uint16_t port;
     Handler handler;
@@ -54,30 +54,29 @@ struct Resolver::Mailbox {
 
   std::mutex mutex;
   boost::asio::io_context* io{nullptr};
-  std::deque<Question> questions;
+  std::deque<Request> requests;
   unsigned threads{0};
 
   static void work(const std::shared_ptr<Mailbox>& box) {
     for (;;) {
-      Question question;
+      Request request;
       {
         const std::scoped_lock lock(box->mutex);
-        if (box->io == nullptr || box->questions.empty()) {
+        if (box->io == nullptr || box->requests.empty()) {
           --box->threads;
           return;
         }
-        question = std::move(box->questions.front());
-        box->questions.pop_front();
+        request = std::move(box->requests.front());
+        box->requests.pop_front();
       }
-      // Who asked for one family wants it where this machine has but a loopback address of it, too.
-      const int flags = question.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
-      Found found = look_up(question.host, question.port, flags, question.family);
+      // A requested family counts even if this machine has only a loopback address of it.
+      const int flags = request.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
+      Found found = look_up(request.host, request.port, flags, request.family);
       const std::scoped_lock lock(box->mutex);
       if (box->io == nullptr) continue;
-      boost::asio::post(*box->io,
-                        [handler = std::move(question.handler), found = std::move(found)] {
-                          handler(found.addresses, found.failure);
-                        });
+      boost::asio::post(*box->io, [handler = std::move(request.handler), found = std::move(found)] {
+        handler(found.addresses, found.failure);
+      });
     }
   }
 };
@@ -86,7 +85,7 @@ Resolver::~Resolver() {
   if (!mailbox_) return;
   const std::scoped_lock lock(mailbox_->mutex);
   mailbox_->io = nullptr;
-  mailbox_->questions.clear();
+  mailbox_->requests.clear();
 }
 
 void Resolver::resolve(const std::string& host, std::uint16_t port, Handler handler, int family) {
@@ -99,8 +98,8 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Handler hand
     mailbox_->io = &io_;
   }
   const std::scoped_lock lock(mailbox_->mutex);
-  mailbox_->questions.push_back({host, port, std::move(handler), family});
-  if (mailbox_->threads >= most_threads) return;
+  mailbox_->requests.push_back({host, port, std::move(handler), family});
+  if (mailbox_->threads >= max_threads) return;
   ++mailbox_->threads;
   std::thread([box = mailbox_] { Mailbox::work(box); }).detach();
 }

@@ -1,4 +1,4 @@
-// Host names to addresses, without ever making a deadline wait for getaddrinfo.
+// Resolves host names without making a deadline wait for getaddrinfo.
 #pragma once
 
 #include <functional>
@@ -17,9 +17,9 @@ struct Address {
   socklen_t size{0};
 };
 
-/// getaddrinfo blocks for seconds when a name server is away and cannot be cancelled. It runs on
-/// detached threads that know nothing of their caller but a mailbox; a caller that left in the
-/// meantime (deadline, Ctrl-C) waits for nobody. Numeric addresses take no thread.
+/// getaddrinfo blocks for seconds when a name server is down, and cannot be cancelled. It runs on
+/// detached threads that share only a mailbox with the caller, so a caller that leaves (deadline,
+/// Ctrl-C) does not wait. Numeric addresses need no thread.
 class Resolver {
  public:
   /// `failure`: getaddrinfo's own words, or empty.

@@ -35,22 +35,11 @@ Address unix_address(const std::string& path) {
   return address;
 }
 
-class Stream final : public Transport, public std::enable_shared_from_this<Stream> {
+/// What both kinds share once they are connected.
+class Stream : public Transport, public std::enable_shared_from_this<Stream> {
  public:
   Stream(Shared& shared, const Endpoint& endpoint, Listener& listener)
       : shared_(shared), endpoint_(endpoint), listener_(&listener), socket_(shared.io) {}
-
-  void connect() override {
-    if (endpoint_.kind() == Endpoint::Kind::unix_socket) {
-      connect_to_path();
-      return;
-    }
-    shared_.resolver.resolve(
-        endpoint_.host(), endpoint_.port(),
-        [self = shared_from_this()](const auto& found, const std::string& failure) {
-          self->resolved(found, failure);
-        });
-  }
 
   void write(std::string bytes) override {
     unsent_ = std::move(bytes);
@@ -67,10 +56,8 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
 
   void close() override {
     listener_ = nullptr;
-    dialer_.reset();
     error_code ignored;
     socket_.close(ignored);
-    if (pause_) pause_->cancel();
   }
 
   bool idle() override {
@@ -81,94 +68,32 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
   }
 
   [[nodiscard]] bool has_unsent() const override { return sent_ < unsent_.size(); }
-  [[nodiscard]] bool queue_full() const override { return queue_full_; }
+  [[nodiscard]] bool queue_full() const override { return false; }
+  [[nodiscard]] std::optional<int> peer_pid() const override { return std::nullopt; }
 
-  [[nodiscard]] std::optional<int> peer_pid() const override {
-    if (endpoint_.kind() != Endpoint::Kind::unix_socket || !connected_) return std::nullopt;
-    ucred peer{};
-    socklen_t size = sizeof peer;
-    auto& socket = const_cast<Protocol::socket&>(socket_);
-    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-      return std::nullopt;
-    }
-    return peer.pid;
-  }
-
-  [[nodiscard]] std::chrono::milliseconds connect_patience(
+  [[nodiscard]] std::chrono::milliseconds connect_timeout(
       std::chrono::milliseconds configured) const override {
     return configured;
   }
 
- private:
-  void resolved(const std::vector<Address>& found, const std::string& failure) {
-    if (listener_ == nullptr) return;
-    if (found.empty()) {
-      listener_->on_failed({Errc::name_not_found, "the host's name does not resolve: " + failure});
-      return;
-    }
-    dialer_.emplace(shared_.io);
-    dialer_->start(found, [weak = weak_from_this()](Protocol::socket socket, int number) {
-      if (const auto self = weak.lock()) self->dialed(std::move(socket), number);
-    });
-  }
+ protected:
+  [[nodiscard]] Shared& shared() const noexcept { return shared_; }
+  [[nodiscard]] const Endpoint& endpoint() const noexcept { return endpoint_; }
+  [[nodiscard]] bool closed() const noexcept { return listener_ == nullptr; }
+  [[nodiscard]] const Protocol::socket& socket() const noexcept { return socket_; }
 
-  void dialed(Protocol::socket socket, int number) {
-    if (number != 0) {
-      fail(number);
-      return;
-    }
+  void connected(Protocol::socket socket) {
     socket_ = std::move(socket);
-    // A command is one small write: Nagle would hold it back behind the greeting's ACK.
-    const int on = 1;
-    ::setsockopt(socket_.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    connected();
-  }
-
-  void connect_to_path() {
-    const Address address = unix_address(endpoint_.path());
-    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0) {
-      fail(errno);
-      return;
-    }
-    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
-      const int number = errno;
-      ::close(fd);
-      // A full listen queue. There is nothing to wait for on such a socket, and waiting for it to
-      // become writable would report success.
-      if (number == EAGAIN) {
-        pause_and_retry();
-      } else {
-        fail(number);
-      }
-      return;
-    }
-    error_code code;
-    socket_.assign(Protocol(AF_UNIX, 0), fd, code);
-    if (code) {
-      ::close(fd);
-      fail(code.value());
-    } else {
-      connected();
-    }
-  }
-
-  void connected() {
-    queue_full_ = false;
-    connected_ = true;
     if (listener_ != nullptr) listener_->on_connected();
   }
 
-  void pause_and_retry() {
-    queue_full_ = true;
-    if (!pause_) pause_ = std::make_unique<boost::asio::steady_timer>(shared_.io);
-    pause_->expires_after(next_pause_);
-    next_pause_ = std::min(next_pause_ * 2, longest_pause);
-    pause_->async_wait([self = shared_from_this()](const error_code& code) {
-      if (!code && self->listener_ != nullptr) self->connect_to_path();
-    });
+  void fail(int number) { fail(failure_of(number, endpoint_)); }
+
+  void fail(Error error) {
+    if (listener_ != nullptr) listener_->on_failed(std::move(error));
   }
 
+ private:
   void send() {
     while (has_unsent()) {
       const ssize_t n = ::send(socket_.native_handle(), unsent_.data() + sent_,
@@ -205,28 +130,139 @@ class Stream final : public Transport, public std::enable_shared_from_this<Strea
     }
   }
 
-  void fail(int number) {
-    if (listener_ != nullptr) listener_->on_failed(failure_of(number, endpoint_));
-  }
-
   Shared& shared_;
   const Endpoint& endpoint_;
   Listener* listener_;
   Protocol::socket socket_;
-  std::optional<Dialer> dialer_;
   std::string unsent_;
   std::size_t sent_{0};
+};
+
+class UnixStream final : public Stream {
+ public:
+  using Stream::Stream;
+
+  void connect() override {
+    const Address address = unix_address(endpoint().path());
+    const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+      fail(errno);
+      return;
+    }
+    if (::connect(fd, reinterpret_cast<const sockaddr*>(&address.storage), address.size) != 0) {
+      const int number = errno;
+      ::close(fd);
+      // A full listen queue. There is nothing to wait for on such a socket, and waiting for it to
+      // become writable would report success.
+      if (number == EAGAIN) {
+        pause_and_retry();
+      } else {
+        fail(number);
+      }
+      return;
+    }
+    Protocol::socket socket(shared().io);
+    error_code code;
+    socket.assign(Protocol(AF_UNIX, 0), fd, code);
+    if (code) {
+      ::close(fd);
+      fail(code.value());
+      return;
+    }
+    queue_full_ = false;
+    connected_ = true;
+    connected(std::move(socket));
+  }
+
+  void close() override {
+    Stream::close();
+    if (pause_) pause_->cancel();
+  }
+
+  [[nodiscard]] bool queue_full() const override { return queue_full_; }
+
+  [[nodiscard]] std::optional<int> peer_pid() const override {
+    if (!connected_) return std::nullopt;
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    auto& socket = const_cast<Protocol::socket&>(this->socket());
+    if (::getsockopt(socket.native_handle(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
+      return std::nullopt;
+    }
+    return peer.pid;
+  }
+
+ private:
+  void pause_and_retry() {
+    queue_full_ = true;
+    if (!pause_) pause_ = std::make_unique<boost::asio::steady_timer>(shared().io);
+    pause_->expires_after(next_pause_);
+    next_pause_ = std::min(next_pause_ * 2, longest_pause);
+    pause_->async_wait([this, self = shared_from_this()](const error_code& code) {
+      if (!code && !closed()) connect();
+    });
+  }
+
   bool connected_{false};
   bool queue_full_{false};
   std::unique_ptr<boost::asio::steady_timer> pause_;
   std::chrono::milliseconds next_pause_{first_pause};
 };
 
+class TcpStream final : public Stream {
+ public:
+  using Stream::Stream;
+
+  void connect() override {
+    shared().resolver.resolve(
+        endpoint().host(), endpoint().port(),
+        [this, self = shared_from_this()](const auto& found, const std::string& failure) {
+          resolved(found, failure);
+        });
+  }
+
+  void close() override {
+    Stream::close();
+    dialer_.reset();
+  }
+
+ private:
+  void resolved(const std::vector<Address>& found, const std::string& failure) {
+    if (closed()) return;
+    if (found.empty()) {
+      fail({Errc::name_not_found, "the host's name does not resolve: " + failure});
+      return;
+    }
+    dialer_.emplace(shared().io);
+    dialer_->start(found, [this, weak = weak_from_this()](Protocol::socket socket, int number) {
+      if (const auto self = weak.lock()) dialed(std::move(socket), number);
+    });
+  }
+
+  void dialed(Protocol::socket socket, int number) {
+    if (number != 0) {
+      fail(number);
+      return;
+    }
+    // A command is one small write: Nagle would hold it back behind the greeting's ACK.
+    const int on = 1;
+    ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    connected(std::move(socket));
+  }
+
+  std::optional<Dialer> dialer_;
+};
+
 }  // namespace
 
-std::shared_ptr<Transport> make_stream(Shared& shared, const Endpoint& endpoint,
-                                       Listener& listener) {
-  return std::make_shared<Stream>(shared, endpoint, listener);
+std::shared_ptr<Transport> make_unix_stream(Shared& shared, const Endpoint& endpoint,
+                                            Listener& listener) {
+  return std::make_shared<UnixStream>(shared, endpoint, listener);
+}
+
+std::shared_ptr<Transport> make_tcp_stream(Shared& shared, const Endpoint& endpoint,
+                                           Listener& listener) {
+  return std::make_shared<TcpStream>(shared, endpoint, listener);
 }
 
 }  // namespace stillgate::transport

@@ -7,7 +7,9 @@
 
 namespace stillgate::transport {
 
-std::shared_ptr<Transport> make_stream(Shared& shared, const Endpoint& endpoint,
-                                       Listener& listener);
+std::shared_ptr<Transport> make_unix_stream(Shared& shared, const Endpoint& endpoint,
+                                            Listener& listener);
+std::shared_ptr<Transport> make_tcp_stream(Shared& shared, const Endpoint& endpoint,
+                                           Listener& listener);
 
 }  // namespace stillgate::transport

@@ -1,4 +1,4 @@
-// The whole face of a transport: connect, write, read, close; what happens goes to a listener.
+// The interface of a transport: connect, write, read, close. Events go to a listener.
 #pragma once
 
 #include <chrono>
@@ -19,7 +19,7 @@
 
 namespace stillgate::transport {
 
-/// Told on the thread that runs the io_context, perhaps from within the call that caused it.
+/// Called on the thread that runs the io_context, perhaps from within the call that caused it.
 class Listener {
  public:
   Listener() = default;
@@ -39,25 +39,25 @@ class Access;
 
 /// What the transports of one thread share.
 struct Shared {
-  Shared(boost::asio::io_context& context, std::chrono::milliseconds patience);
+  Shared(boost::asio::io_context& context, std::chrono::milliseconds timeout);
   Shared(const Shared&) = delete;
   Shared& operator=(const Shared&) = delete;
   ~Shared();
 
-  /// Before the first of them is connected: what these endpoints need and only a terminal can tell.
+  /// Call before the first connect(): asks on the terminal for what these endpoints need.
   void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
 
   boost::asio::io_context& io;
   std::chrono::milliseconds connect_timeout;
   Resolver resolver;
   std::unique_ptr<ssh::Access> ssh;  ///< once there is an ssh endpoint
-  /// One for all: a connection that waits needs no buffer of its own. Made at the first reading,
-  /// and not cleared, so that only what is read into takes memory.
+  /// Shared: an idle connection needs no buffer of its own. Made at the first read and not cleared,
+  /// so that only used pages take memory.
   static constexpr std::size_t read_bytes = std::size_t{64} * 1024;
   std::unique_ptr<char[]> read_buffer{};
 };
 
-/// One connection. Not thread-safe. After close() the listener hears nothing more.
+/// One connection. Not thread-safe. After close() the listener is not called again.
 class Transport {
  public:
   Transport() = default;
@@ -65,7 +65,7 @@ class Transport {
   Transport& operator=(const Transport&) = delete;
   virtual ~Transport() = default;
 
-  /// Then on_connected or on_failed. A full listen queue is tried again until close().
+  /// Then on_connected or on_failed. Retries a full listen queue until close().
   virtual void connect() = 0;
   /// Writes what the kernel takes at once and the rest as it takes it.
   virtual void write(std::string bytes) = 0;
@@ -73,31 +73,31 @@ class Transport {
   virtual void read() = 0;
   virtual void close() = 0;
 
-  /// Connected, and the peer has neither closed nor said anything unasked.
+  /// Connected, and the peer has neither closed nor sent anything unasked.
   [[nodiscard]] virtual bool idle() = 0;
   [[nodiscard]] virtual bool has_unsent() const = 0;
   /// The listen queue refused so far (EAGAIN of a unix socket).
   [[nodiscard]] virtual bool queue_full() const = 0;
-  /// The process that listens on a unix socket, where the kernel tells.
+  /// The process that listens on a unix socket, if the kernel reports it.
   [[nodiscard]] virtual std::optional<int> peer_pid() const = 0;
-  /// How long connect() may take, where `configured` is asked for.
-  [[nodiscard]] virtual std::chrono::milliseconds connect_patience(
+  /// How long connect() may take, if `configured` is the option's value.
+  [[nodiscard]] virtual std::chrono::milliseconds connect_timeout(
       std::chrono::milliseconds configured) const = 0;
 };
 
-/// `never`: read() is not called, and what the peer says is not to be taken off its hands by
-/// anybody on the way.
+/// `never`: read() is not called, and no hop in between may take the peer's bytes either.
 enum class Reading { usual, never };
 
 /// `shared`, `endpoint` and `listener` must outlive the transport's last callback.
 std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
                                           Listener& listener, Reading reading = Reading::usual);
 
-/// As long as somebody has it, SSH sessions outlive those who made them. Thread-safe.
-[[nodiscard]] std::shared_ptr<void> keep_sessions();
+/// As long as somebody holds the result, SSH sessions outlive the transports that made them. Null
+/// where none of these endpoints needs one. Thread-safe.
+[[nodiscard]] std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints);
 
-/// What was typed on the terminal, for a process of ours that has none. Thread-safe, both; to be
-/// wiped.
+/// Passphrases and passwords typed on the terminal, for a process of ours that has none. Both are
+/// thread-safe. The caller wipes the text.
 [[nodiscard]] std::string typed_secrets();
 void know_secrets(std::string_view told);
 

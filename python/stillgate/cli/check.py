@@ -17,5 +17,5 @@ from stillgate.fleet import Fleet
 def check(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:
-    """Tell all that would stop or endanger a hold of FRONTEND; change nothing."""
+    """Report what would stop or endanger a hold; change nothing."""
     return carry_out("check", make_fleet, as_json, lambda fleet: fleet.check(*frontends, **options))

@@ -21,7 +21,7 @@ from stillgate.fleet import Fleet
     "--payload",
     metavar="FILE",
     type=click.File("r", encoding="utf-8"),
-    help="What follows '<<' in HAProxy's syntax, such as a certificate; - is standard input.",
+    help="File with the payload that follows '<<', such as a certificate; - is standard input.",
 )
 @options_of("exec")
 def exec_(

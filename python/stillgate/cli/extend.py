@@ -29,7 +29,10 @@ def extend(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Move the deadline of the hold of FRONTEND by SECONDS. Only its holder may."""
+    """Move the deadline of a hold by SECONDS.
+
+    Before the deadline only the holder may.
+    """
     *frontends, last = names
     kind = BY_NAME["seconds"].kind
     assert isinstance(kind, Seconds)

@@ -26,7 +26,7 @@ import stillgate.gate as files
     metavar="FOLDER",
     default=files.FOLDER,
     show_default=True,
-    help="Where HAProxy keeps what has to survive a reload.",
+    help="The folder of the gate's state files, which survive a reload.",
 )
 @click.option(
     "--lua",
@@ -41,14 +41,14 @@ import stillgate.gate as files
     metavar="PREFIX",
     default=files.PROBE,
     show_default=True,
-    help="One for each HAProxy of a machine.",
+    help="Prefix of the probe's socket; different for each HAProxy on a machine.",
 )
 @click.option(
     "--exempt",
     metavar="PATH",
     default=files.HEALTH_PATH,
     show_default=True,
-    help="A path that is never held; '' holds all. For http.",
+    help="A path that is never held; '' holds everything. http mode only.",
 )
 @click.option(
     "--inspect-delay",
@@ -56,12 +56,13 @@ import stillgate.gate as files
     type=click.IntRange(1, 86400),
     default=files.INSPECT_DELAY_S,
     show_default=True,
-    help="Longer than the longest hold. For tcp.",
+    help="tcp-request inspect-delay, longer than the longest hold. tcp mode only.",
 )
 @click.pass_context
 def gate(context: click.Context, frontend: Optional[str], **options: Any) -> None:
-    """Print the Lua file that holds requests inside HAProxy, or with --config the lines for
-    haproxy.cfg.
+    """Print the gate's Lua file, or the lines for haproxy.cfg.
+
+    Without --config it is the Lua file, which holds requests inside HAProxy.
     """
     if frontend is None:
         _refuse_options_of_config(context)

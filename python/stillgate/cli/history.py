@@ -29,14 +29,14 @@ UNREADABLE = "journal_failed"
     metavar="N",
     help="The latest N holds, or with --events the latest N events.",
 )
-@click.option("--events", "as_events", is_flag=True, help="The events themselves, oldest first.")
+@click.option("--events", "as_events", is_flag=True, help="Print the events, oldest first.")
 @click.option(
     "--format",
     "line_format",
     type=click.Choice(EVENT_FORMATS),
-    help="Of the lines of --events.  [default: json]",
+    help="Format of the lines of --events.  [default: json]",
 )
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def history(
     frontends: Tuple[str, ...],
     limit: int,
@@ -44,8 +44,10 @@ def history(
     line_format: Optional[str],
     as_json: bool,
 ) -> int:
-    """Tell who held FRONTEND (all, where none is named) from this machine: when, how long, how it
-    ended. Reads the history in the folder of the journal, and asks no HAProxy.
+    """Show who held what from this machine, when and how long.
+
+    Without FRONTEND: all. Tells how each hold ended. Reads the history beside the journal, and
+    contacts no HAProxy.
     """
     if as_events and as_json:
         raise click.UsageError("--events prints lines; --format json makes each a JSON document.")

@@ -41,7 +41,7 @@ def hold(
     as_json: bool,
     **options: Any,
 ) -> int:
-    """Hold FRONTEND, run COMMAND, and resume on every way out.
+    """Hold FRONTEND, run COMMAND, and resume however COMMAND ends.
 
     \b
     Exit status: COMMAND's own; 124 the deadline ended it; 125 Stillgate failed or refused;

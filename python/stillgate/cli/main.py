@@ -31,12 +31,12 @@ ACTING = ("suspend", "resume", "extend", "hold")
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(_version(), prog_name="stillgate")
 def cli() -> None:
-    """Hold the requests at every HAProxy of a fleet, and let them all through again.
+    """Hold all requests at every HAProxy of a fleet, and release them.
 
     \b
     Exit status: 0 done; 1 an endpoint failed (suspend: all rolled back); 2 wrong usage;
-    3 refused by the check, nothing changed; 4 held already; 130 stopped.
-    hold: COMMAND's own, or 124 to 127, see its help.
+    3 refused by the check, nothing changed; 4 already held; 130 stopped.
+    hold: COMMAND's own status, or 124 to 127: see 'stillgate hold --help'.
     """
 
 

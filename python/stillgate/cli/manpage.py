@@ -53,7 +53,7 @@ def page() -> str:
         '.\\" Written by python -m stillgate.cli.manpage; not by hand.',
         ".TH STILLGATE 1",
         ".SH NAME",
-        "stillgate \\- hold the requests at every HAProxy of a fleet, and let them through again",
+        "stillgate \\- hold all requests at every HAProxy of a fleet, and release them",
         ".SH SYNOPSIS",
         ".B stillgate",
         ".I VERB",

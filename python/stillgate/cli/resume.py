@@ -17,8 +17,9 @@ from stillgate.fleet import Fleet
 def resume(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:
-    """Let FRONTEND through again wherever it can be reached, with the limit that stood before.
-    Before its deadline a hold is ended by its holder alone.
+    """Release FRONTEND at every endpoint that can be reached.
+
+    Restores the old limit. Before its deadline only the holder ends a hold.
     """
     return carry_out(
         "resume", make_fleet, as_json, lambda fleet: fleet.resume(*frontends, **options)

@@ -16,12 +16,15 @@ EVERY = 1.0  # seconds between two looks of --watch
 
 @click.command()
 @frontends_argument
-@click.option("--watch", is_flag=True, help="Look again each second, until Ctrl-C.")
+@click.option("--watch", is_flag=True, help="Refresh every second, until Ctrl-C.")
 @options_of("status")
 def status(
     frontends: Tuple[str, ...], watch: bool, make_fleet: Callable[[], Fleet], as_json: bool
 ) -> int:
-    """Tell what is held at FRONTEND (all, where none is named), by whom and since when."""
+    """Show what is held, by whom and since when.
+
+    Without FRONTEND: all frontends.
+    """
 
     def look() -> int:
         return carry_out("status", make_fleet, as_json, lambda fleet: fleet.status(*frontends))

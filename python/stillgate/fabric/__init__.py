@@ -104,7 +104,7 @@ def _help(option: Option, verb: str) -> str:
 
 @_task
 def check(call: TaskCall) -> Optional[Report]:
-    """Tell all that would stop or endanger a hold; change nothing."""
+    """Report what would stop or endanger a hold; change nothing."""
     return call.report()
 
 
@@ -116,13 +116,13 @@ def suspend(call: TaskCall) -> Optional[Report]:
 
 @_task
 def resume(call: TaskCall) -> Optional[Report]:
-    """Let the frontends through again, with the limits that stood before."""
+    """Release the frontends, and restore the old limits."""
     return call.report()
 
 
 @_task
 def status(call: TaskCall) -> Optional[Report]:
-    """Tell what is held, by whom, and how long still; change nothing."""
+    """Show what is held, by whom and for how long; change nothing."""
     return call.report()
 
 
@@ -134,7 +134,7 @@ def extend(call: TaskCall) -> Optional[Report]:
 
 @_task
 def hold(call: TaskCall, run: Any = None) -> Optional[CommandResult]:
-    """Suspend, run a command, resume; the command is ended before the hold is."""
+    """Suspend, run a command, resume. The command is ended before the hold ends."""
     return call.hold(run)
 
 

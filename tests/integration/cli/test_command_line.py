@@ -218,7 +218,7 @@ def test_a_signal_ends_a_call_that_nobody_answers(
 
 def test_a_terminal_sees_progress_of_what_takes_long() -> None:
     with FaultyPeer([mute]) as peer:
-        arguments = ["exec", "show info", "-e", peer.endpoint, "--reply-timeout", "1.2"]
+        arguments = ["exec", "show info", "-e", peer.endpoint, "--reply-timeout", str(patient(1.2))]
         ours, theirs = pty.openpty()
         with subprocess.Popen(
             [*COMMAND, *arguments], stdout=subprocess.PIPE, stderr=theirs, text=True

@@ -16,6 +16,7 @@ from support.app import App
 from support.clients.load import Load, Record
 from support.fabric.fab import F, Fab
 from support.haproxy.gate import Gated
+from support.patience import patient
 from support.release_app import ReleaseApp
 
 if TYPE_CHECKING:
@@ -26,10 +27,10 @@ BY_HAND = (
     "./deploy s2 && fab suspend && ./migrate && fab switch && fab resume --wait-up && fab rest"
 )
 
-MIGRATE = f"""#!{sys.executable}
+MIGRATE = """#!{python}
 import time
 with open("times", "w") as file:
-    for wait in (0.5, 0):
+    for wait in ({seconds}, 0):
         print(time.monotonic(), file=file)
         time.sleep(wait)
 """
@@ -122,7 +123,7 @@ def test_suspend_migrate_resume_as_typed(
     proxies = [haproxy("3.0", servers=[app.port], maxconn=limit) for limit in (300, 400)]
     fab.write(endpoints=[proxy.endpoints[0] for proxy in proxies], frontends=F)
     script = fab.folder / "migrate"
-    script.write_text(MIGRATE)
+    script.write_text(MIGRATE.format(python=sys.executable, seconds=patient(0.5)))
     script.chmod(0o755)
     running = [load(proxy.ports[F], rate=100) for proxy in proxies]
     for one in running:

@@ -141,7 +141,7 @@ def test_a_wrong_setting_is_named_and_nothing_is_sent(
         (("-H", "lb1", "--dry", "suspend"), "setting stillgate.socket: tell where"),
         (("-H", "lb1,lb2", "hold", "--run", "touch ran"), "setting stillgate.socket: tell where"),
         (("extend", "soon"), "--seconds: must be a number of seconds, not 'soon'"),
-        (("resume", "--force"), "wants one"),
+        (("resume", "--force"), "is required to overrule"),
         (("suspend", "--max-hold", "abc"), "--max-hold: must be a number of seconds, not 'abc'"),
         (("resume", "--limit", "0"), "--limit: must be a whole number from 1"),
         (("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"), "grace: 2 s leave"),

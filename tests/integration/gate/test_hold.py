@@ -86,7 +86,7 @@ def test_under_load_nobody_fails_and_nobody_passes(
     running = [load(proxy.ports[F], rate=100) for proxy in proxies]
     for one in running:
         one.wait_for(30)
-    with fleet.suspended(F, reason="a test") as hold:
+    with fleet.suspended(F, reason="a test", max_hold=300) as hold:
         report = hold.report
         assert verdicts(report) == ["held", "held"]
         assert [(one.method, one.lease) for one in report.switches] == [("gate", "haproxy")] * 2
@@ -197,7 +197,7 @@ def test_the_holder_killed_leaves_nothing_held(
 def test_on_expiry_reject_answers_503_until_resumed(haproxy_version: Binary, gated: Any) -> None:
     proxy = gated(haproxy_version.label)
     fleet = Fleet(proxy.endpoints)
-    fleet.suspend(F, max_hold=0.3, drain_timeout=0.1, on_expiry="reject")
+    fleet.suspend(F, max_hold=patient(0.3), drain_timeout=0.1, on_expiry="reject")
     wait_until(lambda: "rejecting" in findings(fleet.status(F)), "the deadline")
     assert answer(proxy) == (503, "1")
     report = fleet.status(F)

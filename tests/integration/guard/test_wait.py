@@ -107,12 +107,14 @@ def test_a_suspend_warns_of_a_haproxy_that_few_more_can_talk_to(
     fleet = Fleet([proxy.endpoints[0]])
     others = [proxy.connect() for _ in range(6)]
     try:
-        assert "stats_connections" not in findings(fleet.suspend(F, method="maxconn", max_hold=30))
+        assert "stats_connections" not in findings(
+            fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+        )
         fleet.resume(F)
         wait_until(lambda: not guards(state) and talking(proxy) == 6, "the guards to leave")
         others.append(proxy.connect())
         # Its guard needs two of the ten, and the suspend itself, or the resume, the last one.
-        assert "stats_connections" in findings(fleet.suspend(F, method="maxconn", max_hold=30))
+        assert "stats_connections" in findings(fleet.suspend(F, method="maxconn", max_hold=LONG_S))
         fleet.resume(F)
     finally:
         for one in others:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -21,6 +22,7 @@ from support.haproxy.holds import (
     verdicts,
 )
 from support.haproxy.server import Frontend
+from support.patience import patient
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,9 +37,14 @@ def test_suspend_returns_when_what_was_let_in_has_ended(
     label: str, haproxy: Start, app: App
 ) -> None:
     proxies = [haproxy(label, servers=[app.port]) for _ in range(2)]
-    fleet = Fleet([proxy.endpoints[0] for proxy in proxies])
-    slow = Slow(proxies[1], 700)
-    with fleet.suspended(F) as hold:
+
+    def ends_soon(event: dict[str, Any]) -> None:
+        if event["event"] == "held":
+            threading.Timer(patient(0.3), app.finish).start()
+
+    fleet = Fleet([proxy.endpoints[0] for proxy in proxies], on_event=ends_soon)
+    slow = Slow(proxies[1], 60_000)
+    with fleet.suspended(F, max_hold=300, drain_timeout=60) as hold:
         held_at = time.monotonic()
         assert slow.join() == 200
         assert slow.ended_at <= held_at

@@ -137,7 +137,7 @@ def test_the_deadline_calls_the_block(
     fleet = Fleet([proxy.proxy.endpoints[0]])
     called = threading.Event()
     with pytest.raises(HoldExpired):
-        with fleet.suspended(F, method="gate", max_hold=0.5, at_deadline=called.set):
+        with fleet.suspended(F, method="gate", max_hold=patient(0.5), at_deadline=called.set):
             assert called.wait(HANG_S)
     assert fleet.status(F).switches[0].verdict == "open"
 

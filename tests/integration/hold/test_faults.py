@@ -77,7 +77,7 @@ def test_one_that_hangs_for_a_second_in_the_commit_is_waited_for(haproxy: Start)
         threading.Timer(1.0, go_on, [proxies[1]]).start()
 
     with Tap(proxies[1], {COMMIT: pause}) as tap:
-        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint])
+        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint], reply_timeout=60)
         report = fleet.suspend(F, no_lease=True)
         assert verdicts(report) == ["held", "held"]
         assert report.commit_window_ms is not None and report.commit_window_ms > 800

@@ -17,7 +17,7 @@ from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.faulty_peer import FaultyPeer, serve, silence
-from support.haproxy.holds import SAFE, VARIABLE, codes, connected, quiet, records, verdicts
+from support.haproxy.holds import SAFE, VARIABLE, codes, connected, queued, quiet, records, verdicts
 from support.haproxy.server import Frontend
 from support.patience import HANG_S, patient
 from support.process import wait_until
@@ -49,7 +49,7 @@ def test_under_load_nobody_fails_and_nobody_passes(
     running = [load(proxy.ports["balanced"], rate=100) for proxy in proxies]
     for one in running:
         one.wait_for(30)
-    with fleet.suspended("balanced", reason="a test") as hold:
+    with fleet.suspended("balanced", reason="a test", max_hold=300) as hold:
         report = hold.report
         assert verdicts(report) == ["held", "held"]
         assert (report.drained, [one.leaked for one in report.switches]) == (True, [0, 0])
@@ -61,7 +61,8 @@ def test_under_load_nobody_fails_and_nobody_passes(
         assert all(quiet(proxy) for proxy in proxies)
         began = time.monotonic()
         already = [len(one.records()) for one in running]
-        wait_until(lambda: time.monotonic() > began + 0.5, "half a second of load")
+        came = sum(map(queued, proxies))
+        wait_until(lambda: sum(map(queued, proxies)) > came + 40, "some that wait")
         ended = time.monotonic()
         assert [proxy.limit("balanced") for proxy in proxies] == [0, 0]
         assert len(records(state)) == 1

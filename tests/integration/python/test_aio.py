@@ -50,10 +50,10 @@ def test_the_verbs(proxy: Gated) -> None:
         # Several at once, each on a connection of its own.
         check, status = await asyncio.gather(fleet.check(F), fleet.status(F))
         assert check.ok and status.ok
-        held = await fleet.suspend(F, max_hold=20)
+        held = await fleet.suspend(F, max_hold=120)
         assert held.switches[0].lease == "haproxy"
         longer = await fleet.extend(F, seconds=1)
-        assert longer.holds[0].max_hold_s == 21
+        assert longer.holds[0].max_hold_s == 121
         assert (await fleet.resume(F)).switches[0].verdict == "resumed"
         with pytest.raises(CheckRefused):
             await fleet.extend(F, seconds=1)
@@ -66,12 +66,12 @@ def test_the_verbs_as_functions(proxy: Gated) -> None:
         endpoints = fleet_of(proxy).endpoints
         (outcome,) = await aio.execute("show info", fleet=endpoints)
         assert outcome.ok and (await aio.check(F, fleet=endpoints)).ok
-        held = await aio.suspend(F, fleet=endpoints, max_hold=20)
+        held = await aio.suspend(F, fleet=endpoints, max_hold=120)
         longer = await aio.extend(F, seconds=1, fleet=fleet_of(proxy))
-        assert longer.holds[0].id == held.holds[0].id and longer.holds[0].max_hold_s == 21
+        assert longer.holds[0].id == held.holds[0].id and longer.holds[0].max_hold_s == 121
         assert (await aio.status(F, fleet=endpoints)).switches[0].verdict == "held"
         assert (await aio.resume(F, fleet=endpoints)).switches[0].verdict == "resumed"
-        async with aio.suspended(F, fleet=endpoints, max_hold=20):
+        async with aio.suspended(F, fleet=endpoints, max_hold=120):
             assert proxy.status()["mode"] == "held"
         past = await aio.history(F, limit=2)
         assert [one.ended for one in past] == ["resumed", "resumed"]
@@ -99,7 +99,7 @@ def test_a_block_that_has_all_of_the_loops_threads_is_resumed(proxy: Gated) -> N
         loop.set_default_executor(ThreadPoolExecutor(1))
         go_on = threading.Event()
         busy = loop.run_in_executor(None, go_on.wait, 20)
-        async with fleet_of(proxy).suspended(F, max_hold=20):
+        async with fleet_of(proxy).suspended(F, max_hold=120):
             assert proxy.status()["mode"] == "held"
         assert proxy.status()["mode"] == "open" and not busy.done()
         go_on.set()
@@ -156,7 +156,7 @@ def test_the_deadline_cancels_the_block(proxy: Gated) -> None:
 def test_an_exception_of_the_block_comes_out_and_nothing_stays_held(proxy: Gated) -> None:
     async def work() -> None:
         with pytest.raises(ZeroDivisionError):
-            async with fleet_of(proxy).suspended(F, max_hold=20):
+            async with fleet_of(proxy).suspended(F, max_hold=120):
                 raise ZeroDivisionError
         assert proxy.status()["mode"] == "open"
 

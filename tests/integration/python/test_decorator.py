@@ -35,7 +35,7 @@ def proxy(
 
 @pytest.fixture
 def fleet(proxy: Gated) -> Fleet:
-    return Fleet([proxy.proxy.endpoints[0]], frontends=[F], max_hold=20)
+    return Fleet([proxy.proxy.endpoints[0]], frontends=[F], max_hold=120)
 
 
 def mode(proxy: Gated) -> str:
@@ -43,7 +43,7 @@ def mode(proxy: Gated) -> str:
 
 
 def test_each_call_is_a_hold_of_its_own(proxy: Gated, fleet: Fleet) -> None:
-    @fleet.suspended(F, max_hold=20)
+    @fleet.suspended(F, max_hold=120)
     def migrate(table: str, *, rows: int) -> str:
         """Moves them."""
         return f"{table} {rows} {mode(proxy)} {fleet.status().holds[0].id}"
@@ -162,7 +162,7 @@ def test_a_block_is_one_at_a_time_and_can_be_run_again(proxy: Gated, fleet: Flee
 
 
 def test_coroutines(proxy: Gated, fleet: Fleet) -> None:
-    waiting = aio.Fleet(fleet.endpoints, max_hold=20)
+    waiting = aio.Fleet(fleet.endpoints, max_hold=120)
 
     @waiting.suspended(F)
     async def migrate(fails: bool = False, again: bool = False) -> str:
@@ -210,7 +210,7 @@ def test_a_coroutine_that_is_cancelled_or_too_slow(proxy: Gated, fleet: Fleet) -
 
     async def work() -> None:
         inside.append(asyncio.Event())
-        held = aio.suspended(F, fleet=fleet.endpoints, max_hold=20)(migrate)
+        held = aio.suspended(F, fleet=fleet.endpoints, max_hold=120)(migrate)
         task = asyncio.ensure_future(held())
         await inside[0].wait()
         task.cancel()

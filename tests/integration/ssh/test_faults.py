@@ -251,7 +251,8 @@ def test_a_server_that_dies_in_the_commit(
             ssh_home.url(ssh_home.host("lb1", servers[0]), proxies[0].sockets[0]),
             ssh_home.url(ssh_home.host("lb2", servers[1]), tap.endpoint.removeprefix("unix://")),
         ]
-        status, document = run_json("suspend", F, "--max-hold", "60", *to_fleet(*urls))
+        options = ("--max-hold", str(patient(6)), *to_fleet(*urls))
+        status, document = run_json("suspend", F, *options)
         verdicts = [switch["verdict"] for switch in document["switches"]]
         assert (status, verdicts) == (1, ["reverted", "unknown"])
         assert proxies[0].limit(F) == 100

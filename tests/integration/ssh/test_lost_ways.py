@@ -100,6 +100,8 @@ def test_a_target_that_is_silent_keeps_nobody_else_behind_its_jump_host_held(
         Fleet(urls[1:]).suspend(F, no_lease=True)
         assert proxies[1].limit(F) == 0
         command = ["resume", F, "--force", "--reason", "one is switched off", "--retry-for", "5"]
+        # So that a slow machine takes its time where it is not the way that is lost.
+        command += ["--connect-timeout", "60"]
         status, document = run_json(*command, *to_fleet(*urls))
     assert status == 1
     codes = [switch["error"] and switch["error"]["code"] for switch in document["switches"]]

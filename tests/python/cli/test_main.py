@@ -79,6 +79,10 @@ def test_version_and_help() -> None:
         assert run(verb, "--help").returncode == 0
 
 
+def test_the_help_cuts_no_summary() -> None:
+    assert "..." not in run("--help").stdout.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
     done = run("completion", shell)

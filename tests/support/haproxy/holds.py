@@ -69,6 +69,17 @@ def connected(pid: int) -> int:
     return sum(link.startswith("socket:") for link in links)
 
 
+def queued(proxy: HAProxy) -> int:
+    """How many connections wait in the kernel's queue of the frontend's listener."""
+    port, found = proxy.ports[F], []
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if fields[3] == "0A" and int(fields[1].rpartition(":")[2], 16) == port:
+            found.append(int(fields[4].rpartition(":")[2], 16))
+    assert found, f"nobody listens on {port}"
+    return sum(found)
+
+
 class Slow:
     """One request that the application answers after so many milliseconds; begun when its backend
     has it.

@@ -98,13 +98,13 @@ TEST_F(SessionTest, BeforeHalfHaveAnsweredEachHasItsTime) {
 TEST_F(SessionTest, WhoIsLateIsNotWaitedForWhenAllHaveEnded) {
   const FakeHaproxy hangs(path("a"), Manner::greets_only);
   add("a");
-  options_.connect_timeout = std::chrono::seconds(20);
+  options_.connect_timeout = std::chrono::seconds(600);
   options_.reply_timeout = short_time;
   Batch batch = batch_for(1);
   batch.haste = Haste::from_the_beginning;
   const auto begun = steady_clock::now();
   EXPECT_EQ(code_of(run(batch)[0]), Errc::reply_timeout);
-  EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(10));
+  EXPECT_LT(steady_clock::now() - begun, std::chrono::seconds(60));
 }
 
 TEST_F(SessionTest, PathsThatAreNoSocketOfAnybody) {

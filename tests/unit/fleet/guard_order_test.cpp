@@ -9,6 +9,7 @@
 namespace stillgate::fleet {
 namespace {
 
+using hold::GuardMode;
 using std::chrono::milliseconds;
 
 GuardOrder order() {

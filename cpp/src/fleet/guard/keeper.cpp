@@ -1,4 +1,4 @@
-// Starting the guard of a hold and passing on what a plan tells it.
+// Starting the guard of a hold, and passing on what a plan says to it.
 #include "keeper.hpp"
 
 #include <chrono>
@@ -10,6 +10,7 @@
 
 namespace stillgate::fleet {
 
+using hold::GuardMode;
 using hold::observed::Guarded;
 using std::chrono::milliseconds;
 
@@ -74,7 +75,7 @@ Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
 }
 
 std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
-  // It may have been extended by another call.
+  // Another call may have extended the hold.
   if (const auto now = Journal(order_.state_folder).find(order_.record.id);
       now && now->deadline > order_.record.deadline) {
     order_.deadline += std::chrono::ceil<milliseconds>(*now->deadline - *order_.record.deadline);

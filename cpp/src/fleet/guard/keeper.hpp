@@ -1,4 +1,4 @@
-// The guard of one fleet's hold, as the fleet knows it: started, told, watched, started again.
+// The guard of one fleet's hold, as the fleet uses it: to start, to inform, to watch, to replace.
 #pragma once
 
 #include <optional>
@@ -21,10 +21,10 @@ class GuardKeeper {
   hold::observed::Guarded start(const hold::Record& record, const std::stop_token& stop);
   hold::observed::Guarded tell(hold::step::TellGuard::Word word);
 
-  /// Readable where the guard of the last hold says something or has died; -1: there is none.
+  /// Readable when the guard of the last hold says something or has died; -1: there is none.
   [[nodiscard]] int descriptor() const noexcept { return process_ ? process_->descriptor() : -1; }
-  /// Another one, for the hold in effect, after the first one's death. Error: guard_failed; what an
-  /// endpoint says; deadline_passed, where the hold's time is over.
+  /// Starts another guard for the hold in effect, after the first one's death. Errors:
+  /// guard_failed; an endpoint's error; deadline_passed, where the hold is over.
   std::optional<Error> renew(const std::stop_token& stop);
 
  private:

@@ -1,4 +1,4 @@
-// Encoding and decoding what a guard is told and answers.
+// Encoding and decoding a guard's order and its refusal.
 #include "order.hpp"
 
 #include <algorithm>
@@ -36,7 +36,7 @@ bool read_line(GuardOrder& order, std::string_view key, std::string_view value) 
   if (key == "mode") {
     const auto* found = std::find(std::begin(mode_names), std::end(mode_names), value);
     if (found == std::end(mode_names)) return false;
-    order.mode = static_cast<GuardMode>(found - std::begin(mode_names));
+    order.mode = static_cast<hold::GuardMode>(found - std::begin(mode_names));
   } else if (key == "record") {
     auto record = hold::decode(*text);
     if (!record) return false;
@@ -107,8 +107,8 @@ Error decode_refusal(std::string_view line) {
   const auto message = hold::unescape(take(line, ' '));
   const auto haproxy = hold::unescape(line);
   Error error{Errc::guard_failed, message.value_or("the guard refused")};
-  for (const Errc one : all_errors()) {
-    if (name(one) == code) error.code = one;
+  for (const Errc known : all_errors()) {
+    if (name(known) == code) error.code = known;
   }
   if (haproxy && !haproxy->empty()) error.haproxy = haproxy;
   error.field = endpoint.value_or("");

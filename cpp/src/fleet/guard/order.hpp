@@ -1,4 +1,4 @@
-// What a guard is told: which hold, until when, and how far the suspend has come.
+// The order that a guard gets: which hold, until when, and how far the suspend has come.
 #pragma once
 
 #include <chrono>
@@ -7,24 +7,20 @@
 
 #include <stillgate/error.hpp>
 
+#include "hold/guard/mode.hpp"
 #include "hold/record/record.hpp"
 
 namespace stillgate::fleet {
 
-enum class GuardMode {
-  arming,   ///< the suspend goes on; if its end of the pipe closes, all is to be rolled back
-  holding,  ///< until the deadline
-  ending,   ///< at once
-};
-
 struct GuardOrder {
-  GuardMode mode{GuardMode::arming};
+  hold::GuardMode mode{hold::GuardMode::arming};
   hold::Record record;                    ///< with its switches by maxconn alone
   std::chrono::milliseconds deadline{0};  ///< on boot_time()
   std::string state_folder;               ///< an absolute path
   std::string on_event;                   ///< a command; empty: none
   std::string event_format;
-  /// As engine::typed_secrets() gives it: a guard has no terminal. Only on its way; see wipe().
+  /// As engine::typed_secrets() gives it: a guard has no terminal. Set only while the order is
+  /// sent; see wipe().
   std::string secrets;
 };
 

@@ -1,22 +1,18 @@
-// Starting a guard and talking to it.
+// Starting a guard, sending it the order, and reading its answers.
 #include "process.hpp"
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
-#include <filesystem>
 #include <system_error>
 #include <utility>
 
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
+
+#include "launch.hpp"
 
 namespace stillgate::fleet {
 namespace {
@@ -24,7 +20,7 @@ namespace {
 using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
-constexpr milliseconds slice{20};  ///< between two looks whether the caller stops
+constexpr milliseconds slice{20};  ///< so soon it is seen that the caller stops
 
 Error failed(std::string_view what, std::string_view why) {
   return {
@@ -32,7 +28,7 @@ Error failed(std::string_view what, std::string_view why) {
       fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why)};
 }
 
-std::string words_of(int number) { return std::system_category().message(number); }
+std::string system_message(int number) { return std::system_category().message(number); }
 
 /// Both ends close on exec; each end is this process's until it is moved to a child.
 struct Channel {
@@ -51,71 +47,25 @@ struct Channel {
   }
 };
 
-/// Our environment, and for a process of many threads that each need little: no heap of freed
-/// pieces for each of them. It is a megabyte of a guard for a hundred endpoints.
-std::vector<char*> guard_environment() {
-  static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0";
-  std::vector<char*> all;
-  for (char** one = environ; *one != nullptr; ++one) all.push_back(*one);
-  if (std::getenv("GLIBC_TUNABLES") == nullptr) all.push_back(tunables);
-  all.push_back(nullptr);
-  return all;
-}
-
-/// The guard puts itself into the background: its first process ends at once, and no dead child is
-/// left to whoever embeds us.
-std::optional<std::string> spawn(const std::string& path, int input, int output) {
-  posix_spawn_file_actions_t actions{};
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
-  ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
-  ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  std::string name = "stillgate-guard";
-  std::array<char*, 2> arguments{name.data(), nullptr};
-  pid_t child = 0;
-  auto environment = guard_environment();
-  const int error =
-      ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(), environment.data());
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return fmt::format("{}: {}", path, words_of(error));
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return std::nullopt;
-}
-
 }  // namespace
-
-std::string guard_executable() {
-  if (const char* const own = std::getenv("STILLGATE_GUARD"); own != nullptr && *own != '\0') {
-    return own;
-  }
-  Dl_info here{};
-  std::filesystem::path folder;
-  if (::dladdr(reinterpret_cast<const void*>(&guard_executable), &here) != 0 &&
-      here.dli_fname != nullptr) {
-    folder = std::filesystem::path(here.dli_fname).parent_path();
-  }
-  return (folder / "stillgate-guard").string();
-}
 
 Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds patience,
                                          const std::stop_token& stop) {
   // Sockets, because a write into one whose reader died gives an error in place of a signal.
   Channel to;
   Channel from;
-  if (!to.open() || !from.open()) return failed("could not be started", words_of(errno));
-  if (auto why = spawn(guard_executable(), to.ends[0], from.ends[0])) {
+  if (!to.open() || !from.open()) return failed("could not be started", system_message(errno));
+  if (auto why = launch_guard(to.ends[0], from.ends[0])) {
     return failed("could not be started", *why);
   }
   GuardProcess guard(to.take(1), from.take(1));
   ::close(to.take(0));
   ::close(from.take(0));
-  std::string words = encode(order);
-  const bool told = guard.say(words);
+  std::string text = encode(order);
+  const bool sent = guard.say(text);
   const int number = errno;
-  wipe(words);
-  if (!told) return failed("could not be told of the hold", words_of(number));
+  wipe(text);
+  if (!sent) return failed("could not be told of the hold", system_message(number));
   const auto line = guard.read_line(patience, stop);
   if (!line) {
     if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller"};
@@ -158,12 +108,12 @@ void GuardProcess::close() noexcept {
   to_ = from_ = -1;
 }
 
-bool GuardProcess::say(std::string_view words) const {
-  while (!words.empty()) {
-    const ssize_t n = ::send(to_, words.data(), words.size(), MSG_NOSIGNAL);
+bool GuardProcess::say(std::string_view text) const {
+  while (!text.empty()) {
+    const ssize_t n = ::send(to_, text.data(), text.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return false;
-    words.remove_prefix(static_cast<std::size_t>(n));
+    text.remove_prefix(static_cast<std::size_t>(n));
   }
   return true;
 }
@@ -179,8 +129,8 @@ std::optional<std::string> GuardProcess::read_line(milliseconds patience,
       return line;
     }
     if (stop.stop_requested() || Clock::now() >= until) return std::nullopt;
-    pollfd one{from_, POLLIN, 0};
-    if (::poll(&one, 1, static_cast<int>(slice.count())) <= 0) continue;
+    pollfd watched{from_, POLLIN, 0};
+    if (::poll(&watched, 1, static_cast<int>(slice.count())) <= 0) continue;
     std::array<char, 4096> piece{};
     const ssize_t n = ::read(from_, piece.data(), piece.size());
     if (n < 0 && errno == EINTR) continue;
@@ -197,7 +147,7 @@ std::optional<Error> GuardProcess::hold(milliseconds patience) {
     const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
     const auto line = read_line(std::max(left, milliseconds(0)), {});
     if (!line) return gone;
-    // It may tell of something else first.
+    // There may be lines of events before it.
     if (*line == "holding") return std::nullopt;
   }
 }

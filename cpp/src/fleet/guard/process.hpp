@@ -1,4 +1,4 @@
-// A guard that this process started: its start, the words exchanged with it, and its death.
+// A guard that this process started: its start, what is said to it, and what it answers.
 #pragma once
 
 #include <chrono>
@@ -14,8 +14,8 @@
 
 namespace stillgate::fleet {
 
-/// The guard outlives this object and this process; it is told nothing by its destruction but that
-/// nobody talks to it any more. Not thread-safe.
+/// The guard outlives this object and this process. From the destruction it learns only that nobody
+/// talks to it any more. Not thread-safe.
 class GuardProcess {
  public:
   /// Starts it and waits until it has asked every endpoint, or the deadline of that has passed.
@@ -37,12 +37,12 @@ class GuardProcess {
   /// Something may be held that this process could not release: it goes on trying.
   void end_hold();
 
-  /// Readable where the guard has something to tell, or is dead; stays this object's.
+  /// Readable when the guard says something or is dead. This object owns it.
   [[nodiscard]] int descriptor() const noexcept { return from_; }
 
  private:
   GuardProcess(int to, int from) : to_(to), from_(from) {}
-  bool say(std::string_view words) const;
+  bool say(std::string_view text) const;
   std::optional<std::string> read_line(std::chrono::milliseconds patience,
                                        const std::stop_token& stop);
   void close() noexcept;
@@ -52,9 +52,5 @@ class GuardProcess {
   std::string unread_;
   std::vector<std::string> backed_;
 };
-
-/// The guard's executable: $STILLGATE_GUARD, or `stillgate-guard` beside the library or program
-/// that this code is in.
-[[nodiscard]] std::string guard_executable();
 
 }  // namespace stillgate::fleet

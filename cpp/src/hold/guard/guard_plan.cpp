@@ -1,4 +1,4 @@
-// The course of a guard at one endpoint. What it makes of each look stands in keep_verdict.cpp.
+// The guard's way at one endpoint, step by step. What it makes of a survey: guard_verdict.cpp.
 #include "guard_plan.hpp"
 
 #include <algorithm>
@@ -9,15 +9,23 @@
 #include <stillgate/stat.hpp>
 
 #include "hold/record/lock_variables.hpp"
-#include "runtime_api/hazards.hpp"
+#include "hold/resume_point.hpp"
 
 namespace stillgate::hold {
 
+using guard_step::Ask;
+using guard_step::Wait;
 using runtime_api::Answer;
 using runtime_api::Command;
 using std::chrono::milliseconds;
+using State = GuardedSwitch::State;
+using Todo = GuardedSwitch::Todo;
 
 namespace {
+
+bool is_cancelled(const Answer& answer) {
+  return answer.error && answer.error->code == Errc::cancelled;
+}
 
 bool nobody_there(const Error& error) {
   return error.code == Errc::connection_refused || error.code == Errc::no_such_socket ||
@@ -41,242 +49,239 @@ Result<std::optional<std::int64_t>> limit_in(const runtime_api::Reply& reply,
 
 }  // namespace
 
-KeepPlan::KeepPlan(std::string endpoint, Record record)
-    : endpoint_(std::move(endpoint)), record_(std::move(record)), kept_(record_.switches.size()) {}
-
-std::vector<KeepNotice> KeepPlan::take_notices() { return std::exchange(notices_, {}); }
-
-void KeepPlan::set_backed(bool backed) {
-  for (HeldSwitch& one : record_.switches) one.lease = backed ? Lease::backed : Lease::guard;
+GuardPlan::GuardPlan(std::string endpoint, Record record) : endpoint_(std::move(endpoint)) {
+  switches_.reserve(record.switches.size());
+  for (HeldSwitch& held : record.switches) switches_.push_back({std::move(held)});
+  record.switches = std::vector<HeldSwitch>();
+  hold_ = std::move(record);
 }
 
-void KeepPlan::notice(KeepNotice::Kind kind, std::size_t index, std::string message) {
-  notices_.push_back({kind, record_.switches[index].frontend, std::move(message)});
-}
-
-bool KeepPlan::ending(const KeepOutlook& outlook) const {
-  return outlook.mode == KeepOutlook::Mode::ending || outlook.now >= outlook.deadline;
-}
-
-milliseconds KeepPlan::lead() const { return 2 * rtt_ + milliseconds(5); }
-
-bool KeepPlan::any_kept() const {
-  return std::any_of(kept_.begin(), kept_.end(),
-                     [](const Kept& one) { return one.state == State::kept; });
-}
-
-KeepPlan::Step KeepPlan::next(const KeepOutlook& outlook, const Answer* answer) {
-  switch (stage_) {
-    case Stage::resting:
-      return look();
-    case Stage::looking:
-      return read(outlook, *answer);
-    case Stage::consulting:
-      return consulted(outlook);
-    case Stage::putting_back:
-    case Stage::releasing:
-      // Whatever was answered, only what is read back counts. Where nothing was, the command may
-      // still run, late.
-      write_lost_ = write_lost_ || (answer->error && answer->sent);
-      if (answer->error) fresh_ = true;
-      return look();
-    case Stage::clearing:
-      for (Kept& one : kept_) {
-        if (!answer->error && to_clear(one, outlook)) one.cleared = true;
+GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
+  switch (at_) {
+    case 0:
+      for (;;) {
+        YIELD(1, survey());
+        if (is_cancelled(*answer)) {
+          // The deadline came while the survey hung: not by that connection, then.
+          fresh_ = true;
+          continue;
+        }
+        if (!read(*answer)) {
+          if (retry_at_once(input)) continue;
+          tell_loss(input);
+          if (give_up_lost(input)) break;
+          YIELD(2, Wait{input.now + pause});
+          continue;
+        }
+        if (answering_.stopping) {
+          // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section
+          // 4): whoever took over is asked on a new one.
+          if (!asked_fresh_) continue;
+          YIELD(3, wait_for_survey(input));
+          continue;
+        }
+        judge(input);
+        if (needs_journal(input)) {
+          YIELD(4, guard_step::ReadJournal{});
+          leave_what_is_taken(input);
+        }
+        if (any(Todo::release)) {
+          if (!is_ending(input) && !input.over) {
+            YIELD(5, Wait{input.deadline});
+            if (!is_ending(input)) continue;
+          }
+          YIELD(6, release(input));
+          note_written(*answer);
+          continue;
+        }
+        if (any(Todo::put_back)) {
+          if (may_not_put_back()) {
+            give_up_put_back();
+            continue;
+          }
+          YIELD(7, put_back());
+          note_written(*answer);
+          continue;
+        }
+        if (any_left_over(input)) {
+          YIELD(8, clear(input));
+          note_cleared(input, *answer);
+        }
+        if (is_done(input)) break;
+        YIELD(9, wait_for_survey(input));
       }
-      return rest_or_leave(outlook);
-    case Stage::poised:
-      return ending(outlook) ? release(outlook) : look();
   }
-  return keep::Leave{};
+  return guard_step::Done{};
 }
 
-KeepPlan::Step KeepPlan::look() {
-  stage_ = Stage::looking;
+Ask GuardPlan::survey() {
   asked_fresh_ = fresh_;
   std::vector<Command> commands{Command::show_info()};
-  for (const HeldSwitch& one : record_.switches) {
-    commands.push_back(*Command::show_frontend(one.frontend));
-    commands.push_back(read_variable(one.frontend));
-    commands.push_back(read_hint(one.frontend));
+  for (const GuardedSwitch& guarded : switches_) {
+    const std::string& frontend = guarded.held.frontend;
+    commands.push_back(*Command::show_frontend(frontend));
+    commands.push_back(read_variable(frontend));
+    commands.push_back(read_hint(frontend));
   }
-  return keep::Ask{std::move(commands), fresh_, false};
+  return {std::move(commands), fresh_, false};
 }
 
-std::optional<KeepPlan::Sight> KeepPlan::sight_in(const Answer& answer,
-                                                  std::optional<Error>& error) const {
-  error = answer.error ? answer.error : answer.replies[0].refusal;
-  if (error) return std::nullopt;
-  auto info = parse_info(answer.replies[0].text);
-  if (!info) {
-    error = info.error();
-    return std::nullopt;
-  }
-  Sight sight{*std::move(info), {}, {}, {}};
-  for (std::size_t i = 0; i < record_.switches.size(); ++i) {
-    const std::string& frontend = record_.switches[i].frontend;
-    auto limit = limit_in(answer.replies[1 + 3 * i], frontend);
-    if (!limit) {
-      error = limit.error();
-      return std::nullopt;
-    }
-    sight.limits.push_back(*limit);
-    sight.remembered.push_back(read_remembered(answer.replies[2 + 3 * i], endpoint_, frontend));
-    const auto last = read_lock(answer.replies[3 + 3 * i], endpoint_, frontend);
-    sight.locked.push_back(last && last->id == record_.id);
-  }
-  return sight;
-}
-
-KeepPlan::Step KeepPlan::read(const KeepOutlook& outlook, const Answer& answer) {
-  std::optional<Error> error;
-  const auto sight = sight_in(answer, error);
-  if (!sight) return failed(outlook, *error);
+bool GuardPlan::read(const Answer& answer) {
+  surveyed_ = true;
+  error_ = parse(answer);
+  if (error_) return false;
   const auto& timings = answer.timings;
   if (timings.sent_ms && timings.answered_ms) {
     rtt_ = milliseconds(static_cast<milliseconds::rep>(*timings.answered_ms - *timings.sent_ms));
   }
-  looked_ = true;
-  error_.reset();
-  if (std::exchange(lost_told_, false)) {
-    notices_.push_back({KeepNotice::Kind::found, {}, "it answers again"});
+  if (std::exchange(loss_told_, false)) {
+    notices_.push_back({GuardNotice::Kind::found, {}, "it answers again"});
   }
   lost_at_.reset();
-  // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section 4):
-  // whoever took over is asked on a new one. A release that does not tell is asked on new ones
-  // alone.
-  fresh_ = sight->info.stopping || !sight->info.find("Stopping");
-  if (sight->info.stopping) return asked_fresh_ ? rest(outlook) : look();
-  return weigh(outlook, *sight);
+  return true;
 }
 
-KeepPlan::Step KeepPlan::failed(const KeepOutlook& outlook, const Error& error) {
-  if (error.code == Errc::cancelled) {
-    // The deadline came in the middle of a look that hangs: not by that connection, then.
-    fresh_ = true;
-    return look();
+std::optional<Error> GuardPlan::parse(const Answer& answer) {
+  if (answer.error) return answer.error;
+  if (answer.replies[0].refusal) return answer.replies[0].refusal;
+  auto info = parse_info(answer.replies[0].text);
+  if (!info) return info.error();
+  const auto* reply = &answer.replies[1];
+  for (GuardedSwitch& guarded : switches_) {
+    const std::string& frontend = guarded.held.frontend;
+    auto limit = limit_in(*reply++, frontend);
+    if (!limit) return limit.error();
+    auto remembered = read_remembered(*reply++, endpoint_, frontend);
+    const auto lock = read_lock(*reply++, endpoint_, frontend);
+    const bool recorded = remembered.record && remembered.record->id == hold_.id;
+    guarded.seen = {*limit, std::move(remembered), recorded, lock && lock->id == hold_.id};
   }
-  looked_ = true;
-  error_ = error;
-  // The kept connection may outlive the socket's file, and a new one the kept one's death.
-  fresh_ = !asked_fresh_;
-  const bool first = !lost_at_;
-  if (first) lost_at_ = outlook.now;
-  if (first && fresh_) return look();
-  if (!lost_told_ && outlook.now - *lost_at_ >= 3 * pause) {
-    lost_told_ = true;
-    notices_.push_back({KeepNotice::Kind::lost, {}, "does not answer: " + error.message});
-  }
-  if (ending(outlook)) {
-    const auto patience = nobody_there(error) ? gone_after : given_up_after;
-    const auto since = std::max(
-        *lost_at_, outlook.mode == KeepOutlook::Mode::ending ? *lost_at_ : outlook.deadline);
-    if (outlook.now - since >= patience || (!any_kept() && !watching(outlook))) {
-      if (any_kept()) {
-        notices_.push_back({KeepNotice::Kind::gone, {}, "given up: " + error.message});
-      }
-      return keep::Leave{};
+  answering_ = {{info->pid, info->uptime_s}, std::move(info->version), info->stopping};
+  // A release that does not tell whether it is stopping is asked on new connections alone.
+  fresh_ = info->stopping || !info->find("Stopping");
+  return std::nullopt;
+}
+
+Ask GuardPlan::release(const GuardInput& input) {
+  if (!released_at_) released_at_ = input.wall;
+  std::vector<Command> commands;
+  for (GuardedSwitch& guarded : switches_) {
+    if (guarded.todo != Todo::release) continue;
+    const HeldSwitch& held = guarded.held;
+    if (guarded.state == State::held) {
+      notice(GuardNotice::Kind::released, guarded,
+             fmt::format("the limit is {} again", held.limit_before));
     }
+    guarded.state = State::released;
+    commands.push_back(*Command::set_maxconn(held.frontend, held.limit_before));
   }
-  stage_ = Stage::resting;
-  return keep::Rest{outlook.now + pause};
+  opened_at_.reset();
+  return {std::move(commands), asked_fresh_, true};
 }
 
 /// The limit of the new process may be another than that of the old one: it is the one to restore.
-KeepPlan::Step KeepPlan::put_back() {
-  stage_ = Stage::putting_back;
+Ask GuardPlan::put_back() {
   std::vector<Command> commands;
-  const auto crash = runtime_api::resume_crash(version_);
-  for (const std::size_t i : bare_) {
-    HeldSwitch& one = record_.switches[i];
-    if (crash && !record_.accept_hazard) {
-      give_up(i, KeepNotice::Kind::gone,
-              fmt::format("not held again after its restart: {}", crash->why));
-      continue;
-    }
-    one.limit_before = *kept_[i].limit;
-    one.counters.reset();
-    kept_[i].reapplied = true;
-    notice(KeepNotice::Kind::reapplied, i,
-           fmt::format("held again after a reload or restart (process {})", known_->pid));
-    if (auto set = write_variable(one.frontend, record_.only(endpoint_, one.frontend))) {
+  for (GuardedSwitch& guarded : switches_) {
+    if (guarded.todo != Todo::put_back) continue;
+    HeldSwitch& held = guarded.held;
+    held.limit_before = *guarded.seen.limit;
+    held.counters.reset();
+    guarded.reapplied = true;
+    notice(GuardNotice::Kind::reapplied, guarded,
+           fmt::format("held again after a reload or restart (process {})", process_->pid));
+    Record record = hold_;
+    record.switches.push_back(held);
+    if (auto set = write_variable(held.frontend, record)) {
       commands.insert(commands.end(), set->begin(), set->end());
     }
-    commands.push_back(*Command::set_maxconn(one.frontend, 0));
+    commands.push_back(*Command::set_maxconn(held.frontend, 0));
   }
-  if (commands.empty()) return look();
-  return keep::Ask{std::move(commands), asked_fresh_, false};
+  return {std::move(commands), asked_fresh_, false};
 }
 
-KeepPlan::Step KeepPlan::release(const KeepOutlook& outlook) {
-  stage_ = Stage::releasing;
-  if (!released_at_) released_at_ = outlook.wall;
+/// Whatever was answered, only what is read back counts. Where nothing was, the command may still
+/// run, late.
+void GuardPlan::note_written(const Answer& answer) {
+  if (!answer.error) return;
+  if (answer.sent) write_lost_ = true;
+  fresh_ = true;
+}
+
+Ask GuardPlan::clear(const GuardInput& input) {
+  if (!opened_at_) opened_at_ = input.now;
   std::vector<Command> commands;
-  for (const std::size_t i : due_) {
-    HeldSwitch& one = record_.switches[i];
-    if (kept_[i].state == State::kept) {
-      notice(KeepNotice::Kind::released, i, fmt::format("the limit is {} again", one.limit_before));
-    }
-    kept_[i].state = State::released;
-    commands.push_back(*Command::set_maxconn(one.frontend, one.limit_before));
-  }
-  due_.clear();
-  opened_at_.reset();
-  return keep::Ask{std::move(commands), asked_fresh_, true};
-}
-
-/// A record that outlives its hold would be taken for the hold's. Where somebody else resumed, it
-/// is theirs to empty, unless they died over it.
-bool KeepPlan::to_clear(const Kept& one, const KeepOutlook& outlook) const {
-  if (one.cleared || one.state == State::kept) return false;
-  if (one.state == State::released) return one.recorded || one.locked;
-  return one.recorded && outlook.now - resumed_at_.value_or(outlook.now) >= 10 * pause;
-}
-
-KeepPlan::Step KeepPlan::clear(const KeepOutlook& outlook) {
-  stage_ = Stage::clearing;
-  if (!opened_at_) opened_at_ = outlook.now;
-  std::vector<Command> commands;
-  for (std::size_t i = 0; i < kept_.size(); ++i) {
-    if (!to_clear(kept_[i], outlook)) continue;
-    const std::string& frontend = record_.switches[i].frontend;
-    if (kept_[i].recorded) {
+  for (const GuardedSwitch& guarded : switches_) {
+    if (!is_left_over(input, guarded)) continue;
+    const std::string& frontend = guarded.held.frontend;
+    if (guarded.seen.recorded) {
       const auto empty = empty_variable(frontend);
       commands.insert(commands.end(), empty.begin(), empty.end());
     }
-    const How how = outlook.now >= outlook.deadline ? How::expired : How::rolled_back;
-    const auto mark = mark_ended(frontend, record_.id, how, outlook.wall);
+    const How how = input.now >= input.deadline ? How::expired : How::rolled_back;
+    const auto mark = mark_ended(frontend, hold_.id, how, input.wall);
     commands.insert(commands.end(), mark.begin(), mark.end());
   }
-  return keep::Ask{std::move(commands), asked_fresh_, true};
+  return {std::move(commands), asked_fresh_, true};
 }
 
-KeepPlan::Step KeepPlan::rest_or_leave(const KeepOutlook& outlook) {
-  if (any_kept()) return rest(outlook);
-  const bool pending = std::any_of(kept_.begin(), kept_.end(), [](const Kept& one) {
-    return one.state == State::resumed && one.recorded && !one.cleared;
-  });
-  const bool released = std::any_of(kept_.begin(), kept_.end(),
-                                    [](const Kept& one) { return one.state == State::released; });
-  if (released && !opened_at_) opened_at_ = outlook.now;
-  return pending || watching(outlook) ? rest(outlook) : Step(keep::Leave{});
+void GuardPlan::note_cleared(const GuardInput& input, const Answer& answer) {
+  if (answer.error) return;
+  for (GuardedSwitch& guarded : switches_) {
+    if (is_left_over(input, guarded)) guarded.cleared = true;
+  }
 }
 
-/// For a hold of 0 that is nobody's. Where HAProxy has no variables only this machine's journal can
-/// tell whose it is: it may be somebody's on another machine, and the watch is short.
-bool KeepPlan::watching(const KeepOutlook& outlook) const {
-  if (!opened_at_) return false;
-  const auto watch = write_lost_ ? quiet_after_loss : quiet;
-  if (outlook.now - *opened_at_ < watch) return true;
-  return outlook.mode == KeepOutlook::Mode::ending && remembers_ && outlook.now < outlook.deadline;
+Wait GuardPlan::wait_for_survey(const GuardInput& input) const {
+  auto until = input.now + pause;
+  const auto last_survey = input.deadline - lead();
+  if (input.now < last_survey) until = std::min(until, last_survey);
+  return {until};
 }
 
-KeepPlan::Step KeepPlan::rest(const KeepOutlook& outlook) {
-  stage_ = Stage::resting;
-  auto until = outlook.now + pause;
-  const auto last_look = outlook.deadline - lead();
-  if (outlook.now < last_look) until = std::min(until, last_look);
-  return keep::Rest{until};
+/// The kept connection may outlive the socket's file, and a new one the kept one's death.
+bool GuardPlan::retry_at_once(const GuardInput& input) {
+  fresh_ = !asked_fresh_;
+  if (lost_at_) return false;
+  lost_at_ = input.now;
+  return fresh_;
+}
+
+void GuardPlan::tell_loss(const GuardInput& input) {
+  if (loss_told_ || input.now - *lost_at_ < 3 * pause) return;
+  loss_told_ = true;
+  notices_.push_back({GuardNotice::Kind::lost, {}, "does not answer: " + error_->message});
+}
+
+bool GuardPlan::give_up_lost(const GuardInput& input) {
+  if (!is_ending(input)) return false;
+  const bool at_once = input.mode == GuardMode::ending;
+  const auto since = at_once ? *lost_at_ : std::max(*lost_at_, input.deadline);
+  const bool too_long = input.now - since >= (nobody_there(*error_) ? gone_after : given_up_after);
+  if (holds()) {
+    if (!too_long) return false;
+    notices_.push_back({GuardNotice::Kind::gone, {}, "given up: " + error_->message});
+    return true;
+  }
+  return too_long || !is_watching(input);
+}
+
+void GuardPlan::set_backed(bool backed) {
+  for (GuardedSwitch& guarded : switches_)
+    guarded.held.lease = backed ? Lease::backed : Lease::guard;
+}
+
+Record GuardPlan::record() const {
+  Record record = hold_;
+  record.switches.reserve(switches_.size());
+  for (const GuardedSwitch& guarded : switches_) record.switches.push_back(guarded.held);
+  return record;
+}
+
+std::vector<GuardNotice> GuardPlan::take_notices() { return std::exchange(notices_, {}); }
+
+void GuardPlan::notice(GuardNotice::Kind kind, const GuardedSwitch& guarded, std::string message) {
+  notices_.push_back({kind, guarded.held.frontend, std::move(message)});
 }
 
 }  // namespace stillgate::hold

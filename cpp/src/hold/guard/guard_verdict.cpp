@@ -1,4 +1,4 @@
-// What a guard makes of each look at its HAProxy.
+// What a guard makes of each survey of its endpoint: what to release, to put back, to leave alone.
 #include "guard_plan.hpp"
 
 #include <algorithm>
@@ -6,168 +6,233 @@
 
 #include <fmt/format.h>
 
+#include "runtime_api/hazards.hpp"
+
 namespace stillgate::hold {
 
-bool KeepPlan::is_ours(const Sight& sight, std::size_t index) const {
-  const Remembered& memory = sight.remembered[index];
-  if (!memory.supported) {
-    return known_ && sight.info.pid == known_->pid && sight.info.uptime_s >= known_->uptime_s;
-  }
-  return memory.record && memory.record->id == record_.id;
+using std::chrono::milliseconds;
+using State = GuardedSwitch::State;
+using Todo = GuardedSwitch::Todo;
+
+bool GuardPlan::is_ending(const GuardInput& input) {
+  return input.mode == GuardMode::ending || input.now >= input.deadline;
+}
+
+milliseconds GuardPlan::lead() const { return 2 * rtt_ + milliseconds(5); }
+
+bool GuardPlan::holds() const {
+  return std::any_of(switches_.begin(), switches_.end(),
+                     [](const GuardedSwitch& guarded) { return guarded.state == State::held; });
+}
+
+bool GuardPlan::any(Todo todo) const {
+  return std::any_of(switches_.begin(), switches_.end(),
+                     [todo](const GuardedSwitch& guarded) { return guarded.todo == todo; });
+}
+
+bool GuardPlan::is_ours(const SwitchReading& seen) const {
+  if (seen.remembered.supported) return seen.recorded;
+  const Process& found = answering_.process;
+  return process_ && found.pid == process_->pid && found.uptime_s >= process_->uptime_s;
 }
 
 /// A process that never heard of the hold.
-bool KeepPlan::is_new(const Sight& sight, std::size_t index) const {
-  const Remembered& memory = sight.remembered[index];
-  if (!memory.supported) return !is_ours(sight, index);
+bool GuardPlan::is_new(const SwitchReading& seen) const {
+  const Remembered& memory = seen.remembered;
+  if (!memory.supported) return !is_ours(seen);
   return !memory.record && !memory.emptied && !memory.error;
 }
 
-KeepPlan::Step KeepPlan::weigh(const KeepOutlook& outlook, const Sight& sight) {
-  version_ = sight.info.version;
-  if (!known_ || outlook.mode == KeepOutlook::Mode::arming) {
-    known_ = Process{sight.info.pid, sight.info.uptime_s};
-  }
-  bare_.clear();
-  due_.clear();
-  for (std::size_t i = 0; i < kept_.size(); ++i) {
-    kept_[i].limit = sight.limits[i];
-    remembers_ = sight.remembered[i].supported;
-    kept_[i].recorded = is_ours(sight, i) && sight.remembered[i].supported;
-    kept_[i].locked = sight.locked[i];
-    weigh_one(outlook, sight, i);
+void GuardPlan::judge(const GuardInput& input) {
+  version_ = answering_.version;
+  if (!process_ || input.mode == GuardMode::arming) process_ = answering_.process;
+  for (GuardedSwitch& guarded : switches_) {
+    guarded.todo = Todo::nothing;
+    has_variables_ = guarded.seen.remembered.supported;
+    judge_switch(input, guarded);
   }
   // Its pid is what tells it from the next one where there are no variables.
-  if (!bare_.empty()) known_ = Process{sight.info.pid, sight.info.uptime_s};
-  if (std::any_of(due_.begin(), due_.end(),
-                  [&](std::size_t index) { return is_doubtful(outlook, index); })) {
-    stage_ = Stage::consulting;
-    return keep::Consult{};
-  }
-  return act(outlook);
+  if (any(Todo::put_back)) process_ = answering_.process;
 }
 
-KeepPlan::Step KeepPlan::act(const KeepOutlook& outlook) {
-  if (!due_.empty()) {
-    if (ending(outlook) || outlook.over) return release(outlook);
-    stage_ = Stage::poised;
-    return keep::Rest{outlook.deadline};
+void GuardPlan::judge_switch(const GuardInput& input, GuardedSwitch& guarded) {
+  if (!guarded.seen.limit) {
+    if (guarded.state != State::held) return;
+    give_up(guarded, GuardNotice::Kind::gone,
+            fmt::format("there is no frontend '{}' any more", guarded.held.frontend));
+    return;
   }
-  if (!bare_.empty()) return put_back();
-  const bool any = std::any_of(kept_.begin(), kept_.end(),
-                               [&](const Kept& one) { return to_clear(one, outlook); });
-  return any ? clear(outlook) : rest_or_leave(outlook);
+  switch (guarded.state) {
+    case State::held:
+      judge_held(input, guarded);
+      break;
+    case State::released:
+      judge_released(guarded);
+      break;
+    case State::resumed:
+      break;
+  }
+}
+
+/// A commit or a write of ours may come late; a hold of somebody else's has its record there.
+void GuardPlan::judge_released(GuardedSwitch& guarded) const {
+  const SwitchReading& seen = guarded.seen;
+  const Remembered& memory = seen.remembered;
+  const bool nobodys = memory.supported && !memory.record && !memory.error;
+  if (*seen.limit == 0 && (is_ours(seen) || nobodys)) guarded.todo = Todo::release;
+}
+
+void GuardPlan::judge_held(const GuardInput& input, GuardedSwitch& guarded) {
+  const SwitchReading& seen = guarded.seen;
+  const auto& record = seen.remembered.record;
+  const bool ours = is_ours(seen);
+  const bool closed = *seen.limit == 0;
+  // The next survey may come too late.
+  const bool due = is_ending(input) || input.deadline - input.now <= lead();
+  if (ours && record && record->deadline > hold_.deadline) {
+    extended_ = std::max(extended_, record->deadline);
+  }
+  if (input.mode == GuardMode::arming && !is_ending(input)) {
+    // The suspend may be held up at another endpoint, and this one be held already.
+    if (ours && closed && due) guarded.todo = Todo::release;
+    return;
+  }
+  if (ours && closed) {
+    const bool revoked = guarded.reapplied && input.over;
+    if (due || revoked) guarded.todo = Todo::release;
+    return;
+  }
+  if (ours && record && record->ramping && *seen.limit != guarded.held.limit_before) {
+    // Whoever ramps may die: the deadline ends that too.
+    if (due) guarded.todo = Todo::release;
+    return;
+  }
+  judge_open(input, guarded);
+}
+
+/// Nothing of ours is held there, although it should be.
+void GuardPlan::judge_open(const GuardInput& input, GuardedSwitch& guarded) {
+  const SwitchReading& seen = guarded.seen;
+  if (input.mode == GuardMode::ending) {
+    // What was not armed yet may still come.
+    guarded.state = State::released;
+    if (!opened_at_) opened_at_ = input.now;
+    if (!released_at_) released_at_ = input.wall;
+    return;
+  }
+  if (is_ours(seen) && seen.remembered.supported && is_ending(input)) {
+    guarded.state = State::released;
+    if (!opened_at_) opened_at_ = input.now;
+    notice(GuardNotice::Kind::released, guarded, "HAProxy's own 'wait' released it");
+    return;
+  }
+  if (is_new(seen) && *seen.limit != 0) {
+    if (!is_ending(input) && !input.over) {
+      guarded.todo = Todo::put_back;
+    } else {
+      give_up(guarded, GuardNotice::Kind::gone, "open: another process serves since a reload");
+    }
+    return;
+  }
+  resumed_ = true;
+  resumed_at_ = input.now;
+  give_up(guarded, GuardNotice::Kind::resumed, "resumed by somebody");
+}
+
+bool GuardPlan::needs_journal(const GuardInput& input) const {
+  return std::any_of(switches_.begin(), switches_.end(), [&](const GuardedSwitch& guarded) {
+    return guarded.todo == Todo::release && is_doubtful(input, guarded);
+  });
+}
+
+void GuardPlan::leave_what_is_taken(const GuardInput& input) {
+  for (GuardedSwitch& guarded : switches_) {
+    if (guarded.todo != Todo::release || !is_doubtful(input, guarded)) continue;
+    if (!is_taken(input, guarded)) continue;
+    if (guarded.state == State::held) resumed_ = true;
+    give_up(guarded, GuardNotice::Kind::resumed, "held by somebody else since");
+  }
 }
 
 /// Where there are no variables the next hold looks like this one. A hold that simply comes to its
 /// end is not doubted: its release must not depend on a disk.
-bool KeepPlan::is_doubtful(const KeepOutlook& outlook, std::size_t index) const {
-  if (remembers_) return false;
-  return kept_[index].state == State::released || outlook.over ||
-         outlook.mode == KeepOutlook::Mode::ending;
+bool GuardPlan::is_doubtful(const GuardInput& input, const GuardedSwitch& guarded) const {
+  if (has_variables_) return false;
+  return guarded.state == State::released || input.over || input.mode == GuardMode::ending;
 }
 
 /// A suspend is in the journal before it holds. One that came since ours had ended found it open.
 /// While ours stands there too, only one from behind its release counts: of two suspends at the
 /// same moment the loser may have died, and would have nobody end the hold.
-bool KeepPlan::is_taken(const KeepOutlook& outlook, std::size_t index) const {
-  const std::string& frontend = record_.switches[index].frontend;
+bool GuardPlan::is_taken(const GuardInput& input, const GuardedSwitch& guarded) const {
   bool recorded = false;
   std::optional<WallTime> other;
-  for (const Record& record : *outlook.journal) {
-    if (record.find(endpoint_, frontend) == nullptr) continue;
-    if (record.id == record_.id) {
+  for (const Record& record : *input.journal) {
+    if (record.find(endpoint_, guarded.held.frontend) == nullptr) continue;
+    if (record.id == hold_.id) {
       recorded = true;
     } else {
       other = std::max(other, std::optional(record.started_at));
     }
   }
-  if (!recorded) return other >= record_.started_at;
-  const WallTime end = outlook.wall + (outlook.deadline - outlook.now);
+  if (!recorded) return other >= hold_.started_at;
+  const WallTime end = input.wall + (input.deadline - input.now);
   return other >= released_at_.value_or(end);
 }
 
-KeepPlan::Step KeepPlan::consulted(const KeepOutlook& outlook) {
-  for (const std::size_t index : std::exchange(due_, {})) {
-    if (!is_doubtful(outlook, index) || !is_taken(outlook, index)) {
-      due_.push_back(index);
-      continue;
-    }
-    if (kept_[index].state == State::kept) resumed_ = true;
-    give_up(index, KeepNotice::Kind::resumed, "held by somebody else since");
-  }
-  return act(outlook);
+/// To end a hold may crash that release, unless the operator said that it does not.
+bool GuardPlan::may_not_put_back() const {
+  return !hold_.accept_hazard && runtime_api::resume_crash(version_);
 }
 
-void KeepPlan::weigh_one(const KeepOutlook& outlook, const Sight& sight, std::size_t index) {
-  Kept& kept = kept_[index];
-  const Remembered& memory = sight.remembered[index];
-  const std::string& frontend = record_.switches[index].frontend;
-  if (!kept.limit) {
-    if (kept.state == State::kept) {
-      give_up(index, KeepNotice::Kind::gone,
-              fmt::format("there is no frontend '{}' any more", frontend));
-    }
-    return;
+void GuardPlan::give_up_put_back() {
+  const auto crash = runtime_api::resume_crash(version_);
+  for (GuardedSwitch& guarded : switches_) {
+    if (guarded.todo != Todo::put_back) continue;
+    give_up(guarded, GuardNotice::Kind::gone,
+            fmt::format("not held again after its restart: {}", crash->why));
   }
-  const bool ours = is_ours(sight, index);
-  const bool zero = *kept.limit == 0;
-  if (kept.state == State::released) {
-    // A commit or a write of ours that came late; a hold of somebody else's has its record there.
-    const bool nobodys = memory.supported && !memory.record && !memory.error;
-    if (zero && (ours || nobodys)) due_.push_back(index);
-    return;
-  }
-  if (kept.state == State::resumed) return;
-  if (ours && memory.record && memory.record->deadline > record_.deadline) {
-    extended_ = std::max(extended_, memory.record->deadline);
-  }
-  const bool ramping = memory.record && memory.record->ramping;
-  const bool poised = outlook.deadline - outlook.now <= lead();
-  const bool revoked = kept.reapplied && outlook.over;
-  if (outlook.mode == KeepOutlook::Mode::arming && !ending(outlook)) {
-    // The suspend may be held up at another endpoint, and this one be held already.
-    if (ours && zero && poised) due_.push_back(index);
-    return;
-  }
-  if (ours && zero) {
-    if (ending(outlook) || poised || revoked) due_.push_back(index);
-    return;
-  }
-  if (ours && ramping && *kept.limit != record_.switches[index].limit_before) {
-    // Whoever ramps may die: the deadline ends that too.
-    if (ending(outlook) || poised) due_.push_back(index);
-    return;
-  }
-  if (outlook.mode == KeepOutlook::Mode::ending) {
-    // Nothing is held there; what was not armed yet may still come.
-    kept.state = State::released;
-    if (!opened_at_) opened_at_ = outlook.now;
-    if (!released_at_) released_at_ = outlook.wall;
-    return;
-  }
-  if (ours && memory.supported && ending(outlook)) {
-    kept.state = State::released;
-    if (!opened_at_) opened_at_ = outlook.now;
-    notice(KeepNotice::Kind::released, index, "HAProxy's own 'wait' released it");
-    return;
-  }
-  if (is_new(sight, index) && !zero) {
-    if (!ending(outlook) && !outlook.over) {
-      bare_.push_back(index);
-    } else {
-      give_up(index, KeepNotice::Kind::gone, "open: another process serves since a reload");
-    }
-    return;
-  }
-  resumed_ = true;
-  resumed_at_ = outlook.now;
-  give_up(index, KeepNotice::Kind::resumed, "resumed by somebody");
 }
 
-void KeepPlan::give_up(std::size_t index, KeepNotice::Kind kind, std::string message) {
-  kept_[index].state = State::resumed;
-  notice(kind, index, std::move(message));
+/// A record that outlives its hold would be taken for the hold's. Where somebody else resumed, it
+/// is theirs to empty, unless they died over it.
+bool GuardPlan::is_left_over(const GuardInput& input, const GuardedSwitch& guarded) const {
+  if (guarded.cleared || guarded.state == State::held) return false;
+  const SwitchReading& seen = guarded.seen;
+  if (guarded.state == State::released) return seen.recorded || seen.locked;
+  return seen.recorded && input.now - resumed_at_.value_or(input.now) >= 10 * pause;
+}
+
+bool GuardPlan::any_left_over(const GuardInput& input) const {
+  return std::any_of(switches_.begin(), switches_.end(),
+                     [&](const GuardedSwitch& guarded) { return is_left_over(input, guarded); });
+}
+
+bool GuardPlan::is_done(const GuardInput& input) {
+  if (holds()) return false;
+  const bool pending =
+      std::any_of(switches_.begin(), switches_.end(), [](const GuardedSwitch& guarded) {
+        return guarded.state == State::resumed && guarded.seen.recorded && !guarded.cleared;
+      });
+  const bool released =
+      std::any_of(switches_.begin(), switches_.end(),
+                  [](const GuardedSwitch& guarded) { return guarded.state == State::released; });
+  if (released && !opened_at_) opened_at_ = input.now;
+  return !pending && !is_watching(input);
+}
+
+/// For a hold of 0 that is nobody's. Where HAProxy has no variables only this machine's journal can
+/// tell whose it is: it may be somebody's on another machine, and the watch is short.
+bool GuardPlan::is_watching(const GuardInput& input) const {
+  if (!opened_at_) return false;
+  if (input.now - *opened_at_ < (write_lost_ ? quiet_after_loss : quiet)) return true;
+  return input.mode == GuardMode::ending && has_variables_ && input.now < input.deadline;
+}
+
+void GuardPlan::give_up(GuardedSwitch& guarded, GuardNotice::Kind kind, std::string message) {
+  guarded.state = State::resumed;
+  guarded.todo = Todo::nothing;
+  notice(kind, guarded, std::move(message));
 }
 
 }  // namespace stillgate::hold

@@ -13,8 +13,8 @@ using std::chrono::milliseconds;
 
 namespace {
 
-constexpr milliseconds shortest{100};
-constexpr int part = 10;
+constexpr milliseconds shortest_piece{100};
+constexpr int longest_part = 10;  // of the time before it
 /// HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
 constexpr milliseconds beyond_waiting{60'000};
 /// HAProxy refuses what does not fit its buffer, of 16 kB by default.
@@ -27,13 +27,13 @@ std::optional<std::string> wait_line(const Record& record, milliseconds left) {
   const auto timeout = std::chrono::ceil<std::chrono::seconds>(left + beyond_waiting);
   auto line = fmt::format("set timeout cli {}s", timeout.count());
   for (milliseconds waited{0}; waited < left;) {
-    const auto piece = std::min(left - waited, std::max(shortest, waited / part));
+    const auto piece = std::min(left - waited, std::max(shortest_piece, waited / longest_part));
     line += fmt::format(";wait {}ms", piece.count());
     waited += piece;
   }
-  for (const HeldSwitch& one : record.switches) {
+  for (const HeldSwitch& held : record.switches) {
     line += ';';
-    line += runtime_api::Command::set_maxconn(one.frontend, one.limit_before)->text();
+    line += runtime_api::Command::set_maxconn(held.frontend, held.limit_before)->text();
   }
   line += '\n';
   return line.size() <= longest_line ? std::optional(std::move(line)) : std::nullopt;

@@ -16,29 +16,29 @@ namespace stillgate::transport::ssh {
 using std::chrono::milliseconds;
 
 Access::Access(boost::asio::io_context& io)
-    : hub(Hub::of_process()), inbox(std::make_shared<Mailbox>(io)) {}
+    : hub(Hub::of_process()), mailbox(std::make_shared<Mailbox>(io)) {}
 
-Access::~Access() { inbox->close(); }
+Access::~Access() { mailbox->close(); }
 
 void Access::prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop) {
-  std::vector<std::shared_ptr<const Route>> ways;
+  std::vector<std::shared_ptr<const Route>> found;
   for (const Endpoint& endpoint : endpoints) {
-    if (endpoint.kind() != Endpoint::Kind::ssh) continue;
-    // What is wrong with one is told where it is connected.
-    if (auto route = routes.find(endpoint)) ways.push_back(*std::move(route));
+    // connect() reports the error of an endpoint without a route.
+    if (auto route = routes.find(endpoint)) found.push_back(*std::move(route));
   }
-  Keyring::of_process().prepare(ways, stop);
+  Passphrases::of_process().prepare(found, stop);
 }
 
 namespace {
 
-class Tunnel;
+class SshTransport;
 
-/// Hears the worker, and tells the engine's thread.
-class Ear final : public Sink {
+/// Forwards a channel's events from its worker's thread to the engine's.
+class EngineForwarder final : public ChannelListener {
  public:
-  Ear(std::shared_ptr<Mailbox> inbox, std::weak_ptr<Tunnel> tunnel, boost::asio::io_context& worker)
-      : inbox_(std::move(inbox)), tunnel_(std::move(tunnel)), worker_(worker) {}
+  EngineForwarder(std::shared_ptr<Mailbox> mailbox, std::weak_ptr<SshTransport> transport,
+                  boost::asio::io_context& worker)
+      : mailbox_(std::move(mailbox)), transport_(std::move(transport)), worker_(worker) {}
 
   void on_opened() override;
   void on_bytes(std::string_view bytes) override;
@@ -47,26 +47,26 @@ class Ear final : public Sink {
   void on_failed(Error error) override;
 
   std::atomic<bool> unsent{false};
-  /// The peer has ended or said something, perhaps not yet told.
-  std::atomic<bool> stirred{false};
+  /// Bytes or an end have arrived and may not be delivered yet.
+  std::atomic<bool> has_news{false};
 
  private:
-  template <class Act>
-  void tell(Act act) {
-    inbox_->put_after(worker_, [tunnel = tunnel_, act = std::move(act)]() mutable {
-      if (const auto self = tunnel.lock()) act(*self);
+  template <class Action>
+  void post(Action action) {
+    mailbox_->put_after(worker_, [transport = transport_, action = std::move(action)]() mutable {
+      if (const auto self = transport.lock()) action(*self);
     });
   }
 
-  std::shared_ptr<Mailbox> inbox_;
-  std::weak_ptr<Tunnel> tunnel_;
+  std::shared_ptr<Mailbox> mailbox_;
+  std::weak_ptr<SshTransport> transport_;
   boost::asio::io_context& worker_;
 };
 
-/// The engine's end; on its thread alone.
-class Tunnel final : public Transport, public std::enable_shared_from_this<Tunnel> {
+/// Used on the engine's thread alone.
+class SshTransport final : public Transport, public std::enable_shared_from_this<SshTransport> {
  public:
-  Tunnel(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
+  SshTransport(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
       : shared_(shared), endpoint_(endpoint), listener_(&listener), reading_(reading) {}
 
   void connect() override {
@@ -77,81 +77,81 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
     }
     Target target{endpoint_.path(), endpoint_.access().tcp_host, endpoint_.access().tcp_port,
                   reading_ == Reading::never};
-    Patience patience;
-    patience.connect = std::max(shared_.connect_timeout, milliseconds(1));
-    line_ = shared_.ssh->hub->line(*std::move(route), std::move(target), patience);
-    ear_ = std::make_shared<Ear>(shared_.ssh->inbox, weak_from_this(), line_->io());
-    expect();
-    line_->open(ear_);
+    Timeouts timeouts;
+    timeouts.connect = std::max(shared_.connect_timeout, milliseconds(1));
+    channel_ = shared_.ssh->hub->channel(*std::move(route), std::move(target), timeouts);
+    forwarder_ =
+        std::make_shared<EngineForwarder>(shared_.ssh->mailbox, weak_from_this(), channel_->io());
+    keep_loop_alive();
+    channel_->open(forwarder_);
   }
 
   void write(std::string bytes) override {
-    ear_->unsent = true;
-    line_->write(std::move(bytes));
+    forwarder_->unsent = true;
+    channel_->write(std::move(bytes));
   }
 
   void read() override {
-    wanted_ = true;
+    read_requested_ = true;
     if (bytes_.empty() && !ended_ && !error_) {
-      expect();
+      keep_loop_alive();
       return;
     }
-    // Not from within the call: whoever reads on and on would never come back.
-    boost::asio::post(shared_.io, [self = shared_from_this()] { self->serve(); });
+    // Not from within the call: a listener that reads again at once would recurse.
+    boost::asio::post(shared_.io, [self = shared_from_this()] { self->deliver(); });
   }
 
   void close() override {
     listener_ = nullptr;
     work_.reset();
-    if (line_) line_->close();
+    if (channel_) channel_->close();
   }
 
-  bool idle() override { return connected_ && !ear_->stirred; }
-  [[nodiscard]] bool has_unsent() const override { return ear_ && ear_->unsent; }
+  bool idle() override { return connected_ && !forwarder_->has_news; }
+  [[nodiscard]] bool has_unsent() const override { return forwarder_ && forwarder_->unsent; }
   [[nodiscard]] bool queue_full() const override { return false; }
   [[nodiscard]] std::optional<int> peer_pid() const override { return std::nullopt; }
-  [[nodiscard]] milliseconds connect_patience(milliseconds /*configured*/) const override {
-    return longest_way;
+  [[nodiscard]] milliseconds connect_timeout(milliseconds /*configured*/) const override {
+    return longest_connect;
   }
 
-  void opened() {
+  void on_opened() {
     connected_ = true;
     work_.reset();
     if (listener_ != nullptr) listener_->on_connected();
   }
 
-  void came(const std::string& bytes) {
+  void on_bytes(const std::string& bytes) {
     bytes_ += bytes;
-    serve();
+    deliver();
   }
 
-  void came_to_its_end() {
+  void on_end_of_stream() {
     ended_ = true;
-    serve();
+    deliver();
   }
 
-  void failed(Error error) {
+  void on_failed(Error error) {
     error_ = std::move(error);
-    // Before it was connected, or with nobody reading, it is told at once, as a socket's is.
-    if (!connected_) wanted_ = true;
-    serve();
+    // A failure to connect is reported without a read(), as for a socket.
+    if (!connected_) read_requested_ = true;
+    deliver();
   }
 
  private:
-  /// Each part of the way has a deadline of its own; this one is for who waits for a turn at a
-  /// server where others take long.
-  static constexpr milliseconds longest_way{120'000};
+  /// Each phase has its own deadline. This one bounds the wait for a turn at a busy server.
+  static constexpr milliseconds longest_connect{120'000};
 
-  void expect() { work_.emplace(shared_.io.get_executor()); }
+  void keep_loop_alive() { work_.emplace(shared_.io.get_executor()); }
 
-  void serve() {
-    if (!wanted_ || listener_ == nullptr) return;
+  void deliver() {
+    if (!read_requested_ || listener_ == nullptr) return;
     if (bytes_.empty() && !ended_ && !error_) return;
-    wanted_ = false;
+    read_requested_ = false;
     work_.reset();
     if (!bytes_.empty()) {
       const std::string bytes = std::exchange(bytes_, {});
-      ear_->stirred = ended_ || error_;
+      forwarder_->has_news = ended_ || error_;
       listener_->on_bytes(bytes);
     } else if (error_) {
       listener_->on_failed(*error_);
@@ -164,41 +164,43 @@ class Tunnel final : public Transport, public std::enable_shared_from_this<Tunne
   const Endpoint& endpoint_;
   Listener* listener_;
   Reading reading_;
-  std::shared_ptr<Line> line_;
-  std::shared_ptr<Ear> ear_;
-  /// While something is waited for, the io_context must not think itself done.
+  std::shared_ptr<ChannelHandle> channel_;
+  std::shared_ptr<EngineForwarder> forwarder_;
+  /// Keeps the io_context running while an event is awaited.
   std::optional<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>> work_;
   bool connected_{false};
-  bool wanted_{false};
+  bool read_requested_{false};
   bool ended_{false};
   std::string bytes_;
   std::optional<Error> error_;
 };
 
-void Ear::on_opened() {
-  tell([](Tunnel& tunnel) { tunnel.opened(); });
+void EngineForwarder::on_opened() {
+  post([](SshTransport& transport) { transport.on_opened(); });
 }
 
-void Ear::on_bytes(std::string_view bytes) {
-  stirred = true;
-  tell([text = std::string(bytes)](Tunnel& tunnel) { tunnel.came(text); });
+void EngineForwarder::on_bytes(std::string_view bytes) {
+  has_news = true;
+  post([text = std::string(bytes)](SshTransport& transport) { transport.on_bytes(text); });
 }
 
-void Ear::on_end_of_stream() {
-  stirred = true;
-  tell([](Tunnel& tunnel) { tunnel.came_to_its_end(); });
+void EngineForwarder::on_end_of_stream() {
+  has_news = true;
+  post([](SshTransport& transport) { transport.on_end_of_stream(); });
 }
 
-void Ear::on_failed(Error error) {
-  stirred = true;
-  tell([error = std::move(error)](Tunnel& tunnel) mutable { tunnel.failed(std::move(error)); });
+void EngineForwarder::on_failed(Error error) {
+  has_news = true;
+  post([error = std::move(error)](SshTransport& transport) mutable {
+    transport.on_failed(std::move(error));
+  });
 }
 
 }  // namespace
 
 std::shared_ptr<Transport> make_ssh_transport(Shared& shared, const Endpoint& endpoint,
                                               Listener& listener, Reading reading) {
-  return std::make_shared<Tunnel>(shared, endpoint, listener, reading);
+  return std::make_shared<SshTransport>(shared, endpoint, listener, reading);
 }
 
 }  // namespace stillgate::transport::ssh

@@ -17,7 +17,7 @@ namespace stillgate::hold {
 namespace {
 
 using std::chrono::milliseconds;
-using Mode = KeepOutlook::Mode;
+using Mode = GuardMode;
 
 constexpr milliseconds deadline{5000};
 constexpr const char* id = "0123456789abcdef";
@@ -31,9 +31,9 @@ class Guarded : public testing::Test {
     record_.started_at = WallTime(milliseconds(1'000'000));
     record_.deadline = record_.started_at + deadline;
     record_.switches.push_back({fleet_.hosts[0].url, "a", fleet_.hosts[0].limits["a"], {}});
-    outlook_.deadline = deadline;
-    outlook_.mode = Mode::arming;
-    plan_ = std::make_unique<KeepPlan>(fleet_.hosts[0].url, record_);
+    input_.deadline = deadline;
+    input_.mode = Mode::arming;
+    plan_ = std::make_unique<GuardPlan>(fleet_.hosts[0].url, record_);
   }
 
   Host& host() { return fleet_.hosts[0]; }
@@ -43,7 +43,7 @@ class Guarded : public testing::Test {
   void hold() {
     host().variables[variable_of("a")] = pack(record_);
     host().limits["a"] = 0;
-    outlook_.mode = Mode::holding;
+    input_.mode = Mode::holding;
   }
   void restart() {
     host().pid += 1;
@@ -54,59 +54,59 @@ class Guarded : public testing::Test {
 
   /// One step, and the time that it takes.
   bool step() {
-    outlook_.wall = record_.started_at + outlook_.now;
-    const auto next = plan_->next(outlook_, answer_ ? &*answer_ : nullptr);
-    for (KeepNotice& one : plan_->take_notices()) notices_.push_back(std::move(one));
+    input_.wall = record_.started_at + input_.now;
+    const auto next = plan_->next(input_, answer_ ? &*answer_ : nullptr);
+    for (GuardNotice& one : plan_->take_notices()) notices_.push_back(std::move(one));
     answer_.reset();
-    outlook_.journal = nullptr;
-    if (const auto* ask = std::get_if<keep::Ask>(&next)) {
+    input_.journal = nullptr;
+    if (const auto* ask = std::get_if<guard_step::Ask>(&next)) {
       asks_.push_back(*ask);
       answer_ = fleet_.ask_one(0, ask->commands, fault_);
-      outlook_.now += milliseconds(1);
-    } else if (const auto* rest = std::get_if<keep::Rest>(&next)) {
-      EXPECT_GE(rest->until, outlook_.now);
-      outlook_.now = std::max(rest->until, outlook_.now);
-    } else if (std::holds_alternative<keep::Consult>(next)) {
-      outlook_.journal = &journal_;
+      input_.now += milliseconds(1);
+    } else if (const auto* rest = std::get_if<guard_step::Wait>(&next)) {
+      EXPECT_GE(rest->until, input_.now);
+      input_.now = std::max(rest->until, input_.now);
+    } else if (std::holds_alternative<guard_step::ReadJournal>(next)) {
+      input_.journal = &journal_;
     } else {
       left_ = true;
     }
     return !left_;
   }
   void run_until(milliseconds until) {
-    for (int i = 0; i < 10'000 && !left_ && outlook_.now < until; ++i) step();
+    for (int i = 0; i < 10'000 && !left_ && input_.now < until; ++i) step();
   }
   void run_to_the_end() {
     for (int i = 0; i < 200'000 && !left_; ++i) step();
     EXPECT_TRUE(left_);
   }
-  std::vector<KeepNotice::Kind> kinds() const {
-    std::vector<KeepNotice::Kind> found;
-    for (const KeepNotice& one : notices_) found.push_back(one.kind);
+  std::vector<GuardNotice::Kind> kinds() const {
+    std::vector<GuardNotice::Kind> found;
+    for (const GuardNotice& one : notices_) found.push_back(one.kind);
     return found;
   }
   std::string ended() { return host().variables["stillgate_ended_a"]; }
 
   SimulatedFleet fleet_;
   Record record_;
-  KeepOutlook outlook_;
-  std::unique_ptr<KeepPlan> plan_;
+  GuardInput input_;
+  std::unique_ptr<GuardPlan> plan_;
   std::optional<runtime_api::Answer> answer_;
   std::optional<Fault> fault_;
-  std::vector<keep::Ask> asks_;
-  std::vector<KeepNotice> notices_;
+  std::vector<guard_step::Ask> asks_;
+  std::vector<GuardNotice> notices_;
   std::vector<Record> journal_;
   bool left_{false};
 };
 
-using Kind = KeepNotice::Kind;
+using Kind = GuardNotice::Kind;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
 TEST_F(Guarded, WhileArmingItLooksAndChangesNothing) {
   const auto writes = fleet_.writes;
   run_until(milliseconds(1000));
-  EXPECT_TRUE(plan_->looked());
+  EXPECT_TRUE(plan_->surveyed());
   EXPECT_FALSE(plan_->error());
   EXPECT_EQ(fleet_.writes, writes);
   EXPECT_FALSE(left_);
@@ -115,7 +115,7 @@ TEST_F(Guarded, WhileArmingItLooksAndChangesNothing) {
 TEST_F(Guarded, WhatCannotBeAskedIsToldToTheSuspend) {
   fault_ = Fault::refuses_connection;
   run_until(milliseconds(10));
-  EXPECT_TRUE(plan_->looked());
+  EXPECT_TRUE(plan_->surveyed());
   ASSERT_TRUE(plan_->error());
   EXPECT_EQ(plan_->error()->code, Errc::connection_refused);
 }
@@ -128,7 +128,7 @@ TEST_F(Guarded, AtTheDeadlineItReleasesAndLeavesNoTrace) {
   run_until(deadline + milliseconds(2));
   EXPECT_EQ(limit(), host().configured["a"]);
   run_to_the_end();
-  EXPECT_LE(outlook_.now, deadline + milliseconds(600));
+  EXPECT_LE(input_.now, deadline + milliseconds(600));
   EXPECT_EQ(host().variables[variable_of("a")], "");
   EXPECT_TRUE(ended().starts_with(std::string(id) + ".expired.")) << ended();
   EXPECT_THAT(kinds(), ElementsAre(Kind::released));
@@ -137,7 +137,7 @@ TEST_F(Guarded, AtTheDeadlineItReleasesAndLeavesNoTrace) {
 TEST_F(Guarded, ASuspendThatIsHeldUpElsewhereEndsInTimeHere) {
   run_until(milliseconds(100));
   hold();
-  outlook_.mode = Mode::arming;
+  input_.mode = Mode::arming;
   run_until(deadline + milliseconds(2));
   EXPECT_EQ(limit(), host().configured["a"]);
 }
@@ -145,7 +145,7 @@ TEST_F(Guarded, ASuspendThatIsHeldUpElsewhereEndsInTimeHere) {
 TEST_F(Guarded, ASuspendThatDiesIsTakenBack) {
   run_until(milliseconds(100));
   hold();
-  outlook_.mode = Mode::ending;
+  input_.mode = Mode::ending;
   run_to_the_end();
   EXPECT_EQ(limit(), host().configured["a"]);
   EXPECT_TRUE(ended().starts_with(std::string(id) + ".rolled_back.")) << ended();
@@ -153,8 +153,8 @@ TEST_F(Guarded, ASuspendThatDiesIsTakenBack) {
 
 TEST_F(Guarded, ACommitThatComesLateIsTakenBackToo) {
   run_until(milliseconds(100));
-  outlook_.mode = Mode::ending;
-  run_until(outlook_.now + milliseconds(150));
+  input_.mode = Mode::ending;
+  run_until(input_.now + milliseconds(150));
   ASSERT_FALSE(left_);
   host().limits["a"] = 0;
   run_to_the_end();
@@ -163,19 +163,19 @@ TEST_F(Guarded, ACommitThatComesLateIsTakenBackToo) {
 
 TEST_F(Guarded, ACommitOfAFailedSuspendIsWaitedForUntilTheDeadline) {
   run_until(milliseconds(100));
-  outlook_.mode = Mode::ending;
+  input_.mode = Mode::ending;
   run_until(deadline - milliseconds(500));
   ASSERT_FALSE(left_);
   host().limits["a"] = 0;
   run_until(deadline - milliseconds(200));
   EXPECT_EQ(limit(), host().configured["a"]);
   run_to_the_end();
-  EXPECT_LE(outlook_.now, deadline + milliseconds(200));
+  EXPECT_LE(input_.now, deadline + milliseconds(200));
 }
 
 TEST_F(Guarded, WhoDoesNotAnswerMeanwhileIsWaitedForToo) {
   run_until(milliseconds(100));
-  outlook_.mode = Mode::ending;
+  input_.mode = Mode::ending;
   run_until(milliseconds(300));
   fault_ = Fault::hangs;
   run_until(milliseconds(2500));
@@ -190,9 +190,9 @@ TEST_F(Guarded, WhoDoesNotAnswerMeanwhileIsWaitedForToo) {
 TEST_F(Guarded, WithoutVariablesNobodyWaitsForALateCommit) {
   host().remembers = false;
   run_until(milliseconds(100));
-  outlook_.mode = Mode::ending;
+  input_.mode = Mode::ending;
   run_to_the_end();
-  EXPECT_LT(outlook_.now, milliseconds(1000));
+  EXPECT_LT(input_.now, milliseconds(1000));
 }
 
 TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
@@ -201,7 +201,7 @@ TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
   run_until(milliseconds(500));
   host().configured["a"] = 77;
   restart();
-  const auto restarted = outlook_.now;
+  const auto restarted = input_.now;
   run_until(restarted + milliseconds(110));
   EXPECT_EQ(limit(), 0);
   EXPECT_EQ(plan_->record().switches[0].limit_before, 77);
@@ -228,12 +228,12 @@ TEST_F(Guarded, AnOldWorkerIsLeftForANewConnection) {
   run_until(milliseconds(300));
   EXPECT_FALSE(asks_.back().fresh);
   host().stopping = true;
-  run_until(outlook_.now + milliseconds(105));
+  run_until(input_.now + milliseconds(105));
   EXPECT_TRUE(asks_.back().fresh);
   // The simulated one has one face: the new process answers from now on.
   host().stopping = false;
   restart();
-  run_until(outlook_.now + milliseconds(110));
+  run_until(input_.now + milliseconds(110));
   EXPECT_EQ(limit(), 0);
   EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied));
 }
@@ -245,7 +245,7 @@ TEST_F(Guarded, WhatSomebodyResumedIsNeverPutBack) {
   host().limits = host().configured;
   host().variables[variable_of("a")] = "";
   run_to_the_end();
-  EXPECT_LE(outlook_.now, milliseconds(600));
+  EXPECT_LE(input_.now, milliseconds(600));
   EXPECT_TRUE(plan_->resumed());
   EXPECT_EQ(limit(), host().configured["a"]);
   EXPECT_EQ(ended(), "");
@@ -258,7 +258,7 @@ TEST_F(Guarded, AResumeThatDiedHasItsRecordTakenAway) {
   run_until(milliseconds(300));
   host().limits = host().configured;
   run_to_the_end();
-  EXPECT_LE(outlook_.now, milliseconds(2500));
+  EXPECT_LE(input_.now, milliseconds(2500));
   EXPECT_EQ(host().variables[variable_of("a")], "");
 }
 
@@ -292,10 +292,10 @@ TEST_F(Guarded, NothingIsPutBackOnceTheHoldIsOverElsewhere) {
   hold();
   run_until(milliseconds(300));
   restart();
-  outlook_.over = true;
+  input_.over = true;
   run_to_the_end();
   EXPECT_EQ(limit(), host().configured["a"]);
-  EXPECT_LE(outlook_.now, milliseconds(600));
+  EXPECT_LE(input_.now, milliseconds(600));
 }
 
 TEST_F(Guarded, WhatWasPutBackIsReleasedOnceTheHoldIsOverElsewhere) {
@@ -305,7 +305,7 @@ TEST_F(Guarded, WhatWasPutBackIsReleasedOnceTheHoldIsOverElsewhere) {
   restart();
   run_until(milliseconds(600));
   ASSERT_EQ(limit(), 0);
-  outlook_.over = true;
+  input_.over = true;
   run_until(milliseconds(800));
   EXPECT_EQ(limit(), host().configured["a"]);
 }
@@ -318,7 +318,7 @@ TEST_F(Guarded, AnExtensionIsSeenAndKept) {
   host().variables[variable_of("a")] = pack(longer);
   run_until(milliseconds(300));
   ASSERT_EQ(plan_->extended(), longer.deadline);
-  outlook_.deadline += milliseconds(2000);
+  input_.deadline += milliseconds(2000);
   run_until(deadline + milliseconds(1900));
   EXPECT_EQ(limit(), 0);
   run_until(deadline + milliseconds(2003));
@@ -334,7 +334,7 @@ TEST_F(Guarded, AnExtensionInTheLastMomentIsNotMissed) {
   host().variables[variable_of("a")] = pack(longer);
   for (int i = 0; i < 100 && !plan_->extended(); ++i) step();
   ASSERT_TRUE(plan_->extended());
-  outlook_.deadline += milliseconds(2000);
+  input_.deadline += milliseconds(2000);
   run_until(deadline + milliseconds(100));
   EXPECT_EQ(limit(), 0);
 }
@@ -348,7 +348,7 @@ TEST_F(Guarded, WhatIsLostIsToldAndTriedUntilItAnswers) {
   EXPECT_EQ(limit(), 0);
   EXPECT_THAT(kinds(), ElementsAre(Kind::lost));
   fault_.reset();
-  run_until(outlook_.now + milliseconds(300));
+  run_until(input_.now + milliseconds(300));
   EXPECT_EQ(limit(), host().configured["a"]);
   run_to_the_end();
   EXPECT_THAT(kinds(), ElementsAre(Kind::lost, Kind::found, Kind::released));
@@ -359,8 +359,8 @@ TEST_F(Guarded, WhoeverIsNotThereAfterTheDeadlineIsGivenUp) {
   hold();
   fault_ = Fault::refuses_connection;
   run_to_the_end();
-  EXPECT_GE(outlook_.now, deadline + KeepPlan::gone_after);
-  EXPECT_LE(outlook_.now, deadline + KeepPlan::gone_after + milliseconds(500));
+  EXPECT_GE(input_.now, deadline + GuardPlan::gone_after);
+  EXPECT_LE(input_.now, deadline + GuardPlan::gone_after + milliseconds(500));
   EXPECT_THAT(kinds(), ElementsAre(Kind::lost, Kind::gone));
 }
 
@@ -373,14 +373,14 @@ TEST_F(Guarded, AReleaseWhoseAnswerIsLostIsLookedAtForLonger) {
   fault_.reset();
   run_to_the_end();
   EXPECT_EQ(limit(), host().configured["a"]);
-  EXPECT_GE(outlook_.now, deadline + KeepPlan::quiet_after_loss);
+  EXPECT_GE(input_.now, deadline + GuardPlan::quiet_after_loss);
 }
 
 TEST_F(Guarded, WithoutVariablesTheProcessTellsWhoseTheHoldIs) {
   host().remembers = false;
   run_until(milliseconds(100));
   host().limits["a"] = 0;
-  outlook_.mode = Mode::holding;
+  input_.mode = Mode::holding;
   run_until(milliseconds(500));
   restart();
   run_until(milliseconds(700));
@@ -394,11 +394,11 @@ TEST_F(Guarded, WithoutVariablesAResumeIsSeenByTheLimit) {
   host().remembers = false;
   run_until(milliseconds(100));
   host().limits["a"] = 0;
-  outlook_.mode = Mode::holding;
+  input_.mode = Mode::holding;
   run_until(milliseconds(500));
   host().limits = host().configured;
   run_to_the_end();
-  EXPECT_LE(outlook_.now, milliseconds(700));
+  EXPECT_LE(input_.now, milliseconds(700));
 }
 
 /// A hold by maxconn below 2.4, where the next one looks the same.
@@ -409,13 +409,13 @@ class GuardedByJournal : public Guarded {
     journal_ = {record_};
     run_until(milliseconds(100));
     host().limits["a"] = 0;
-    outlook_.mode = Mode::holding;
+    input_.mode = Mode::holding;
   }
   /// Somebody's of this machine, who has found it open.
   void hold_next() {
     Record next = record_;
     next.id = "fedcba9876543210";
-    next.started_at = record_.started_at + outlook_.now;
+    next.started_at = record_.started_at + input_.now;
     journal_.push_back(next);
     host().limits["a"] = 0;
   }
@@ -442,13 +442,13 @@ TEST_F(GuardedByJournal, TheHoldAfterAResumeBetweenTwoLooksIsLeftAlone) {
   run_until(milliseconds(500));
   journal_.clear();
   hold_next();
-  outlook_.over = true;
+  input_.over = true;
   run_to_the_end();
   EXPECT_EQ(limit(), 0);
 }
 
 TEST_F(GuardedByJournal, TheHoldAfterASuspendThatFailedIsLeftAlone) {
-  outlook_.mode = Mode::ending;
+  input_.mode = Mode::ending;
   journal_.clear();
   hold_next();
   run_to_the_end();
@@ -492,7 +492,7 @@ TEST_F(Guarded, WhatWaitReleasedWhileAllWasFrozenIsTold) {
   hold();
   run_until(milliseconds(300));
   host().limits = host().configured;
-  outlook_.now = deadline + milliseconds(10'000);
+  input_.now = deadline + milliseconds(10'000);
   run_to_the_end();
   EXPECT_THAT(kinds(), ElementsAre(Kind::released));
   EXPECT_EQ(host().variables[variable_of("a")], "");

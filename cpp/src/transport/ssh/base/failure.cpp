@@ -1,4 +1,4 @@
-// Words for what goes wrong with an SSH server.
+// Error messages about SSH servers.
 #include "failure.hpp"
 
 #include <cerrno>
@@ -9,33 +9,33 @@
 
 namespace stillgate::transport::ssh {
 
-std::string words_of(LIBSSH2_SESSION* session) {
+std::string last_error_text(LIBSSH2_SESSION* session) {
   char* words = nullptr;
   int size = 0;
   libssh2_session_last_error(session, &words, &size, 0);
   return words == nullptr ? std::string() : std::string(words, static_cast<std::size_t>(size));
 }
 
-Error failure(Errc code, std::string_view server, std::string_view ours, std::string said) {
-  std::string message = fmt::format("ssh to {}: {}", server, ours);
-  if (!said.empty()) message += fmt::format(" ({})", said);
+Error failure(Errc code, std::string_view server, std::string_view text, std::string detail) {
+  std::string message = fmt::format("ssh to {}: {}", server, text);
+  if (!detail.empty()) message += fmt::format(" ({})", detail);
   return {code, std::move(message)};
 }
 
-Error handshake_failure(int code, bool spoke, std::string_view server, std::string said) {
-  if (!spoke) {
+Error handshake_failure(int code, bool has_banner, std::string_view server, std::string detail) {
+  if (!has_banner) {
     return failure(Errc::ssh_banner, server,
                    "the connection was closed before an SSH server spoke; is that an sshd, and is "
                    "its MaxStartups enough?",
-                   std::move(said));
+                   std::move(detail));
   }
   if (code == LIBSSH2_ERROR_KEX_FAILURE || code == LIBSSH2_ERROR_METHOD_NONE) {
     return failure(Errc::ssh_key_exchange, server,
                    "no algorithm in common with the server; libssh2 " LIBSSH2_VERSION
                    " needs a host key of type ed25519 or ecdsa there",
-                   std::move(said));
+                   std::move(detail));
   }
-  return failure(Errc::ssh_key_exchange, server, "the key exchange broke off", std::move(said));
+  return failure(Errc::ssh_key_exchange, server, "the key exchange broke off", std::move(detail));
 }
 
 Error connection_failure(int number, std::string_view server) {
@@ -63,7 +63,7 @@ Error connection_failure(int number, std::string_view server) {
   }
 }
 
-Error forbidden(std::string_view server, std::string_view socket, std::string said) {
+Error forbidden(std::string_view server, std::string_view socket, std::string detail) {
   const bool unix_socket = socket.starts_with('/');
   return failure(
       Errc::ssh_forwarding_denied, server,
@@ -74,16 +74,16 @@ Error forbidden(std::string_view server, std::string_view socket, std::string sa
           unix_socket ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding "
                         "yes (or local) and no PermitOpen, which both count for unix sockets, too,"
                       : "it needs AllowTcpForwarding yes (or local) and a PermitOpen",
-          // Of a socket on which somebody listens, SSH tells no more apart.
+          // SSH does not distinguish these where a process listens on the socket.
           unix_socket ? "; or else its listen queue is full, because HAProxy hangs or its 'stats "
                         "maxconn' is used up"
                       : ""),
-      std::move(said));
+      std::move(detail));
 }
 
-Error lost(std::string_view server, std::string said) {
+Error lost(std::string_view server, std::string detail) {
   return failure(Errc::connection_reset, server,
-                 "the connection ended; whether a command ran is not known", std::move(said));
+                 "the connection ended; whether a command ran is not known", std::move(detail));
 }
 
 }  // namespace stillgate::transport::ssh

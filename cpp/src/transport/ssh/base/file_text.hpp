@@ -1,4 +1,4 @@
-// A file's whole text, with what tells whose it is.
+// A file's whole text, its owner and its mode.
 #pragma once
 
 #include <optional>
@@ -14,8 +14,8 @@ struct FileText {
   mode_t mode{0};
 };
 
-/// nullopt: it cannot be read, and errno says why: EFBIG where it has more than `most` bytes.
-/// std::ifstream throws where it is a folder.
+/// nullopt: it cannot be read; errno has the reason, EFBIG for more than `most` bytes. Not
+/// std::ifstream, which throws for a folder.
 [[nodiscard]] std::optional<FileText> read_file(const std::string& path,
                                                 std::size_t most = std::string::npos);
 

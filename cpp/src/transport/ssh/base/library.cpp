@@ -17,35 +17,35 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-// What a session held may be a key: nothing of it stays behind.
-LIBSSH2_ALLOC_FUNC(take) {
+// Memory of a session may hold a key: wipe it when it is freed.
+LIBSSH2_ALLOC_FUNC(allocate) {
   (void)abstract;
   return std::malloc(count);
 }
 
-LIBSSH2_FREE_FUNC(give_back) {
+LIBSSH2_FREE_FUNC(release) {
   (void)abstract;
   if (ptr != nullptr) ::explicit_bzero(ptr, ::malloc_usable_size(ptr));
   std::free(ptr);
 }
 
-LIBSSH2_REALLOC_FUNC(take_other) {
-  // realloc() would leave the old place as it is.
+LIBSSH2_REALLOC_FUNC(reallocate) {
+  // realloc() would not wipe the old block.
   void* const grown = std::malloc(count);
   if (grown == nullptr || ptr == nullptr) return grown;
   std::memcpy(grown, ptr, std::min(count, ::malloc_usable_size(ptr)));
-  give_back(ptr, abstract);
+  release(ptr, abstract);
   return grown;
 }
 
-LIBSSH2_DISCONNECT_FUNC(hear_farewell) {
+LIBSSH2_DISCONNECT_FUNC(on_disconnect) {
   (void)session;
   (void)reason;
   (void)language;
   (void)language_len;
   if (message != nullptr && message_len > 0) {
-    static_cast<SessionNotes*>(*abstract)->farewell.assign(message,
-                                                           static_cast<std::size_t>(message_len));
+    static_cast<SessionNotes*>(*abstract)->disconnect_message.assign(
+        message, static_cast<std::size_t>(message_len));
   }
 }
 
@@ -59,10 +59,9 @@ LIBSSH2_RECV_FUNC(receive) {
   return size;
 }
 
-/// libssh2's session has 50 kB of buffers in itself, and clears them all at its beginning. A page
-/// of zeros that is given back to the kernel is a page of zeros again, and costs nothing until it
-/// is used, which most of these never are.
-void give_back_empty_pages(void* block) {
+/// libssh2 clears 50 kB of buffers in each new session, and uses few of them. A page of zeros given
+/// back to the kernel reads as zeros again, and takes no memory until used.
+void release_empty_pages(void* block) {
   static const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   static const std::vector<char> zeros(page);
   std::size_t left = ::malloc_usable_size(block);
@@ -77,12 +76,12 @@ void give_back_empty_pages(void* block) {
 SessionHandle new_session(SessionNotes& notes) {
   static const bool started = libssh2_init(0) == 0;
   if (!started) return nullptr;
-  SessionHandle session(libssh2_session_init_ex(take, give_back, take_other, &notes));
+  SessionHandle session(libssh2_session_init_ex(allocate, release, reallocate, &notes));
   if (session) {
-    give_back_empty_pages(session.get());
+    release_empty_pages(session.get());
     libssh2_session_set_blocking(session.get(), 0);
     libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_DISCONNECT,
-                                 reinterpret_cast<void*>(hear_farewell));
+                                 reinterpret_cast<void*>(on_disconnect));
     libssh2_session_callback_set(session.get(), LIBSSH2_CALLBACK_RECV,
                                  reinterpret_cast<void*>(receive));
   }
@@ -90,10 +89,9 @@ SessionHandle new_session(SessionNotes& notes) {
 }
 
 void EndSession::operator()(LIBSSH2_SESSION* session) const noexcept {
-  // It tries to say farewell in each channel first, and with a socket that is gone it fails at
-  // once.
-  constexpr int patience = 100;
-  for (int i = 0; i < patience && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; ++i) {
+  // It tries to close each channel first, which fails at once on a closed socket.
+  constexpr int max_attempts = 100;
+  for (int i = 0; i < max_attempts && libssh2_session_free(session) == LIBSSH2_ERROR_EAGAIN; ++i) {
   }
 }
 

@@ -1,4 +1,4 @@
-// libssh2, started once, and its session as a value that ends itself.
+// Starts libssh2 once; its session as a handle that frees itself.
 #pragma once
 
 #include <cstdint>
@@ -11,10 +11,10 @@ namespace stillgate::transport::ssh {
 
 class Login;
 
-/// What libssh2's callbacks of one session write to and ask.
+/// What libssh2's callbacks of one session read and write.
 struct SessionNotes {
-  std::string farewell;       ///< what the server said when it hung up
-  std::uint64_t received{0};  ///< bytes
+  std::string disconnect_message;  ///< the server's reason for disconnecting
+  std::uint64_t received{0};       ///< bytes
   const Login* login{nullptr};
 };
 
@@ -23,8 +23,8 @@ struct EndSession {
 };
 using SessionHandle = std::unique_ptr<LIBSSH2_SESSION, EndSession>;
 
-/// A session that never blocks; null where there is no memory. `notes` must outlive it.
-/// Thread-safe; a session is its user's alone.
+/// A non-blocking session; null if there is no memory. `notes` must outlive it. Thread-safe; a
+/// session is not.
 [[nodiscard]] SessionHandle new_session(SessionNotes& notes);
 
 /// Before 1.11 libssh2 signs with RSA keys by SHA-1 alone, which OpenSSH from 8.8 on refuses.

@@ -1,4 +1,4 @@
-// How many handshakes are under way at one server.
+// Limits how many handshakes run at one server at a time.
 #pragma once
 
 #include <algorithm>
@@ -9,16 +9,17 @@
 
 namespace stillgate::transport::ssh {
 
-/// sshd begins to drop logins at 10 that are under way (MaxStartups 10:30:100). Not thread-safe.
+/// sshd begins to drop connections at 10 unfinished logins (MaxStartups 10:30:100). Not
+/// thread-safe.
 class Turns {
  public:
-  static constexpr unsigned at_first = 8;
+  static constexpr unsigned initial_limit = 8;
 
-  /// Calls `begin` when it is its turn, perhaps at once. Each turn is given back by leave().
+  /// Calls `begin` when there is room, perhaps at once. Each call of `begin` needs one leave().
   void take(const std::string& server, std::function<void()> begin) {
     Queue& queue = queues_[server];
-    if (queue.taken < queue.most) {
-      ++queue.taken;
+    if (queue.active < queue.limit) {
+      ++queue.active;
       begin();
     } else {
       queue.waiting.push_back(std::move(begin));
@@ -27,8 +28,8 @@ class Turns {
 
   void leave(const std::string& server) {
     Queue& queue = queues_[server];
-    if (queue.waiting.empty() || queue.taken > queue.most) {
-      if (--queue.taken == 0 && queue.most == at_first) queues_.erase(server);
+    if (queue.waiting.empty() || queue.active > queue.limit) {
+      if (--queue.active == 0 && queue.limit == initial_limit) queues_.erase(server);
       return;
     }
     const auto begin = std::move(queue.waiting.front());
@@ -36,16 +37,16 @@ class Turns {
     begin();
   }
 
-  /// That server has closed on one of so many: it takes fewer than these, from now on.
+  /// The server refused a connection: lowers its limit below the number that were active.
   void refused(const std::string& server) {
     Queue& queue = queues_[server];
-    queue.most = std::clamp(queue.taken - 1, 1U, queue.most);
+    queue.limit = std::clamp(queue.active - 1, 1U, queue.limit);
   }
 
  private:
   struct Queue {
-    unsigned most{at_first};
-    unsigned taken{0};
+    unsigned limit{initial_limit};
+    unsigned active{0};
     std::deque<std::function<void()>> waiting;
   };
   std::map<std::string, Queue> queues_;

@@ -14,8 +14,8 @@ namespace {
 /// Walks over the configuration: once, or twice where a `Match final` asks for it.
 class Selection {
  public:
-  Selection(const Destination& destination, const Surroundings& surroundings)
-      : destination_(destination), surroundings_(surroundings), host_(destination.host) {}
+  Selection(const Destination& destination, const LocalContext& local)
+      : destination_(destination), local_(local), host_(destination.host) {}
 
   std::optional<Error> walk(const std::vector<Directive>& directives) {
     std::vector<bool> outer;
@@ -40,7 +40,7 @@ class Selection {
           break;
         }
         default:
-          if (active) chosen_.take(directive);
+          if (active) lines_.take(directive);
       }
     }
     return std::nullopt;
@@ -54,7 +54,7 @@ class Selection {
     return walk(directives);
   }
 
-  [[nodiscard]] const Chosen& chosen() const { return chosen_; }
+  [[nodiscard]] const EffectiveLines& lines() const { return lines_; }
 
  private:
   Result<bool> match(const Directive& directive) {
@@ -76,7 +76,7 @@ class Selection {
                                   undecided->name, destination_.host));
   }
 
-  /// nullopt inside: only ssh itself could tell.
+  /// nullopt inside: only ssh itself could evaluate it.
   Result<std::optional<bool>> evaluate(const Criterion& criterion) {
     using Answer = std::optional<bool>;
     if (criterion.name == "all") return Answer(true);
@@ -85,24 +85,24 @@ class Selection {
       return Answer(matches_list(destination_.host, criterion.argument, Case::ignored));
     }
     if (criterion.name == "host") {
-      const auto host = final_ ? Result<std::string>(host_) : host_name(chosen_, destination_);
+      const auto host = final_ ? Result<std::string>(host_) : host_name(lines_, destination_);
       if (!host) return host.error();
       return Answer(matches_list(*host, criterion.argument, Case::ignored));
     }
     if (criterion.name == "user") {
-      return Answer(matches_list(remote_user(chosen_, destination_, surroundings_),
-                                 criterion.argument, Case::exact));
+      return Answer(
+          matches_list(remote_user(lines_, destination_, local_), criterion.argument, Case::exact));
     }
     if (criterion.name == "localuser") {
-      return Answer(matches_list(surroundings_.user, criterion.argument, Case::exact));
+      return Answer(matches_list(local_.user, criterion.argument, Case::exact));
     }
     return Answer();
   }
 
   const Destination& destination_;
-  const Surroundings& surroundings_;
+  const LocalContext& local_;
   std::string host_;
-  Chosen chosen_;
+  EffectiveLines lines_;
   bool final_{false};
 };
 
@@ -116,16 +116,15 @@ bool asks_for_final(const std::vector<Directive>& directives) {
 
 }  // namespace
 
-Result<Settings> Config::settings(const Destination& destination,
-                                  const Surroundings& surroundings) const {
-  Selection selection(destination, surroundings);
+Result<Settings> Config::settings(const Destination& destination, const LocalContext& local) const {
+  Selection selection(destination, local);
   if (auto error = selection.walk(directives_)) return *std::move(error);
-  auto name = host_name(selection.chosen(), destination);
+  auto name = host_name(selection.lines(), destination);
   if (!name) return name.error();
   if (asks_for_final(directives_)) {
     if (auto error = selection.walk_finally(directives_, *name)) return *std::move(error);
   }
-  return settle(selection.chosen(), *std::move(name), destination, surroundings);
+  return resolve_settings(selection.lines(), *std::move(name), destination, local);
 }
 
 }  // namespace stillgate::transport::ssh

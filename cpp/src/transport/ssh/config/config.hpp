@@ -15,9 +15,8 @@
 namespace stillgate::transport::ssh {
 
 /// Read once, asked for each destination. A value type; safe to read from several threads.
-/// It differs from ssh where that is the lesser evil: keywords that do not concern us are not
-/// looked at, `Host` does not tell capitals from small letters (an endpoint's host has none),
-/// and `Match exec` is an error where ssh would run the command.
+/// It differs from ssh in three points: unused keywords are ignored, `Host` ignores case (an
+/// endpoint's host is lower case), and `Match exec` is an error where ssh would run the command.
 class Config {
  public:
   /// One file that an Include means.
@@ -31,15 +30,15 @@ class Config {
   /// Files of one rank after the other, the user's before the system's; a missing one is fine.
   /// Those below /etc/ssh are the system's. Error: ssh_config.
   static Result<Config> load(const std::vector<std::filesystem::path>& files,
-                             const Surroundings& surroundings);
+                             const LocalContext& local);
 
   /// Without a loader no Include means any file. Error: ssh_config.
   static Result<Config> parse(std::string_view text, const std::string& file,
-                              const Surroundings& surroundings, const Loader& loader = {});
+                              const LocalContext& local, const Loader& loader = {});
 
   /// Error: ssh_config, where an expansion fails or a Match that cannot be evaluated decides.
   [[nodiscard]] Result<Settings> settings(const Destination& destination,
-                                          const Surroundings& surroundings) const;
+                                          const LocalContext& local) const;
 
  private:
   std::vector<Directive> directives_;

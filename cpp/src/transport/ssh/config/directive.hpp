@@ -43,7 +43,7 @@ struct Criterion {
   bool negated{false};
 };
 
-/// Where a directive stands, for what is said of it.
+/// Where a directive stands, for messages.
 struct Place {
   std::shared_ptr<const std::string> file;
   unsigned line{0};

@@ -26,13 +26,12 @@ std::optional<Error> take_token(std::string_view& text, const Tokens& tokens, co
 }
 
 /// As take_token(), for `${`.
-std::optional<Error> take_variable(std::string_view& text, const Surroundings& surroundings,
+std::optional<Error> take_variable(std::string_view& text, const LocalContext& local,
                                    const Place& place, std::string& result) {
   const std::size_t close = text.find('}');
   if (close == std::string_view::npos) return bad_config(place, "a ${ without its }");
   const std::string name(text.substr(2, close - 2));
-  const auto value =
-      surroundings.environment ? surroundings.environment(name) : std::optional<std::string>();
+  const auto value = local.environment ? local.environment(name) : std::optional<std::string>();
   if (!value) return bad_config(place, fmt::format("the variable ${{{}}} is not set", name));
   result += *value;
   text.remove_prefix(close + 1);
@@ -41,13 +40,13 @@ std::optional<Error> take_variable(std::string_view& text, const Surroundings& s
 
 }  // namespace
 
-Result<std::string> expand_home(std::string_view text, const Surroundings& surroundings,
+Result<std::string> expand_home(std::string_view text, const LocalContext& local,
                                 const Place& place) {
   if (!text.starts_with('~')) return std::string(text);
   if (text.size() > 1 && text[1] != '/') {
     return bad_config(place, fmt::format("'{}': write another user's folder in full", text));
   }
-  return surroundings.home + std::string(text.substr(1));
+  return local.home + std::string(text.substr(1));
 }
 
 Result<std::string> expand_tokens(std::string_view text, const Tokens& tokens, const Place& place) {
@@ -64,8 +63,8 @@ Result<std::string> expand_tokens(std::string_view text, const Tokens& tokens, c
 }
 
 Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
-                                const Surroundings& surroundings, const Place& place) {
-  const auto path = expand_home(text, surroundings, place);
+                                const LocalContext& local, const Place& place) {
+  const auto path = expand_home(text, local, place);
   if (!path) return path.error();
   std::string result;
   for (std::string_view rest = *path; !rest.empty();) {
@@ -73,7 +72,7 @@ Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
     if (rest[0] == '%') {
       error = take_token(rest, tokens, place, result);
     } else if (rest.starts_with("${")) {
-      error = take_variable(rest, surroundings, place, result);
+      error = take_variable(rest, local, place, result);
     } else {
       const std::size_t plain = std::min(rest.find_first_of("%$", 1), rest.size());
       result += rest.substr(0, plain);

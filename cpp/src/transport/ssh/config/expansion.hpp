@@ -16,8 +16,8 @@ namespace stillgate::transport::ssh {
 using Tokens = std::map<char, std::string>;
 
 /// `~` and `~/...`. Error: ssh_config, for another user's home folder.
-[[nodiscard]] Result<std::string> expand_home(std::string_view text,
-                                              const Surroundings& surroundings, const Place& place);
+[[nodiscard]] Result<std::string> expand_home(std::string_view text, const LocalContext& local,
+                                              const Place& place);
 
 /// Error: ssh_config, for a token that is not allowed there.
 [[nodiscard]] Result<std::string> expand_tokens(std::string_view text, const Tokens& tokens,
@@ -25,6 +25,6 @@ using Tokens = std::map<char, std::string>;
 
 /// All three. Error: ssh_config, also for a variable that is not set.
 [[nodiscard]] Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
-                                              const Surroundings& surroundings, const Place& place);
+                                              const LocalContext& local, const Place& place);
 
 }  // namespace stillgate::transport::ssh

@@ -1,4 +1,4 @@
-// Lines of an ssh_config taken apart, by ssh's own two ways of doing that.
+// Splits lines of an ssh_config by ssh's own two sets of rules.
 #pragma once
 
 #include <optional>

@@ -13,7 +13,7 @@ bool same(char a, char b, Case letters) {
   return letters == Case::exact ? a == b : lower(a) == lower(b);
 }
 
-/// What a list says so far: nothing, yes, or a final no.
+/// A list's result so far: no match, a match, or excluded.
 enum class Verdict { none, yes, excluded };
 
 Verdict after(Verdict before, std::string_view text, std::string_view pattern, Case letters) {

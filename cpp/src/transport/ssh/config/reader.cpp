@@ -15,20 +15,20 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-constexpr unsigned deepest_include = 16;
+constexpr unsigned max_include_depth = 16;
 // Files that include each other could otherwise multiply until the memory is full.
-constexpr unsigned most_files = 1024;
+constexpr unsigned max_files = 1024;
 constexpr std::string_view system_folder = "/etc/ssh/";
 
 class Reader {
  public:
-  Reader(const Surroundings& surroundings, const Config::Loader& loader,
+  Reader(const LocalContext& local, const Config::Loader& loader,
          std::vector<Directive>& directives)
-      : surroundings_(surroundings), loader_(loader), directives_(directives) {}
+      : local_(local), loader_(loader), directives_(directives) {}
 
   std::optional<Error> read(std::string_view text, const std::string& file, unsigned depth) {
     Place place{std::make_shared<const std::string>(file), 0};
-    if (++files_ > most_files) return bad_config(place, "too many files are included");
+    if (++files_ > max_files) return bad_config(place, "too many files are included");
     directives_.push_back({Keyword::file_begins, {}, {}, place});
     while (!text.empty()) {
       ++place.line;
@@ -49,7 +49,7 @@ class Reader {
 
  private:
   std::optional<Error> include(const Directive& directive, unsigned depth) {
-    if (depth == deepest_include) return bad_config(directive.place, "include: too deep");
+    if (depth == max_include_depth) return bad_config(directive.place, "include: too deep");
     for (const auto& argument : directive.arguments) {
       const auto pattern = anchored(argument, directive.place);
       if (!pattern) return pattern.error();
@@ -71,12 +71,12 @@ class Reader {
     const bool system = place.file->starts_with(system_folder);
     if (path.starts_with('~')) {
       if (system) return bad_config(place, "include: ~ has no meaning in the system's files");
-      return expand_home(path, surroundings_, place);
+      return expand_home(path, local_, place);
     }
-    return system ? std::string(system_folder) + path : surroundings_.home + "/.ssh/" + path;
+    return system ? std::string(system_folder) + path : local_.home + "/.ssh/" + path;
   }
 
-  const Surroundings& surroundings_;
+  const LocalContext& local_;
   const Config::Loader& loader_;
   std::vector<Directive>& directives_;
   unsigned files_{0};
@@ -88,7 +88,7 @@ Error failed(const std::string& path, std::string_view why) {
 
 enum class Trust { checked, given };
 
-/// Who can write the configuration can have any command run. ssh looks at the same.
+/// Whoever can write the configuration can run any command. ssh checks the same.
 bool others_can_write(const FileText& file, unsigned uid) {
   return (file.owner != 0 && file.owner != uid) || (file.mode & (S_IWGRP | S_IWOTH)) != 0;
 }
@@ -125,25 +125,24 @@ Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, uns
 }  // namespace
 
 Result<Config> Config::parse(std::string_view text, const std::string& file,
-                             const Surroundings& surroundings, const Loader& loader) {
+                             const LocalContext& local, const Loader& loader) {
   Config config;
-  Reader reader(surroundings, loader, config.directives_);
+  Reader reader(local, loader, config.directives_);
   if (auto error = reader.read(text, file, 0)) return *std::move(error);
   return config;
 }
 
 Result<Config> Config::load(const std::vector<std::filesystem::path>& files,
-                            const Surroundings& surroundings) {
+                            const LocalContext& local) {
   const Loader loader = [&](const std::string& pattern) {
-    return read_pattern(pattern, surroundings.uid);
+    return read_pattern(pattern, local.uid);
   };
   Config config;
-  Reader reader(surroundings, loader, config.directives_);
+  Reader reader(local, loader, config.directives_);
   for (const auto& file : files) {
-    // As with ssh's -F, a file that is not where ssh itself looks is the caller's own choice.
-    const bool own = file == surroundings.home + "/.ssh/config";
-    const auto text =
-        read_config(file.string(), own ? Trust::checked : Trust::given, surroundings.uid);
+    // As with ssh's -F: a file outside ssh's default places is the caller's choice.
+    const bool own = file == local.home + "/.ssh/config";
+    const auto text = read_config(file.string(), own ? Trust::checked : Trust::given, local.uid);
     if (!text) return text.error();
     if (!*text) continue;
     if (auto error = reader.read(**text, file.string(), 0)) return *std::move(error);

@@ -29,16 +29,16 @@ bool gathers(Keyword keyword) {
 bool is_none(std::string_view text) { return lower(text) == "none"; }
 
 /// Fills the Settings; the first error stays and ends it.
-class Settling {
+class Resolution {
  public:
-  Settling(const Chosen& chosen, const Surroundings& surroundings, Settings& settings)
-      : chosen_(chosen), surroundings_(surroundings), settings_(settings) {}
+  Resolution(const EffectiveLines& lines, const LocalContext& local, Settings& settings)
+      : lines_(lines), local_(local), settings_(settings) {}
 
   std::optional<Error> run() {
     choose_flags();
     fill_tokens();
     choose_identity_files();
-    paths_of(chosen_.all(Keyword::certificate_file), settings_.certificate_files);
+    paths_of(lines_.all(Keyword::certificate_file), settings_.certificate_files);
     choose_agent();
     known_hosts(Keyword::user_known_hosts_file, default_user_known_hosts,
                 settings_.user_known_hosts_files);
@@ -51,7 +51,7 @@ class Settling {
 
  private:
   [[nodiscard]] const std::string* value(Keyword keyword) const {
-    const Directive* const directive = chosen_.first(keyword);
+    const Directive* const directive = lines_.first(keyword);
     return directive == nullptr ? nullptr : &directive->arguments[0];
   }
 
@@ -84,7 +84,7 @@ class Settling {
 
   /// As OpenSSH 9.2 has it, the path is taken as it stands: no `~`, no tokens, no variables.
   void choose_revoked_keys() {
-    const Directive* const directive = chosen_.first(Keyword::revoked_host_keys);
+    const Directive* const directive = lines_.first(Keyword::revoked_host_keys);
     if (directive == nullptr || is_none(directive->arguments[0])) return;
     settings_.revoked_host_keys = directive->arguments[0];
     settings_.revoked_host_keys_place =
@@ -92,34 +92,34 @@ class Settling {
   }
 
   void fill_tokens() {
-    const std::string& local = surroundings_.local_host;
+    const std::string& local = local_.local_host;
     proxy_tokens_ = {{'h', settings_.host_name},
                      {'n', settings_.host},
                      {'p', std::to_string(settings_.port)},
                      {'r', settings_.user}};
     tokens_ = proxy_tokens_;
-    tokens_['d'] = surroundings_.home;
-    tokens_['i'] = std::to_string(surroundings_.uid);
+    tokens_['d'] = local_.home;
+    tokens_['i'] = std::to_string(local_.uid);
     tokens_['k'] = settings_.host_key_alias.empty() ? settings_.host : settings_.host_key_alias;
     tokens_['l'] = local;
     tokens_['L'] = local.substr(0, local.find('.'));
-    tokens_['u'] = surroundings_.user;
+    tokens_['u'] = local_.user;
   }
 
   void paths_of(const std::vector<const Directive*>& directives, std::vector<std::string>& paths) {
     for (const Directive* const directive : directives) {
       if (is_none(directive->arguments[0])) continue;
       paths.push_back(
-          kept(expand_path(directive->arguments[0], tokens_, surroundings_, directive->place)));
+          kept(expand_path(directive->arguments[0], tokens_, local_, directive->place)));
     }
   }
 
   std::string at_home(std::string_view path) const {
-    return surroundings_.home + std::string(path.substr(1));
+    return local_.home + std::string(path.substr(1));
   }
 
   void choose_identity_files() {
-    const auto named = chosen_.all(Keyword::identity_file);
+    const auto named = lines_.all(Keyword::identity_file);
     settings_.identity_files_named = !named.empty();
     paths_of(named, settings_.identity_files);
     if (!named.empty()) return;
@@ -129,24 +129,24 @@ class Settling {
   }
 
   void choose_agent() {
-    const Directive* const directive = chosen_.first(Keyword::identity_agent);
+    const Directive* const directive = lines_.first(Keyword::identity_agent);
     const std::string agent = directive == nullptr ? "SSH_AUTH_SOCK" : directive->arguments[0];
     if (agent == "none") return;
     if (agent == "SSH_AUTH_SOCK") {
-      settings_.identity_agent = surroundings_.agent;
+      settings_.identity_agent = local_.agent;
     } else if (agent.starts_with('$') && !agent.starts_with("${")) {
-      if (surroundings_.environment) {
-        settings_.identity_agent = surroundings_.environment(agent.substr(1));
+      if (local_.environment) {
+        settings_.identity_agent = local_.environment(agent.substr(1));
       }
     } else {
-      settings_.identity_agent = kept(expand_path(agent, tokens_, surroundings_, directive->place));
+      settings_.identity_agent = kept(expand_path(agent, tokens_, local_, directive->place));
     }
     if (settings_.identity_agent == "") settings_.identity_agent.reset();
   }
 
   void known_hosts(Keyword keyword, const std::array<const char*, 2>& otherwise,
                    std::vector<std::string>& paths) {
-    const Directive* const directive = chosen_.first(keyword);
+    const Directive* const directive = lines_.first(keyword);
     if (directive == nullptr) {
       for (const std::string_view path : otherwise) {
         paths.push_back(path.starts_with('~') ? at_home(path) : std::string(path));
@@ -156,18 +156,18 @@ class Settling {
     if (is_none(directive->arguments[0])) return;
     for (const auto& path : directive->arguments) {
       paths.push_back(kept(keyword == Keyword::user_known_hosts_file
-                               ? expand_path(path, tokens_, surroundings_, directive->place)
-                               : expand_home(path, surroundings_, directive->place)));
+                               ? expand_path(path, tokens_, local_, directive->place)
+                               : expand_home(path, local_, directive->place)));
     }
   }
 
   void choose_proxy() {
-    const Directive* const command = chosen_.first(Keyword::proxy_command);
+    const Directive* const command = lines_.first(Keyword::proxy_command);
     if (command != nullptr && !is_none(command->arguments[0])) {
       settings_.proxy_command =
           kept(expand_tokens(command->arguments[0], proxy_tokens_, command->place));
     }
-    const Directive* const jump = chosen_.first(Keyword::proxy_jump);
+    const Directive* const jump = lines_.first(Keyword::proxy_jump);
     if (jump == nullptr) return;
     settings_.jumps = parse_jumps(jump->arguments[0]).value_or(std::vector<Destination>());
     for (Destination& hop : settings_.jumps) {
@@ -176,8 +176,8 @@ class Settling {
     }
   }
 
-  const Chosen& chosen_;
-  const Surroundings& surroundings_;
+  const EffectiveLines& lines_;
+  const LocalContext& local_;
   Settings& settings_;
   Tokens tokens_;
   Tokens proxy_tokens_;
@@ -186,7 +186,7 @@ class Settling {
 
 }  // namespace
 
-void Chosen::take(const Directive& directive) {
+void EffectiveLines::take(const Directive& directive) {
   const Keyword keyword = directive.keyword;
   const auto& value = directive.arguments;
   if (value.empty()) return;
@@ -198,7 +198,7 @@ void Chosen::take(const Directive& directive) {
     return;
   }
   if (directives_.contains(keyword)) return;
-  // Of both ways around, the first that is configured wins; "ProxyJump none" alone is none.
+  // Of ProxyJump and ProxyCommand the first wins; "ProxyJump none" does not count.
   if (keyword == Keyword::proxy_jump && directives_.contains(Keyword::proxy_command)) return;
   const Directive* const jump = first(Keyword::proxy_jump);
   if (keyword == Keyword::proxy_command && jump != nullptr && !is_none(jump->arguments[0])) return;
@@ -207,20 +207,20 @@ void Chosen::take(const Directive& directive) {
   directives_.emplace(keyword, &directive);
 }
 
-const Directive* Chosen::first(Keyword keyword) const {
+const Directive* EffectiveLines::first(Keyword keyword) const {
   const auto found = directives_.find(keyword);
   return found == directives_.end() ? nullptr : found->second;
 }
 
-std::vector<const Directive*> Chosen::all(Keyword keyword) const {
+std::vector<const Directive*> EffectiveLines::all(Keyword keyword) const {
   std::vector<const Directive*> directives;
   const auto [begin, end] = directives_.equal_range(keyword);
   for (auto entry = begin; entry != end; ++entry) directives.push_back(entry->second);
   return directives;
 }
 
-Result<std::string> host_name(const Chosen& chosen, const Destination& destination) {
-  const Directive* const directive = chosen.first(Keyword::host_name);
+Result<std::string> host_name(const EffectiveLines& lines, const Destination& destination) {
+  const Directive* const directive = lines.first(Keyword::host_name);
   if (directive == nullptr) return lower(destination.host);
   const auto name =
       expand_tokens(directive->arguments[0], {{'h', destination.host}}, directive->place);
@@ -228,23 +228,23 @@ Result<std::string> host_name(const Chosen& chosen, const Destination& destinati
   return lower(*name);
 }
 
-std::string remote_user(const Chosen& chosen, const Destination& destination,
-                        const Surroundings& surroundings) {
+std::string remote_user(const EffectiveLines& lines, const Destination& destination,
+                        const LocalContext& local) {
   if (destination.user) return *destination.user;
-  const Directive* const directive = chosen.first(Keyword::user);
-  return directive == nullptr ? surroundings.user : directive->arguments[0];
+  const Directive* const directive = lines.first(Keyword::user);
+  return directive == nullptr ? local.user : directive->arguments[0];
 }
 
-Result<Settings> settle(const Chosen& chosen, std::string name, const Destination& destination,
-                        const Surroundings& surroundings) {
+Result<Settings> resolve_settings(const EffectiveLines& lines, std::string name,
+                                  const Destination& destination, const LocalContext& local) {
   Settings settings;
   settings.host = destination.host;
   settings.host_name = std::move(name);
-  settings.user = remote_user(chosen, destination, surroundings);
-  const Directive* const port = chosen.first(Keyword::port);
+  settings.user = remote_user(lines, destination, local);
+  const Directive* const port = lines.first(Keyword::port);
   settings.port = destination.port.value_or(
       port == nullptr ? ssh_port : parse_port(port->arguments[0]).value_or(ssh_port));
-  if (auto error = Settling(chosen, surroundings, settings).run()) return *std::move(error);
+  if (auto error = Resolution(lines, local, settings).run()) return *std::move(error);
   return settings;
 }
 

@@ -1,4 +1,4 @@
-// From the lines that hold for a destination to its settings.
+// Makes the settings of a destination from the lines that apply to it.
 #pragma once
 
 #include <map>
@@ -12,8 +12,8 @@
 
 namespace stillgate::transport::ssh {
 
-/// The lines that hold, the first one for each keyword. Points into the configuration.
-class Chosen {
+/// The lines that apply, the first for each keyword. Points into the configuration.
+class EffectiveLines {
  public:
   void take(const Directive& directive);
 
@@ -26,14 +26,15 @@ class Chosen {
 };
 
 /// What to connect to, in lower case. Error: ssh_config.
-[[nodiscard]] Result<std::string> host_name(const Chosen& chosen, const Destination& destination);
+[[nodiscard]] Result<std::string> host_name(const EffectiveLines& lines,
+                                            const Destination& destination);
 
-[[nodiscard]] std::string remote_user(const Chosen& chosen, const Destination& destination,
-                                      const Surroundings& surroundings);
+[[nodiscard]] std::string remote_user(const EffectiveLines& lines, const Destination& destination,
+                                      const LocalContext& local);
 
 /// `name` is that of host_name(). Error: ssh_config.
-[[nodiscard]] Result<Settings> settle(const Chosen& chosen, std::string name,
-                                      const Destination& destination,
-                                      const Surroundings& surroundings);
+[[nodiscard]] Result<Settings> resolve_settings(const EffectiveLines& lines, std::string name,
+                                                const Destination& destination,
+                                                const LocalContext& local);
 
 }  // namespace stillgate::transport::ssh

@@ -1,4 +1,4 @@
-// What an SSH connection is made from: the destination asked for, and what ssh_config says of it.
+// What an SSH connection is made from: the destination and its settings from ssh_config.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,7 @@
 
 namespace stillgate::transport::ssh {
 
-/// What the endpoint's URL, or one hop of a ProxyJump, says. No brackets around an IPv6 address.
+/// The server in an endpoint's URL or a hop of a ProxyJump. No brackets around an IPv6 address.
 struct Destination {
   std::string host;
   std::optional<std::string> user;
@@ -21,8 +21,9 @@ struct Destination {
   bool operator==(const Destination&) const = default;
 };
 
-/// What the configuration may refer to of this process, handed in so that nothing below asks.
-struct Surroundings {
+/// The local user, host and environment that a configuration may refer to. Handed in, so that tests
+/// can choose it.
+struct LocalContext {
   std::string home;                  ///< the user's home folder, without a slash at its end
   std::string user;                  ///< the local user's name
   unsigned uid{0};                   ///< the local user's number

@@ -1,4 +1,4 @@
-// Hiding host names and finding them again: HMAC-SHA1, by libcrypto.
+// Hashes host names and matches them: HMAC-SHA1 by libcrypto.
 #include "hashed_name.hpp"
 
 #include <array>
@@ -27,7 +27,7 @@ std::string hash_of(std::string_view salt, std::string_view name) {
 
 }  // namespace
 
-std::optional<HiddenName> HiddenName::parse(std::string_view text) {
+std::optional<HashedName> HashedName::parse(std::string_view text) {
   if (!text.starts_with(magic)) return std::nullopt;
   text.remove_prefix(magic.size());
   const std::size_t bar = text.find('|');
@@ -37,26 +37,26 @@ std::optional<HiddenName> HiddenName::parse(std::string_view text) {
   if (!salt || !hash || salt->size() != hash_bytes || hash->size() != hash_bytes) {
     return std::nullopt;
   }
-  HiddenName hidden;
-  hidden.salt_ = *std::move(salt);
-  hidden.hash_ = *std::move(hash);
-  return hidden;
+  HashedName hashed;
+  hashed.salt_ = *std::move(salt);
+  hashed.hash_ = *std::move(hash);
+  return hashed;
 }
 
-HiddenName HiddenName::hide(std::string_view name) {
-  HiddenName hidden;
-  hidden.salt_.resize(hash_bytes);
-  RAND_bytes(reinterpret_cast<unsigned char*>(hidden.salt_.data()), hash_bytes);
-  hidden.hash_ = hash_of(hidden.salt_, name);
-  return hidden;
+HashedName HashedName::of(std::string_view name) {
+  HashedName hashed;
+  hashed.salt_.resize(hash_bytes);
+  RAND_bytes(reinterpret_cast<unsigned char*>(hashed.salt_.data()), hash_bytes);
+  hashed.hash_ = hash_of(hashed.salt_, name);
+  return hashed;
 }
 
-bool HiddenName::hides(std::string_view name) const {
-  // An empty hash is a failure of libcrypto's (SHA-1 forbidden, say) and equal to none.
+bool HashedName::matches(std::string_view name) const {
+  // An empty hash means that libcrypto failed (SHA-1 forbidden, for example); it matches nothing.
   return hash_of(salt_, name) == hash_;
 }
 
-std::string HiddenName::text() const {
+std::string HashedName::text() const {
   return fmt::format("{}{}|{}", magic, encode_base64(salt_), encode_base64(hash_));
 }
 

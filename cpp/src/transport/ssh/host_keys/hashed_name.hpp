@@ -1,4 +1,4 @@
-// A host's name hidden behind a salt, as HashKnownHosts leaves it in a known_hosts file.
+// A host's name as a salted hash, as HashKnownHosts writes it to a known_hosts file.
 #pragma once
 
 #include <optional>
@@ -7,15 +7,15 @@
 
 namespace stillgate::transport::ssh {
 
-class HiddenName {
+class HashedName {
  public:
   /// `|1|salt|hash`
-  static std::optional<HiddenName> parse(std::string_view text);
+  static std::optional<HashedName> parse(std::string_view text);
 
-  /// Behind a new random salt.
-  static HiddenName hide(std::string_view name);
+  /// With a new random salt.
+  static HashedName of(std::string_view name);
 
-  [[nodiscard]] bool hides(std::string_view name) const;
+  [[nodiscard]] bool matches(std::string_view name) const;
   [[nodiscard]] std::string text() const;
 
  private:

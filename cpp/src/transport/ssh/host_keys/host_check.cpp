@@ -38,7 +38,7 @@ std::string stamp_of(const std::vector<std::string>& files) {
   return stamp;
 }
 
-/// As /dev/null is: what is written there is known to nobody.
+/// Such as /dev/null: a key written there is lost.
 bool is_no_file(const std::string& path) {
   struct stat status {};
   return ::stat(path.c_str(), &status) == 0 && !S_ISREG(status.st_mode);
@@ -60,7 +60,7 @@ std::shared_ptr<const RevokedKeys> revoked_keys_of(const std::string& file) {
   const std::scoped_lock lock(mutex);
   const std::string now = stamp_of({file});
   Kept& kept = all[file];
-  // What kept it from being read, such as too many open files, may be over without a new stamp.
+  // A read error, such as too many open files, may be over although the stamp is the same.
   if (!kept.keys || kept.stamp != now || !kept.keys->fault().empty()) {
     kept = {now, std::make_shared<const RevokedKeys>(RevokedKeys::load(file))};
   }
@@ -115,8 +115,8 @@ std::string algorithm_preference(const KnownHosts& known, const Settings& settin
   static constexpr std::array<std::string_view, 5> usual{"ssh-ed25519", "ecdsa-sha2-nistp256",
                                                          "ecdsa-sha2-nistp384",
                                                          "ecdsa-sha2-nistp521", "ssh-rsa"};
-  for (const std::string_view one : usual) {
-    if (std::find(order.begin(), order.end(), one) == order.end()) order.push_back(one);
+  for (const std::string_view type : usual) {
+    if (std::find(order.begin(), order.end(), type) == order.end()) order.push_back(type);
   }
   return fmt::format("{}", fmt::join(order, ","));
 }

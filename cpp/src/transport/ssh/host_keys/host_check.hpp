@@ -1,4 +1,4 @@
-// Whether the key that a server shows is the one that its name is known by.
+// Checks the key that a server shows against known_hosts and RevokedHostKeys.
 #pragma once
 
 #include <memory>

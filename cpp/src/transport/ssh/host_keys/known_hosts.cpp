@@ -2,30 +2,21 @@
 #include "known_hosts.hpp"
 
 #include <algorithm>
-#include <array>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
 #include "hashed_name.hpp"
 #include "transport/ssh/base/base64.hpp"
+#include "transport/ssh/base/digest.hpp"
 #include "transport/ssh/base/file_text.hpp"
+#include "transport/ssh/base/wire.hpp"
+#include "transport/ssh/base/words.hpp"
 #include "transport/ssh/config/pattern.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
 
-constexpr std::string_view blanks = " \t";
-constexpr std::string_view blanks_and_return = " \t\r";
 constexpr std::uint16_t ssh_port = 22;
-
-/// The next word, and `text` moves behind it and the blanks after it.
-std::string_view take_word(std::string_view& text) {
-  const std::string_view word = text.substr(0, text.find_first_of(blanks_and_return));
-  text.remove_prefix(word.size());
-  text.remove_prefix(std::min(text.find_first_not_of(blanks_and_return), text.size()));
-  return word;
-}
 
 }  // namespace
 
@@ -58,7 +49,7 @@ void KnownHosts::add(std::string_view text, std::string file) {
 
 std::optional<KnownHosts::Line> KnownHosts::parse_line(std::string_view text) {
   Line line;
-  text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
+  skip_blanks(text);
   std::string_view names = take_word(text);
   if (names.starts_with('@')) {
     // @cert-authority vouches for certificates, which libssh2 cannot check.
@@ -75,14 +66,14 @@ std::optional<KnownHosts::Line> KnownHosts::parse_line(std::string_view text) {
     line.names = names;
     return line;
   }
-  auto hidden = HiddenName::parse(names);
-  if (!hidden) return std::nullopt;
-  line.hidden = *std::move(hidden);
+  auto hashed = HashedName::parse(names);
+  if (!hashed) return std::nullopt;
+  line.hashed = *std::move(hashed);
   return line;
 }
 
 bool KnownHosts::Line::is_for(std::string_view name) const {
-  return hidden ? hidden->hides(name) : matches_list(name, names, Case::ignored);
+  return hashed ? hashed->matches(name) : matches_list(name, names, Case::ignored);
 }
 
 KnownHosts::Found KnownHosts::found(Verdict verdict, const Line& line) const {
@@ -95,7 +86,7 @@ KnownHosts::Found KnownHosts::check(const std::vector<std::string>& names,
   const Line* known = nullptr;
   const Line* by_other_name = nullptr;
   for (const Line& line : lines_) {
-    // Keys are quickly compared; a hidden name costs a hash.
+    // Comparing keys is cheap; matching a hashed name costs a hash.
     if (line.blob != blob) continue;
     const bool decisive = line.is_for(names[0]);
     if (!decisive && std::none_of(names.begin() + 1, names.end(),
@@ -137,25 +128,17 @@ std::vector<std::string> lookup_names(std::string_view host, std::uint16_t port,
 }
 
 std::string_view key_type(std::string_view blob) {
-  constexpr std::size_t size_bytes = 4;
-  if (blob.size() < size_bytes) return {};
-  std::size_t size = 0;
-  for (const char c : blob.substr(0, size_bytes)) size = size << 8U | static_cast<unsigned char>(c);
-  return size > blob.size() - size_bytes ? std::string_view() : blob.substr(size_bytes, size);
+  return WireReader(blob).string().value_or(std::string_view());
 }
 
 std::string fingerprint(std::string_view blob) {
-  std::array<char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_Digest(blob.data(), blob.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-             EVP_sha256(), nullptr);
-  std::string text = "SHA256:" + encode_base64({digest.data(), size});
+  std::string text = "SHA256:" + encode_base64(digest_of(blob, EVP_sha256()));
   text.resize(text.find_last_not_of('=') + 1);
   return text;
 }
 
 std::string known_hosts_line(std::string_view name, std::string_view blob, bool hashed) {
-  return fmt::format("{} {} {}\n", hashed ? HiddenName::hide(name).text() : std::string(name),
+  return fmt::format("{} {} {}\n", hashed ? HashedName::of(name).text() : std::string(name),
                      key_type(blob), encode_base64(blob));
 }
 

@@ -50,8 +50,8 @@ class KnownHosts {
   enum class Marker { none, revoked };
   struct Line {
     Marker marker{Marker::none};
-    std::string names;  ///< a list of patterns; unless the name is hidden
-    std::optional<HiddenName> hidden;
+    std::string names;  ///< a list of patterns; empty if hashed
+    std::optional<HashedName> hashed;
     std::string blob;
     std::size_t file{0};  ///< an index into files_
     unsigned number{0};
@@ -78,7 +78,7 @@ class KnownHosts {
 [[nodiscard]] std::string fingerprint(std::string_view blob);
 
 /// A line of a known_hosts file, with its line feed. `name` is the first of lookup_names();
-/// `hashed` hides it behind a random salt (HashKnownHosts).
+/// `hashed` writes it as a salted hash (HashKnownHosts).
 [[nodiscard]] std::string known_hosts_line(std::string_view name, std::string_view blob,
                                            bool hashed);
 

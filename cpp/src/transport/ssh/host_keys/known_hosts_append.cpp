@@ -22,14 +22,14 @@ Error failed(std::string_view what, const std::string& path, int number) {
           fmt::format("cannot {} {}: {}", what, path, std::system_category().message(number))};
 }
 
-/// The last line may be somebody's who wrote no line feed behind it.
+/// The last line may lack its line feed.
 bool line_is_open(int fd) {
   const off_t end = ::lseek(fd, 0, SEEK_END);
   char last = '\n';
   return end > 0 && ::pread(fd, &last, 1, end - 1) == 1 && last != '\n';
 }
 
-/// One write, so that the lines of several processes do not mix.
+/// A single write, so that lines of several processes do not mix.
 int append(int fd, std::string_view line) {
   const std::string text = (line_is_open(fd) ? "\n" : "") + std::string(line);
   ssize_t written = 0;

@@ -1,12 +1,11 @@
-// The sections of a KRL, one within the other; no length in it is believed.
+// Parses the nested sections of a KRL and checks every length.
 #include "krl.hpp"
 
-#include <array>
 #include <cstdint>
 
 #include <fmt/format.h>
-#include <openssl/evp.h>
 
+#include "transport/ssh/base/digest.hpp"
 #include "transport/ssh/base/wire.hpp"
 
 namespace stillgate::transport::ssh {
@@ -41,22 +40,14 @@ constexpr unsigned char extension = 0x39;
 
 constexpr std::string_view breaks_off = "breaks off";
 
-std::string digest_of(std::string_view key, const EVP_MD* kind) {
-  std::array<char, EVP_MAX_MD_SIZE> digest{};
-  unsigned size = 0;
-  EVP_Digest(key.data(), key.size(), reinterpret_cast<unsigned char*>(digest.data()), &size, kind,
-             nullptr);
-  return {digest.data(), size};
-}
-
 /// Each function reads to the end of what it is given, and returns a fault, or nothing.
 std::string read_strings(WireReader section, std::size_t bytes_of_each,
                          std::unordered_set<std::string>& strings) {
   while (!section.empty()) {
-    const auto one = section.string();
-    if (!one) return std::string(breaks_off);
-    if (bytes_of_each != 0 && one->size() != bytes_of_each) return "has a hash of a wrong length";
-    strings.emplace(*one);
+    const auto entry = section.string();
+    if (!entry) return std::string(breaks_off);
+    if (bytes_of_each != 0 && entry->size() != bytes_of_each) return "has a hash of a wrong length";
+    strings.emplace(*entry);
   }
   return {};
 }
@@ -117,7 +108,7 @@ std::string read_section(unsigned char type, std::string_view body, Krl& krl) {
     case section::sha256s:
       return read_strings(section, sha256_bytes, krl.sha256s);
     case section::signature:
-      // As OpenSSH does from 9.4 on: a signature that nobody checks is worth less than none.
+      // As OpenSSH from 9.4 on: an unchecked signature is worse than none.
       return "is signed, which OpenSSH has given up";
     case section::extension:
       return read_extension(section);

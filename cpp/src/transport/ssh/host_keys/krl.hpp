@@ -7,7 +7,7 @@
 
 namespace stillgate::transport::ssh {
 
-/// What a KRL says of plain keys; what it says of certificates is read and left.
+/// The plain keys of a KRL. Sections about certificates are checked and ignored.
 struct Krl {
   std::unordered_set<std::string> keys;     ///< as they are on the wire
   std::unordered_set<std::string> sha1s;    ///< of such keys, 20 bytes each

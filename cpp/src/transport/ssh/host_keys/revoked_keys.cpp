@@ -1,4 +1,4 @@
-// Telling a KRL from text, and reading the keys in text.
+// Tells a KRL from a text file, and reads the keys in text.
 #include "revoked_keys.hpp"
 
 #include <algorithm>
@@ -11,15 +11,13 @@
 #include "transport/ssh/base/base64.hpp"
 #include "transport/ssh/base/file_text.hpp"
 #include "transport/ssh/base/wire.hpp"
+#include "transport/ssh/base/words.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
 
 /// What OpenSSH itself would read of a file.
-constexpr std::size_t most_bytes = 128U << 20U;
-
-constexpr std::string_view blanks = " \t";
-constexpr std::string_view blanks_and_return = " \t\r";
+constexpr std::size_t max_bytes = 128U << 20U;
 
 /// How a type is called where it is certified: "ssh-ed25519-cert-v01@openssh.com".
 constexpr std::string_view certified = "-cert-v01@openssh.com";
@@ -40,13 +38,6 @@ constexpr std::array<KeyForm, 8> forms{
      {"sk-ssh-ed25519@openssh.com", 2, "sk-ssh-ed25519"},
      {"sk-ecdsa-sha2-nistp256@openssh.com", 3, "sk-ecdsa-sha2-nistp256"}}};
 
-std::string_view take_word(std::string_view& text) {
-  const std::string_view word = text.substr(0, text.find_first_of(blanks_and_return));
-  text.remove_prefix(word.size());
-  text.remove_prefix(std::min(text.find_first_not_of(blanks_and_return), text.size()));
-  return word;
-}
-
 /// The plain key out of the blob of a key of that form, whose type has been read.
 std::optional<std::string> plain_key(WireReader rest, const KeyForm& form, bool certificate) {
   if (certificate && !rest.string()) return std::nullopt;
@@ -64,7 +55,7 @@ std::optional<std::string> plain_key(WireReader rest, const KeyForm& form, bool 
 }  // namespace
 
 std::optional<std::string> plain_key_of(std::string_view line) {
-  line.remove_prefix(std::min(line.find_first_not_of(blanks), line.size()));
+  skip_blanks(line);
   const std::string_view type = take_word(line);
   const auto blob = decode_base64(take_word(line));
   if (!blob) return std::nullopt;
@@ -72,8 +63,8 @@ std::optional<std::string> plain_key_of(std::string_view line) {
   if (rest.string() != type) return std::nullopt;
   const bool certificate = type.ends_with(certified);
   const std::string_view stem = type.substr(0, type.size() - (certificate ? certified.size() : 0));
-  const auto* const form = std::find_if(forms.begin(), forms.end(), [&](const KeyForm& one) {
-    return stem == (certificate && !one.stem.empty() ? one.stem : one.type);
+  const auto* const form = std::find_if(forms.begin(), forms.end(), [&](const KeyForm& candidate) {
+    return stem == (certificate && !candidate.stem.empty() ? candidate.stem : candidate.type);
   });
   if (form == forms.end()) return std::nullopt;
   return plain_key(rest, *form, certificate);
@@ -91,7 +82,7 @@ RevokedKeys RevokedKeys::parse(std::string_view text) {
 }
 
 RevokedKeys RevokedKeys::load(const std::string& path) {
-  if (const auto file = read_file(path, most_bytes)) return parse(file->text);
+  if (const auto file = read_file(path, max_bytes)) return parse(file->text);
   RevokedKeys keys;
   keys.fault_ = std::system_category().message(errno);
   return keys;
@@ -100,13 +91,13 @@ RevokedKeys RevokedKeys::load(const std::string& path) {
 void RevokedKeys::take_lines(std::string_view text) {
   for (unsigned number = 1; !text.empty(); ++number) {
     const std::size_t end = std::min(text.find('\n'), text.size());
-    const std::string_view line = text.substr(0, end);
+    std::string_view line = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
-    const std::size_t begin = line.find_first_not_of(blanks);
-    if (begin == std::string_view::npos || line[begin] == '#') continue;
+    skip_blanks(line);
+    if (line.empty() || line.starts_with('#')) continue;
     auto key = plain_key_of(line);
     if (!key) {
-      // A line that ssh_known_hosts would have, or a key of tomorrow: nobody knows what was meant.
+      // A known_hosts line, or a newer kind of key: its meaning is unknown.
       fault_ = fmt::format("line {} is no public key such as 'ssh-ed25519 AAAA...'", number);
       return;
     }

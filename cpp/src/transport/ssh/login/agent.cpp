@@ -1,4 +1,4 @@
-// A connection per question to the agent's unix socket.
+// One connection to the agent's unix socket per request.
 #include "agent.hpp"
 
 #include <array>
@@ -25,8 +25,8 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::milliseconds queue_pause{20};
-constexpr std::chrono::seconds listing_patience{5};
-constexpr std::chrono::milliseconds slice{20};
+constexpr std::chrono::seconds listing_timeout{5};
+constexpr std::chrono::milliseconds poll_interval{20};
 
 /// 0, or errno.
 int connect_to(const std::string& path, int& fd) {
@@ -46,15 +46,15 @@ int connect_to(const std::string& path, int& fd) {
 
 class Agent::Call : public std::enable_shared_from_this<Call> {
  public:
-  Call(boost::asio::io_context& io, std::string question, Heard heard)
-      : socket_(io), pause_(io), question_(std::move(question)), heard_(std::move(heard)) {}
+  Call(boost::asio::io_context& io, std::string request, Callback callback)
+      : socket_(io), pause_(io), request_(std::move(request)), callback_(std::move(callback)) {}
 
   void begin(const std::string& path) {
-    if (!heard_) return;
+    if (!callback_) return;
     int fd = -1;
     const int number = connect_to(path, fd);
     if (number == EAGAIN) {
-      // The listen queue is full, and a unix socket never says when it is not any more.
+      // The listen queue is full. A unix socket never reports when there is room again.
       pause_.expires_after(queue_pause);
       pause_.async_wait([self = shared_from_this(), path](const error_code& code) {
         if (!code) self->begin(path);
@@ -63,18 +63,18 @@ class Agent::Call : public std::enable_shared_from_this<Call> {
     }
     if (number != 0) {
       boost::asio::post(socket_.get_executor(),
-                        [self = shared_from_this()] { self->tell(std::nullopt); });
+                        [self = shared_from_this()] { self->finish(std::nullopt); });
       return;
     }
     socket_.assign(boost::asio::local::stream_protocol(), fd);
-    boost::asio::async_write(socket_, boost::asio::buffer(question_),
+    boost::asio::async_write(socket_, boost::asio::buffer(request_),
                              [self = shared_from_this()](const error_code& code, std::size_t) {
-                               code ? self->tell(std::nullopt) : self->read_size();
+                               code ? self->finish(std::nullopt) : self->read_size();
                              });
   }
 
-  void forget() {
-    heard_ = nullptr;
+  void cancel() {
+    callback_ = nullptr;
     pause_.cancel();
     error_code ignored;
     socket_.close(ignored);
@@ -84,37 +84,37 @@ class Agent::Call : public std::enable_shared_from_this<Call> {
   void read_size() {
     boost::asio::async_read(socket_, boost::asio::buffer(size_),
                             [self = shared_from_this()](const error_code& code, std::size_t) {
-                              code ? self->tell(std::nullopt) : self->read_answer();
+                              code ? self->finish(std::nullopt) : self->read_answer();
                             });
   }
 
   void read_answer() {
     const auto size = WireReader({size_.data(), size_.size()}).number();
     if (!size || *size > agent_answer_limit) {
-      tell(std::nullopt);
+      finish(std::nullopt);
       return;
     }
     answer_.resize(*size);
     boost::asio::async_read(socket_, boost::asio::buffer(answer_),
                             [self = shared_from_this()](const error_code& code, std::size_t) {
                               if (code) {
-                                self->tell(std::nullopt);
+                                self->finish(std::nullopt);
                               } else {
-                                self->tell(std::move(self->answer_));
+                                self->finish(std::move(self->answer_));
                               }
                             });
   }
 
-  void tell(std::optional<std::string> answer) {
-    const auto heard = std::exchange(heard_, nullptr);
-    forget();
-    if (heard) heard(std::move(answer));
+  void finish(std::optional<std::string> answer) {
+    const auto callback = std::exchange(callback_, nullptr);
+    cancel();
+    if (callback) callback(std::move(answer));
   }
 
   boost::asio::local::stream_protocol::socket socket_;
   boost::asio::steady_timer pause_;
-  std::string question_;
-  Heard heard_;
+  std::string request_;
+  Callback callback_;
   std::array<char, agent_size_bytes> size_{};
   std::string answer_;
 };
@@ -123,7 +123,7 @@ Agent::Agent(boost::asio::io_context& io, Turns& turns, std::string socket)
     : io_(io), turns_(turns), socket_(std::move(socket)) {}
 
 Agent::~Agent() {
-  if (call_) call_->forget();
+  if (call_) call_->cancel();
   end();
 }
 
@@ -132,14 +132,14 @@ void Agent::end() {
   if (std::exchange(has_turn_, false)) turns_.leave(socket_);
 }
 
-void Agent::ask(std::string question, Heard heard) {
-  call_ =
-      std::make_shared<Call>(io_, std::move(question),
-                             [this, heard = std::move(heard)](std::optional<std::string> answer) {
-                               end();
-                               heard(std::move(answer));
-                             });
-  // Whoever waits for a turn may have gone by then: the turn is passed on.
+void Agent::ask(std::string request, Callback callback) {
+  call_ = std::make_shared<Call>(
+      io_, std::move(request),
+      [this, callback = std::move(callback)](std::optional<std::string> answer) {
+        end();
+        callback(std::move(answer));
+      });
+  // The request may have been cancelled while it waited for its turn: pass the turn on.
   turns_.take(socket_,
               [this, call = std::weak_ptr<Call>(call_), turns = &turns_, socket = socket_] {
                 const auto waiting = call.lock();
@@ -157,12 +157,12 @@ std::vector<AgentKey> list_agent_keys(const std::string& socket, const std::stop
   Turns turns;
   Agent agent(io, turns, socket);
   std::vector<AgentKey> keys;
-  agent.ask(agent_keys_question(), [&keys](const std::optional<std::string>& answer) {
-    if (answer) keys = agent_keys_in(*answer);
+  agent.ask(agent_keys_request(), [&keys](const std::optional<std::string>& answer) {
+    if (answer) keys = parse_agent_keys(*answer);
   });
-  const auto until = std::chrono::steady_clock::now() + listing_patience;
+  const auto until = std::chrono::steady_clock::now() + listing_timeout;
   while (agent.asking() && !stop.stop_requested() && std::chrono::steady_clock::now() < until) {
-    io.run_for(slice);
+    io.run_for(poll_interval);
   }
   return keys;
 }

@@ -1,4 +1,4 @@
-// Asking an SSH agent, without waiting for it.
+// Asks an SSH agent without blocking.
 #pragma once
 
 #include <functional>
@@ -16,21 +16,21 @@
 
 namespace stillgate::transport::ssh {
 
-/// One agent, for one who asks. Not thread-safe: all on the thread of its io_context.
+/// A client of one agent. Not thread-safe: use it on the thread of its io_context.
 class Agent {
  public:
-  /// The answer; nullopt where there is no agent, or none that answers.
-  using Heard = std::function<void(std::optional<std::string>)>;
+  /// The answer. nullopt: no agent, or it did not answer.
+  using Callback = std::function<void(std::optional<std::string>)>;
 
-  /// Many logins at once would fill an agent's listen queue: `turns` counts those that ask.
+  /// Many logins at once would fill an agent's listen queue: `turns` limits them.
   Agent(boost::asio::io_context& io, Turns& turns, std::string socket);
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
-  /// What was asked is not told any more.
+  /// Cancels the request; its callback is not called.
   ~Agent();
 
-  /// One question at a time. An agent may ask its user, so this has no deadline of its own.
-  void ask(std::string question, Heard heard);
+  /// One request at a time. Has no deadline: an agent may ask its user.
+  void ask(std::string request, Callback callback);
   [[nodiscard]] bool asking() const noexcept { return call_ != nullptr; }
   [[nodiscard]] const std::string& socket() const noexcept { return socket_; }
 
@@ -46,7 +46,7 @@ class Agent {
   bool has_turn_{false};
 };
 
-/// In place, for five seconds at the most: an agent lists its keys without asking anybody.
+/// Blocks, for at most five seconds: an agent lists its keys without asking its user.
 [[nodiscard]] std::vector<AgentKey> list_agent_keys(const std::string& socket,
                                                     const std::stop_token& stop);
 

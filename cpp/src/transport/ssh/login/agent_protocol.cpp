@@ -1,4 +1,4 @@
-// The agent's messages: two questions, two answers.
+// The agent's messages: two requests, two answers.
 #include "agent_protocol.hpp"
 
 #include <cstdint>
@@ -8,9 +8,9 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-constexpr char keys_wanted = 11;
+constexpr char keys_request = 11;
 constexpr char keys_answer = 12;
-constexpr char signature_wanted = 13;
+constexpr char signature_request = 13;
 constexpr char signature_answer = 14;
 constexpr std::uint32_t rsa_by_sha256 = 2;
 constexpr std::uint32_t rsa_by_sha512 = 4;
@@ -32,9 +32,9 @@ std::string framed(const std::string& message) { return WireWriter().string(mess
 
 }  // namespace
 
-std::string agent_keys_question() { return framed({keys_wanted}); }
+std::string agent_keys_request() { return framed({keys_request}); }
 
-std::vector<AgentKey> agent_keys_in(std::string_view answer) {
+std::vector<AgentKey> parse_agent_keys(std::string_view answer) {
   std::vector<AgentKey> keys;
   if (!answer.starts_with(keys_answer)) return keys;
   WireReader list(answer.substr(1));
@@ -48,13 +48,13 @@ std::vector<AgentKey> agent_keys_in(std::string_view answer) {
   return keys;
 }
 
-std::string agent_signature_question(std::string_view blob, std::string_view data) {
+std::string agent_signature_request(std::string_view blob, std::string_view data) {
   WireWriter message;
   message.string(blob).string(data).number(flags_for(algorithm_in(data)));
-  return framed(signature_wanted + message.bytes());
+  return framed(signature_request + message.bytes());
 }
 
-std::optional<std::string> agent_signature_in(std::string_view answer) {
+std::optional<std::string> parse_agent_signature(std::string_view answer) {
   if (!answer.starts_with(signature_answer)) return std::nullopt;
   const auto whole = WireReader(answer.substr(1)).string();
   if (!whole) return std::nullopt;

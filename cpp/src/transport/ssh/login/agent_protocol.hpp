@@ -1,4 +1,4 @@
-// What is said to an SSH agent, and what it answers (draft-miller-ssh-agent).
+// Requests to an SSH agent and its answers (draft-miller-ssh-agent).
 #pragma once
 
 #include <cstddef>
@@ -14,19 +14,19 @@ struct AgentKey {
   std::string comment;
 };
 
-/// Before each question and answer: its size, as 4 bytes.
+/// Each message begins with its size in 4 bytes.
 inline constexpr std::size_t agent_size_bytes = 4;
-/// OpenSSH's own limit; an agent that says more is none.
+/// OpenSSH's own limit. Longer answers are refused.
 inline constexpr std::size_t agent_answer_limit = std::size_t{256} * 1024;
 
-[[nodiscard]] std::string agent_keys_question();
-/// Those before the first that cannot be read; none where the answer is no list.
-[[nodiscard]] std::vector<AgentKey> agent_keys_in(std::string_view answer);
+[[nodiscard]] std::string agent_keys_request();
+/// The keys up to the first that cannot be parsed; none if the answer is not a list.
+[[nodiscard]] std::vector<AgentKey> parse_agent_keys(std::string_view answer);
 
-/// `data` is what libssh2 has signed: the algorithm is named in it, which for RSA the agent must be
-/// told.
-[[nodiscard]] std::string agent_signature_question(std::string_view blob, std::string_view data);
-/// Without the name of its algorithm. nullopt: the agent refuses, or cannot.
-[[nodiscard]] std::optional<std::string> agent_signature_in(std::string_view answer);
+/// `data` is what libssh2 wants signed. It names the algorithm, which for RSA becomes flags of the
+/// request.
+[[nodiscard]] std::string agent_signature_request(std::string_view blob, std::string_view data);
+/// The signature without its algorithm's name. nullopt: the agent refused or failed.
+[[nodiscard]] std::optional<std::string> parse_agent_signature(std::string_view answer);
 
 }  // namespace stillgate::transport::ssh

@@ -1,4 +1,4 @@
-// Looking at private keys' files.
+// Reads private key files.
 #include "key_file.hpp"
 
 #include <algorithm>
@@ -50,22 +50,22 @@ std::shared_ptr<const Secret> seed_of(std::string_view private_part) {
 
 /// OpenSSH's PROTOCOL.key: the magic, cipher, kdf, its options, a number, the public key, the
 /// private part.
-KeyLook look_at_openssh_key(std::string_view text) {
-  KeyLook look;
+KeyInfo inspect_openssh_key(std::string_view text) {
+  KeyInfo info;
   std::string packed(text.substr(0, text.find(openssh_end)));
   std::erase_if(packed, [](char c) { return c == '\n' || c == '\r' || c == ' '; });
   auto bytes = decode_base64(packed);
   const Wiped wiped{packed, bytes};
-  if (!bytes || !bytes->starts_with(openssh_magic)) return look;
+  if (!bytes || !bytes->starts_with(openssh_magic)) return info;
   WireReader reader(std::string_view(*bytes).substr(openssh_magic.size()));
   const auto cipher = reader.string();
   const bool passed = reader.string() && reader.string() && reader.number();
   const auto blob = passed ? reader.string() : std::nullopt;
-  look.encrypted = cipher && *cipher != "none";
-  if (blob) look.public_blob = *blob;
-  const auto private_part = blob && !look.encrypted ? reader.string() : std::nullopt;
-  if (private_part) look.seed = seed_of(*private_part);
-  return look;
+  info.encrypted = cipher && *cipher != "none";
+  if (blob) info.public_blob = *blob;
+  const auto private_part = blob && !info.encrypted ? reader.string() : std::nullopt;
+  if (private_part) info.seed = seed_of(*private_part);
+  return info;
 }
 
 /// Its type, and the same in its blob.
@@ -81,9 +81,9 @@ bool KeyFile::is_rsa() const {
          (text && text->view().find("BEGIN RSA PRIVATE KEY") != std::string_view::npos);
 }
 
-KeyLook look_at_key(std::string_view text) {
+KeyInfo inspect_key(std::string_view text) {
   if (const auto begin = text.find(openssh_begin); begin != std::string_view::npos) {
-    return look_at_openssh_key(text.substr(begin + openssh_begin.size()));
+    return inspect_openssh_key(text.substr(begin + openssh_begin.size()));
   }
   return {text.find("ENCRYPTED") != std::string_view::npos, {}, nullptr};
 }
@@ -106,11 +106,11 @@ std::optional<KeyFile> read_key_file(const std::string& path) {
     errno = number;
     return key.public_blob.empty() ? std::nullopt : std::optional(std::move(key));
   }
-  KeyLook look = look_at_key(file->text);
+  KeyInfo info = inspect_key(file->text);
   key.text = Secret::take(std::move(file->text));
-  key.encrypted = look.encrypted;
-  key.public_blob = std::move(look.public_blob);
-  key.seed = std::move(look.seed);
+  key.encrypted = info.encrypted;
+  key.public_blob = std::move(info.public_blob);
+  key.seed = std::move(info.seed);
   if (!key.public_blob.empty()) {
     key.public_line =
         fmt::format("{} {}", key_type(key.public_blob), encode_base64(key.public_blob));

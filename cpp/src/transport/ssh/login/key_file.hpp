@@ -1,4 +1,4 @@
-// A private key's file: what can be told of it without its passphrase.
+// A private key's file: what it reveals without its passphrase.
 #pragma once
 
 #include <memory>
@@ -16,8 +16,8 @@ struct KeyFile {
   std::string path;
   std::shared_ptr<const Secret> text;  ///< null: only its public half is here; an agent may have it
   bool encrypted{false};
-  std::string public_blob;  ///< as on the wire; empty where neither the key nor its .pub tells
-  /// What its .pub would have, where the key itself tells; empty: libssh2 works it out.
+  std::string public_blob;  ///< as on the wire; empty: neither the key nor its .pub has it
+  /// The line of its .pub, if the key file has the public half. Empty: libssh2 derives it.
   std::string public_line;
   /// The private half of an ed25519 key that is not encrypted; null: libssh2 reads the key.
   std::shared_ptr<const Secret> seed;
@@ -27,18 +27,18 @@ struct KeyFile {
 };
 
 /// Whether it is encrypted, and its halves if it is in OpenSSH's own format.
-struct KeyLook {
+struct KeyInfo {
   bool encrypted{false};
   std::string public_blob;
   std::shared_ptr<const Secret> seed;  ///< see KeyFile
 };
-[[nodiscard]] KeyLook look_at_key(std::string_view text);
+[[nodiscard]] KeyInfo inspect_key(std::string_view text);
 
 /// The key's public half from the text of a .pub file; empty: none.
 [[nodiscard]] std::string public_blob_of(std::string_view pub_text);
 
-/// nullopt: neither it nor its .pub can be read, and errno says why. A file that is a public key
-/// itself names a key of the agent's, as it does for ssh.
+/// nullopt: neither it nor its .pub can be read; errno has the reason. A file that is itself a
+/// public key names a key of the agent, as for ssh.
 [[nodiscard]] std::optional<KeyFile> read_key_file(const std::string& path);
 
 }  // namespace stillgate::transport::ssh

@@ -21,18 +21,18 @@ constexpr std::string_view rsa_words =
     "RSA keys cannot be used: libssh2 " LIBSSH2_VERSION
     " signs with SHA-1 alone, which OpenSSH from 8.8 on refuses; use an ed25519 or ecdsa key";
 
-/// libssh2's words where the server would take the key, and we cannot sign with it: its code is
-/// that of a signature which the server did not take.
+/// libssh2's message where the server accepts the key but signing failed here. Its code is the same
+/// as for a refused signature.
 constexpr std::string_view signing_failed = "Callback returned error";
 
 /// As a server does after MaxAuthTries.
-bool hung_up(int code) {
+bool is_disconnect(int code) {
   return code == LIBSSH2_ERROR_SOCKET_DISCONNECT || code == LIBSSH2_ERROR_SOCKET_RECV ||
          code == LIBSSH2_ERROR_SOCKET_SEND;
 }
 
-bool said_by_server(int code) {
-  return hung_up(code) || code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
+bool is_server_refusal(int code) {
+  return is_disconnect(code) || code == LIBSSH2_ERROR_AUTHENTICATION_FAILED ||
          code == LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED;
 }
 
@@ -51,7 +51,7 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
   const std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context(EVP_MD_CTX_new(),
                                                                         EVP_MD_CTX_free);
   std::size_t size = 64;
-  // libssh2 gives it back by our allocator.
+  // Freed by libssh2 with our allocator.
   auto* const signature = static_cast<unsigned char*>(std::malloc(size));
   if (key && context && signature != nullptr &&
       EVP_DigestSignInit(context.get(), nullptr, nullptr, nullptr, key.get()) == 1 &&
@@ -66,8 +66,8 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
 
 }  // namespace
 
-Login::Login(LIBSSH2_SESSION* session, const Route& route, Means means)
-    : session_(session), route_(route), means_(std::move(means)) {
+Login::Login(LIBSSH2_SESSION* session, const Route& route, Context context)
+    : session_(session), route_(route), context_(std::move(context)) {
   if (route.asked != SshAccess::Asked::nothing) {
     attempts_.push_back({nullptr, nullptr, false, true});
     return;
@@ -77,35 +77,36 @@ Login::Login(LIBSSH2_SESSION* session, const Route& route, Means means)
     return;
   }
   listing_ = true;
-  agent_.emplace(means_.io, means_.turns, *route.settings.identity_agent);
-  agent_->ask(agent_keys_question(), [this](const std::optional<std::string>& answer) {
-    if (answer) agent_keys_ = agent_keys_in(*answer);
+  agent_.emplace(context_.io, context_.turns, *route.settings.identity_agent);
+  agent_->ask(agent_keys_request(), [this](const std::optional<std::string>& answer) {
+    if (answer) agent_keys_ = parse_agent_keys(*answer);
     listing_ = false;
     list_attempts();
-    means_.wake();
+    context_.wake();
   });
 }
 
 void Login::list_attempts() {
   add_agent_keys();
   add_files();
-  // An old server may take them, and each attempt counts at a new one.
-  std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& one) {
-    return has_modern_rsa || !(one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa());
+  // Old servers may accept RSA keys. On new ones each attempt counts, so offer them last.
+  std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& attempt) {
+    return has_modern_rsa ||
+           !(attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa());
   });
 }
 
 void Login::add_agent_keys() {
-  const auto named = [this](const AgentKey& one) {
+  const auto named = [this](const AgentKey& key) {
     return std::any_of(route_.keys.begin(), route_.keys.end(),
-                       [&one](const auto& file) { return file->public_blob == one.blob; });
+                       [&key](const auto& file) { return file->public_blob == key.blob; });
   };
-  for (const AgentKey& one : agent_keys_) {
-    if (named(one)) attempts_.push_back({&one, nullptr, false, false});
+  for (const AgentKey& key : agent_keys_) {
+    if (named(key)) attempts_.push_back({&key, nullptr, false, false});
   }
   if (route_.settings.identities_only) return;
-  for (const AgentKey& one : agent_keys_) {
-    if (!named(one)) attempts_.push_back({&one, nullptr, false, false});
+  for (const AgentKey& key : agent_keys_) {
+    if (!named(key)) attempts_.push_back({&key, nullptr, false, false});
   }
 }
 
@@ -113,7 +114,7 @@ void Login::add_files() {
   for (const auto& file : route_.keys) {
     const bool in_agent =
         std::any_of(agent_keys_.begin(), agent_keys_.end(),
-                    [&file](const AgentKey& one) { return one.blob == file->public_blob; });
+                    [&file](const AgentKey& key) { return key.blob == file->public_blob; });
     if (!file->text) {
       if (!in_agent) without_private_half_.push_back(file->path);
       continue;
@@ -125,20 +126,20 @@ void Login::add_files() {
 
 int Login::step() {
   if (listing_) return LIBSSH2_ERROR_EAGAIN;
-  while (next_ < attempts_.size() && !asking_what_is_taken_) {
-    const Attempt& one = attempts_[next_];
-    const int code = attempt(one);
+  while (next_ < attempts_.size() && !listing_methods_) {
+    const Attempt& attempt = attempts_[next_];
+    const int code = offer(attempt);
     if (code == LIBSSH2_ERROR_EAGAIN || code == 0) return code;
-    note_failure(one, code);
-    if (hung_up(code)) return code;
+    note_failure(attempt, code);
+    if (is_disconnect(code)) return code;
     ++next_;
   }
-  asking_what_is_taken_ = true;
+  listing_methods_ = true;
   const std::string& user = route_.settings.user;
   const char* const list =
       libssh2_userauth_list(session_, user.c_str(), static_cast<unsigned>(user.size()));
   if (list != nullptr) {
-    taken_by_server_ = list;
+    server_methods_ = list;
   } else if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) {
     return LIBSSH2_ERROR_EAGAIN;
   } else if (libssh2_userauth_authenticated(session_) != 0) {
@@ -147,9 +148,9 @@ int Login::step() {
   return LIBSSH2_ERROR_AUTHENTICATION_FAILED;
 }
 
-int Login::attempt(const Attempt& one) {
-  if (one.password) return offer_password();
-  return one.agent_key != nullptr ? offer_agent_key(*one.agent_key) : offer_file(one);
+int Login::offer(const Attempt& attempt) {
+  if (attempt.password) return offer_password();
+  return attempt.agent_key != nullptr ? offer_agent_key(*attempt.agent_key) : offer_file(attempt);
 }
 
 int Login::offer_agent_key(const AgentKey& key) {
@@ -160,7 +161,7 @@ int Login::offer_agent_key(const AgentKey& key) {
                                     key.blob.size(), sign_by_agent, &self);
 }
 
-/// libssh2 calls it again and again as long as it says EAGAIN.
+/// libssh2 calls it again as long as it returns EAGAIN.
 LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
   (void)session;
   auto* const self = static_cast<Login*>(*abstract);
@@ -168,17 +169,17 @@ LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(Login::sign_by_agent) {
   if (!std::exchange(self->signing_, true)) {
     const AgentKey& key = *self->attempts_[self->next_].agent_key;
     const std::string_view text(reinterpret_cast<const char*>(data), data_len);
-    self->agent_->ask(agent_signature_question(key.blob, text),
+    self->agent_->ask(agent_signature_request(key.blob, text),
                       [self](const std::optional<std::string>& answer) {
-                        self->signature_ = answer ? agent_signature_in(*answer) : std::nullopt;
-                        self->means_.wake();
+                        self->signature_ = answer ? parse_agent_signature(*answer) : std::nullopt;
+                        self->context_.wake();
                       });
     return LIBSSH2_ERROR_EAGAIN;
   }
   self->signing_ = false;
   const auto signature = std::exchange(self->signature_, std::nullopt);
   if (!signature) return -1;
-  // libssh2 gives it back by our allocator.
+  // Freed by libssh2 with our allocator.
   *sig = static_cast<unsigned char*>(std::malloc(signature->size()));
   if (*sig == nullptr) return -1;
   std::memcpy(*sig, signature->data(), signature->size());
@@ -191,27 +192,27 @@ std::string Login::waits_for() const {
   return fmt::format("; the agent at {} has not answered", agent_->socket());
 }
 
-int Login::offer_file(const Attempt& one) {
-  const KeyFile& file = *one.file;
+int Login::offer_file(const Attempt& attempt) {
+  const KeyFile& file = *attempt.file;
   const std::string& user = route_.settings.user;
-  if (file.seed && !one.with_certificate) {
+  if (file.seed && !attempt.with_certificate) {
     void* key = const_cast<Secret*>(file.seed.get());
     return libssh2_userauth_publickey(
         session_, user.c_str(), reinterpret_cast<const unsigned char*>(file.public_blob.data()),
         file.public_blob.size(), sign_with_seed, &key);
   }
-  const auto passphrase = Keyring::of_process().passphrase(file);
+  const auto passphrase = Passphrases::of_process().passphrase(file);
   has_passphrase_ = passphrase != nullptr;
   if (file.encrypted && !passphrase) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
   const std::string_view key = file.text->view();
-  const std::string& known = one.with_certificate ? file.certificate : file.public_line;
+  const std::string& known = attempt.with_certificate ? file.certificate : file.public_line;
   return libssh2_userauth_publickey_frommemory(
       session_, user.c_str(), user.size(), known.empty() ? nullptr : known.c_str(), known.size(),
       key.data(), key.size(), passphrase ? passphrase->view().data() : nullptr);
 }
 
 int Login::offer_password() {
-  const auto password = Keyring::of_process().password(route_);
+  const auto password = Passphrases::of_process().password(route_);
   if (!password) return LIBSSH2_ERROR_KEYFILE_AUTH_FAILED;
   const std::string& user = route_.settings.user;
   if (route_.asked == SshAccess::Asked::keyboard_interactive) {
@@ -224,17 +225,17 @@ int Login::offer_password() {
                                       static_cast<unsigned>(password->view().size()), nullptr);
 }
 
-/// The password for each question whose answer is not to be seen; nothing for the others.
+/// Answers each prompt without echo with the password, and the others with nothing.
 LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
   (void)name;
   (void)name_len;
   (void)instruction;
   (void)instruction_len;
   const auto* const self = static_cast<const SessionNotes*>(*abstract)->login;
-  const auto password = Keyring::of_process().password(self->route_);
+  const auto password = Passphrases::of_process().password(self->route_);
   for (int i = 0; i < num_prompts; ++i) {
     if (prompts[i].echo != 0 || !password) continue;
-    // libssh2 gives it back, and our allocator wipes it then.
+    // Freed by libssh2 with our allocator, which wipes it.
     auto* const text = static_cast<char*>(std::malloc(password->view().size() + 1));
     if (text == nullptr) continue;
     std::memcpy(text, password->view().data(), password->view().size() + 1);
@@ -243,35 +244,36 @@ LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(Login::answer_prompts) {
   }
 }
 
-void Login::note_failure(const Attempt& one, int code) {
-  said_ = words_of(session_);
-  if (one.password) {
+void Login::note_failure(const Attempt& attempt, int code) {
+  server_message_ = last_error_text(session_);
+  if (attempt.password) {
     offered_.emplace_back("the password");
     if (code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
       unusable_.emplace_back("there is no terminal to ask for the password on, or none was typed");
     } else {
-      Keyring::of_process().forget_password(route_);
+      Passphrases::of_process().forget_password(route_);
     }
     return;
   }
-  const bool rsa = one.agent_key ? is_rsa(one.agent_key->blob) : one.file->is_rsa();
-  const std::string name =
-      one.agent_key
-          ? fmt::format("{} of the agent", one.agent_key->comment)
-          : fmt::format("{}{}", one.file->path, one.with_certificate ? "'s certificate" : "");
+  const bool rsa = attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa();
+  const std::string name = attempt.agent_key
+                               ? fmt::format("{} of the agent", attempt.agent_key->comment)
+                               : fmt::format("{}{}", attempt.file->path,
+                                             attempt.with_certificate ? "'s certificate" : "");
   if (rsa && !has_modern_rsa) {
     unusable_.emplace_back(rsa_words);
-  } else if (one.agent_key != nullptr && said_ == signing_failed) {
-    unusable_.push_back(fmt::format("the agent does not sign with {}", one.agent_key->comment));
-  } else if (!one.file || (said_by_server(code) && said_ != signing_failed)) {
+  } else if (attempt.agent_key != nullptr && server_message_ == signing_failed) {
+    unusable_.push_back(fmt::format("the agent does not sign with {}", attempt.agent_key->comment));
+  } else if (!attempt.file || (is_server_refusal(code) && server_message_ != signing_failed)) {
     offered_.push_back(name);
-  } else if (!one.file->encrypted) {
-    unusable_.push_back(fmt::format("{} cannot be used as a private key ({})", name, said_));
+  } else if (!attempt.file->encrypted) {
+    unusable_.push_back(
+        fmt::format("{} cannot be used as a private key ({})", name, server_message_));
   } else if (has_passphrase_) {
     unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
-    Keyring::of_process().forget_passphrase(*one.file);
+    Passphrases::of_process().forget_passphrase(*attempt.file);
   } else {
-    Keyring::of_process().forget_passphrase(*one.file);
+    Passphrases::of_process().forget_passphrase(*attempt.file);
     unusable_.push_back(
         fmt::format("{} is encrypted, and nobody has typed its passphrase; {}", name,
                     agent_keys_.empty() ? "ssh-add it, or start from a terminal"
@@ -283,7 +285,7 @@ void Login::note_failure(const Attempt& one, int code) {
 Error Login::refusal() const {
   const std::string name = route_.name();
   const std::string takes =
-      taken_by_server_.empty() ? "" : fmt::format("; it would take {}", taken_by_server_);
+      server_methods_.empty() ? "" : fmt::format("; it would take {}", server_methods_);
   std::vector<std::string> reasons = unusable_;
   reasons.insert(reasons.end(), route_.unread.begin(), route_.unread.end());
   for (const std::string& path : without_private_half_) {
@@ -299,7 +301,7 @@ Error Login::refusal() const {
   }
   std::string words = fmt::format("the server did not take {}{}", fmt::join(offered_, ", "), takes);
   if (!reasons.empty()) words += fmt::format("; {}", fmt::join(reasons, "; "));
-  return failure(Errc::ssh_auth_failed, name, words, said_);
+  return failure(Errc::ssh_auth_failed, name, words, server_message_);
 }
 
 }  // namespace stillgate::transport::ssh

@@ -1,4 +1,4 @@
-// Logging in: which keys are offered in which order, and what is said when none is taken.
+// Logs in: offers keys in order, and reports why none was accepted.
 #pragma once
 
 #include <functional>
@@ -18,30 +18,30 @@
 
 namespace stillgate::transport::ssh {
 
-/// One attempt after the other, as ssh has it: the agent's keys that are named, its others, then
-/// the files. Not thread-safe: all on the thread of its io_context.
+/// Makes attempts in ssh's order: the agent's keys that are configured, its other keys, then key
+/// files. Not thread-safe: use it on the thread of its io_context.
 class Login {
  public:
-  struct Means {
+  struct Context {
     boost::asio::io_context& io;
     Turns& turns;
-    /// step() may be called again: the agent has answered. Perhaps the end of the login.
+    /// Called when the agent has answered: call step() again. May destroy the login.
     std::function<void()> wake;
   };
 
   /// All must outlive it.
-  Login(LIBSSH2_SESSION* session, const Route& route, Means means);
+  Login(LIBSSH2_SESSION* session, const Route& route, Context context);
   Login(const Login&) = delete;
   Login& operator=(const Login&) = delete;
 
-  /// LIBSSH2_ERROR_EAGAIN: again when the socket is ready, or when woken; 0: logged in; else
+  /// LIBSSH2_ERROR_EAGAIN: call again when the socket is ready, or when woken. 0: logged in. Else
   /// refused for good.
   int step();
-  /// Until it wakes, no event of the socket brings it on.
+  /// Only wake() makes progress now, not the socket.
   [[nodiscard]] bool asks_agent() const noexcept { return agent_ && agent_->asking(); }
-  /// For who is tired of waiting: on whom, where it is not the server.
+  /// For a timeout's message: what is waited for, if not the server.
   [[nodiscard]] std::string waits_for() const;
-  /// Why; after step() has said so.
+  /// The reason, after step() has returned an error.
   [[nodiscard]] Error refusal() const;
 
  private:
@@ -55,17 +55,17 @@ class Login {
   void list_attempts();
   void add_agent_keys();
   void add_files();
-  int attempt(const Attempt& one);
+  int offer(const Attempt& attempt);
   int offer_agent_key(const AgentKey& key);
-  int offer_file(const Attempt& one);
+  int offer_file(const Attempt& attempt);
   int offer_password();
   static LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_by_agent);
   static LIBSSH2_USERAUTH_KBDINT_RESPONSE_FUNC(answer_prompts);
-  void note_failure(const Attempt& one, int code);
+  void note_failure(const Attempt& attempt, int code);
 
   LIBSSH2_SESSION* session_;
   const Route& route_;
-  Means means_;
+  Context context_;
   std::optional<Agent> agent_;
   bool listing_{false};
   std::vector<AgentKey> agent_keys_;
@@ -73,13 +73,13 @@ class Login {
   std::optional<std::string> signature_;
   std::vector<Attempt> attempts_;
   std::size_t next_{0};
-  bool asking_what_is_taken_{false};
-  bool has_passphrase_{false};  ///< the attempt that is under way
+  bool listing_methods_{false};
+  bool has_passphrase_{false};  ///< of the current attempt
   std::vector<std::string> offered_;
   std::vector<std::string> unusable_;
   std::vector<std::string> without_private_half_;
-  std::string taken_by_server_;
-  std::string said_;
+  std::string server_methods_;
+  std::string server_message_;
 };
 
 }  // namespace stillgate::transport::ssh

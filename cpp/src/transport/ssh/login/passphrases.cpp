@@ -1,4 +1,4 @@
-// Asking for passphrases and passwords, and keeping them.
+// Asks for passphrases and passwords, and keeps them.
 #include "passphrases.hpp"
 
 #include <algorithm>
@@ -20,11 +20,12 @@ bool can_sign(const std::shared_ptr<const KeyFile>& key) {
   return key->text && (has_modern_rsa || !key->is_rsa());
 }
 
-/// Whether the agent can serve: with one of those keys, or with any where it is not bound to them.
+/// Whether the agent has a usable key: any, or with IdentitiesOnly one of the route's.
 bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
-  const auto named = [&route](const AgentKey& one) {
-    return std::any_of(route.keys.begin(), route.keys.end(),
-                       [&one](const auto& key) { return key->public_blob == one.blob; });
+  const auto named = [&route](const AgentKey& agent_key) {
+    return std::any_of(route.keys.begin(), route.keys.end(), [&agent_key](const auto& key) {
+      return key->public_blob == agent_key.blob;
+    });
   };
   return route.settings.identities_only ? std::any_of(held.begin(), held.end(), named)
                                         : !held.empty();
@@ -32,30 +33,30 @@ bool agent_serves(const Route& route, const std::vector<AgentKey>& held) {
 
 }  // namespace
 
-Keyring& Keyring::of_process() {
-  static Keyring keyring;
-  return keyring;
+Passphrases& Passphrases::of_process() {
+  static Passphrases passphrases;
+  return passphrases;
 }
 
-void Keyring::prepare(const std::vector<std::shared_ptr<const Route>>& routes,
-                      const std::stop_token& stop) {
+void Passphrases::prepare(const std::vector<std::shared_ptr<const Route>>& routes,
+                          const std::stop_token& stop) {
   Agents agents;
   for (const auto& route : routes) prepare(*route, agents, stop);
 }
 
-void Keyring::prepare(const Route& route, Agents& agents, const std::stop_token& stop) {
-  const std::string way = route.key();
+void Passphrases::prepare(const Route& route, Agents& agents, const std::stop_token& stop) {
+  const std::string route_key = route.key();
   {
     const std::scoped_lock lock(mutex_);
-    if (prepared_.contains(way)) return;
+    if (prepared_.contains(route_key)) return;
   }
   if (route.via) prepare(*route.via, agents, stop);
-  ask_for(route, agents, stop);
+  ask_if_needed(route, agents, stop);
   const std::scoped_lock lock(mutex_);
-  if (!stop.stop_requested()) prepared_.insert(way);
+  if (!stop.stop_requested()) prepared_.insert(route_key);
 }
 
-void Keyring::ask_for(const Route& route, Agents& agents, const std::stop_token& stop) {
+void Passphrases::ask_if_needed(const Route& route, Agents& agents, const std::stop_token& stop) {
   if (route.asked != SshAccess::Asked::nothing) {
     ask(of_user(route), fmt::format("Password of {}: ", route.name()), stop);
     return;
@@ -77,38 +78,38 @@ void Keyring::ask_for(const Route& route, Agents& agents, const std::stop_token&
   }
 }
 
-std::shared_ptr<const Secret> Keyring::passphrase(const KeyFile& key) const {
+std::shared_ptr<const Secret> Passphrases::passphrase(const KeyFile& key) const {
   return find(of_key(key));
 }
 
-std::shared_ptr<const Secret> Keyring::password(const Route& route) const {
+std::shared_ptr<const Secret> Passphrases::password(const Route& route) const {
   return find(of_user(route));
 }
 
-void Keyring::forget_passphrase(const KeyFile& key) {
+void Passphrases::forget_passphrase(const KeyFile& key) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_key(key));
   prepared_.clear();
 }
 
-void Keyring::forget_password(const Route& route) {
+void Passphrases::forget_password(const Route& route) {
   const std::scoped_lock lock(mutex_);
   typed_.erase(of_user(route));
   prepared_.clear();
 }
 
-std::shared_ptr<const Secret> Keyring::find(const std::string& what) const {
+std::shared_ptr<const Secret> Passphrases::find(const std::string& what) const {
   const std::scoped_lock lock(mutex_);
   const auto found = typed_.find(what);
   return found == typed_.end() ? nullptr : found->second;
 }
 
-std::string Keyring::tell() const {
+std::string Passphrases::export_all() const {
   const std::scoped_lock lock(mutex_);
   std::string all;
   std::size_t size = 0;
   for (const auto& [what, typed] : typed_) size += what.size() + typed->view().size() + 2;
-  // In one piece: what a string grows out of is wiped by nobody.
+  // Allocated once: a string that grows leaves copies that are not wiped.
   all.reserve(size);
   for (const auto& [what, typed] : typed_) {
     all.append(what).append(1, '\0').append(typed->view()).append(1, '\0');
@@ -116,7 +117,7 @@ std::string Keyring::tell() const {
   return all;
 }
 
-void Keyring::know(std::string_view told) {
+void Passphrases::import_all(std::string_view told) {
   const std::scoped_lock lock(mutex_);
   const auto take = [&told] {
     const std::string_view word = told.substr(0, told.find('\0'));
@@ -129,7 +130,8 @@ void Keyring::know(std::string_view told) {
   }
 }
 
-void Keyring::ask(const std::string& what, const std::string& prompt, const std::stop_token& stop) {
+void Passphrases::ask(const std::string& what, const std::string& prompt,
+                      const std::stop_token& stop) {
   if (stop.stop_requested() || find(what)) return;
   auto typed = ask_on_terminal(prompt, stop);
   if (!typed) return;

@@ -1,4 +1,4 @@
-// Finding the way to an SSH server: ssh_config, jump hosts, keys.
+// Finds the route to an SSH server: ssh_config, jump hosts, keys.
 #include "route.hpp"
 
 #include <array>
@@ -18,8 +18,8 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// A chain of jump hosts that leads to itself ends here.
-constexpr unsigned deepest = 8;
+/// Ends a chain of jump hosts that leads to itself.
+constexpr unsigned max_jump_depth = 8;
 
 std::optional<std::string> variable(const std::string& name) {
   const char* const value = std::getenv(name.c_str());
@@ -27,15 +27,15 @@ std::optional<std::string> variable(const std::string& name) {
   return value;
 }
 
-Surroundings surroundings_of_process() {
-  Surroundings found;
+LocalContext local_context() {
+  LocalContext found;
   found.uid = ::getuid();
   found.environment = variable;
   found.agent = variable("SSH_AUTH_SOCK");
   std::array<char, 4096> room{};
   passwd entry{};
   passwd* who = nullptr;
-  // As ssh does: the home folder is the user's, whatever $HOME says.
+  // As ssh does: the user's home folder, not $HOME.
   if (::getpwuid_r(found.uid, &entry, room.data(), room.size(), &who) == 0 && who != nullptr) {
     found.home = who->pw_dir;
     found.user = who->pw_name;
@@ -47,8 +47,9 @@ Surroundings surroundings_of_process() {
 
 Destination to_destination(const SshHop& hop) { return {hop.host, hop.user, hop.port}; }
 
-std::string spelled(const Destination& one) {
-  return fmt::format("{}@{}:{}", one.user.value_or(""), one.host, one.port.value_or(0));
+std::string spelled(const Destination& destination) {
+  return fmt::format("{}@{}:{}", destination.user.value_or(""), destination.host,
+                     destination.port.value_or(0));
 }
 
 }  // namespace
@@ -66,7 +67,7 @@ std::string Route::key() const {
   std::string text = fmt::format("{} {} {} {} {} {}", name(), settings.host_key_alias,
                                  settings.identity_agent.value_or(""), settings.identities_only,
                                  settings.proxy_command, static_cast<int>(asked));
-  for (const auto& one : keys) text += fmt::format(" {}", one->path);
+  for (const auto& key_file : keys) text += fmt::format(" {}", key_file->path);
   for (const std::string& file : settings.user_known_hosts_files) text += fmt::format(" {}", file);
   for (const std::string& file : settings.global_known_hosts_files) {
     text += fmt::format(" {}", file);
@@ -76,7 +77,7 @@ std::string Route::key() const {
   return via ? fmt::format("{} via {}", text, via->key()) : text;
 }
 
-Routes::Routes() : surroundings_(surroundings_of_process()) {}
+Routes::Routes() : local_(local_context()) {}
 
 Result<std::shared_ptr<const Route>> Routes::find(const Endpoint& endpoint) {
   const SshAccess& access = endpoint.access();
@@ -89,16 +90,16 @@ Result<const Config*> Routes::config(const std::string& which) {
   if (const auto found = configs_.find(which); found != configs_.end()) return &found->second;
   std::vector<std::filesystem::path> files;
   if (which.empty()) {
-    files = {surroundings_.home + "/.ssh/config", "/etc/ssh/ssh_config"};
+    files = {local_.home + "/.ssh/config", "/etc/ssh/ssh_config"};
   } else if (which != "none") {
-    // A missing one is fine to the reader, and a mistake where it was named.
+    // The reader ignores a missing file; here it was named, so it is an error.
     if (::access(which.c_str(), R_OK) != 0) {
       return Error{Errc::ssh_config,
                    fmt::format("{}: {}", which, std::system_category().message(errno))};
     }
     files = {which};
   }
-  auto loaded = Config::load(files, surroundings_);
+  auto loaded = Config::load(files, local_);
   if (!loaded) return loaded.error();
   return &configs_.emplace(which, *std::move(loaded)).first->second;
 }
@@ -106,13 +107,13 @@ Result<const Config*> Routes::config(const std::string& which) {
 /// `jumps`: those that stand in place of ssh_config's own, null where nothing does.
 Routes::Found Routes::find(const Destination& destination, const SshAccess& access,
                            const std::vector<Destination>* jumps, unsigned depth) {
-  if (depth > deepest) {
+  if (depth > max_jump_depth) {
     return Error{Errc::ssh_config,
                  fmt::format("the jump hosts lead in a circle, at {}", spelled(destination))};
   }
   const auto known = config(access.config);
   if (!known) return known.error();
-  auto settings = (*known)->settings(destination, surroundings_);
+  auto settings = (*known)->settings(destination, local_);
   if (!settings) return settings.error();
   auto route = std::make_shared<Route>();
   route->settings = *std::move(settings);
@@ -124,7 +125,7 @@ Routes::Found Routes::find(const Destination& destination, const SshAccess& acce
   if (!chain.empty()) {
     const Destination last = std::move(chain.back());
     chain.pop_back();
-    // The hops before it stand in place of its own; the first one's own way holds, as with ssh.
+    // As with ssh: the hops before it replace its own ProxyJump; the first hop keeps its own.
     auto via = find(last, access, chain.empty() ? nullptr : &chain, depth + 1);
     if (!via) return via.error();
     route->via = *std::move(via);
@@ -149,11 +150,11 @@ std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
   for (const std::string& path : route.settings.certificate_files) {
     const auto file = read_file(path);
     if (!file) continue;
-    for (auto& one : route.keys) {
-      if (!one->certificate.empty()) continue;
-      auto certified = std::make_shared<KeyFile>(*one);
+    for (auto& key_file : route.keys) {
+      if (!key_file->certificate.empty()) continue;
+      auto certified = std::make_shared<KeyFile>(*key_file);
       certified->certificate = file->text;
-      one = std::move(certified);
+      key_file = std::move(certified);
     }
   }
   return std::nullopt;

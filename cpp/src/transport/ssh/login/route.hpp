@@ -1,4 +1,4 @@
-// All that is needed to reach one SSH server and to log in there.
+// All that is needed to reach an SSH server and to log in.
 #pragma once
 
 #include <map>
@@ -23,15 +23,15 @@ struct Route {
   SshAccess::Asked asked{SshAccess::Asked::nothing};
   std::shared_ptr<const Route> via;  ///< the jump host; null: none
 
-  /// `user@host:port`, as it is told.
+  /// `user@host:port`, for messages.
   [[nodiscard]] std::string name() const;
-  /// `host:port`, and by which way: what counts logins.
+  /// `host:port` and its jump hosts: logins are counted by it.
   [[nodiscard]] std::string place() const;
   /// Equal keys may share one session.
   [[nodiscard]] std::string key() const;
 };
 
-/// From endpoints to routes: reads ssh_config once, and each key once. Not thread-safe.
+/// Finds the route of an endpoint. Reads each ssh_config and each key once. Not thread-safe.
 class Routes {
  public:
   Routes();
@@ -48,7 +48,7 @@ class Routes {
   Result<std::shared_ptr<const KeyFile>> key(const std::string& path);
   std::optional<Error> add_keys(const SshAccess& access, Route& route);
 
-  Surroundings surroundings_;
+  LocalContext local_;
   std::map<std::string, Config> configs_;
   std::map<std::string, std::shared_ptr<const KeyFile>> keys_;
 };

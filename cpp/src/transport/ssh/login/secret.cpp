@@ -1,4 +1,4 @@
-// Pages of their own for secrets, and the question on the terminal.
+// Secrets on memory pages of their own, and the prompt on the terminal.
 #include "secret.hpp"
 
 #include <algorithm>
@@ -15,7 +15,7 @@ namespace stillgate::transport::ssh {
 namespace {
 
 constexpr std::size_t longest_answer = 1024;
-constexpr int slice_ms = 20;  ///< between two looks whether the caller stops
+constexpr int slice_ms = 20;  ///< between two checks whether the caller stops
 
 /// The terminal with its echo off, and as it was at the end.
 class Terminal {

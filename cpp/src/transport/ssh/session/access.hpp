@@ -1,4 +1,4 @@
-// The SSH transports of one engine thread: routes, the hub, and the way back from its workers.
+// What the SSH transports of one engine thread share: routes, the hub, the mailbox of its workers.
 #pragma once
 
 #include <memory>
@@ -24,15 +24,16 @@ class Access {
   Access& operator=(const Access&) = delete;
   ~Access();
 
-  /// Asks on the terminal for what these endpoints need and nobody has typed yet.
+  /// Asks on the terminal for passphrases and passwords that these ssh endpoints need and that were
+  /// not typed yet.
   void prepare(const std::vector<Endpoint>& endpoints, const std::stop_token& stop);
 
   Routes routes;
   std::shared_ptr<Hub> hub;
-  std::shared_ptr<Mailbox> inbox;
+  std::shared_ptr<Mailbox> mailbox;
 };
 
-/// `unread`: the peer's answers stay at the server; see Target.
+/// `Reading::never`: the peer's answers stay at the server; see Target::unread.
 std::shared_ptr<Transport> make_ssh_transport(Shared& shared, const Endpoint& endpoint,
                                               Listener& listener, Reading reading);
 

@@ -20,14 +20,13 @@
 #include <fmt/format.h>
 #include <boost/asio/post.hpp>
 
-#include "relay.hpp"
 #include "transport/dialer.hpp"
 #include "transport/ssh/base/failure.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
 
-/// Unacknowledged bytes for so long, and the path counts as dead.
+/// A connection counts as dead when bytes stay unacknowledged this long.
 constexpr unsigned dead_after_ms = 15'000;
 
 void tune(int fd) {
@@ -38,7 +37,7 @@ void tune(int fd) {
   ::setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &dead_after_ms, sizeof dead_after_ms);
 }
 
-/// The resolver's words, with what kept it from finding what is there.
+/// The resolver's message, with the restriction that may be the cause.
 std::string in_family(int family, const std::string& words) {
   if (words.empty() || family == AF_UNSPEC) return words;
   return fmt::format("{}; by ssh_config's AddressFamily only {} addresses count", words,
@@ -78,15 +77,15 @@ class Tcp final : public Carrier {
         handler(failure(Errc::name_not_found, name, "the host's name does not resolve", words));
         return;
       }
-      dialer.start(found, [told = handler, server = name](Dialer::Socket socket, int error) {
+      dialer.start(found, [callback = handler, server = name](Dialer::Socket socket, int error) {
         if (error != 0) {
-          told(connection_failure(error, server));
+          callback(connection_failure(error, server));
           return;
         }
         boost::system::error_code ignored;
         const int fd = socket.release(ignored);
         tune(fd);
-        told(fd);
+        callback(fd);
       });
     }
   };
@@ -98,7 +97,7 @@ class Tcp final : public Carrier {
   std::shared_ptr<Attempt> attempt_;
 };
 
-/// A command of ssh_config's own, run by a shell with one end of a socket pair.
+/// A ProxyCommand, run by a shell with one end of a socket pair.
 class Command final : public Carrier {
  public:
   Command(boost::asio::io_context& io, const Route& route)
@@ -107,7 +106,7 @@ class Command final : public Carrier {
   ~Command() override {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGTERM);
-    // It may take its time to end, and nobody else reaps it.
+    // It may end late, and nothing else reaps it.
     std::thread([pid = pid_] {
       int status = 0;
       while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
@@ -134,7 +133,8 @@ class Command final : public Carrier {
   }
 
  private:
-  /// In a session of its own: a Ctrl-C at the terminal is not to cut what holds traffic.
+  /// In a process session of its own: Ctrl-C at the terminal must not end a connection that holds
+  /// traffic.
   int spawn(int end) {
     posix_spawn_file_actions_t files{};
     ::posix_spawn_file_actions_init(&files);
@@ -174,9 +174,7 @@ class Command final : public Carrier {
 }  // namespace
 
 std::unique_ptr<Carrier> make_carrier(boost::asio::io_context& io, Resolver& resolver,
-                                      const std::weak_ptr<Hub>& hub, const Route& route,
-                                      Patience patience) {
-  if (route.via) return make_jump(io, hub, route, patience);
+                                      const Route& route) {
   if (!route.settings.proxy_command.empty()) return std::make_unique<Command>(io, route);
   return std::make_unique<Tcp>(io, resolver, route);
 }

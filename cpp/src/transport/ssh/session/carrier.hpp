@@ -1,5 +1,4 @@
-// What an SSH session runs over: a TCP connection, a channel of a jump host's, or a command's
-// pipes.
+// What an SSH session runs over: a TCP connection, a channel of a jump host, or a command's pipes.
 #pragma once
 
 #include <functional>
@@ -15,9 +14,7 @@
 
 namespace stillgate::transport::ssh {
 
-class Hub;
-
-/// Not thread-safe. Dropping it stops it; what was handed out is its receiver's.
+/// Not thread-safe. Destroying it stops it. The receiver owns the descriptor.
 class Carrier {
  public:
   /// A connected file descriptor that does not block.
@@ -28,13 +25,17 @@ class Carrier {
   Carrier& operator=(const Carrier&) = delete;
   virtual ~Carrier() = default;
 
-  /// Calls `handler` once, on the io_context's thread, unless it is dropped before.
+  /// Calls `handler` once, on the io_context's thread, unless destroyed before.
   virtual void start(Handler handler) = 0;
 };
 
-/// To the server of `route`. `hub` is asked for the jump host's session.
+/// A carrier to the server of `route`, directly or by its ProxyCommand.
 [[nodiscard]] std::unique_ptr<Carrier> make_carrier(boost::asio::io_context& io, Resolver& resolver,
-                                                    const std::weak_ptr<Hub>& hub,
-                                                    const Route& route, Patience patience);
+                                                    const Route& route);
+
+/// A carrier through the jump host of `route`. Handed down by the hub, which has the jump host's
+/// session.
+using MakeJump = std::function<std::unique_ptr<Carrier>(boost::asio::io_context& io,
+                                                        const Route& route, Timeouts timeouts)>;
 
 }  // namespace stillgate::transport::ssh

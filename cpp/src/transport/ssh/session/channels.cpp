@@ -1,4 +1,4 @@
-// The channels of one SSH session: what is to be sent, one after the other, and what comes.
+// The channels of one SSH session: sends in order, receives, closes.
 #include <algorithm>
 #include <utility>
 
@@ -8,7 +8,7 @@
 namespace stillgate::transport::ssh {
 
 void Connection::write(const std::shared_ptr<Channel>& channel, std::string bytes) {
-  if (!channel->sink) return;
+  if (!channel->listener) return;
   channel->unsent.push_back(std::move(bytes));
   if (channel->unsent.size() > 1) return;
   operations_.push_back({Kind::write, channel});
@@ -17,33 +17,34 @@ void Connection::write(const std::shared_ptr<Channel>& channel, std::string byte
 
 void Connection::close(const std::shared_ptr<Channel>& channel) {
   if (std::exchange(channel->closed, true)) return;
-  channel->sink = nullptr;
+  channel->listener = nullptr;
   std::erase(channels_, channel);
-  std::erase_if(operations_, [&channel](const Operation& one) {
-    // A half-sent packet must be sent to its end, or the next one is refused by libssh2.
-    return one.channel == channel && one.kind == Kind::write && !one.begun && channel->sent == 0;
+  std::erase_if(operations_, [&channel](const Operation& operation) {
+    // libssh2 refuses the next packet until a half-sent one is complete.
+    return operation.channel == channel && operation.kind == Kind::write && !operation.begun &&
+           channel->sent == 0;
   });
   if (channel->raw == nullptr) {
-    // One that libssh2 is opening is closed when it is open.
+    // libssh2 is still opening it; open_step() closes it then.
     return;
   }
-  // The last one is kept: libssh2 hears nothing from the server but by a channel.
+  // Keep the last channel: libssh2 reads from the server only through a channel.
   const bool last = std::none_of(channels_.begin(), channels_.end(),
-                                 [](const auto& one) { return one->raw != nullptr; });
+                                 [](const auto& other) { return other->raw != nullptr; });
   operations_.push_back({last ? Kind::park : Kind::close, channel});
   if (stage_ == Stage::open) pump();
 }
 
-/// Until neither side gets on. A step may take another's packet off the socket, where no event
-/// tells of it any more: so what is queued in libssh2 is asked for before waiting, and whoever
-/// waits for an answer once more where something came. The socket itself is read when it has
-/// stirred: each look at an empty one is a call into the kernel.
+/// Runs until neither side makes progress. An operation may take another's packet off the socket,
+/// and no event reports that packet again. So ask libssh2 for queued data before waiting, and run
+/// operations once more after anything was received. Read the socket only after an event: reading
+/// an empty one costs a system call.
 void Connection::pump() {
   const auto self = shared_from_this();
   for (bool more = true; more && stage_ == Stage::open;) {
     const auto before = notes_.received;
     run_operations();
-    // In the middle of a packet libssh2 takes no other one, not even a window's.
+    // libssh2 must finish a packet before it sends another, even a window adjustment.
     if (outbound_ || stage_ != Stage::open) break;
     read_channels();
     if (stage_ != Stage::open) return;
@@ -53,15 +54,15 @@ void Connection::pump() {
   if (stage_ == Stage::open) wait();
 }
 
-/// Each in its turn, past those that only wait for an answer. True: one came to its end.
+/// Runs each operation in order; skips those that wait for an answer. True: one has ended.
 bool Connection::run_operations() {
   bool ended = false;
   bool opening = false;
   outbound_ = false;
   for (std::size_t i = 0; i < operations_.size() && stage_ == Stage::open;) {
-    const bool one_of_them = opens(operations_[i]);
-    // Opening is a state of libssh2's whole session: one at a time.
-    if (one_of_them && std::exchange(opening, true)) {
+    const bool opens_channel = opens(operations_[i]);
+    // libssh2 opens one channel at a time per session.
+    if (opens_channel && std::exchange(opening, true)) {
       ++i;
       continue;
     }
@@ -69,9 +70,9 @@ bool Connection::run_operations() {
     if (stage_ != Stage::open) return true;
     if (code == 0) {
       operations_.erase(operations_.begin() + static_cast<std::ptrdiff_t>(i));
-      if (one_of_them) {
+      if (opens_channel) {
         opening = false;
-        watch_opening();
+        watch_next_open();
       }
       ended = true;
       continue;
@@ -85,28 +86,28 @@ bool Connection::run_operations() {
   return ended;
 }
 
-/// 0: done, well or not; LIBSSH2_ERROR_EAGAIN: again.
-int Connection::step(Operation& one) {
+/// 0: ended, with success or not. LIBSSH2_ERROR_EAGAIN: call again.
+int Connection::step(Operation& operation) {
   int code = 0;
-  switch (one.kind) {
+  switch (operation.kind) {
     case Kind::open:
-      return open_step(one);
-    case Kind::look:
-      return look_step(one);
+      return open_step(operation);
+    case Kind::probe:
+      return probe_step(operation);
     case Kind::write:
-      return write_step(*one.channel);
+      return write_step(*operation.channel);
     case Kind::close:
-      code = libssh2_channel_free(one.channel->raw);
+      code = libssh2_channel_free(operation.channel->raw);
       if (code != LIBSSH2_ERROR_EAGAIN) {
-        one.channel->raw = nullptr;
+        operation.channel->raw = nullptr;
         code = 0;
       }
       break;
     case Kind::park:
-      code = libssh2_channel_send_eof(one.channel->raw);
+      code = libssh2_channel_send_eof(operation.channel->raw);
       if (code != LIBSSH2_ERROR_EAGAIN) {
         if (parked_) operations_.push_back({Kind::close, std::move(parked_)});
-        parked_ = one.channel;
+        parked_ = operation.channel;
         code = 0;
       }
       break;
@@ -117,7 +118,7 @@ int Connection::step(Operation& one) {
     }
   }
   if (code == 0 || code == LIBSSH2_ERROR_EAGAIN) return code;
-  lose();
+  lose_connection();
   return code;
 }
 
@@ -126,18 +127,16 @@ int Connection::write_step(Channel& channel) {
     const std::string& first = channel.unsent.front();
     const auto n = libssh2_channel_write(channel.raw, first.data() + channel.sent,
                                          first.size() - channel.sent);
-    // The window is full: its end comes with something to read.
+    // The window is full. Its adjustment arrives as something to read.
     if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
     if (n == LIBSSH2_ERROR_CHANNEL_CLOSED || n == LIBSSH2_ERROR_CHANNEL_EOF_SENT) {
       channel.unsent.clear();
       channel.sent = 0;
-      if (const auto sink = std::exchange(channel.sink, nullptr)) {
-        sink->on_failed(lost(name_, words_of(session_.get())));
-      }
+      channel.fail(lost(name_, last_error_text(session_.get())));
       return 0;
     }
     if (n < 0) {
-      lose();
+      lose_connection();
       return static_cast<int>(n);
     }
     channel.sent += static_cast<std::size_t>(n);
@@ -145,54 +144,54 @@ int Connection::write_step(Channel& channel) {
     channel.unsent.pop_front();
     channel.sent = 0;
   }
-  if (channel.sink) channel.sink->on_written();
+  if (channel.listener) channel.listener->on_written();
   return 0;
 }
 
 void Connection::read_channels() {
-  // A sink may close its channel, or another's.
+  // A listener may close this channel or another.
   const auto all = channels_;
   for (const auto& channel : all) {
     if (!channel->listens()) continue;
-    // The first one's reading takes all that the socket has.
-    if (!std::exchange(stirred_, false) && !queued(*channel)) continue;
+    // The first read takes everything the socket has.
+    if (!std::exchange(readable_, false) && !queued(*channel)) continue;
     read_channel(*channel);
     if (stage_ != Stage::open) return;
   }
-  if (stirred_ && operations_.empty()) hear_server();
-  stirred_ = false;
+  if (readable_ && operations_.empty()) read_server_messages();
+  readable_ = false;
 }
 
-/// Where no channel is read, the server's own messages and its end are still to be heard.
-void Connection::hear_server() {
+/// Reads the server's own messages and its end of stream while no channel is read.
+void Connection::read_server_messages() {
   int code = LIBSSH2_ERROR_SOCKET_DISCONNECT;
   const auto any = std::find_if(channels_.begin(), channels_.end(),
-                                [](const auto& one) { return one->raw != nullptr; });
+                                [](const auto& other) { return other->raw != nullptr; });
   if (parked_) {
     do {
       code = static_cast<int>(
-          libssh2_channel_read(parked_->raw, workshop_.buffer.data(), workshop_.buffer.size()));
+          libssh2_channel_read(parked_->raw, context_.buffer.data(), context_.buffer.size()));
     } while (code > 0);
   } else if (any != channels_.end()) {
-    // This one gives the other side no room to write.
+    // This call does not enlarge the peer's window.
     code = libssh2_channel_wait_eof((*any)->raw);
   }
-  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose();
+  if (code != 0 && code != LIBSSH2_ERROR_EAGAIN) lose_connection();
 }
 
 void Connection::read_channel(Channel& channel) {
   do {
     const auto n =
-        libssh2_channel_read(channel.raw, workshop_.buffer.data(), workshop_.buffer.size());
+        libssh2_channel_read(channel.raw, context_.buffer.data(), context_.buffer.size());
     if (n > 0) {
-      channel.sink->on_bytes({workshop_.buffer.data(), static_cast<std::size_t>(n)});
+      channel.listener->on_bytes({context_.buffer.data(), static_cast<std::size_t>(n)});
     } else if (n == 0 && libssh2_channel_eof(channel.raw) != 0) {
       channel.ended = true;
-      channel.sink->on_end_of_stream();
+      channel.listener->on_end_of_stream();
     } else if (n == 0 || n == LIBSSH2_ERROR_EAGAIN) {
       return;
     } else {
-      lose();
+      lose_connection();
     }
   } while (stage_ == Stage::open && queued(channel));
 }

@@ -1,4 +1,4 @@
-// The way to an SSH server: carrier, handshake, host key, login.
+// From connecting to an SSH server to the end of the login: carrier, handshake, host key, login.
 #include "connection.hpp"
 
 #include <algorithm>
@@ -28,26 +28,26 @@ void acknowledge_quickly(int fd) {
 
 }  // namespace
 
-Connection::Connection(Workshop& workshop, std::shared_ptr<const Route> route)
-    : workshop_(workshop),
+Connection::Connection(WorkerContext& context, std::shared_ptr<const Route> route)
+    : context_(context),
       route_(std::move(route)),
       name_(route_->name()),
-      socket_(workshop.io),
-      timer_(workshop.io),
-      pause_(workshop.io) {}
+      socket_(context.io),
+      timer_(context.io),
+      pause_(context.io) {}
 
 Connection::~Connection() {
   login_.reset();
-  // A farewell in each channel would wait for answers: the server sees the end of the connection.
+  // Closing each channel would wait for answers. The server sees the end of the connection.
   if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
 
-Patience Connection::patience() const {
-  return channels_.empty() ? Patience{} : channels_.front()->patience;
+Timeouts Connection::timeouts() const {
+  return channels_.empty() ? Timeouts{} : channels_.front()->timeouts;
 }
 
 void Connection::open(const std::shared_ptr<Channel>& channel) {
-  if (!channel->sink) return;
+  if (!channel->listener) return;
   channel->connection = weak_from_this();
   channels_.push_back(channel);
   const bool first = std::none_of(operations_.begin(), operations_.end(), opens);
@@ -55,8 +55,8 @@ void Connection::open(const std::shared_ptr<Channel>& channel) {
   if (stage_ == Stage::idle) {
     start();
   } else if (stage_ == Stage::open) {
-    // Each has its time from when it is the one that is asked for.
-    if (first) watch_opening();
+    // A channel's timeout starts when libssh2 begins to open it.
+    if (first) watch_next_open();
     pump();
   }
 }
@@ -64,30 +64,31 @@ void Connection::open(const std::shared_ptr<Channel>& channel) {
 void Connection::start() {
   stage_ = Stage::waiting;
   const std::string place = route_->place();
-  workshop_.turns.take(place, [weak = weak_from_this(), turns = &workshop_.turns, place] {
+  context_.turns.take(place, [weak = weak_from_this(), turns = &context_.turns, place] {
     const auto self = weak.lock();
     if (!self || self->stage_ != Stage::waiting) {
       turns->leave(place);
       return;
     }
     self->has_turn_ = true;
-    self->carry();
+    self->start_carrier();
   });
 }
 
 void Connection::leave_turn() {
   if (!std::exchange(has_turn_, false)) return;
-  workshop_.turns.leave(route_->place());
+  context_.turns.leave(route_->place());
 }
 
-void Connection::carry() {
+void Connection::start_carrier() {
   stage_ = Stage::carrying;
-  spoke_ = false;
+  has_banner_ = false;
   notes_ = {};
-  carrier_ = make_carrier(workshop_.io, workshop_.resolver, workshop_.hub, *route_, patience());
+  carrier_ = route_->via ? context_.make_jump(context_.io, *route_, timeouts())
+                         : make_carrier(context_.io, context_.resolver, *route_);
   if (!route_->via) {
     const auto& configured = route_->settings.connect_timeout;
-    const milliseconds most = configured ? milliseconds(*configured) : patience().connect;
+    const milliseconds most = configured ? milliseconds(*configured) : timeouts().connect;
     watch(most, Errc::connect_timeout, fmt::format("no connection within {} ms", most.count()));
   }
   carrier_->start([weak = weak_from_this()](Result<int> result) {
@@ -95,14 +96,14 @@ void Connection::carry() {
     if (!self || self->stage_ != Stage::carrying) {
       if (result) ::close(*result);
     } else if (result) {
-      self->carried(*result);
+      self->carrier_ready(*result);
     } else {
       self->fail(result.error());
     }
   });
 }
 
-void Connection::carried(int fd) {
+void Connection::carrier_ready(int fd) {
   socket_.assign(fd);
   session_ = new_session(notes_);
   if (!session_) {
@@ -113,29 +114,29 @@ void Connection::carried(int fd) {
   const std::string order = algorithm_preference(*known, route_->settings);
   libssh2_session_method_pref(session_.get(), LIBSSH2_METHOD_HOSTKEY, order.c_str());
   stage_ = Stage::handshake;
-  watch(patience().banner, Errc::ssh_banner,
-        fmt::format("connected, but no SSH server spoke within {} ms", patience().banner.count()));
+  watch(timeouts().banner, Errc::ssh_banner,
+        fmt::format("connected, but no SSH server spoke within {} ms", timeouts().banner.count()));
   drive();
 }
 
-/// As far as it goes without waiting. What the socket had may lie in libssh2 already: whoever comes
-/// next must be asked at once, and not at the socket's next event.
+/// Runs as far as possible without waiting. libssh2 may have buffered what the next phase needs, so
+/// start that phase now and not at the socket's next event.
 void Connection::drive() {
   const auto self = shared_from_this();
   if (stage_ == Stage::closed) return;
-  stirred_ = true;
+  readable_ = true;
   acknowledge_quickly(socket_.native_handle());
   if (stage_ == Stage::handshake && handshake() != 0) return;
   if (stage_ == Stage::login) log_in();
   if (stage_ == Stage::open) pump();
 }
 
-/// Not 0: it is not done.
+/// Not 0: not finished.
 int Connection::handshake() {
   const int code = libssh2_session_handshake(session_.get(), socket_.native_handle());
-  if (!spoke_ && banner().starts_with("SSH-")) {
-    spoke_ = true;
-    const auto most = patience().key_exchange;
+  if (!has_banner_ && banner().starts_with("SSH-")) {
+    has_banner_ = true;
+    const auto most = timeouts().key_exchange;
     watch(most, Errc::ssh_key_exchange,
           fmt::format("no end of the key exchange within {} ms", most.count()));
   }
@@ -145,21 +146,21 @@ int Connection::handshake() {
   }
   if (code != 0) {
     const std::string_view said = banner();
-    retry_or_fail(handshake_failure(code, spoke_, name_,
-                                    spoke_ || said.empty() ? farewell() : std::string(said)));
+    retry_or_fail(
+        handshake_failure(code, has_banner_, name_,
+                          has_banner_ || said.empty() ? disconnect_message() : std::string(said)));
     return code;
   }
-  return greet();
+  return verify_server();
 }
 
-/// The last line that the peer sent before all else; a server may say something before it speaks
-/// SSH, or hang up behind it.
+/// The last line before the SSH protocol. A server may send text first, or send text and close.
 std::string_view Connection::banner() const {
   const char* const line = libssh2_session_banner_get(session_.get());
   return line == nullptr ? std::string_view() : std::string_view(line);
 }
 
-int Connection::greet() {
+int Connection::verify_server() {
   std::size_t size = 0;
   int type = 0;
   const char* const blob = libssh2_session_hostkey(session_.get(), &size, &type);
@@ -170,28 +171,28 @@ int Connection::greet() {
     return LIBSSH2_ERROR_KNOWN_HOSTS;
   }
   stage_ = Stage::login;
-  const auto most = patience().login;
+  const auto most = timeouts().login;
   watch(most, Errc::ssh_auth_timeout,
         fmt::format("no end of the authentication within {} ms", most.count()));
   login_.emplace(session_.get(), *route_,
-                 Login::Means{workshop_.io, workshop_.turns, [weak = weak_from_this()] {
-                                if (const auto self = weak.lock()) self->drive();
-                              }});
+                 Login::Context{context_.io, context_.turns, [weak = weak_from_this()] {
+                                  if (const auto self = weak.lock()) self->drive();
+                                }});
   return 0;
 }
 
 void Connection::log_in() {
   const int code = login_->step();
   if (code == LIBSSH2_ERROR_EAGAIN) {
-    // Nobody reads the socket meanwhile: one that has something would stir for ever.
+    // The socket is not read meanwhile; waiting on a readable one would spin.
     if (!login_->asks_agent()) wait();
   } else if (code == 0) {
     login_.reset();
     logged_in();
   } else {
     Error refusal = login_->refusal();
-    if (!notes_.farewell.empty()) {
-      refusal.message += fmt::format("; the server said: {}", notes_.farewell);
+    if (!notes_.disconnect_message.empty()) {
+      refusal.message += fmt::format("; the server said: {}", notes_.disconnect_message);
     }
     fail(refusal);
   }
@@ -202,9 +203,9 @@ void Connection::logged_in() {
   timer_.cancel();
   pending_.reset();
   leave_turn();
-  // 2: what libssh2 takes 1 for is to be off.
+  // 2 s: the shortest interval; libssh2 treats 1 as 2.
   libssh2_keepalive_config(session_.get(), 0, 2);
-  watch_opening();
+  watch_next_open();
 }
 
 void Connection::keep_alive() {
@@ -213,7 +214,7 @@ void Connection::keep_alive() {
   pump();
 }
 
-/// Only while libssh2 wants the socket to take more, its readiness is waited for.
+/// Waits for the socket to be writable only while libssh2 has something to send.
 void Connection::wait() {
   using boost::asio::posix::stream_descriptor;
   if (stage_ == Stage::closed) return;

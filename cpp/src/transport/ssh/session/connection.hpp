@@ -1,4 +1,4 @@
-// One SSH session: the way to its server, the login, and the channels that share it.
+// One SSH session: its connection to the server, the login, and the channels that share it.
 #pragma once
 
 #include <deque>
@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
@@ -23,36 +24,39 @@
 namespace stillgate::transport::ssh {
 
 class Connection;
-class Hub;
 class Worker;
 
-/// One channel, on its worker's thread.
+/// One channel; used on its worker's thread.
 struct Channel {
-  Channel(Target where, std::shared_ptr<Sink> whom, Patience how_long)
-      : target(std::move(where)), sink(std::move(whom)), patience(how_long) {}
+  Channel(Target where, std::shared_ptr<ChannelListener> whom, Timeouts how_long)
+      : target(std::move(where)), listener(std::move(whom)), timeouts(how_long) {}
 
   Target target;
-  std::shared_ptr<Sink> sink;  ///< null: closed
-  Patience patience;
+  std::shared_ptr<ChannelListener> listener;  ///< null: closed
+  Timeouts timeouts;
   std::weak_ptr<Connection> connection{};
   LIBSSH2_CHANNEL* raw{nullptr};
   std::deque<std::string> unsent{};
-  std::size_t sent{0};  ///< of the first of them
+  std::size_t sent{0};  ///< bytes of the first string
   bool ended{false};
-  bool closed{false};  ///< or is about to be
+  bool closed{false};  ///< or about to be closed
   bool second_try{false};
 
+  /// Reports the failure to the listener, once; nothing after it.
+  void fail(const Error& error) {
+    if (const auto last = std::exchange(listener, nullptr)) last->on_failed(error);
+  }
   [[nodiscard]] bool listens() const {
-    return raw != nullptr && sink != nullptr && !ended && !target.unread;
+    return raw != nullptr && listener != nullptr && !ended && !target.unread;
   }
 };
 
-/// What the connections of one worker share; see Hub.
-struct Workshop {
+/// What the connections of one worker share.
+struct WorkerContext {
   boost::asio::io_context& io;
   Resolver& resolver;
   Turns& turns;
-  std::weak_ptr<Hub> hub;
+  MakeJump make_jump;
   Worker& worker;
   std::vector<char>& buffer;
 };
@@ -60,77 +64,77 @@ struct Workshop {
 /// Not thread-safe: all on its worker's thread.
 class Connection final : public std::enable_shared_from_this<Connection> {
  public:
-  Connection(Workshop& workshop, std::shared_ptr<const Route> route);
+  Connection(WorkerContext& context, std::shared_ptr<const Route> route);
   ~Connection();
 
   void open(const std::shared_ptr<Channel>& channel);
   void write(const std::shared_ptr<Channel>& channel, std::string bytes);
   void close(const std::shared_ptr<Channel>& channel);
   void keep_alive();
-  /// Ends it; what still uses it hears `error`.
+  /// Ends the session. Its open channels fail with `error`.
   void fail(const Error& error);
 
-  /// Another channel may be asked of it.
+  /// It accepts more channels.
   [[nodiscard]] bool usable() const noexcept { return stage_ != Stage::closed && !suspect_; }
   [[nodiscard]] bool ended() const noexcept { return stage_ == Stage::closed; }
-  /// Somebody has a channel of it.
+  /// It has open channels.
   [[nodiscard]] bool serves() const noexcept { return stage_ == Stage::open && !channels_.empty(); }
 
  private:
   enum class Stage { idle, waiting, carrying, handshake, login, open, closed };
-  enum class Kind { open, look, write, close, park, keep_alive };
+  enum class Kind { open, probe, write, close, park, keep_alive };
   struct Operation {
     Kind kind;
     std::shared_ptr<Channel> channel{};
-    std::unique_ptr<Look> look{};
+    std::unique_ptr<SocketProbe> probe{};
     bool begun{false};
   };
 
-  static bool opens(const Operation& one) {
-    return one.kind == Kind::open || one.kind == Kind::look;
+  static bool opens(const Operation& operation) {
+    return operation.kind == Kind::open || operation.kind == Kind::probe;
   }
 
   void start();
-  void carry();
-  void carried(int fd);
+  void start_carrier();
+  void carrier_ready(int fd);
   void drive();
   int handshake();
-  int greet();
+  int verify_server();
   [[nodiscard]] std::string_view banner() const;
   void log_in();
   void logged_in();
   void pump();
   bool run_operations();
-  int step(Operation& one);
-  int open_step(Operation& one);
-  int look_step(Operation& one);
-  bool give_up_look();
+  int step(Operation& operation);
+  int open_step(Operation& operation);
+  int probe_step(Operation& operation);
+  bool give_up_probe();
   int write_step(Channel& channel);
-  void refused(Operation& one);
+  void open_refused(Operation& operation);
   void read_channels();
   void read_channel(Channel& channel);
-  void hear_server();
+  void read_server_messages();
   [[nodiscard]] static bool queued(const Channel& channel);
   [[nodiscard]] bool anything_queued() const;
   void wait();
-  void watch(std::chrono::milliseconds patience, Errc code, const std::string& words);
-  void watch_opening();
+  void watch(std::chrono::milliseconds timeouts, Errc code, const std::string& words);
+  void watch_next_open();
   void overdue(const Error& error);
   void move_unbegun(const std::shared_ptr<Channel>& hanging);
   void retry_or_fail(const Error& error);
-  void lose();
+  void lose_connection();
   void leave_turn();
-  [[nodiscard]] std::string farewell();
-  [[nodiscard]] Patience patience() const;
+  [[nodiscard]] std::string disconnect_message();
+  [[nodiscard]] Timeouts timeouts() const;
 
-  Workshop& workshop_;
+  WorkerContext& context_;
   std::shared_ptr<const Route> route_;
   std::string name_;
   Stage stage_{Stage::idle};
   bool suspect_{false};
   bool served_{false};  ///< it has opened a channel
   bool has_turn_{false};
-  bool spoke_{false};
+  bool has_banner_{false};
   std::unique_ptr<Carrier> carrier_;
   boost::asio::posix::stream_descriptor socket_;
   SessionNotes notes_;
@@ -138,12 +142,12 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::optional<Login> login_;
   std::deque<Operation> operations_;
   std::vector<std::shared_ptr<Channel>> channels_;
-  std::shared_ptr<Channel> parked_;  ///< the last that was closed
+  std::shared_ptr<Channel> parked_;  ///< the last one closed; see close()
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer pause_;
-  std::optional<Error> pending_;  ///< what the timer will say
+  std::optional<Error> pending_;  ///< reported when timer_ expires
   unsigned tries_{0};
-  bool stirred_{false};  ///< the socket may have something that libssh2 has not taken
+  bool readable_{false};  ///< the socket may hold bytes that libssh2 has not read
   bool waiting_to_read_{false};
   bool waiting_to_write_{false};
   bool outbound_{false};

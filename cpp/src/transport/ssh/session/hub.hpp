@@ -7,51 +7,26 @@
 #include <string>
 #include <vector>
 
-#include <boost/asio/io_context.hpp>
-
+#include "channel_handle.hpp"
 #include "target.hpp"
 #include "transport/ssh/login/route.hpp"
 
 namespace stillgate::transport::ssh {
 
-struct Channel;
 class Worker;
 
-/// A channel to be, from any thread.
-class Line {
+/// Thread-safe. Sessions stay open and are kept alive as long as the hub is held. With several
+/// cores, servers are spread over several workers.
+class Hub final : public ChannelSource, public std::enable_shared_from_this<Hub> {
  public:
-  Line(const std::shared_ptr<Worker>& worker, std::shared_ptr<const Route> route, Target target,
-       Patience patience);
-
-  /// Once. The sink is told on the worker's thread, until close().
-  void open(std::shared_ptr<Sink> sink);
-  void write(std::string bytes);
-  void close();
-
-  /// The worker's. The hub must be there.
-  [[nodiscard]] boost::asio::io_context& io() const;
-  [[nodiscard]] std::string server() const { return route_->name(); }
-
- private:
-  template <class Act>
-  void at_worker(Act act);
-
-  /// What is queued at the worker may have a line: it must not keep the worker.
-  std::weak_ptr<Worker> worker_;
-  std::shared_ptr<const Route> route_;
-  std::shared_ptr<Channel> channel_;
-};
-
-/// Thread-safe. Sessions stay open as long as somebody has the hub, and are kept alive; where there
-/// are several cores, servers are spread over several workers.
-class Hub : public std::enable_shared_from_this<Hub> {
- public:
-  /// The one of this process, made anew when nobody had it any more, or after a fork.
+  /// This process's hub. Made again after the last holder released it, and after a fork.
   static std::shared_ptr<Hub> of_process();
-  ~Hub();
+  Hub(const Hub&) = delete;
+  Hub& operator=(const Hub&) = delete;
+  ~Hub() override;
 
-  [[nodiscard]] std::shared_ptr<Line> line(std::shared_ptr<const Route> route, Target target,
-                                           Patience patience);
+  [[nodiscard]] std::shared_ptr<ChannelHandle> channel(std::shared_ptr<const Route> route,
+                                                       Target target, Timeouts timeouts) override;
 
  private:
   Hub();
@@ -59,7 +34,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   int process_;
   std::mutex mutex_;
-  /// By a pointer, so that a fork's child can leave them alone.
+  /// A pointer, so that a forked child can leak it.
   using Workers = std::vector<std::shared_ptr<Worker>>;
   std::unique_ptr<Workers> workers_{std::make_unique<Workers>()};
   std::map<std::string, std::size_t> workers_of_servers_;

@@ -1,4 +1,4 @@
-// Letters from thread to thread.
+// Tasks from thread to thread.
 #include "mailbox.hpp"
 
 #include <utility>
@@ -7,22 +7,22 @@
 
 namespace stillgate::transport::ssh {
 
-void Mailbox::put(Letter letter) {
-  if (add(std::move(letter))) wake();
+void Mailbox::put(Task task) {
+  if (add(std::move(task))) wake();
 }
 
-void Mailbox::put_after(boost::asio::io_context& sender, Letter letter) {
-  if (add(std::move(letter))) {
+void Mailbox::put_after(boost::asio::io_context& sender, Task task) {
+  if (add(std::move(task))) {
     boost::asio::post(sender, [self = shared_from_this()] { self->wake(); });
   }
 }
 
-/// True: it is the first, and somebody has to wake().
-bool Mailbox::add(Letter letter) {
+/// True: it is the first, and the caller has to call wake().
+bool Mailbox::add(Task task) {
   const std::scoped_lock lock(mutex_);
   if (io_ == nullptr) return false;
-  letters_.push_back(std::move(letter));
-  return letters_.size() == 1;
+  tasks_.push_back(std::move(task));
+  return tasks_.size() == 1;
 }
 
 void Mailbox::wake() {
@@ -32,19 +32,19 @@ void Mailbox::wake() {
 }
 
 void Mailbox::close() {
-  std::vector<Letter> unread;
+  std::vector<Task> unread;
   const std::scoped_lock lock(mutex_);
   io_ = nullptr;
-  unread.swap(letters_);
+  unread.swap(tasks_);
 }
 
 void Mailbox::deliver() {
-  std::vector<Letter> letters;
+  std::vector<Task> tasks;
   {
     const std::scoped_lock lock(mutex_);
-    letters.swap(letters_);
+    tasks.swap(tasks_);
   }
-  for (const Letter& letter : letters) letter();
+  for (const Task& task : tasks) task();
 }
 
 }  // namespace stillgate::transport::ssh

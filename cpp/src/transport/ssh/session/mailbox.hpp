@@ -1,4 +1,4 @@
-// What other threads hand to the thread of one io_context.
+// Hands tasks to the thread of one io_context.
 #pragma once
 
 #include <functional>
@@ -10,27 +10,27 @@
 
 namespace stillgate::transport::ssh {
 
-/// In order, with one waking for all that comes until then. Thread-safe; once closed, nothing
-/// arrives.
+/// Runs tasks in order and wakes the thread once for all that are queued. Thread-safe. After
+/// close() none runs.
 class Mailbox : public std::enable_shared_from_this<Mailbox> {
  public:
-  using Letter = std::function<void()>;
+  using Task = std::function<void()>;
 
   explicit Mailbox(boost::asio::io_context& io) : io_(&io) {}
-  void put(Letter letter);
-  /// From a handler of `sender`: what its other handlers, ready at the same time, put in comes
-  /// along. Waking a thread costs more than most letters.
-  void put_after(boost::asio::io_context& sender, Letter letter);
+  void put(Task task);
+  /// Call from a handler of `sender`: wakes after its other ready handlers have added theirs.
+  /// Waking a thread costs more than most tasks.
+  void put_after(boost::asio::io_context& sender, Task task);
   void close();
 
  private:
-  bool add(Letter letter);
+  bool add(Task task);
   void wake();
   void deliver();
 
   std::mutex mutex_;
   boost::asio::io_context* io_;
-  std::vector<Letter> letters_;
+  std::vector<Task> tasks_;
 };
 
 }  // namespace stillgate::transport::ssh

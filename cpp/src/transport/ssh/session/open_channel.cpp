@@ -1,4 +1,4 @@
-// Opening channels, one at a time, and finding out why one was not opened.
+// Opens channels, one at a time, and finds out why one was refused.
 #include <algorithm>
 #include <utility>
 
@@ -14,16 +14,16 @@ namespace {
 constexpr unsigned window_bytes = 256 * 1024;
 constexpr unsigned packet_bytes = 32 * 1024;
 
-/// A server that does not serve SFTP may leave libssh2 waiting.
-constexpr std::chrono::milliseconds look_patience{1500};
+/// A server without SFTP may leave libssh2 waiting.
+constexpr std::chrono::milliseconds probe_timeout{1500};
 
-struct Opening {
+struct OpenRequest {
   std::string_view type;
   std::string message;
 };
 
-/// The message that RFC 4254 (7.2) or OpenSSH's PROTOCOL (2.4) has behind the window.
-Opening opening_of(const Target& target) {
+/// What follows the window and packet sizes: RFC 4254 (7.2), OpenSSH's PROTOCOL (2.4).
+OpenRequest open_request_for(const Target& target) {
   WireWriter message;
   if (!target.path.empty()) {
     message.string(target.path).string("").number(0);
@@ -39,49 +39,49 @@ std::string spelled(const Target& target) {
 
 }  // namespace
 
-int Connection::open_step(Operation& one) {
-  Channel& channel = *one.channel;
-  // Nobody waits for it any more; but what libssh2 has begun it must end.
-  if (!channel.sink && !one.begun) return 0;
-  const Opening opening = opening_of(channel.target);
+int Connection::open_step(Operation& operation) {
+  Channel& channel = *operation.channel;
+  // The channel was closed. libssh2 must still finish what it has begun.
+  if (!channel.listener && !operation.begun) return 0;
+  const OpenRequest opening = open_request_for(channel.target);
   channel.raw = libssh2_channel_open_ex(
       session_.get(), opening.type.data(), static_cast<unsigned>(opening.type.size()),
       channel.target.unread ? 0 : window_bytes, packet_bytes, opening.message.data(),
       static_cast<unsigned>(opening.message.size()));
   if (channel.raw != nullptr) {
     served_ = true;
-    if (channel.sink) {
-      channel.sink->on_opened();
+    if (channel.listener) {
+      channel.listener->on_opened();
     } else {
       channel.closed = true;
-      operations_.push_back({Kind::close, one.channel});
+      operations_.push_back({Kind::close, operation.channel});
     }
     if (parked_) operations_.push_back({Kind::close, std::exchange(parked_, nullptr)});
     return 0;
   }
   const int code = libssh2_session_last_errno(session_.get());
-  one.begun = true;
+  operation.begun = true;
   if (code == LIBSSH2_ERROR_EAGAIN) return code;
   if (code != LIBSSH2_ERROR_CHANNEL_FAILURE) {
-    lose();
+    lose_connection();
     return code;
   }
-  refused(one);
-  return one.kind == Kind::look ? look_step(one) : 0;
+  open_refused(operation);
+  return operation.kind == Kind::probe ? probe_step(operation) : 0;
 }
 
-/// libssh2 keeps the server's reason for itself but for these words of its own.
-void Connection::refused(Operation& one) {
-  const std::string words = words_of(session_.get());
-  const Target& target = one.channel->target;
+/// libssh2 does not pass on the server's reason code; its own message is all there is.
+void Connection::open_refused(Operation& operation) {
+  const std::string words = last_error_text(session_.get());
+  const Target& target = operation.channel->target;
   const bool unix_socket = !target.path.empty();
   Error error;
   if (words.find("prohibited") != std::string::npos) {
     error = forbidden(name_, spelled(target), words);
   } else if (words.find("connect failed") != std::string::npos && unix_socket) {
-    one.look = std::make_unique<Look>(session_.get(), target.path, name_, words);
-    one.kind = Kind::look;
-    watch_opening();
+    operation.probe = std::make_unique<SocketProbe>(session_.get(), target.path, name_, words);
+    operation.kind = Kind::probe;
+    watch_next_open();
     return;
   } else if (words.find("connect failed") != std::string::npos) {
     error = failure(Errc::connection_refused, name_,
@@ -89,45 +89,44 @@ void Connection::refused(Operation& one) {
   } else {
     error = failure(Errc::ssh_channel_failed, name_, "the server opens no channel", words);
   }
-  std::erase(channels_, one.channel);
-  if (const auto sink = std::exchange(one.channel->sink, nullptr)) sink->on_failed(error);
+  std::erase(channels_, operation.channel);
+  operation.channel->fail(error);
 }
 
-int Connection::look_step(Operation& one) {
-  if (one.look->step() == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
-  std::erase(channels_, one.channel);
-  if (const auto sink = std::exchange(one.channel->sink, nullptr)) {
-    sink->on_failed(one.look->result());
-  }
+int Connection::probe_step(Operation& operation) {
+  if (operation.probe->step() == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+  std::erase(channels_, operation.channel);
+  operation.channel->fail(operation.probe->result());
   return 0;
 }
 
-/// What was to be found out is not, and libssh2 is left in the middle of it: so never again here.
-bool Connection::give_up_look() {
-  const auto one = std::find_if(operations_.begin(), operations_.end(),
-                                [](const auto& each) { return each.kind == Kind::look; });
-  if (one == operations_.end()) return false;
+/// The probe took too long. libssh2 is left in the middle of it, so this session opens no more
+/// channels.
+bool Connection::give_up_probe() {
+  const auto operation = std::find_if(operations_.begin(), operations_.end(),
+                                      [](const auto& each) { return each.kind == Kind::probe; });
+  if (operation == operations_.end()) return false;
   suspect_ = true;
-  const auto channel = one->channel;
-  const Error error = one->look->result();
-  operations_.erase(one);
+  const auto channel = operation->channel;
+  const Error error = operation->probe->result();
+  operations_.erase(operation);
   std::erase(channels_, channel);
-  if (const auto sink = std::exchange(channel->sink, nullptr)) sink->on_failed(error);
+  channel->fail(error);
   move_unbegun(nullptr);
-  watch_opening();
+  watch_next_open();
   pump();
   return true;
 }
 
-void Connection::watch_opening() {
+void Connection::watch_next_open() {
   const auto next = std::find_if(operations_.begin(), operations_.end(), opens);
   if (next == operations_.end()) {
     timer_.cancel();
     pending_.reset();
     return;
   }
-  const bool looks = next->kind == Kind::look;
-  const auto most = looks ? look_patience : next->channel->patience.channel;
+  const bool looks = next->kind == Kind::probe;
+  const auto most = looks ? probe_timeout : next->channel->timeouts.channel;
   watch(most, Errc::ssh_channel_timeout,
         fmt::format("the server did not say within {} ms whether it opens a channel to {}",
                     most.count(), spelled(next->channel->target)));

@@ -1,4 +1,4 @@
-// Pumping between a jump host's channel and a socket pair.
+// Copies bytes between a jump host's channel and a socket pair.
 #include "relay.hpp"
 
 #include <array>
@@ -12,7 +12,6 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
-#include "hub.hpp"
 #include "transport/ssh/base/failure.hpp"
 
 namespace stillgate::transport::ssh {
@@ -20,30 +19,30 @@ namespace {
 
 using boost::asio::posix::stream_descriptor;
 
-/// Lives on the thread of the jump host's worker, once it is opened.
-class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
+/// Runs on the thread of the jump host's worker.
+class Relay final : public ChannelListener, public std::enable_shared_from_this<Relay> {
  public:
   using Ready = std::function<void(Result<int>)>;
 
-  Relay(std::shared_ptr<Line> line, Ready ready)
-      : line_(std::move(line)), ready_(std::move(ready)), here_(line_->io()) {}
+  Relay(std::shared_ptr<ChannelHandle> channel, Ready ready)
+      : channel_(std::move(channel)), ready_(std::move(ready)), socket_(channel_->io()) {}
 
  private:
   void on_opened() override {
     std::array<int, 2> ends{-1, -1};
     const int kind = SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK;
     if (::socketpair(AF_UNIX, kind, 0, ends.data()) != 0) {
-      std::exchange(ready_, nullptr)(connection_failure(errno, line_->server()));
-      line_->close();
+      std::exchange(ready_, nullptr)(connection_failure(errno, channel_->server()));
+      channel_->close();
       return;
     }
-    here_.assign(ends[0]);
+    socket_.assign(ends[0]);
     std::exchange(ready_, nullptr)(ends[1]);
     read();
   }
 
   void on_bytes(std::string_view bytes) override {
-    if (!here_.is_open()) return;
+    if (!socket_.is_open()) return;
     unsent_ += bytes;
     if (!waiting_to_write_) send();
   }
@@ -57,7 +56,7 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
 
   void on_failed(Error error) override {
     if (const auto ready = std::exchange(ready_, nullptr)) {
-      // What was refused is the SSH server behind it, and not HAProxy.
+      // The SSH server behind the jump host refused, not HAProxy.
       if (error.code == Errc::connection_refused) error.code = Errc::unreachable;
       error.message = "by way of a jump host: " + error.message;
       ready(std::move(error));
@@ -67,19 +66,19 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
   }
 
   void read() {
-    if (!here_.is_open()) return;
-    here_.async_wait(stream_descriptor::wait_read,
-                     [self = shared_from_this()](const boost::system::error_code& code) {
-                       if (!code) self->take();
-                     });
+    if (!socket_.is_open()) return;
+    socket_.async_wait(stream_descriptor::wait_read,
+                       [self = shared_from_this()](const boost::system::error_code& code) {
+                         if (!code) self->receive();
+                       });
   }
 
-  void take() {
-    std::array<char, std::size_t{32} * 1024> piece{};
-    const ssize_t n = ::recv(here_.native_handle(), piece.data(), piece.size(), 0);
+  void receive() {
+    std::array<char, std::size_t{32} * 1024> chunk{};
+    const ssize_t n = ::recv(socket_.native_handle(), chunk.data(), chunk.size(), 0);
     if (n > 0) {
-      // The next piece when this one is on its way.
-      line_->write({piece.data(), static_cast<std::size_t>(n)});
+      // Reads the next chunk after on_written().
+      channel_->write({chunk.data(), static_cast<std::size_t>(n)});
     } else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
       read();
     } else {
@@ -89,16 +88,17 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
 
   void send() {
     while (!unsent_.empty()) {
-      const ssize_t n = ::send(here_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
+      const ssize_t n =
+          ::send(socket_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
       if (n > 0) {
         unsent_.erase(0, static_cast<std::size_t>(n));
       } else if (errno == EAGAIN) {
         waiting_to_write_ = true;
-        here_.async_wait(stream_descriptor::wait_write,
-                         [self = shared_from_this()](const boost::system::error_code& code) {
-                           self->waiting_to_write_ = false;
-                           if (!code) self->send();
-                         });
+        socket_.async_wait(stream_descriptor::wait_write,
+                           [self = shared_from_this()](const boost::system::error_code& code) {
+                             self->waiting_to_write_ = false;
+                             if (!code) self->send();
+                           });
         return;
       } else if (errno != EINTR) {
         finish();
@@ -110,13 +110,13 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
 
   void finish() {
     boost::system::error_code ignored;
-    here_.close(ignored);
-    line_->close();
+    socket_.close(ignored);
+    channel_->close();
   }
 
-  std::shared_ptr<Line> line_;
+  std::shared_ptr<ChannelHandle> channel_;
   Ready ready_;
-  stream_descriptor here_;
+  stream_descriptor socket_;
   std::string unsent_;
   bool waiting_to_write_{false};
   bool ended_{false};
@@ -124,43 +124,46 @@ class Relay final : public Sink, public std::enable_shared_from_this<Relay> {
 
 class Jump final : public Carrier {
  public:
-  Jump(boost::asio::io_context& io, std::weak_ptr<Hub> hub, const Route& route, Patience patience)
+  Jump(boost::asio::io_context& io, std::weak_ptr<ChannelSource> hub, const Route& route,
+       Timeouts timeouts)
       : io_(io),
         hub_(std::move(hub)),
         via_(route.via),
         target_{{}, route.settings.host_name, route.settings.port, false},
-        patience_(patience) {}
+        timeouts_(timeouts) {}
 
   ~Jump() override {
-    box_->handler = nullptr;
-    if (line_ && !box_->answered) line_->close();
+    outcome_->handler = nullptr;
+    if (channel_ && !outcome_->answered) channel_->close();
   }
 
   void start(Handler handler) override {
-    box_->handler = std::move(handler);
+    outcome_->handler = std::move(handler);
     const auto hub = hub_.lock();
     if (!hub) return;
-    line_ = hub->line(via_, target_, patience_);
-    // From the jump host's worker to ours, which must not have ended meanwhile.
+    channel_ = hub->channel(via_, target_, timeouts_);
+    // Keeps this worker's loop alive until the jump host's worker has answered.
     auto work =
         std::make_shared<boost::asio::executor_work_guard<boost::asio::io_context::executor_type>>(
             io_.get_executor());
-    line_->open(std::make_shared<Relay>(line_, [&io = io_, box = box_, work](Result<int> result) {
-      boost::asio::post(
-          io, [box, result = std::move(result)]() mutable { box->answer(std::move(result)); });
-    }));
+    channel_->open(std::make_shared<Relay>(
+        channel_, [&io = io_, outcome = outcome_, work](Result<int> result) {
+          boost::asio::post(io, [outcome, result = std::move(result)]() mutable {
+            outcome->answer(std::move(result));
+          });
+        }));
   }
 
  private:
-  /// Of our thread alone.
-  struct Box {
+  /// Used on this worker's thread alone.
+  struct Outcome {
     Handler handler;
     bool answered{false};
 
     void answer(Result<int> result) {
       answered = true;
-      if (const auto told = std::exchange(handler, nullptr)) {
-        told(std::move(result));
+      if (const auto callback = std::exchange(handler, nullptr)) {
+        callback(std::move(result));
       } else if (result) {
         ::close(*result);
       }
@@ -168,19 +171,20 @@ class Jump final : public Carrier {
   };
 
   boost::asio::io_context& io_;
-  std::weak_ptr<Hub> hub_;
+  std::weak_ptr<ChannelSource> hub_;
   std::shared_ptr<const Route> via_;
   Target target_;
-  Patience patience_;
-  std::shared_ptr<Line> line_;
-  std::shared_ptr<Box> box_{std::make_shared<Box>()};
+  Timeouts timeouts_;
+  std::shared_ptr<ChannelHandle> channel_;
+  std::shared_ptr<Outcome> outcome_{std::make_shared<Outcome>()};
 };
 
 }  // namespace
 
-std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io, const std::weak_ptr<Hub>& hub,
-                                   const Route& route, Patience patience) {
-  return std::make_unique<Jump>(io, hub, route, patience);
+std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io,
+                                   const std::weak_ptr<ChannelSource>& hub, const Route& route,
+                                   Timeouts timeouts) {
+  return std::make_unique<Jump>(io, hub, route, timeouts);
 }
 
 }  // namespace stillgate::transport::ssh

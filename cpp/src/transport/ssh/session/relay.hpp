@@ -4,11 +4,12 @@
 #include <memory>
 
 #include "carrier.hpp"
+#include "channel_handle.hpp"
 
 namespace stillgate::transport::ssh {
 
 [[nodiscard]] std::unique_ptr<Carrier> make_jump(boost::asio::io_context& io,
-                                                 const std::weak_ptr<Hub>& hub, const Route& route,
-                                                 Patience patience);
+                                                 const std::weak_ptr<ChannelSource>& hub,
+                                                 const Route& route, Timeouts timeouts);
 
 }  // namespace stillgate::transport::ssh

@@ -1,4 +1,4 @@
-// A look at a socket's path by SFTP.
+// Examines a socket's path by SFTP, then /proc/net/unix.
 #include "socket_probe.hpp"
 
 #include <algorithm>
@@ -12,7 +12,7 @@
 
 namespace stillgate::transport::ssh {
 
-bool listens_in(std::string_view table, std::string_view path) {
+bool is_listening(std::string_view table, std::string_view path) {
   constexpr unsigned long accepting = 0x10000;
   constexpr std::size_t flags_field = 3;
   constexpr std::size_t path_field = 7;
@@ -34,27 +34,29 @@ bool listens_in(std::string_view table, std::string_view path) {
   return false;
 }
 
-Look::Look(LIBSSH2_SESSION* session, std::string path, std::string server, std::string said)
+SocketProbe::SocketProbe(LIBSSH2_SESSION* session, std::string path, std::string server,
+                         std::string detail)
     : session_(session),
       path_(std::move(path)),
       server_(std::move(server)),
       true_path_(path_),
-      said_(std::move(said)) {
-  settle(Errc::ssh_channel_failed,
-         "could not be connected to there: no such socket, no permission, nobody listens, or the "
-         "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen); without "
-         "SFTP it cannot be told which");
+      detail_(std::move(detail)) {
+  set_result(
+      Errc::ssh_channel_failed,
+      "could not be connected to there: no such socket, no permission, nobody listens, or the "
+      "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen); without "
+      "SFTP it cannot be told which");
 }
 
-int Look::step() {
+int SocketProbe::step() {
   int code = 0;
   while (code == 0 && stage_ != Stage::over) {
     switch (stage_) {
       case Stage::start:
         code = start();
         break;
-      case Stage::look:
-        code = look();
+      case Stage::stat:
+        code = stat();
         break;
       case Stage::open:
         code = open();
@@ -82,18 +84,18 @@ int Look::step() {
   return code;
 }
 
-int Look::start() {
+int SocketProbe::start() {
   sftp_ = libssh2_sftp_init(session_);
   if (sftp_ == nullptr) {
     if (libssh2_session_last_errno(session_) == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
     stage_ = Stage::over;
     return 0;
   }
-  stage_ = Stage::look;
+  stage_ = Stage::stat;
   return 0;
 }
 
-int Look::look() {
+int SocketProbe::stat() {
   LIBSSH2_SFTP_ATTRIBUTES found{};
   const int code = libssh2_sftp_stat_ex(sftp_, path_.c_str(), static_cast<unsigned>(path_.size()),
                                         LIBSSH2_SFTP_STAT, &found);
@@ -103,21 +105,21 @@ int Look::look() {
     if (LIBSSH2_SFTP_S_ISSOCK(found.permissions)) {
       stage_ = Stage::open;
     } else {
-      settle(Errc::not_a_socket, "exists there and is not a socket");
+      set_result(Errc::not_a_socket, "exists there and is not a socket");
     }
   } else if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_NO_SUCH_FILE) {
-    settle(Errc::no_such_socket,
-           "does not exist there; is HAProxy running, and is this its 'stats socket'?");
+    set_result(Errc::no_such_socket,
+               "does not exist there; is HAProxy running, and is this its 'stats socket'?");
   } else if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_PERMISSION_DENIED) {
-    settle(Errc::socket_denied,
-           "may not even be looked at there: the SSH user needs the right to "
-           "search its folder");
+    set_result(Errc::socket_denied,
+               "may not even be looked at there: the SSH user needs the right to "
+               "search its folder");
   }
   return 0;
 }
 
-/// Opening a socket for writing fails in any case, and for want of permission before all else.
-int Look::open() {
+/// Opening a socket for writing always fails; missing permission is the first reason given.
+int SocketProbe::open() {
   LIBSSH2_SFTP_HANDLE* const handle =
       libssh2_sftp_open_ex(sftp_, path_.c_str(), static_cast<unsigned>(path_.size()),
                            LIBSSH2_FXF_WRITE, 0, LIBSSH2_SFTP_OPENFILE);
@@ -126,19 +128,20 @@ int Look::open() {
   }
   stage_ = Stage::resolve;
   if (libssh2_sftp_last_error(sftp_) != LIBSSH2_FX_PERMISSION_DENIED) {
-    settle(Errc::connection_refused,
-           "is there, and either nobody listens on it any more (is HAProxy running?), or the "
-           "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+    set_result(Errc::connection_refused,
+               "is there, and either nobody listens on it any more (is HAProxy running?), or the "
+               "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
   } else {
     stage_ = Stage::end;
-    settle(Errc::socket_denied,
-           "is denied to the SSH user, who needs write permission on it (usually membership in the "
-           "haproxy group); there is no sudo on this way");
+    set_result(
+        Errc::socket_denied,
+        "is denied to the SSH user, who needs write permission on it (usually membership in the "
+        "haproxy group); there is no sudo on this way");
   }
   return 0;
 }
 
-int Look::resolve() {
+int SocketProbe::resolve() {
   std::array<char, 4096> target{};
   const int size = libssh2_sftp_symlink_ex(
       sftp_, path_.c_str(), static_cast<unsigned>(path_.size()), target.data(),
@@ -149,8 +152,8 @@ int Look::resolve() {
   return 0;
 }
 
-/// Not to be had in a chroot, or where there is no Linux.
-int Look::open_table() {
+/// Absent in a chroot, and on systems other than Linux.
+int SocketProbe::open_table() {
   constexpr std::string_view path = "/proc/net/unix";
   handle_ = libssh2_sftp_open_ex(sftp_, path.data(), static_cast<unsigned>(path.size()),
                                  LIBSSH2_FXF_READ, 0, LIBSSH2_SFTP_OPENFILE);
@@ -163,10 +166,10 @@ int Look::open_table() {
   return 0;
 }
 
-int Look::read_table() {
+int SocketProbe::read_table() {
   constexpr std::size_t most = std::size_t{4} * 1024 * 1024;
-  // libssh2 asks for four times as much ahead. The kernel gives less of such a file than is asked
-  // for, and of several questions at once libssh2 takes that for an error.
+  // libssh2 reads ahead four times this size. The kernel returns less of such a file than
+  // requested, which libssh2 takes for an error when several requests are outstanding.
   std::array<char, 1024> piece{};
   while (table_.size() < most) {
     const auto size = libssh2_sftp_read(handle_, piece.data(), piece.size());
@@ -178,22 +181,22 @@ int Look::read_table() {
   return 0;
 }
 
-int Look::close_table() {
+int SocketProbe::close_table() {
   if (libssh2_sftp_close_handle(handle_) == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
   stage_ = Stage::end;
-  if (listens_in(table_, true_path_) || listens_in(table_, path_)) {
-    result_ = forbidden(server_, path_, said_);
+  if (is_listening(table_, true_path_) || is_listening(table_, path_)) {
+    result_ = forbidden(server_, path_, detail_);
   } else {
-    settle(Errc::connection_refused,
-           "is there, and nobody listens on it any more; is HAProxy running? (What runs in a "
-           "container of its own is not seen; then the server may forbid it: "
-           "AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+    set_result(Errc::connection_refused,
+               "is there, and nobody listens on it any more; is HAProxy running? (What runs in a "
+               "container of its own is not seen; then the server may forbid it: "
+               "AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
   }
   return 0;
 }
 
-void Look::settle(Errc code, std::string_view words) {
-  result_ = failure(code, server_, fmt::format("{} {}", path_, words), said_);
+void SocketProbe::set_result(Errc code, std::string_view text) {
+  result_ = failure(code, server_, fmt::format("{} {}", path_, text), detail_);
 }
 
 }  // namespace stillgate::transport::ssh

@@ -1,5 +1,5 @@
-// Why a server did not connect to a unix socket: SSH says no more than "connect failed", also where
-// it is the server that forbids it.
+// Finds out why a server did not connect to a unix socket. SSH reports only "connect failed", even
+// where the server forbids it.
 #pragma once
 
 #include <string>
@@ -12,32 +12,32 @@
 
 namespace stillgate::transport::ssh {
 
-/// Whether somebody listens there, by a /proc/net/unix. HAProxy binds another name beside it and
-/// renames that, which the kernel does not follow.
-[[nodiscard]] bool listens_in(std::string_view table, std::string_view path);
+/// Whether a process listens on `path`, by the text of a /proc/net/unix. HAProxy binds a temporary
+/// name and renames it; the table keeps the temporary name.
+[[nodiscard]] bool is_listening(std::string_view table, std::string_view path);
 
-/// Looks at the path by SFTP, which needs no shell and no program there beyond the sshd's own. Not
-/// thread-safe; nothing else may open a channel in that session meanwhile.
-class Look {
+/// Examines the path by SFTP, which needs no shell and no program beyond sshd's own. Not
+/// thread-safe. Nothing else may open a channel in that session meanwhile.
+class SocketProbe {
  public:
-  /// `said`: the server's words.
-  Look(LIBSSH2_SESSION* session, std::string path, std::string server, std::string said);
+  /// `detail`: the server's message.
+  SocketProbe(LIBSSH2_SESSION* session, std::string path, std::string server, std::string detail);
 
-  /// LIBSSH2_ERROR_EAGAIN: again when the socket is ready; 0: result() knows.
+  /// LIBSSH2_ERROR_EAGAIN: call again when the socket is ready. 0: result() is final.
   int step();
   [[nodiscard]] const Error& result() const noexcept { return result_; }
 
  private:
-  enum class Stage { start, look, open, resolve, open_table, read_table, close_table, end, over };
+  enum class Stage { start, stat, open, resolve, open_table, read_table, close_table, end, over };
 
   int start();
-  int look();
+  int stat();
   int open();
   int resolve();
   int open_table();
   int read_table();
   int close_table();
-  void settle(Errc code, std::string_view words);
+  void set_result(Errc code, std::string_view text);
 
   LIBSSH2_SESSION* session_;
   std::string path_;
@@ -47,7 +47,7 @@ class Look {
   LIBSSH2_SFTP_HANDLE* handle_{nullptr};
   std::string true_path_;
   std::string table_;
-  std::string said_;
+  std::string detail_;
   Error result_;
 };
 

@@ -1,4 +1,4 @@
-// What a channel leads to, and who hears of it.
+// Where a channel leads, who listens to it, and its timeouts.
 #pragma once
 
 #include <chrono>
@@ -15,29 +15,28 @@ struct Target {
   std::string path;
   std::string host;
   std::uint16_t port{0};
-  /// What the peer answers stays unread at the server, too: the channel has no room for it (see
+  /// The channel has an empty window, so the peer's answers stay unread at the server (see
   /// engine::HeldLine).
   bool unread{false};
 };
 
-/// Told on the thread of the channel's worker, and never again after close().
-class Sink {
+/// Called on the thread of the channel's worker; never after close().
+class ChannelListener {
  public:
-  Sink() = default;
-  Sink(const Sink&) = delete;
-  Sink& operator=(const Sink&) = delete;
-  virtual ~Sink() = default;
+  ChannelListener() = default;
+  ChannelListener(const ChannelListener&) = delete;
+  ChannelListener& operator=(const ChannelListener&) = delete;
+  virtual ~ChannelListener() = default;
 
   virtual void on_opened() = 0;
   virtual void on_bytes(std::string_view bytes) = 0;  ///< valid during the call only
-  virtual void on_written() = 0;                      ///< all that was to be written is on its way
+  virtual void on_written() = 0;                      ///< everything was handed to the socket
   virtual void on_end_of_stream() = 0;
   virtual void on_failed(Error error) = 0;
 };
 
-/// How long each part of the way may take. The login's is long enough for somebody to confirm at
-/// an agent.
-struct Patience {
+/// The longest time of each phase. The login's leaves time to confirm at an agent.
+struct Timeouts {
   std::chrono::milliseconds connect{2000};
   std::chrono::milliseconds banner{5000};
   std::chrono::milliseconds key_exchange{5000};

@@ -1,4 +1,4 @@
-// A worker's thread: its sessions from the first to the last.
+// A worker's thread and its sessions.
 #include "worker.hpp"
 
 #include <chrono>
@@ -7,36 +7,37 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// Below the idle timeouts of the usual firewalls by far, and above every hold's own traffic.
+/// Far below the idle timeouts of usual firewalls, and longer than the pauses in a hold's own
+/// traffic.
 constexpr std::chrono::seconds between_keep_alives{5};
-constexpr std::chrono::seconds farewell_patience{2};
-constexpr std::chrono::milliseconds slice{20};
+constexpr std::chrono::seconds stop_timeout{2};
+constexpr std::chrono::milliseconds poll_interval{20};
 constexpr std::size_t buffer_bytes = std::size_t{32} * 1024;
 
 }  // namespace
 
-Worker::Worker(std::weak_ptr<Hub> hub)
+Worker::Worker(MakeJump make_jump)
     : work_(io_.get_executor()),
-      letters_(std::make_shared<Mailbox>(io_)),
+      mailbox_(std::make_shared<Mailbox>(io_)),
       resolver_(io_),
       buffer_(buffer_bytes),
-      workshop_{io_, resolver_, turns_, std::move(hub), *this, buffer_},
-      alive_(io_) {}
+      context_{io_, resolver_, turns_, std::move(make_jump), *this, buffer_},
+      keep_alive_timer_(io_) {}
 
 Worker::~Worker() = default;
 
 void Worker::start() {
   keep_alive();
-  // It has itself, for the case that it is left behind.
+  // The thread keeps the worker alive in case it is detached.
   thread_ = std::thread([self = shared_from_this()] { self->run(); });
 }
 
 void Worker::stop() {
   io_.stop();
   const auto ended = ended_.get_future();
-  const auto until = std::chrono::steady_clock::now() + farewell_patience;
+  const auto until = std::chrono::steady_clock::now() + stop_timeout;
   for (;;) {
-    if (ended.wait_for(slice) == std::future_status::ready) {
+    if (ended.wait_for(poll_interval) == std::future_status::ready) {
       thread_.join();
       return;
     }
@@ -47,28 +48,28 @@ void Worker::stop() {
 
 void Worker::run() {
   io_.run();
-  letters_->close();
+  mailbox_->close();
   const Error gone{Errc::cancelled, "the SSH sessions of this process ended"};
   for (const auto& [key, connection] : std::exchange(connections_, {})) connection->fail(gone);
-  for (const auto& connection : std::exchange(leaving_, {})) connection->fail(gone);
+  for (const auto& connection : std::exchange(replaced_, {})) connection->fail(gone);
   ended_.set_value();
 }
 
 std::shared_ptr<Connection> Worker::connection(const std::shared_ptr<const Route>& route) {
   auto& kept = connections_[route->key()];
-  if (kept && !kept->usable() && kept->serves()) leaving_.push_back(kept);
-  if (!kept || !kept->usable()) kept = std::make_shared<Connection>(workshop_, route);
+  if (kept && !kept->usable() && kept->serves()) replaced_.push_back(kept);
+  if (!kept || !kept->usable()) kept = std::make_shared<Connection>(context_, route);
   return kept;
 }
 
 void Worker::keep_alive() {
-  alive_.expires_after(between_keep_alives);
-  alive_.async_wait([this](const boost::system::error_code& code) {
+  keep_alive_timer_.expires_after(between_keep_alives);
+  keep_alive_timer_.async_wait([this](const boost::system::error_code& code) {
     if (code) return;
     for (const auto& [key, connection] : connections_) connection->keep_alive();
-    for (const auto& connection : leaving_) connection->keep_alive();
-    std::erase_if(leaving_, [](const auto& connection) { return !connection->serves(); });
-    std::erase_if(connections_, [](const auto& one) { return one.second->ended(); });
+    for (const auto& connection : replaced_) connection->keep_alive();
+    std::erase_if(replaced_, [](const auto& connection) { return !connection->serves(); });
+    std::erase_if(connections_, [](const auto& entry) { return entry.second->ended(); });
     keep_alive();
   });
 }

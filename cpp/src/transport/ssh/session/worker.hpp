@@ -1,4 +1,4 @@
-// One thread with the SSH sessions that are its own.
+// One thread and the SSH sessions that run on it.
 #pragma once
 
 #include <atomic>
@@ -22,20 +22,20 @@ namespace stillgate::transport::ssh {
 
 class Worker : public std::enable_shared_from_this<Worker> {
  public:
-  explicit Worker(std::weak_ptr<Hub> hub);
+  explicit Worker(MakeJump make_jump);
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
   void start();
-  /// Ends its sessions and its thread. One that does not end, which a file on a dead network disk
-  /// may keep, is left behind.
+  /// Ends its sessions and its thread. Detaches a thread that does not end in time, such as one
+  /// that reads from a dead network disk.
   void stop();
 
   [[nodiscard]] boost::asio::io_context& io() noexcept { return io_; }
-  [[nodiscard]] Mailbox& letters() noexcept { return *letters_; }
+  [[nodiscard]] Mailbox& mailbox() noexcept { return *mailbox_; }
 
-  /// On its own thread: the session for that way, made if there is none.
+  /// Call on its thread. The session for that route, made if there is none.
   std::shared_ptr<Connection> connection(const std::shared_ptr<const Route>& route);
 
  private:
@@ -44,15 +44,15 @@ class Worker : public std::enable_shared_from_this<Worker> {
 
   boost::asio::io_context io_{};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_;
-  std::shared_ptr<Mailbox> letters_;
+  std::shared_ptr<Mailbox> mailbox_;
   Resolver resolver_;
   Turns turns_;
   std::vector<char> buffer_;
-  Workshop workshop_;
+  WorkerContext context_;
   std::map<std::string, std::shared_ptr<Connection>> connections_;
-  /// Those that are replaced, for who has a channel of them yet.
-  std::vector<std::shared_ptr<Connection>> leaving_;
-  boost::asio::steady_timer alive_;
+  /// Replaced sessions that still have channels.
+  std::vector<std::shared_ptr<Connection>> replaced_;
+  boost::asio::steady_timer keep_alive_timer_;
   std::thread thread_;
   std::promise<void> ended_;
 };

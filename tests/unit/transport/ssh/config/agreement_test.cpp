@@ -19,9 +19,9 @@ using Values = std::map<std::string, std::vector<std::string>>;
 constexpr const char* agent = "/run/the agent";
 constexpr const char* variable = "/of/the/environment";
 
-Surroundings surroundings() {
+LocalContext local() {
   const passwd* const entry = ::getpwuid(::getuid());
-  Surroundings here;
+  LocalContext here;
   here.home = entry->pw_dir;
   here.user = entry->pw_name;
   here.uid = ::getuid();
@@ -33,7 +33,7 @@ Surroundings surroundings() {
 }
 
 std::string with_home(const std::string& path) {
-  return path.starts_with("~/") ? surroundings().home + path.substr(1) : path;
+  return path.starts_with("~/") ? local().home + path.substr(1) : path;
 }
 
 std::string jump_text(const std::vector<Destination>& jumps) {
@@ -129,9 +129,9 @@ class SshAgreement : public SshFolder, public testing::WithParamInterface<Case> 
         "env SSH_AUTH_SOCK='{}' AVAR={} ssh -G -F {} {} {} {}", agent, variable, file,
         destination.user ? "-l " + *destination.user : "",
         destination.port ? fmt::format("-p {}", *destination.port) : "", destination.host));
-    const auto config = Config::load({file}, surroundings());
+    const auto config = Config::load({file}, local());
     const auto settings =
-        config ? config->settings(destination, surroundings()) : Result<Settings>(config.error());
+        config ? config->settings(destination, local()) : Result<Settings>(config.error());
     ASSERT_EQ(static_cast<bool>(settings), ran.well)
         << (settings ? ran.output : settings.error().message);
     if (settings) {
@@ -279,9 +279,9 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(SshFolder, AProxyCommandIsExpandedAsSshDoes) {
   const std::string file =
       write("config", "User me\nHostName real.%h\nProxyCommand echo \"<%n|%h|%p|%r|%%>\"; false\n");
-  const auto config = Config::load({file}, surroundings());
+  const auto config = Config::load({file}, local());
   ASSERT_TRUE(config);
-  const auto settings = config->settings({"lb1", {}, 2222}, surroundings());
+  const auto settings = config->settings({"lb1", {}, 2222}, local());
   ASSERT_TRUE(settings);
   EXPECT_EQ(settings->proxy_command, "echo \"<lb1|real.lb1|2222|me|%>\"; false");
   const std::string said = "<lb1|real.lb1|2222|me|%>";

@@ -13,8 +13,8 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-Surroundings surroundings() {
-  Surroundings here;
+LocalContext local() {
+  LocalContext here;
   here.home = "/home/me";
   here.user = "me";
   here.uid = ::getuid();
@@ -27,9 +27,9 @@ Surroundings surroundings() {
 
 Result<Settings> settings(const std::string& text,
                           const Destination& destination = {"lb1", {}, {}}) {
-  const auto config = Config::parse(text, "the/file", surroundings());
+  const auto config = Config::parse(text, "the/file", local());
   if (!config) return config.error();
-  return config->settings(destination, surroundings());
+  return config->settings(destination, local());
 }
 
 std::string message(const std::string& text) {
@@ -148,29 +148,29 @@ TEST(SshConfig, IncludesBeginWhereTheIncludingFileBelongs) {
     asked.push_back(pattern);
     return Result<std::vector<Config::Source>>(std::vector<Config::Source>{});
   };
-  ASSERT_TRUE(Config::parse("Include a ~/b /c", "x", surroundings(), loader));
-  ASSERT_TRUE(Config::parse("Include d", "/etc/ssh/ssh_config", surroundings(), loader));
+  ASSERT_TRUE(Config::parse("Include a ~/b /c", "x", local(), loader));
+  ASSERT_TRUE(Config::parse("Include d", "/etc/ssh/ssh_config", local(), loader));
   EXPECT_EQ(asked, (std::vector<std::string>{"/home/me/.ssh/a", "/home/me/b", "/c", "/etc/ssh/d"}));
-  EXPECT_FALSE(Config::parse("Include ~/e", "/etc/ssh/ssh_config", surroundings(), loader));
+  EXPECT_FALSE(Config::parse("Include ~/e", "/etc/ssh/ssh_config", local(), loader));
 }
 
 TEST(SshConfig, IncludesEnd) {
   const Config::Loader once = [](const std::string&) {
     return Result(std::vector<Config::Source>{{"again", "Include x"}});
   };
-  const auto deep = Config::parse("Include x", "first", surroundings(), once);
+  const auto deep = Config::parse("Include x", "first", local(), once);
   ASSERT_FALSE(deep);
   EXPECT_EQ(deep.error().message, "again:1: include: too deep");
   const Config::Loader many = [](const std::string&) {
     return Result(std::vector<Config::Source>(2000, {"again", ""}));
   };
-  EXPECT_FALSE(Config::parse("Include x", "first", surroundings(), many));
+  EXPECT_FALSE(Config::parse("Include x", "first", local(), many));
 }
 
 class SshConfigFiles : public SshFolder {
  protected:
-  Surroundings at_home() const {
-    auto here = surroundings();
+  LocalContext at_home() const {
+    auto here = local();
     here.home = folder_.string();
     return here;
   }

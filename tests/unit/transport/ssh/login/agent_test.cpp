@@ -27,10 +27,10 @@ std::string question(const std::string& data, std::uint32_t flags) {
 
 std::string list(std::uint32_t count) { return '\x0c' + WireWriter().number(count).bytes(); }
 
-TEST(AgentProtocol, AsksForTheKeys) { EXPECT_EQ(agent_keys_question(), "\0\0\0\1\x0b"s); }
+TEST(AgentProtocol, AsksForTheKeys) { EXPECT_EQ(agent_keys_request(), "\0\0\0\1\x0b"s); }
 
 TEST(AgentProtocol, ReadsTheKeys) {
-  const auto keys = agent_keys_in(
+  const auto keys = parse_agent_keys(
       list(2) + WireWriter().string("one").string("a@b").string("two").string("").bytes());
   ASSERT_EQ(keys.size(), 2U);
   EXPECT_EQ(keys[0].blob, "one");
@@ -41,37 +41,37 @@ TEST(AgentProtocol, ReadsTheKeys) {
 
 TEST(AgentProtocol, ReadsWhatIsThereOfAListThatIsCut) {
   EXPECT_EQ(
-      agent_keys_in(list(4'000'000'000) + WireWriter().string("one").string("a").bytes()).size(),
+      parse_agent_keys(list(4'000'000'000) + WireWriter().string("one").string("a").bytes()).size(),
       1U);
-  EXPECT_TRUE(agent_keys_in(list(1) + WireWriter().string("one").bytes()).empty());
+  EXPECT_TRUE(parse_agent_keys(list(1) + WireWriter().string("one").bytes()).empty());
 }
 
 TEST(AgentProtocol, TakesARefusalForNoKeys) {
-  EXPECT_TRUE(agent_keys_in("\x05").empty());
-  EXPECT_TRUE(agent_keys_in("").empty());
+  EXPECT_TRUE(parse_agent_keys("\x05").empty());
+  EXPECT_TRUE(parse_agent_keys("").empty());
 }
 
 TEST(AgentProtocol, TellsTheAgentByWhichAlgorithmRsaIsToBeSigned) {
   const std::string plain = request("ssh-ed25519");
-  EXPECT_EQ(agent_signature_question("blob", plain), question(plain, 0));
-  EXPECT_EQ(agent_signature_question("blob", request("rsa-sha2-256")),
+  EXPECT_EQ(agent_signature_request("blob", plain), question(plain, 0));
+  EXPECT_EQ(agent_signature_request("blob", request("rsa-sha2-256")),
             question(request("rsa-sha2-256"), 2));
-  EXPECT_EQ(agent_signature_question("blob", request("rsa-sha2-512")),
+  EXPECT_EQ(agent_signature_request("blob", request("rsa-sha2-512")),
             question(request("rsa-sha2-512"), 4));
-  EXPECT_EQ(agent_signature_question("blob", "cut"), question("cut", 0));
+  EXPECT_EQ(agent_signature_request("blob", "cut"), question("cut", 0));
 }
 
 TEST(AgentProtocol, ReadsASignature) {
   const std::string inner = WireWriter().string("ssh-ed25519").string("signature").bytes();
-  EXPECT_EQ(agent_signature_in('\x0e' + WireWriter().string(inner).bytes()), "signature");
+  EXPECT_EQ(parse_agent_signature('\x0e' + WireWriter().string(inner).bytes()), "signature");
 }
 
 TEST(AgentProtocol, KnowsARefusalAndAnAnswerThatIsCut) {
-  EXPECT_EQ(agent_signature_in("\x05"), std::nullopt);
-  EXPECT_EQ(agent_signature_in(""), std::nullopt);
-  EXPECT_EQ(agent_signature_in("\x0e"), std::nullopt);
+  EXPECT_EQ(parse_agent_signature("\x05"), std::nullopt);
+  EXPECT_EQ(parse_agent_signature(""), std::nullopt);
+  EXPECT_EQ(parse_agent_signature("\x0e"), std::nullopt);
   const std::string inner = WireWriter().string("ssh-ed25519").bytes();
-  EXPECT_EQ(agent_signature_in('\x0e' + WireWriter().string(inner).bytes()), std::nullopt);
+  EXPECT_EQ(parse_agent_signature('\x0e' + WireWriter().string(inner).bytes()), std::nullopt);
 }
 
 }  // namespace

@@ -75,11 +75,11 @@ TEST_F(KeyFileTest, AFileThatIsMissingIsNone) {
 /// Each cut of a whole key: nothing is read beyond its end, and no half of a seed is one.
 TEST_F(KeyFileTest, ACutKeyHasNoSeed) {
   const std::string whole = read(make("ed25519"));
-  ASSERT_NE(look_at_key(whole).seed, nullptr);
+  ASSERT_NE(inspect_key(whole).seed, nullptr);
   const std::size_t key_bytes = whole.find("-----END");
   // The comment and the padding come last, and the seed does not need them.
   for (std::size_t size = 0; size < key_bytes / 2; ++size) {
-    EXPECT_EQ(look_at_key(whole.substr(0, size)).seed, nullptr) << size;
+    EXPECT_EQ(inspect_key(whole.substr(0, size)).seed, nullptr) << size;
   }
 }
 

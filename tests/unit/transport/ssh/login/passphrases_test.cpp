@@ -15,11 +15,11 @@ KeyFile key_of(const std::string& path) {
   return key;
 }
 
-TEST(Keyring, TellsAnotherAllThatWasTyped) {
-  Keyring mine;
-  mine.know(std::string("key /a\0one\0key /b\0two words\0", 27));
-  Keyring yours;
-  yours.know(mine.tell());
+TEST(Passphrases, TellsAnotherAllThatWasTyped) {
+  Passphrases mine;
+  mine.import_all(std::string("key /a\0one\0key /b\0two words\0", 27));
+  Passphrases yours;
+  yours.import_all(mine.export_all());
   ASSERT_NE(yours.passphrase(key_of("/a")), nullptr);
   EXPECT_EQ(yours.passphrase(key_of("/a"))->view(), "one");
   ASSERT_NE(yours.passphrase(key_of("/b")), nullptr);
@@ -27,18 +27,18 @@ TEST(Keyring, TellsAnotherAllThatWasTyped) {
   EXPECT_EQ(yours.passphrase(key_of("/c")), nullptr);
 }
 
-TEST(Keyring, ForgetsWhatWasWrong) {
-  Keyring ring;
-  ring.know(std::string("key /a\0one\0", 11));
+TEST(Passphrases, ForgetsWhatWasWrong) {
+  Passphrases ring;
+  ring.import_all(std::string("key /a\0one\0", 11));
   ring.forget_passphrase(key_of("/a"));
   EXPECT_EQ(ring.passphrase(key_of("/a")), nullptr);
-  EXPECT_TRUE(ring.tell().empty());
+  EXPECT_TRUE(ring.export_all().empty());
 }
 
-TEST(Keyring, KnowsNothingFromNothing) {
-  Keyring ring;
-  ring.know("");
-  EXPECT_TRUE(ring.tell().empty());
+TEST(Passphrases, KnowsNothingFromNothing) {
+  Passphrases ring;
+  ring.import_all("");
+  EXPECT_TRUE(ring.export_all().empty());
 }
 
 }  // namespace

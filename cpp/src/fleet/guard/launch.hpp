@@ -1,0 +1,16 @@
+// The guard's program: where it lies, and how it is started.
+#pragma once
+
+#include <optional>
+#include <string>
+
+namespace stillgate::fleet {
+
+/// $STILLGATE_GUARD, or `stillgate-guard` beside the library or program that this code is in.
+[[nodiscard]] std::string guard_executable();
+
+/// Starts it with these descriptors as standard input and output. It puts itself into the
+/// background, so that no dead child is left to whoever embeds us. Returns why it did not start.
+[[nodiscard]] std::optional<std::string> launch_guard(int input, int output);
+
+}  // namespace stillgate::fleet

@@ -1,0 +1,94 @@
+// Turning notices into events.
+#include "guard_events.hpp"
+
+#include <chrono>
+#include <utility>
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+#include "fleet/boot_clock.hpp"
+
+namespace stillgate::guard {
+namespace {
+
+EventOptions event_options(const fleet::GuardOrder& order) {
+  EventOptions options;
+  options.on_event = order.on_event;
+  if (order.event_format == "syslog") options.format = EventFormat::syslog;
+  if (order.event_format == "journald") options.format = EventFormat::journald;
+  options.on_line = [](const std::string& line) {
+    const std::string text = "event " + line + "\n";
+    // Whoever does not listen, or no longer, must not keep the guard from its work.
+    (void)!::send(STDOUT_FILENO, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+  };
+  return options;
+}
+
+}  // namespace
+
+GuardEvents::GuardEvents(const fleet::GuardOrder& order, SharedState& state,
+                         std::vector<std::string> urls)
+    : log_(order.state_folder, event_options(order)), state_(state), urls_(std::move(urls)) {}
+
+void GuardEvents::tell(EventKind kind, const std::string& message,
+                       std::optional<std::size_t> endpoint, const std::string& frontend) {
+  Event happened = event(kind, message);
+  if (endpoint) happened.endpoint = urls_[*endpoint];
+  if (!frontend.empty()) happened.frontend = frontend;
+  log_.tell(std::move(happened));
+}
+
+void GuardEvents::tell_notices() {
+  using Kind = hold::GuardNotice::Kind;
+  for (const auto& [endpoint, notice] : state_.take_notices()) {
+    switch (notice.kind) {
+      case Kind::reapplied:
+        tell(EventKind::reapplied, notice.message, endpoint, notice.frontend);
+        break;
+      case Kind::lost:
+        tell(EventKind::endpoint_lost, notice.message, endpoint);
+        break;
+      case Kind::released:
+        if (!released_) released_at_ = std::chrono::system_clock::now();
+        released_ = true;
+        releases_.push_back(fmt::format("{} at {}", notice.frontend, urls_[endpoint]));
+        break;
+      case Kind::gone:
+        given_up_.push_back(fmt::format("{}: {}", urls_[endpoint], notice.message));
+        break;
+      case Kind::found:
+      case Kind::resumed:
+        break;
+    }
+  }
+}
+
+void GuardEvents::tell_end(bool last) {
+  if (end_told_ || (!released_ && given_up_.empty())) return;
+  const auto order = state_.order();
+  if (!last && !state_.all_finished() && releases_.empty()) return;
+  end_told_ = true;
+  std::string message = fmt::format("released by the guard: {}", fmt::join(releases_, ", "));
+  if (!given_up_.empty()) message += fmt::format("; {}", fmt::join(given_up_, "; "));
+  const bool rolled_back =
+      order.mode == hold::GuardMode::ending && fleet::boot_time() < order.deadline;
+  Event ended = event(rolled_back ? EventKind::rolled_back : EventKind::expired, message);
+  if (released_) ended.at = released_at_;
+  log_.tell(std::move(ended));
+}
+
+Event GuardEvents::event(EventKind kind, const std::string& message) const {
+  Event event;
+  event.kind = kind;
+  event.at = std::chrono::system_clock::now();
+  event.hold = state_.order().record.summary();
+  event.source = "guard";
+  event.endpoints = urls_;
+  event.message = message;
+  return event;
+}
+
+}  // namespace stillgate::guard
