@@ -13,6 +13,7 @@ have moved the deadline or not. `on_event` is called on the call's thread.
 from __future__ import annotations
 
 import functools
+import inspect
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -77,28 +78,29 @@ def _awaited(
 def _holding(
     verb: Callable[Concatenate[sync.Fleet, P], sync_hold.Suspending],
 ) -> Callable[Concatenate[Fleet, P], Suspending]:
-    """stillgate.Fleet.suspended, with its own options."""
+    """stillgate.Fleet.suspended with its own options, but for `at_deadline`: that is when the block
+    is cancelled.
+    """
+    signature = inspect.signature(verb)
+    kept = [one for name, one in signature.parameters.items() if name != "at_deadline"]
+    signature = signature.replace(parameters=kept, return_annotation="Suspending")
 
     @functools.wraps(verb)
     def suspended(self: Fleet, *arguments: P.args, **options: P.kwargs) -> Suspending:
-        further = options.pop("at_deadline", None)
+        signature.bind(self, *arguments, **options)
 
-        def begin(fleet: sync.Fleet, cancel: Callable[[], object]) -> sync_hold.Suspending:
-            def at_deadline() -> None:
-                cancel()
-                if further is not None:
-                    cast(Callable[[], object], further)()
-
+        def begin(fleet: sync.Fleet, at_deadline: Callable[[], object]) -> sync_hold.Suspending:
             own: Any = {**options, "at_deadline": at_deadline}
             return verb(fleet, *arguments, **own)
 
         return Suspending(self._call, begin)
 
+    suspended.__signature__ = signature  # type: ignore[attr-defined]
     suspended.__module__ = __name__
     suspended.__doc__ = """As `stillgate.Fleet.suspended`, for an `async with` block or to decorate
         a coroutine. At the deadline the block is cancelled, as by asyncio.timeout(), and
-        HoldExpired is raised in place of the cancellation. Cancelled from elsewhere, the block is
-        left when all is resumed.
+        HoldExpired is raised instead of the cancellation. A block that is cancelled from elsewhere
+        ends when all is resumed.
         """
     return cast("Callable[Concatenate[Fleet, P], Suspending]", suspended)
 
