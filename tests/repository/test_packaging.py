@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import subprocess
@@ -46,8 +47,11 @@ def run(*command: str, cwd: Path = ROOT) -> str:
 def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Both built from this tree; the wheel reuses the tree's CMake folder."""
     folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(folder))
-    run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder))
+    # Tests of this file run in several processes at once, and a build writes into the tree.
+    with (ROOT / "build" / "packaging.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run(sys.executable, "-m", "build", "--no-isolation", "--sdist", "--outdir", str(folder))
+        run(sys.executable, "-m", "build", "--no-isolation", "--wheel", "--outdir", str(folder))
     return folder
 
 
