@@ -11,5 +11,5 @@ cmake --build "$folder"
 find "$folder" -name '*.gcda' -delete
 log=$folder/unit_tests.log
 "$folder/tests/unit/unit_tests" --gtest_brief=1 >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
-gcovr --root . --filter 'cpp/src/runtime_api/' --filter 'cpp/src/hold/' --exclude-throw-branches \
+gcovr --root . --filter 'cpp/src/model/' --filter 'cpp/src/runtime_api/' --filter 'cpp/src/hold/' --exclude-throw-branches \
   --fail-under-line 95 "$folder"
