@@ -1,4 +1,5 @@
 // Events as lines: JSON, syslog (RFC 5424) and journald.
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -15,15 +16,21 @@ constexpr int facility_daemon = 3;
 /// Of syslog, RFC 5424.
 enum class Severity : std::uint8_t { error = 3, warning = 4, notice = 5 };
 
-int severity(EventKind kind) {
-  switch (kind) {
-#define STILLGATE_EVENT(kind, severity, meaning) \
-  case EventKind::kind:                          \
-    return static_cast<int>(Severity::severity);
+struct Kind {
+  EventKind kind;
+  std::string_view name;
+  Severity severity;
+};
+
+// In the order of the enumeration.
+constexpr std::array kinds{
+#define STILLGATE_EVENT(kind, severity, meaning) Kind{EventKind::kind, #kind, Severity::severity},
 #include <stillgate/event_kinds.def>
 #undef STILLGATE_EVENT
-  }
-  return static_cast<int>(Severity::error);
+};
+
+int severity(EventKind kind) {
+  return static_cast<int>(kinds.at(static_cast<std::size_t>(kind)).severity);
 }
 
 std::string rfc3339(WallTime at) {
@@ -192,28 +199,22 @@ std::string journald(const Event& event) {
 }  // namespace
 
 std::string_view name(EventKind kind) noexcept {
-  switch (kind) {
-#define STILLGATE_EVENT(kind, severity, meaning) \
-  case EventKind::kind:                          \
-    return #kind;
-#include <stillgate/event_kinds.def>
-#undef STILLGATE_EVENT
-  }
-  return "unnamed";
+  return kinds.at(static_cast<std::size_t>(kind)).name;
 }
 
 const std::vector<EventKind>& all_event_kinds() {
-  static const std::vector<EventKind> all{
-#define STILLGATE_EVENT(kind, severity, meaning) EventKind::kind,
-#include <stillgate/event_kinds.def>
-#undef STILLGATE_EVENT
-  };
+  static const std::vector<EventKind> all = [] {
+    std::vector<EventKind> list;
+    list.reserve(kinds.size());
+    for (const Kind& row : kinds) list.push_back(row.kind);
+    return list;
+  }();
   return all;
 }
 
 std::optional<EventKind> event_kind(std::string_view text) noexcept {
-  for (const EventKind kind : all_event_kinds()) {
-    if (name(kind) == text) return kind;
+  for (const Kind& row : kinds) {
+    if (row.name == text) return row.kind;
   }
   return std::nullopt;
 }
