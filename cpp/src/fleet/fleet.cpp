@@ -61,24 +61,18 @@ struct Fleet::State {
 
   /// From its first use on: whoever makes a fleet may fork before that.
   void keep_sessions() { ssh_sessions = engine::keep_ssh_sessions(endpoints); }
-  [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends) const {
-    hold::Question question;
-    for (const Endpoint& endpoint : endpoints) question.endpoints.push_back(endpoint.url());
-    question.frontends = frontends;
-    return question;
+  [[nodiscard]] hold::HoldRequest hold_request(const std::vector<std::string>& frontends) const {
+    hold::HoldRequest request;
+    for (const Endpoint& endpoint : endpoints) request.endpoints.push_back(endpoint.url());
+    request.frontends = frontends;
+    return request;
   }
-  [[nodiscard]] hold::Question question(const std::vector<std::string>& frontends,
-                                        const SuspendOptions& wanted) const {
-    hold::Question question = this->question(frontends);
-    question.method = wanted.method;
-    question.accept_unproven = wanted.accept_unproven;
-    question.on_expiry = wanted.on_expiry;
-    question.max_waiting = wanted.max_waiting;
-    question.accept_hazard = wanted.accept_hazard;
-    question.no_lease = wanted.no_lease;
-    question.max_hold = wanted.max_hold;
-    question.listen_depths = fleet::listen_depths();
-    return question;
+  [[nodiscard]] hold::HoldRequest hold_request(const std::vector<std::string>& frontends,
+                                               const SuspendOptions& options) const {
+    hold::HoldRequest request = hold_request(frontends);
+    request.options = options;
+    request.listen_depths = fleet::listen_depths();
+    return request;
   }
 
   Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
@@ -95,7 +89,7 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
                            const std::stop_token& stop) {
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::CheckPlan plan({question(frontends, wanted), std::move(loaded.records),
+  hold::CheckPlan plan({hold_request(frontends, wanted), std::move(loaded.records),
                         std::min(wanted.drain_timeout, wanted.max_hold)});
   Report report = drive(plan, journal, stop);
   report.action = "check";
@@ -118,7 +112,7 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
     return report;
   }
   hold::SuspendPlan::Request request;
-  request.question = question(frontends, wanted);
+  request.hold = hold_request(frontends, wanted);
   request.record.id = fleet::new_id();
   request.record.owner = wanted.owner.empty() ? fleet::default_owner() : wanted.owner;
   request.record.reason = wanted.reason;
@@ -191,8 +185,8 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   hold::ResumePlan::Request request;
-  request.question = state_->question(frontends);
-  request.question.accept_hazard = options.accept_hazard;
+  request.hold = state_->hold_request(frontends);
+  request.hold.options.accept_hazard = options.accept_hazard;
   request.records = std::move(loaded.records);
   request.limit = options.limit;
   request.retry_for = options.retry_for;
@@ -217,7 +211,7 @@ Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
   if (auto error = fleet::check_extend(options)) return *std::move(error);
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::ExtendPlan plan({state_->question(frontends),
+  hold::ExtendPlan plan({state_->hold_request(frontends),
                          std::move(loaded.records),
                          {options.owner.empty() ? fleet::default_owner() : options.owner,
                           options.hold, options.force, options.reason},
@@ -238,7 +232,7 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   }
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::StatusPlan plan({state_->question(frontends).endpoints, frontends, loaded.records});
+  hold::StatusPlan plan({state_->hold_request(frontends).endpoints, frontends, loaded.records});
   Report report = state_->drive(plan, journal, stop);
   report.action = "status";
   for (const hold::Record& over :

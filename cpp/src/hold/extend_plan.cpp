@@ -14,12 +14,12 @@ using runtime_api::Batch;
 
 ExtendPlan::ExtendPlan(Request request)
     : request_(std::move(request)),
-      frontends_(request_.question.frontends.size()),
-      courses_(request_.question.endpoints.size() * frontends_),
-      keeps_(request_.question.endpoints.size(), false) {
+      frontends_(request_.hold.frontends.size()),
+      courses_(request_.hold.endpoints.size() * frontends_),
+      keeps_(request_.hold.endpoints.size(), false) {
   report_.action = "extend";
-  for (const std::string& endpoint : request_.question.endpoints) {
-    for (const std::string& frontend : request_.question.frontends) {
+  for (const std::string& endpoint : request_.hold.endpoints) {
+    for (const std::string& frontend : request_.hold.frontends) {
       Switch one;
       one.endpoint = endpoint;
       one.frontend = frontend;
@@ -55,16 +55,16 @@ Step ExtendPlan::ask(Stage stage) {
   Batch batch;
   batch.phase = stage == Stage::surveying ? "checking" : "verifying";
   batch.uninterruptible = stage == Stage::verifying;
-  batch.work.assign(request_.question.endpoints.size(),
-                    survey_commands(request_.question.frontends, Scope::holds));
+  batch.work.assign(request_.hold.endpoints.size(),
+                    survey_commands(request_.hold.frontends, Scope::holds));
   return batch;
 }
 
 Step ExtendPlan::surveyed(const Observation& observation) {
   const auto& answers = std::get<observed::Answers>(observation.what).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    seen_.push_back(read_survey(answers[i], request_.question.endpoints[i],
-                                request_.question.frontends, Scope::holds));
+    seen_.push_back(
+        read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends, Scope::holds));
     keeps_[i] = seen_[i].has_variables();
     for (std::size_t j = 0; j < frontends_; ++j) weigh(i, j, seen_[i], observation.now);
   }
@@ -151,7 +151,7 @@ Step ExtendPlan::write() {
   stage_ = Stage::writing;
   Batch batch;
   batch.phase = "extending";
-  batch.work.resize(request_.question.endpoints.size());
+  batch.work.resize(request_.hold.endpoints.size());
   for (std::size_t index = 0; index < courses_.size(); ++index) {
     Course& course = courses_[index];
     if (!course.longer) continue;
@@ -182,8 +182,7 @@ Step ExtendPlan::verified(const Observation& observation) {
     if (!course.longer || one.error) continue;
     const std::size_t i = index / frontends_;
     const std::size_t j = index % frontends_;
-    const Seen now =
-        read_survey(answers[i], one.endpoint, request_.question.frontends, Scope::holds);
+    const Seen now = read_survey(answers[i], one.endpoint, request_.hold.frontends, Scope::holds);
     if (now.error) {
       one.verdict = Verdict::unknown;
       one.error = now.error;

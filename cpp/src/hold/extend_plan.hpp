@@ -19,7 +19,7 @@ namespace stillgate::hold {
 class ExtendPlan final : public Plan {
  public:
   struct Request {
-    Question question;
+    HoldRequest hold;
     std::vector<Record> records;  ///< holds that the journal knows
     Claim claim;
     std::chrono::milliseconds by{0};  ///< the new deadline is so much later

@@ -423,8 +423,8 @@ bool SimulatedFleet::all_open() const {
 
 SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
   SuspendPlan::Request request;
-  request.question.endpoints = fleet.urls();
-  request.question.frontends = fleet.frontends;
+  request.hold.endpoints = fleet.urls();
+  request.hold.frontends = fleet.frontends;
   request.record.id = "0123456789abcdef";
   request.record.owner = "test@here";
   request.drain_timeout = milliseconds(500);
@@ -434,8 +434,8 @@ SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
 
 ResumePlan::Request resume_request(const SimulatedFleet& fleet) {
   ResumePlan::Request request;
-  request.question.endpoints = fleet.urls();
-  request.question.frontends = fleet.frontends;
+  request.hold.endpoints = fleet.urls();
+  request.hold.frontends = fleet.frontends;
   request.records = fleet.records();
   request.retry_for = milliseconds(5000);
   request.claim.owner = "test@here";

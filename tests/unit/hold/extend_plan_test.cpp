@@ -22,7 +22,7 @@ SimulatedFleet held(bool leased = true) {
   fleet.hosts[0].gates["a"] = {};
   fleet.hosts[0].gate_clock_ms = 1'000'000;
   auto request = suspend_request(fleet);
-  request.question.no_lease = !leased;
+  request.hold.options.no_lease = !leased;
   SuspendPlan plan(std::move(request));
   EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();
@@ -31,8 +31,8 @@ SimulatedFleet held(bool leased = true) {
 
 ExtendPlan::Request request(const SimulatedFleet& fleet, std::string owner = "test@here") {
   ExtendPlan::Request request;
-  request.question.endpoints = fleet.urls();
-  request.question.frontends = fleet.frontends;
+  request.hold.endpoints = fleet.urls();
+  request.hold.frontends = fleet.frontends;
   request.records = fleet.records();
   request.claim.owner = std::move(owner);
   request.by = more;
@@ -93,7 +93,7 @@ TEST(ExtendPlan, WhatIsNotHeldIsRefusedAndNothingIsWritten) {
 TEST(ExtendPlan, AHoldWithoutADeadlineHasNoneToMove) {
   SimulatedFleet fleet(1, {"a"});
   auto wanted = suspend_request(fleet);
-  wanted.question.no_lease = true;
+  wanted.hold.options.no_lease = true;
   SuspendPlan plan(std::move(wanted));
   ASSERT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();

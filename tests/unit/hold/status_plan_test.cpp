@@ -15,9 +15,9 @@ using std::chrono::milliseconds;
 SimulatedFleet held(bool leased = false) {
   SimulatedFleet fleet(2, {"a", "b"});
   auto request = suspend_request(fleet);
-  request.question.frontends = {"b"};
-  request.question.max_hold = milliseconds(100);
-  request.question.no_lease = !leased;
+  request.hold.frontends = {"b"};
+  request.hold.options.max_hold = milliseconds(100);
+  request.hold.options.no_lease = !leased;
   SuspendPlan plan(request);
   EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();

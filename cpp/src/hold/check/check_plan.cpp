@@ -19,8 +19,8 @@ Step CheckPlan::next(const Observation& observation) {
       stage_ = Stage::surveying;
       Batch batch;
       batch.phase = "checking";
-      batch.work.assign(request_.question.endpoints.size(),
-                        survey_commands(request_.question.frontends, Scope::servers));
+      batch.work.assign(request_.hold.endpoints.size(),
+                        survey_commands(request_.hold.frontends, Scope::servers));
       return batch;
     }
     case Stage::surveying:
@@ -35,10 +35,10 @@ Step CheckPlan::next(const Observation& observation) {
 Step CheckPlan::surveyed(const Observation& observation) {
   const auto& answers = std::get<observed::Answers>(observation.what).answers;
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    seen_.push_back(read_survey(answers[i], request_.question.endpoints[i],
-                                request_.question.frontends, Scope::servers));
+    seen_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
+                                Scope::servers));
   }
-  conclude(report_, request_.question, seen_, request_.known);
+  conclude(report_, request_.hold, seen_, request_.known);
   if (!observation.cancelled) return look_closer();
   report_.ending = Ending::cancelled;
   return step::Done{std::move(report_)};
@@ -51,15 +51,14 @@ Step CheckPlan::look_closer() {
   Batch batch;
   batch.phase = "checking";
   for (std::size_t i = 0; i < seen_.size(); ++i) {
-    batch.work.push_back(closer_look(request_.question, i, seen_[i], true));
+    batch.work.push_back(closer_look(request_.hold, i, seen_[i], true));
   }
   return batch;
 }
 
 void CheckPlan::looked(const std::vector<Answer>& answers) {
   for (std::size_t i = 0; i < answers.size(); ++i) {
-    advise_closer(report_.switches, request_.question, i, seen_[i], answers[i],
-                  request_.drain_timeout);
+    advise_closer(report_.switches, request_.hold, i, seen_[i], answers[i], request_.drain_timeout);
   }
 }
 

@@ -14,7 +14,7 @@ namespace stillgate::hold {
 class CheckPlan final : public Plan {
  public:
   struct Request {
-    Question question;
+    HoldRequest hold;
     std::vector<Record> known;  ///< holds that the journal knows
     std::chrono::milliseconds drain_timeout{0};
   };

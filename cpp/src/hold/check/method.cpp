@@ -7,9 +7,9 @@
 
 namespace stillgate::hold {
 
-std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
+std::optional<Error> gate_obstacle(const HoldRequest& request, const Seen& seen,
                                    std::size_t frontend) {
-  const std::string& name = question.frontends[frontend];
+  const std::string& name = request.frontends[frontend];
   if (!seen.gate) {
     return Error{Errc::gate_missing,
                  fmt::format("no gate is loaded in this HAProxy; 'stillgate gate --config {}' "
@@ -23,7 +23,7 @@ std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
         "'stillgate' with one; 'stillgate gate --config' prints it"};
   }
   const auto& doubt = seen.gate->doubts.at(frontend);
-  if (!doubt || question.accept_unproven) return std::nullopt;
+  if (!doubt || request.options.accept_unproven) return std::nullopt;
   return Error{Errc::gate_unproven,
                fmt::format("a gate is loaded, but the probe of '{}' got no answer from it: the "
                            "frontend lacks the gate's lines, or another rule comes before them; "
@@ -33,17 +33,18 @@ std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
                *doubt};
 }
 
-std::optional<Error> choose_method(Switch& target, const Question& question, const Seen& seen,
+std::optional<Error> choose_method(Switch& target, const HoldRequest& request, const Seen& seen,
                                    std::size_t frontend) {
-  auto obstacle = gate_obstacle(question, seen, frontend);
-  if (!obstacle && question.method != Method::maxconn) {
+  auto obstacle = gate_obstacle(request, seen, frontend);
+  if (!obstacle && request.options.method != Method::maxconn) {
     target.method = by_gate;
     return std::nullopt;
   }
-  const bool needs_gate = question.method == Method::gate ||
-                          question.on_expiry != Expiry::release || question.max_waiting > 0;
+  const bool needs_gate = request.options.method == Method::gate ||
+                          request.options.on_expiry != Expiry::release ||
+                          request.options.max_waiting > 0;
   if (needs_gate) return obstacle;
-  if (question.method == Method::automatic && seen.gate) {
+  if (request.options.method == Method::automatic && seen.gate) {
     target.findings.push_back({std::string(name(obstacle->code)), Level::warning,
                                "held by maxconn instead: " + obstacle->message});
   }

@@ -17,12 +17,12 @@ inline constexpr const char* by_maxconn = "maxconn";
 
 /// Why that frontend cannot be held by the gate; nothing where it can. `seen` is a survey with
 /// proof.
-[[nodiscard]] std::optional<Error> gate_obstacle(const Question& question, const Seen& seen,
+[[nodiscard]] std::optional<Error> gate_obstacle(const HoldRequest& request, const Seen& seen,
                                                  std::size_t frontend);
 
 /// Sets the method, or returns why none will do. An auto hold that falls back on maxconn although a
 /// gate is loaded gets a warning.
-[[nodiscard]] std::optional<Error> choose_method(Switch& target, const Question& question,
+[[nodiscard]] std::optional<Error> choose_method(Switch& target, const HoldRequest& request,
                                                  const Seen& seen, std::size_t frontend);
 
 }  // namespace stillgate::hold

@@ -23,12 +23,12 @@ void refuse(Switch& target, Errc code, std::string message) {
   refuse(target, Error{code, std::move(message)});
 }
 
-void weigh_release(Switch& target, const Question& question, const Seen& seen,
+void weigh_release(Switch& target, const HoldRequest& request, const Seen& seen,
                    std::size_t frontend) {
   const auto crash = runtime_api::resume_crash(seen.info->version);
   if (!crash) return;
   const bool would_help =
-      question.method == Method::automatic && gate_obstacle(question, seen, frontend);
+      request.options.method == Method::automatic && gate_obstacle(request, seen, frontend);
   const std::string gate =
       would_help ? fmt::format(
                        "; or hold by the gate, which crashes none: 'stillgate gate --config "
@@ -42,7 +42,7 @@ void weigh_release(Switch& target, const Question& question, const Seen& seen,
   std::string message =
       fmt::format("{}; {}, or say --accept-hazard if this build has the fix backported{}",
                   crash->why, remedy, gate);
-  if (question.accept_hazard) {
+  if (request.options.accept_hazard) {
     target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
                                "overruled by --accept-hazard: " + message});
   } else {
@@ -50,8 +50,8 @@ void weigh_release(Switch& target, const Question& question, const Seen& seen,
   }
 }
 
-void weigh_switch(Switch& target, const Question& question, const Seen& seen, std::size_t frontend,
-                  const Record* record) {
+void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
+                  std::size_t frontend, const Record* record) {
   target.version = seen.info->version;
   target.rtt_ms = seen.rtt_ms;
   target.limit_now = seen.limit(frontend);
@@ -73,10 +73,10 @@ void weigh_switch(Switch& target, const Question& question, const Seen& seen, st
     return;
   }
   if (seen.frontends[frontend]->stopped) refuse(target, stopped(target.frontend));
-  if (auto obstacle = choose_method(target, question, seen, frontend)) {
+  if (auto obstacle = choose_method(target, request, seen, frontend)) {
     refuse(target, *std::move(obstacle));
   } else if (target.method == by_maxconn) {
-    weigh_release(target, question, seen, frontend);
+    weigh_release(target, request, seen, frontend);
   }
   if (auto error = held_already(target, seen, frontend, record)) refuse(target, *std::move(error));
 }
@@ -97,37 +97,37 @@ std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size
 
 }  // namespace
 
-std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
+std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& seen,
                           const std::vector<Record>& records) {
   std::vector<Switch> switches;
   for (std::size_t i = 0; i < seen.size(); ++i) {
     const auto twin = earlier_twin(seen, i);
-    for (std::size_t j = 0; j < question.frontends.size(); ++j) {
+    for (std::size_t j = 0; j < request.frontends.size(); ++j) {
       Switch target;
-      target.endpoint = question.endpoints[i];
-      target.frontend = question.frontends[j];
+      target.endpoint = request.endpoints[i];
+      target.frontend = request.frontends[j];
       if (seen[i].error) {
         refuse(target, *seen[i].error);
       } else {
-        weigh_switch(target, question, seen[i], j,
+        weigh_switch(target, request, seen[i], j,
                      record_of(seen[i], j, target.endpoint, target.frontend, records));
       }
       if (twin) {
         refuse(target, Errc::same_haproxy,
                fmt::format("the same HAProxy as {}; name each HAProxy once",
-                           question.endpoints[*twin]));
+                           request.endpoints[*twin]));
       }
-      if (target.limit_now) advise(target, question, seen[i], j);
+      if (target.limit_now) advise(target, request, seen[i], j);
       switches.push_back(std::move(target));
     }
   }
   return switches;
 }
 
-void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
+void conclude(Report& report, const HoldRequest& request, const std::vector<Seen>& seen,
               const std::vector<Record>& records) {
-  report.switches = weigh(question, seen, records);
-  const std::size_t frontends = question.frontends.size();
+  report.switches = weigh(request, seen, records);
+  const std::size_t frontends = request.frontends.size();
   for (std::size_t i = 0; i < report.switches.size(); ++i) {
     const Switch& one = report.switches[i];
     if (one.error && report.ending == Ending::done) report.ending = Ending::refused;

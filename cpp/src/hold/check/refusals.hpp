@@ -13,11 +13,11 @@ namespace stillgate::hold {
 
 /// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
 /// the error that says it. `records`: holds known to be in effect.
-[[nodiscard]] std::vector<Switch> weigh(const Question& question, const std::vector<Seen>& seen,
+[[nodiscard]] std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& seen,
                                         const std::vector<Record>& records);
 
 /// Weighs, and says in the report how the check ended and whose holds are in the way.
-void conclude(Report& report, const Question& question, const std::vector<Seen>& seen,
+void conclude(Report& report, const HoldRequest& request, const std::vector<Seen>& seen,
               const std::vector<Record>& records);
 
 }  // namespace stillgate::hold

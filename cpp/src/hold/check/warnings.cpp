@@ -36,8 +36,8 @@ void add(Switch& target, const char* code, Level level, std::string message) {
 
 double seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
 
-double arrivals_of(const Question& question, const FrontendSeen& frontend) {
-  return static_cast<double>(frontend.rate) * seconds(question.max_hold);
+double arrivals_of(const HoldRequest& request, const FrontendSeen& frontend) {
+  return static_cast<double>(frontend.rate) * seconds(request.options.max_hold);
 }
 
 void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
@@ -52,12 +52,12 @@ void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
 }
 
 /// How many connections can wait; empty: not known. Of several ports the smallest queue counts.
-std::optional<std::int64_t> depth_of(const Question& question, const std::string& frontend,
+std::optional<std::int64_t> depth_of(const HoldRequest& request, const std::string& frontend,
                                      const std::vector<Listener>& listeners) {
   std::optional<std::int64_t> depth;
   for (const Listener& one : listeners) {
-    const auto found = question.listen_depths.find(one.port);
-    if (one.frontend != frontend || found == question.listen_depths.end()) continue;
+    const auto found = request.listen_depths.find(one.port);
+    if (one.frontend != frontend || found == request.listen_depths.end()) continue;
     depth = std::min(depth.value_or(found->second), found->second);
   }
   return depth;
@@ -66,17 +66,17 @@ std::optional<std::int64_t> depth_of(const Question& question, const std::string
 /// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep
 /// (docs/haproxy-facts.md, section 2). The runtime API does not tell the backlog, the kernel of the
 /// same machine does.
-void advise_queue(Switch& target, const Question& question, const FrontendSeen& frontend,
+void advise_queue(Switch& target, const HoldRequest& request, const FrontendSeen& frontend,
                   const std::vector<Listener>& listeners) {
-  const double arrivals = arrivals_of(question, frontend);
-  const auto known = depth_of(question, target.frontend, listeners);
+  const double arrivals = arrivals_of(request, frontend);
+  const auto known = depth_of(request, target.frontend, listeners);
   const std::int64_t depth = known.value_or(frontend.limit + 1);
   if (frontend.limit == 0 || arrivals <= static_cast<double>(depth)) return;
   add(target, "queue_too_short", Level::warning,
       fmt::format("at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
                   "in the kernel's queue{}; the others have their SYN dropped and come back after "
                   "1, 3, 7 s",
-                  frontend.rate, arrivals, seconds(question.max_hold), depth,
+                  frontend.rate, arrivals, seconds(request.options.max_hold), depth,
                   known ? " (the least of 'backlog', or maxconn, and net.core.somaxconn)"
                         : ", unless the frontend's 'backlog' says otherwise"));
 }
@@ -135,13 +135,13 @@ std::int64_t connections_now(const Seen& seen) {
 }
 
 /// Its kernel is ours, as far as can be told.
-bool is_here(const Question& question, std::size_t endpoint) {
-  return question.endpoints[endpoint].starts_with("unix://") && !question.listen_depths.empty();
+bool is_here(const HoldRequest& request, std::size_t endpoint) {
+  return request.endpoints[endpoint].starts_with("unix://") && !request.listen_depths.empty();
 }
 
 /// What ends the hold, and what could keep it from that (docs/guard.md).
-void advise_lease(Switch& target, const Question& question, const Seen& seen) {
-  if (question.no_lease) {
+void advise_lease(Switch& target, const HoldRequest& request, const Seen& seen) {
+  if (request.options.no_lease) {
     add(target, "no_lease", Level::warning,
         fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
                     target.frontend));
@@ -157,7 +157,7 @@ void advise_lease(Switch& target, const Question& question, const Seen& seen) {
             "from 3.0 on HAProxy itself can, and the gate on any release");
 }
 
-void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
+void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen,
                     std::size_t frontend) {
   advise_keep_alive(target, *seen.frontends[frontend]);
   const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
@@ -168,7 +168,7 @@ void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
   } else if (const auto& error = seen.remembered[frontend].error) {
     add(target, "record_unreadable", Level::warning, error->message);
   }
-  advise_lease(target, question, seen);
+  advise_lease(target, request, seen);
   add(target, "reload_ends_hold", Level::info,
       "a reload of HAProxy lets through who waits in a hold by maxconn, until the guard has put it "
       "back; keep configuration management away");
@@ -176,25 +176,26 @@ void advise_maxconn(Switch& target, const Question& question, const Seen& seen,
       fmt::format("clients that give up before {:.3g} s fail, and those who waited in the kernel's "
                   "queue still reach a server after the release; health checks that a balancer in "
                   "front sends through this frontend wait too",
-                  seconds(question.max_hold)));
+                  seconds(request.options.max_hold)));
 }
 
 /// Held connections stay open, and so take up the frontend's limit; who comes later waits in the
 /// kernel's queue, where a client that gives up is not noticed.
-void advise_slots(Switch& target, const Question& question, const FrontendSeen& frontend) {
-  const double wanted = arrivals_of(question, frontend) + static_cast<double>(frontend.sessions);
+void advise_slots(Switch& target, const HoldRequest& request, const FrontendSeen& frontend) {
+  const double wanted = arrivals_of(request, frontend) + static_cast<double>(frontend.sessions);
   if (wanted <= static_cast<double>(frontend.limit)) return;
   add(target, "slots_run_out", Level::warning,
       fmt::format(
           "{} connections are open and about {:.0f} come in {:.3g} s, but the frontend takes "
           "{}: the rest waits in the kernel's queue, and is served even if it gives up",
-          frontend.sessions, arrivals_of(question, frontend), seconds(question.max_hold),
+          frontend.sessions, arrivals_of(request, frontend), seconds(request.options.max_hold),
           frontend.limit));
 }
 
-void advise_gate(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
+void advise_gate(Switch& target, const HoldRequest& request, const Seen& seen,
+                 std::size_t frontend) {
   const FrontendSeen& now = *seen.frontends[frontend];
-  advise_slots(target, question, now);
+  advise_slots(target, request, now);
   tell_gate(target, seen, frontend);
   if (seen.gate->doubts[frontend]) {
     add(target, "gate_unproven", Level::warning,
@@ -240,8 +241,8 @@ void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
   }
 }
 
-void advise(Switch& target, const Question& question, const Seen& seen, std::size_t frontend) {
-  advise_herd(target, seen, arrivals_of(question, *seen.frontends[frontend]));
+void advise(Switch& target, const HoldRequest& request, const Seen& seen, std::size_t frontend) {
+  advise_herd(target, seen, arrivals_of(request, *seen.frontends[frontend]));
   if (!seen.can_lock()) {
     add(target, "lock_weak", Level::info,
         "HAProxy below 2.6 has no compare and set: of two suspends at the very same moment both "
@@ -249,22 +250,22 @@ void advise(Switch& target, const Question& question, const Seen& seen, std::siz
         "be refused, or the later one may not notice the earlier");
   }
   if (target.method == by_gate) {
-    advise_gate(target, question, seen, frontend);
+    advise_gate(target, request, seen, frontend);
   } else {
-    advise_maxconn(target, question, seen, frontend);
+    advise_maxconn(target, request, seen, frontend);
   }
 }
 
-std::vector<Command> closer_look(const Question& question, std::size_t endpoint, const Seen& seen,
+std::vector<Command> closer_look(const HoldRequest& request, std::size_t endpoint, const Seen& seen,
                                  bool streams) {
   if (seen.error || connections_now(seen) > most_listed) return {};
   std::vector<Command> commands;
-  if (is_here(question, endpoint)) commands.push_back(Command::show_descriptors());
+  if (is_here(request, endpoint)) commands.push_back(Command::show_descriptors());
   if (streams) commands.push_back(Command::show_streams());
   return commands;
 }
 
-void advise_closer(std::vector<Switch>& switches, const Question& question, std::size_t endpoint,
+void advise_closer(std::vector<Switch>& switches, const HoldRequest& request, std::size_t endpoint,
                    const Seen& seen, const Answer& answer,
                    std::optional<milliseconds> drain_timeout) {
   if (seen.error) return;
@@ -272,7 +273,7 @@ void advise_closer(std::vector<Switch>& switches, const Question& question, std:
   std::optional<std::int64_t> talking;
   std::size_t next = 0;
   const bool answered = !answer.error && !answer.replies.empty();
-  if (answered && is_here(question, endpoint)) {
+  if (answered && is_here(request, endpoint)) {
     const std::string& descriptors = answer.replies[next++].text;
     listeners = runtime_api::parse_listeners(descriptors);
     talking = runtime_api::count_clients(descriptors, stats_frontend);
@@ -285,11 +286,11 @@ void advise_closer(std::vector<Switch>& switches, const Question& question, std:
                               [](const Stream& one) { return one.frontend == stats_frontend; });
     }
   }
-  for (std::size_t j = 0; j < question.frontends.size(); ++j) {
-    Switch& target = switches[endpoint * question.frontends.size() + j];
+  for (std::size_t j = 0; j < request.frontends.size(); ++j) {
+    Switch& target = switches[endpoint * request.frontends.size() + j];
     if (!target.limit_now) continue;
     if (target.method != by_gate) {
-      advise_queue(target, question, *seen.frontends[j], listeners);
+      advise_queue(target, request, *seen.frontends[j], listeners);
     }
     if (talking) advise_connections(target, *talking);
     if (streams) advise_streams(target, *streams, *drain_timeout);

@@ -25,16 +25,16 @@ const std::vector<Answer>& answers_of(const Observation& observation) {
 
 ResumePlan::ResumePlan(Request request)
     : request_(std::move(request)),
-      endpoints_(request_.question.endpoints.size()),
-      frontends_(request_.question.frontends.size()),
+      endpoints_(request_.hold.endpoints.size()),
+      frontends_(request_.hold.frontends.size()),
       courses_(endpoints_ * frontends_),
       first_(endpoints_),
       last_(endpoints_),
       waited_up_(!request_.wait_up),
       ramped_(request_.ramp <= milliseconds(0)) {
   report_.action = "resume";
-  for (const std::string& endpoint : request_.question.endpoints) {
-    for (const std::string& frontend : request_.question.frontends) {
+  for (const std::string& endpoint : request_.hold.endpoints) {
+    for (const std::string& frontend : request_.hold.frontends) {
       Switch one;
       one.endpoint = endpoint;
       one.frontend = frontend;
@@ -120,7 +120,7 @@ Step ResumePlan::ask(const char* phase) {
   batch.work.resize(endpoints_);
   for (std::size_t i = 0; i < endpoints_; ++i) {
     if (!pending(i) && !letting_through(i)) continue;
-    batch.work[i] = survey_commands(request_.question.frontends, Scope::holds);
+    batch.work[i] = survey_commands(request_.hold.frontends, Scope::holds);
   }
   return batch;
 }
@@ -129,8 +129,8 @@ Step ResumePlan::surveyed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   for (std::size_t i = 0; i < endpoints_; ++i) {
     if (!pending(i) && !letting_through(i)) continue;
-    last_[i] = read_survey(answers[i], request_.question.endpoints[i], request_.question.frontends,
-                           Scope::holds);
+    last_[i] =
+        read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends, Scope::holds);
     judge(i, *last_[i]);
   }
   if (stage_ == Stage::surveying && !observation.cancelled && refuse_foreign(observation.now)) {
@@ -180,7 +180,7 @@ std::optional<std::string> ResumePlan::down() const {
     if (!pending(i) || !last_[i] || last_[i]->error) continue;
     for (const BackendSeen& backend : last_[i]->backends) {
       if (backend.up) continue;
-      return fmt::format("backend '{}' at {}", backend.name, request_.question.endpoints[i]);
+      return fmt::format("backend '{}' at {}", backend.name, request_.hold.endpoints[i]);
     }
   }
   return std::nullopt;

@@ -18,7 +18,7 @@ namespace stillgate::hold {
 class ResumePlan final : public Plan {
  public:
   struct Request {
-    Question question;
+    HoldRequest hold;
     std::vector<Record> records;        ///< holds that the journal knows
     std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
     std::chrono::milliseconds ramp{

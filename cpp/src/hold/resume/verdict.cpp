@@ -164,7 +164,7 @@ void ResumePlan::judge_zero(Switch& one, Course& course) {
   }
   const auto crash = runtime_api::resume_crash(*one.version);
   const bool accepted =
-      request_.question.accept_hazard || (course.record && course.record->accept_hazard);
+      request_.hold.options.accept_hazard || (course.record && course.record->accept_hazard);
   if (crash && !accepted) {
     course.settled = true;
     one.error = Error{Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same"};

@@ -9,15 +9,15 @@ using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Command;
 
-Arming::Arming(const Question& question, const std::vector<GateHandle>& gates)
-    : question_(question), gates_(gates) {}
+Arming::Arming(const HoldRequest& request, const std::vector<GateHandle>& gates)
+    : request_(request), gates_(gates) {}
 
 std::vector<std::string> Arming::armed_frontends(std::size_t endpoint, const Seen& seen) const {
   std::vector<std::string> names;
   if (!seen.has_variables()) return names;
-  const std::size_t frontends = question_.frontends.size();
+  const std::size_t frontends = request_.frontends.size();
   for (std::size_t j = 0; j < frontends; ++j) {
-    if (!gates_[endpoint * frontends + j].used) names.push_back(question_.frontends[j]);
+    if (!gates_[endpoint * frontends + j].used) names.push_back(request_.frontends[j]);
   }
   return names;
 }
@@ -33,7 +33,7 @@ Result<Batch> Arming::begin(const std::vector<Seen>& seen, const Record& record)
   for (std::size_t i = 0; i < seen.size(); ++i) {
     auto& work = batch.work[i];
     for (const std::string& frontend : armed_frontends(i, seen[i])) {
-      const auto commands = write_variable(frontend, record.only(question_.endpoints[i], frontend));
+      const auto commands = write_variable(frontend, record.only(request_.endpoints[i], frontend));
       if (!commands) return commands.error();
       work.insert(work.end(), commands->begin(), commands->end());
       work.push_back(read_variable(frontend));
@@ -56,7 +56,7 @@ std::optional<Error> Arming::unarmed(const Seen& seen, std::size_t endpoint, con
       if (reply.refusal) return reply.refusal;
       continue;
     }
-    const auto now = read_remembered(reply, question_.endpoints[endpoint], names[n / each]);
+    const auto now = read_remembered(reply, request_.endpoints[endpoint], names[n / each]);
     if (now.record && now.record->id == id) continue;
     return Error{Errc::journal_failed,
                  "HAProxy took the record of the hold, but it does not read back; somebody else "

@@ -19,7 +19,7 @@ namespace stillgate::hold {
 class Arming {
  public:
   /// `gates`: per switch. All must outlive it.
-  Arming(const Question& question, const std::vector<GateHandle>& gates);
+  Arming(const HoldRequest& request, const std::vector<GateHandle>& gates);
 
   /// Errors: bad_command, where the record is too long for one line.
   [[nodiscard]] Result<runtime_api::Batch> begin(const std::vector<Seen>& seen,
@@ -35,7 +35,7 @@ class Arming {
   [[nodiscard]] std::vector<std::string> armed_frontends(std::size_t endpoint,
                                                          const Seen& seen) const;
 
-  const Question& question_;
+  const HoldRequest& request_;
   const std::vector<GateHandle>& gates_;
 };
 

@@ -45,11 +45,11 @@ GateOrder SuspendPlan::order_for(std::size_t endpoint) const {
 }
 
 Result<Batch> SuspendPlan::commit(const Observation& observation) {
-  order_.on_expiry = request_.question.on_expiry;
-  order_.max_waiting = request_.question.max_waiting;
+  order_.on_expiry = request_.hold.options.on_expiry;
+  order_.max_waiting = request_.hold.options.max_waiting;
   if (deadline_) {
-    order_.lasts =
-        std::clamp(*deadline_ - observation.elapsed, milliseconds(1), request_.question.max_hold);
+    order_.lasts = std::clamp(*deadline_ - observation.elapsed, milliseconds(1),
+                              request_.hold.options.max_hold);
   }
   Batch batch;
   batch.phase = "holding";

@@ -40,12 +40,12 @@ std::int64_t count_of(const std::vector<Stream>& streams, const std::string& fro
 
 }  // namespace
 
-Drain::Drain(const Question& question, const std::vector<GateHandle>& gates)
-    : question_(question), gates_(gates), hosts_(question.endpoints.size()) {}
+Drain::Drain(const HoldRequest& request, const std::vector<GateHandle>& gates)
+    : request_(request), gates_(gates), hosts_(request.endpoints.size()) {}
 
 const GateHandle& Drain::gate(const HostState& host, std::size_t frontend) const {
   const auto index = static_cast<std::size_t>(&host - hosts_.data());
-  return gates_[index * question_.frontends.size() + frontend];
+  return gates_[index * request_.frontends.size() + frontend];
 }
 
 Drain::State Drain::begin(const std::vector<Seen>& held, milliseconds elapsed) {
@@ -65,7 +65,7 @@ void Drain::doubt(std::size_t endpoint) {
 void Drain::weigh(HostState& host, bool listed_empty) const {
   std::int64_t begun = 0;
   std::int64_t sessions = 0;
-  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
+  for (std::size_t j = 0; j < request_.frontends.size(); ++j) {
     const auto& frontend = host.seen.frontends[j];
     if (!frontend || gate(host, j).used) continue;
     begun += frontend->begun;
@@ -90,7 +90,7 @@ Batch Drain::look(milliseconds elapsed) {
   for (std::size_t i = 0; i < hosts_.size(); ++i) {
     HostState& host = hosts_[i];
     if (host.drained) continue;
-    batch.work[i] = survey_commands(question_.frontends, lean_scope(host.seen));
+    batch.work[i] = survey_commands(request_.frontends, lean_scope(host.seen));
     host.listing = !host.listed_at || elapsed - *host.listed_at >= stream_pause;
     if (!host.listing) continue;
     host.listed_at = elapsed;
@@ -112,8 +112,8 @@ void Drain::read_host(HostState& host, std::size_t endpoint, Answer answer) {
     listed = std::move(answer.replies.back());
     answer.replies.pop_back();
   }
-  Seen now = read_survey(answer, question_.endpoints[endpoint], question_.frontends,
-                         lean_scope(host.seen));
+  Seen now =
+      read_survey(answer, request_.endpoints[endpoint], request_.frontends, lean_scope(host.seen));
   host.error = now.error;
   if (now.error) {
     ++host.failures;
@@ -136,15 +136,15 @@ void Drain::read_streams(HostState& host, const std::optional<runtime_api::Reply
   auto streams = runtime_api::parse_streams(listed->text);
   if (!streams) return;
   std::erase_if(*streams, [this](const Stream& one) {
-    return !one.backend || std::find(question_.frontends.begin(), question_.frontends.end(),
-                                     one.frontend) == question_.frontends.end();
+    return !one.backend || std::find(request_.frontends.begin(), request_.frontends.end(),
+                                     one.frontend) == request_.frontends.end();
   });
   host.streams = *std::move(streams);
 }
 
 /// The hold itself may be over: a reload, a restart, somebody's hand. A gate outlives a reload.
 std::optional<Error> Drain::ended(const HostState& host, const Seen& now) const {
-  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
+  for (std::size_t j = 0; j < request_.frontends.size(); ++j) {
     if (gate(host, j).used) {
       if (now.gate_holds(j)) continue;
       return Error{Errc::gate_failed,
@@ -200,7 +200,7 @@ std::optional<Error> Drain::unfinished(const HostState& host, const std::string&
 }
 
 void Drain::tell(std::vector<Switch>& switches, bool timed_out) const {
-  const std::size_t frontends = question_.frontends.size();
+  const std::size_t frontends = request_.frontends.size();
   for (std::size_t i = 0; i < switches.size(); ++i) {
     const HostState& host = hosts_[i / frontends];
     Switch& one = switches[i];

@@ -30,7 +30,7 @@ class Drain {
   enum class State { more, drained, failed };
 
   /// `gates`: per switch. All must outlive it.
-  Drain(const Question& question, const std::vector<GateHandle>& gates);
+  Drain(const HoldRequest& request, const std::vector<GateHandle>& gates);
 
   /// Takes what was seen when the hold was read back.
   State begin(const std::vector<Seen>& held, std::chrono::milliseconds elapsed);
@@ -68,7 +68,7 @@ class Drain {
   [[nodiscard]] std::optional<Error> ended(const HostState& host, const Seen& now) const;
   [[nodiscard]] const GateHandle& gate(const HostState& host, std::size_t frontend) const;
 
-  const Question& question_;
+  const HoldRequest& request_;
   const std::vector<GateHandle>& gates_;
   std::vector<HostState> hosts_;
   std::chrono::milliseconds began_{0};

@@ -45,12 +45,12 @@ Error taken_by(const LockHolder& other, std::string_view frontend, WallTime now)
 
 }  // namespace
 
-Lock::Lock(const Question& question, const Record& record, const std::vector<Seen>& seen,
+Lock::Lock(const HoldRequest& request, const Record& record, const std::vector<Seen>& seen,
            const std::vector<Record>& known)
-    : question_(question), record_(record), seen_(seen), known_(known) {}
+    : request_(request), record_(record), seen_(seen), known_(known) {}
 
 std::optional<Error> Lock::begin(WallTime now) {
-  const std::size_t frontends = question_.frontends.size();
+  const std::size_t frontends = request_.frontends.size();
   slots_.assign(record_.switches.size(), {});
   for (std::size_t index = 0; index < slots_.size(); ++index) {
     Slot& slot = slots_[index];
@@ -71,12 +71,12 @@ std::optional<Error> Lock::begin(WallTime now) {
 }
 
 void Lock::order() {
-  const std::size_t frontends = question_.frontends.size();
+  const std::size_t frontends = request_.frontends.size();
   std::optional<std::size_t> first;
   for (std::size_t i = 0; i < seen_.size(); ++i) {
     if (!seen_[i].can_lock()) continue;
     if (!first ||
-        rank(seen_[i], question_.endpoints[i]) < rank(seen_[*first], question_.endpoints[*first])) {
+        rank(seen_[i], request_.endpoints[i]) < rank(seen_[*first], request_.endpoints[*first])) {
       first = i;
     }
   }
@@ -105,11 +105,11 @@ std::optional<Batch> Lock::next() {
   for (const std::size_t index : groups_[group_]) {
     if (is_done(index)) continue;
     const auto commands = commands_for(index);
-    auto& work = batch.work[index / question_.frontends.size()];
+    auto& work = batch.work[index / request_.frontends.size()];
     work.insert(work.end(), commands.begin(), commands.end());
   }
   for (const std::size_t i : asked()) {
-    const auto look = survey_commands(question_.frontends, Scope::holds);
+    const auto look = survey_commands(request_.frontends, Scope::holds);
     batch.work[i].insert(batch.work[i].end(), look.begin(), look.end());
   }
   return batch;
@@ -119,7 +119,7 @@ std::optional<Batch> Lock::next() {
 std::vector<std::size_t> Lock::asked() const {
   std::vector<std::size_t> endpoints;
   for (const std::size_t index : groups_[group_]) {
-    const std::size_t i = index / question_.frontends.size();
+    const std::size_t i = index / request_.frontends.size();
     if (slots_[index].state == State::done) continue;
     if (endpoints.empty() || endpoints.back() != i) endpoints.push_back(i);
   }
@@ -145,7 +145,7 @@ void Lock::read(const std::vector<Answer>& answers, WallTime now) {
     std::size_t next = 0;
     for (const std::size_t index : groups_[group_]) {
       Slot& slot = slots_[index];
-      if (index / question_.frontends.size() != i || slot.state == State::done) continue;
+      if (index / request_.frontends.size() != i || slot.state == State::done) continue;
       if (answer.error) {
         slot.uncertain = slot.state == State::following && answer.sent;
         fail(slot, *answer.error);
@@ -159,7 +159,7 @@ void Lock::read(const std::vector<Answer>& answers, WallTime now) {
     Answer rest = answer;
     rest.replies.erase(rest.replies.begin(),
                        rest.replies.begin() + static_cast<std::ptrdiff_t>(next));
-    look_again(i, read_survey(rest, question_.endpoints[i], question_.frontends, Scope::holds));
+    look_again(i, read_survey(rest, request_.endpoints[i], request_.frontends, Scope::holds));
   }
 }
 
@@ -209,15 +209,15 @@ void Lock::read_slot(std::size_t index, std::span<const Reply> replies, WallTime
 /// that took no lock here.
 void Lock::look_again(std::size_t endpoint, const Seen& now) {
   const Seen& before = seen_[endpoint];
-  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
-    Slot& slot = slots_[endpoint * question_.frontends.size() + j];
+  for (std::size_t j = 0; j < request_.frontends.size(); ++j) {
+    Slot& slot = slots_[endpoint * request_.frontends.size() + j];
     if (slot.state == State::failed) continue;
     if (now.error) {
       fail(slot, *now.error);
       continue;
     }
-    const std::string& frontend = question_.frontends[j];
-    const Record* record = record_of(now, j, question_.endpoints[endpoint], frontend, known_);
+    const std::string& frontend = request_.frontends[j];
+    const Record* record = record_of(now, j, request_.endpoints[endpoint], frontend, known_);
     Switch target;
     target.frontend = frontend;
     const auto& told = now.remembered[j].record;
@@ -274,10 +274,10 @@ void Lock::tell(Report& report) const {
 
 std::vector<Command> Lock::hints(std::size_t endpoint) const {
   std::vector<Command> list;
-  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
-    const Slot& slot = slots_[endpoint * question_.frontends.size() + j];
+  for (std::size_t j = 0; j < request_.frontends.size(); ++j) {
+    const Slot& slot = slots_[endpoint * request_.frontends.size() + j];
     if (!slot.ours) continue;
-    const auto commands = write_hint(question_.frontends[j], slot.value);
+    const auto commands = write_hint(request_.frontends[j], slot.value);
     list.insert(list.end(), commands->begin(), commands->end());
   }
   return list;

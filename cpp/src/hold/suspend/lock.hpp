@@ -26,7 +26,7 @@ class Lock {
 
   /// `record` with its switches, and `seen`, from begin() on; `known`: holds that the journal
   /// knows. All must outlive it.
-  Lock(const Question& question, const Record& record, const std::vector<Seen>& seen,
+  Lock(const HoldRequest& request, const Record& record, const std::vector<Seen>& seen,
        const std::vector<Record>& known);
 
   /// Error: bad_command, where the record is too long for one line.
@@ -72,7 +72,7 @@ class Lock {
   void look_again(std::size_t endpoint, const Seen& now);
   static void fail(Slot& slot, Error error);
 
-  const Question& question_;
+  const HoldRequest& request_;
   const Record& record_;
   const std::vector<Seen>& seen_;
   const std::vector<Record>& known_;

@@ -33,15 +33,15 @@ bool may_be_held(const Switch& one) {
   return one.verdict == Verdict::held || one.verdict == Verdict::unknown;
 }
 
-Rollback::Rollback(const Question& question, std::vector<Switch>& switches,
+Rollback::Rollback(const HoldRequest& request, std::vector<Switch>& switches,
                    const std::vector<bool>& armed, const std::vector<GateHandle>& gates,
                    const Lock& lock)
-    : question_(question), switches_(switches), armed_(armed), gates_(gates), lock_(lock) {}
+    : request_(request), switches_(switches), armed_(armed), gates_(gates), lock_(lock) {}
 
 bool Rollback::any_gate(std::size_t endpoint) const {
   const auto first =
-      gates_.begin() + static_cast<std::ptrdiff_t>(endpoint * question_.frontends.size());
-  return std::any_of(first, first + static_cast<std::ptrdiff_t>(question_.frontends.size()),
+      gates_.begin() + static_cast<std::ptrdiff_t>(endpoint * request_.frontends.size());
+  return std::any_of(first, first + static_cast<std::ptrdiff_t>(request_.frontends.size()),
                      [](const GateHandle& one) { return one.used; });
 }
 
@@ -66,11 +66,11 @@ std::optional<Step> Rollback::next(const Observation& observation) {
 }
 
 std::optional<Step> Rollback::revert(WallTime now) {
-  Batch batch = uninterruptible("rolling back", question_.endpoints.size());
+  Batch batch = uninterruptible("rolling back", request_.endpoints.size());
   for (std::size_t i = 0; i < switches_.size(); ++i) {
     const Switch& one = switches_[i];
     if (!may_be_held(one)) continue;
-    auto& work = batch.work[i / question_.frontends.size()];
+    auto& work = batch.work[i / request_.frontends.size()];
     if (gates_[i].used) {
       const auto commands = open_gate(one.frontend, gates_[i], std::chrono::milliseconds(0));
       work.insert(work.end(), commands.begin(), commands.end());
@@ -86,18 +86,18 @@ std::optional<Step> Rollback::revert(WallTime now) {
 
 Step Rollback::verify() {
   stage_ = Stage::verifying;
-  Batch batch = uninterruptible("verifying", question_.endpoints.size());
+  Batch batch = uninterruptible("verifying", request_.endpoints.size());
   for (std::size_t i = 0; i < batch.work.size(); ++i) {
     batch.work[i] =
-        survey_commands(question_.frontends, any_gate(i) ? Scope::gates : Scope::proxies);
+        survey_commands(request_.frontends, any_gate(i) ? Scope::gates : Scope::proxies);
   }
   return batch;
 }
 
 std::optional<Step> Rollback::verified(const std::vector<Answer>& answers, WallTime now) {
-  for (std::size_t i = 0; i < question_.endpoints.size(); ++i) {
+  for (std::size_t i = 0; i < request_.endpoints.size(); ++i) {
     const Scope scope = any_gate(i) ? Scope::gates : Scope::proxies;
-    judge(i, read_survey(answers[i], question_.endpoints[i], question_.frontends, scope));
+    judge(i, read_survey(answers[i], request_.endpoints[i], request_.frontends, scope));
   }
   const bool missing = std::any_of(switches_.begin(), switches_.end(), may_be_held);
   if (missing && attempt_ < attempts) {
@@ -110,9 +110,9 @@ std::optional<Step> Rollback::verified(const std::vector<Answer>& answers, WallT
 /// A record without its hold does no harm, and a lock ends with its deadline, so that this is tried
 /// once.
 std::optional<Step> Rollback::disarm(WallTime now) {
-  Batch batch = uninterruptible("rolling back", question_.endpoints.size());
+  Batch batch = uninterruptible("rolling back", request_.endpoints.size());
   for (std::size_t i = 0; i < switches_.size(); ++i) {
-    const std::size_t endpoint = i / question_.frontends.size();
+    const std::size_t endpoint = i / request_.frontends.size();
     if (may_be_held(switches_[i])) continue;
     auto& work = batch.work[endpoint];
     if (armed_[endpoint] && !gates_[i].used) {
@@ -128,8 +128,8 @@ std::optional<Step> Rollback::disarm(WallTime now) {
 }
 
 void Rollback::judge(std::size_t endpoint, const Seen& now) {
-  for (std::size_t j = 0; j < question_.frontends.size(); ++j) {
-    Switch& one = switches_[endpoint * question_.frontends.size() + j];
+  for (std::size_t j = 0; j < request_.frontends.size(); ++j) {
+    Switch& one = switches_[endpoint * request_.frontends.size() + j];
     if (!may_be_held(one)) continue;
     if (now.error) {
       one.verdict = Verdict::unknown;
@@ -137,7 +137,7 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
       continue;
     }
     one.limit_now = now.limit(j);
-    const GateHandle& gate = gates_[endpoint * question_.frontends.size() + j];
+    const GateHandle& gate = gates_[endpoint * request_.frontends.size() + j];
     if (gate.used ? now.gate_holds(j) : one.limit_now == 0) {
       // Still held: only a later attempt, or a resume, changes that.
       one.verdict = Verdict::held;
@@ -149,7 +149,7 @@ void Rollback::judge(std::size_t endpoint, const Seen& now) {
     }
     one.verdict = Verdict::reverted;
     // What an earlier attempt of this rollback met is over.
-    one.error = errors_before_[endpoint * question_.frontends.size() + j];
+    one.error = errors_before_[endpoint * request_.frontends.size() + j];
     one.hold_id.reset();
     one.method.reset();
     one.lease.reset();

@@ -22,8 +22,8 @@ class Rollback {
   /// with `armed` may keep of switches that are not held. All must outlive it.
   /// `gates` says per switch whether the gate holds it, and by which words. What is not held any
   /// more is freed of the lock.
-  Rollback(const Question& question, std::vector<Switch>& switches, const std::vector<bool>& armed,
-           const std::vector<GateHandle>& gates, const Lock& lock);
+  Rollback(const HoldRequest& request, std::vector<Switch>& switches,
+           const std::vector<bool>& armed, const std::vector<GateHandle>& gates, const Lock& lock);
 
   /// The first step, and after each the next; nothing once it is over.
   std::optional<Step> begin(WallTime now);
@@ -39,7 +39,7 @@ class Rollback {
   void judge(std::size_t endpoint, const Seen& now);
   [[nodiscard]] bool any_gate(std::size_t endpoint) const;
 
-  const Question& question_;
+  const HoldRequest& request_;
   std::vector<Switch>& switches_;
   const std::vector<bool>& armed_;
   const std::vector<GateHandle>& gates_;

@@ -25,16 +25,16 @@ const std::vector<Answer>& answers_of(const Observation& observation) {
 
 SuspendPlan::SuspendPlan(Request request)
     : request_(std::move(request)),
-      endpoints_(request_.question.endpoints.size()),
-      frontends_(request_.question.frontends.size()),
+      endpoints_(request_.hold.endpoints.size()),
+      frontends_(request_.hold.frontends.size()),
       armed_(endpoints_, false),
       sent_(endpoints_, false),
       lost_(endpoints_, false),
       gates_(endpoints_ * frontends_),
-      lock_(request_.question, request_.record, before_, request_.known),
-      arming_(request_.question, gates_),
-      drain_(request_.question, gates_),
-      rollback_(request_.question, report_.switches, armed_, gates_, lock_) {
+      lock_(request_.hold, request_.record, before_, request_.known),
+      arming_(request_.hold, gates_),
+      drain_(request_.hold, gates_),
+      rollback_(request_.hold, report_.switches, armed_, gates_, lock_) {
   report_.action = "suspend";
 }
 
@@ -93,10 +93,10 @@ Step SuspendPlan::next(const Observation& observation) {
 Step SuspendPlan::surveyed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    before_.push_back(read_survey(answers[i], request_.question.endpoints[i],
-                                  request_.question.frontends, Scope::servers));
+    before_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
+                                  Scope::servers));
   }
-  conclude(report_, request_.question, before_, request_.known);
+  conclude(report_, request_.hold, before_, request_.known);
   if (observation.cancelled) return cancel();
   return report_.ok() ? look_closer(observation) : done();
 }
@@ -112,7 +112,7 @@ Step SuspendPlan::look_closer(const Observation& observation) {
   Batch batch;
   batch.phase = "checking";
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    batch.work.push_back(closer_look(request_.question, i, before_[i], false));
+    batch.work.push_back(closer_look(request_.hold, i, before_[i], false));
   }
   const bool nothing = std::all_of(batch.work.begin(), batch.work.end(),
                                    [](const auto& commands) { return commands.empty(); });
@@ -121,7 +121,7 @@ Step SuspendPlan::look_closer(const Observation& observation) {
 
 Step SuspendPlan::looked(const std::vector<Answer>& answers, const Observation& observation) {
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    advise_closer(report_.switches, request_.question, i, before_[i], answers[i], std::nullopt);
+    advise_closer(report_.switches, request_.hold, i, before_[i], answers[i], std::nullopt);
   }
   return observation.cancelled ? cancel() : record(observation);
 }
@@ -129,12 +129,12 @@ Step SuspendPlan::looked(const std::vector<Answer>& answers, const Observation& 
 Step SuspendPlan::record(const Observation& observation) {
   Record& record = request_.record;
   record.started_at = std::chrono::time_point_cast<milliseconds>(observation.now);
-  bool leased = !request_.question.no_lease;
+  bool leased = !request_.hold.options.no_lease;
   for (std::size_t i = 0; i < report_.switches.size(); ++i) {
     Switch& one = report_.switches[i];
     one.limit_before = one.limit_now;
     gates_[i].used = one.method == by_gate;
-    const bool guarded = !gates_[i].used && !request_.question.no_lease;
+    const bool guarded = !gates_[i].used && !request_.hold.options.no_lease;
     record.switches.push_back(
         {one.endpoint, one.frontend, *one.limit_now, {}, guarded ? Lease::guard : Lease::none});
     gates_[i].table = !before_[i / frontends_].has_variables();
@@ -143,8 +143,8 @@ Step SuspendPlan::record(const Observation& observation) {
     one.method.reset();
   }
   if (leased) {
-    record.deadline = record.started_at + request_.question.max_hold;
-    deadline_ = observation.elapsed + request_.question.max_hold;
+    record.deadline = record.started_at + request_.hold.options.max_hold;
+    deadline_ = observation.elapsed + request_.hold.options.max_hold;
   }
   stage_ = Stage::recording;
   return step::WriteJournal{record};
@@ -207,8 +207,8 @@ Step SuspendPlan::verified(const Observation& observation) {
   const auto& answers = answers_of(observation);
   held_.clear();
   for (std::size_t i = 0; i < endpoints_; ++i) {
-    held_.push_back(read_survey(answers[i], request_.question.endpoints[i],
-                                request_.question.frontends, lean_scope(before_[i])));
+    held_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
+                                lean_scope(before_[i])));
     judge(i, held_.back());
   }
   const bool all_held =
@@ -303,7 +303,7 @@ Step SuspendPlan::done() { return step::Done{std::move(report_)}; }
 Batch SuspendPlan::survey_all() const {
   Batch batch;
   batch.phase = "checking";
-  batch.work.assign(endpoints_, survey_commands(request_.question.frontends, Scope::servers));
+  batch.work.assign(endpoints_, survey_commands(request_.hold.frontends, Scope::servers));
   return batch;
 }
 
@@ -313,7 +313,7 @@ Batch SuspendPlan::verify() const {
   batch.uninterruptible = true;
   batch.haste = runtime_api::Haste::from_the_beginning;
   for (const Seen& before : before_) {
-    batch.work.push_back(survey_commands(request_.question.frontends, lean_scope(before)));
+    batch.work.push_back(survey_commands(request_.hold.frontends, lean_scope(before)));
   }
   return batch;
 }

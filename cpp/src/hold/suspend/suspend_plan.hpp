@@ -22,7 +22,7 @@ namespace stillgate::hold {
 class SuspendPlan final : public Plan {
  public:
   struct Request {
-    Question question;
+    HoldRequest hold;
     Record record;
     std::vector<Record> known;                   ///< holds that the journal knows
     std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait

@@ -22,13 +22,13 @@ Seen quiet() {
   return seen;
 }
 
-Question question() {
-  Question question;
-  question.max_hold = milliseconds(10'000);
-  return question;
+HoldRequest request() {
+  HoldRequest request;
+  request.options.max_hold = milliseconds(10'000);
+  return request;
 }
 
-Switch advised(const Seen& seen, const Question& asked = question()) {
+Switch advised(const Seen& seen, const HoldRequest& asked = request()) {
   Switch one;
   one.frontend = "balanced";
   advise(one, asked, seen, 0);
@@ -57,8 +57,8 @@ TEST(Advice, WhatCouldKeepAHoldFromEndingIsTold) {
   EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::info, "killed at once"));
   seen.info->version = "2.8.5";
   EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::warning, "freezes or vanishes"));
-  Question asked = question();
-  asked.no_lease = true;
+  HoldRequest asked = request();
+  asked.options.no_lease = true;
   EXPECT_EQ(find(advised(seen, asked), "guard_alone"), nullptr);
 }
 
@@ -72,7 +72,7 @@ TEST(Advice, KeepAliveIsAWarningWhereItWasSeen) {
 }
 
 /// What the closer look says of `quiet()` with this rate; the answers are those to its commands.
-Switch looked(const Question& asked, std::int64_t rate, const std::vector<std::string>& answers,
+Switch looked(const HoldRequest& asked, std::int64_t rate, const std::vector<std::string>& answers,
               std::optional<milliseconds> drain_timeout = {}) {
   Seen seen = quiet();
   seen.frontends[0]->rate = rate;
@@ -85,8 +85,8 @@ Switch looked(const Question& asked, std::int64_t rate, const std::vector<std::s
   return switches[0];
 }
 
-Question question_here() {
-  Question asked = question();
+HoldRequest request_here() {
+  HoldRequest asked = request();
   asked.endpoints = {"unix:///run/a.sock"};
   asked.frontends = {"balanced"};
   asked.listen_depths = {{80, 4097}, {81, 65}, {9999, 11}};
@@ -94,7 +94,7 @@ Question question_here() {
 }
 
 TEST(Advice, WithoutTheKernelTheLimitStandsForTheQueue) {
-  Question asked = question_here();
+  HoldRequest asked = request_here();
   asked.listen_depths.clear();
   EXPECT_TRUE(closer_look(asked, 0, quiet(), false).empty());
   // 100 come in 10 s, and 101 fit.
@@ -104,7 +104,7 @@ TEST(Advice, WithoutTheKernelTheLimitStandsForTheQueue) {
 }
 
 TEST(Advice, TheKernelOfThisMachineKnowsTheBacklog) {
-  const Question asked = question_here();
+  const HoldRequest asked = request_here();
   const std::string wide = "  4 : st=0x1 l.st=RDY fe=balanced fam=ipv4 lport=80\n";
   const std::string narrow = "  5 : st=0x1 l.st=RDY fe=balanced fam=ipv6 lport=81\n";
   const std::string other =
@@ -119,7 +119,7 @@ TEST(Advice, TheKernelOfThisMachineKnowsTheBacklog) {
 }
 
 TEST(Advice, WhatRunsElsewhereIsNotLookedUpHere) {
-  Question asked = question_here();
+  HoldRequest asked = request_here();
   asked.endpoints = {"tcp://lb:9999"};
   EXPECT_TRUE(closer_look(asked, 0, quiet(), false).empty());
   EXPECT_EQ(closer_look(asked, 0, quiet(), true).size(), 1U);
@@ -145,8 +145,8 @@ TEST(Advice, WhatHaproxyCannotRememberIsSaid) {
 }
 
 TEST(Advice, AHoldThatNobodyEnds) {
-  Question asked = question();
-  asked.no_lease = true;
+  HoldRequest asked = request();
+  asked.options.no_lease = true;
   EXPECT_TRUE(has(find(advised(quiet(), asked), "no_lease"), Level::warning, "stillgate resume"));
 }
 
@@ -158,7 +158,7 @@ TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {
   text += line("src=10.0.0.1:5 fe=balanced be=app srv=s1 age=4s");
   text += line("src=10.0.0.2:5 fe=other be=app srv=s1 age=4m");
   text += line("src=10.0.0.3:5 fe=balanced be=<NONE> srv=<none> age=4m");
-  const Question asked = question_here();
+  const HoldRequest asked = request_here();
   EXPECT_TRUE(looked(asked, 0, {"", text}, milliseconds(5000)).findings.empty());
   text += cli + line("src=10.0.0.4:5 fe=balanced be=app srv=<none> age=60s");
   const Switch one = looked(asked, 0, {"", text}, milliseconds(5000));

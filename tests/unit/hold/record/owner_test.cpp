@@ -16,7 +16,7 @@ constexpr const char* id = "0123456789abcdef";
 SimulatedFleet held(bool leased = true) {
   SimulatedFleet fleet(2, {"a"});
   auto request = suspend_request(fleet);
-  request.question.no_lease = !leased;
+  request.hold.options.no_lease = !leased;
   SuspendPlan plan(std::move(request));
   EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
   fleet.start_over();
@@ -71,7 +71,7 @@ TEST(Ownership, ThePartThatIsOnesOwnIsNotReleasedEither) {
   const char* const owners[] = {"test@here", "eve@there"};
   for (const std::size_t i : {0U, 1U}) {
     auto request = suspend_request(fleet);
-    request.question.frontends = {fleet.frontends[i]};
+    request.hold.frontends = {fleet.frontends[i]};
     request.record.id = "id" + std::to_string(i);
     request.record.owner = owners[i];
     SuspendPlan plan(std::move(request));

@@ -94,7 +94,7 @@ TEST(ResumePlan, ANumberIsNeverGuessed) {
 TEST(ResumePlan, OneFrontendLeavesTheOtherOnRecord) {
   SimulatedFleet fleet = held();
   auto request = resume_request(fleet);
-  request.question.frontends = {"b"};
+  request.hold.frontends = {"b"};
   const Report report = resume(fleet, request);
   EXPECT_EQ(report.ending, Ending::done);
   EXPECT_EQ(fleet.limit("unix:///run/1.sock", "a"), 0);
@@ -113,7 +113,7 @@ TEST(ResumePlan, TheHazardKeepsItHeldUntilAccepted) {
   EXPECT_EQ(refused.switches[0].verdict, Verdict::resumed);
   fleet.start_over();
   auto request = resume_request(fleet);
-  request.question.accept_hazard = true;
+  request.hold.options.accept_hazard = true;
   EXPECT_EQ(resume(fleet, request).ending, Ending::done);
   EXPECT_TRUE(fleet.all_open());
 }

@@ -25,7 +25,7 @@ struct Caller {
       : own(0, all.frontends), order(std::move(hosts)) {
     for (const std::size_t i : order) own.hosts.push_back(all.hosts[i]);
     auto request = suspend_request(own);
-    request.question.frontends = std::move(frontends);
+    request.hold.frontends = std::move(frontends);
     request.record.id = std::move(id);
     request.record.owner = request.record.id + "@there";
     request.record.reason = "a race";
@@ -173,7 +173,7 @@ TEST(Lock, AHintThatIsStaleIsFollowed) {
     ASSERT_TRUE(caller.holds());
     hints.push_back(all.hosts[0].variables["stillgate_lock_a"]);
     ResumePlan::Request request = resume_request(caller.own);
-    request.question.frontends = {"a"};
+    request.hold.frontends = {"a"};
     ResumePlan resume(std::move(request));
     ASSERT_EQ(caller.own.drive(resume).ending, Ending::done);
     for (std::size_t i = 0; i < 2; ++i) all.hosts[i] = caller.own.hosts[i];

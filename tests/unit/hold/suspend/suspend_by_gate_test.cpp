@@ -30,17 +30,17 @@ SimulatedFleet gated() {
   return fleet;
 }
 
-Report suspend_unchecked(SimulatedFleet& fleet, const Question& wanted = {}) {
+Report suspend_unchecked(SimulatedFleet& fleet, const HoldRequest& wanted = {}) {
   auto request = suspend_request(fleet);
-  request.question.method = wanted.method;
-  request.question.accept_unproven = wanted.accept_unproven;
-  request.question.on_expiry = wanted.on_expiry;
-  request.question.max_waiting = wanted.max_waiting;
+  request.hold.options.method = wanted.options.method;
+  request.hold.options.accept_unproven = wanted.options.accept_unproven;
+  request.hold.options.on_expiry = wanted.options.on_expiry;
+  request.hold.options.max_waiting = wanted.options.max_waiting;
   SuspendPlan plan(std::move(request));
   return fleet.drive(plan);
 }
 
-Report suspend(SimulatedFleet& fleet, const Question& wanted = {}) {
+Report suspend(SimulatedFleet& fleet, const HoldRequest& wanted = {}) {
   Report report = suspend_unchecked(fleet, wanted);
   expect_truth(fleet, report);
   return report;
@@ -97,8 +97,8 @@ TEST(Method, AGateHoldsWhatMaxconnWouldCrash) {
 TEST(Method, TheOperatorsWordStandsInForTheProof) {
   SimulatedFleet fleet = gated();
   fleet.hosts[0].gates["a"].proven = false;
-  Question wanted;
-  wanted.accept_unproven = true;
+  HoldRequest wanted;
+  wanted.options.accept_unproven = true;
   const Report report = suspend(fleet, wanted);
   EXPECT_EQ(methods(report), (std::vector<std::string>(4, "gate")));
   EXPECT_TRUE(found(report.switches[0], "gate_unproven"));
@@ -107,8 +107,8 @@ TEST(Method, TheOperatorsWordStandsInForTheProof) {
 
 TEST(Method, MaxconnIsTakenWhereItIsNamed) {
   SimulatedFleet fleet = gated();
-  Question wanted;
-  wanted.method = Method::maxconn;
+  HoldRequest wanted;
+  wanted.options.method = Method::maxconn;
   EXPECT_EQ(methods(suspend(fleet, wanted)), (std::vector<std::string>(4, "maxconn")));
 }
 
@@ -124,10 +124,10 @@ TEST_P(GateRefused, WritesNothing) {
   for (const bool by_option : {false, true}) {
     SimulatedFleet fleet = gated();
     GetParam().spoil(fleet.hosts[1]);
-    Question wanted;
+    HoldRequest wanted;
     // What only a gate can do asks for one, too.
-    wanted.method = by_option ? Method::automatic : Method::gate;
-    wanted.max_waiting = by_option ? 5 : 0;
+    wanted.options.method = by_option ? Method::automatic : Method::gate;
+    wanted.options.max_waiting = by_option ? 5 : 0;
     const Report report = suspend(fleet, wanted);
     EXPECT_EQ(report.ending, Ending::refused) << GetParam().name;
     ASSERT_TRUE(report.switches[2].error);
@@ -176,9 +176,9 @@ TEST(GatePlan, TheDeadlineIsOneOfTheGatesOwnClock) {
 
 TEST(GatePlan, TheSwitchSaysAllThatTheGateMustKnow) {
   SimulatedFleet fleet = gated();
-  Question wanted;
-  wanted.on_expiry = Expiry::reject;
-  wanted.max_waiting = 500;
+  HoldRequest wanted;
+  wanted.options.on_expiry = Expiry::reject;
+  wanted.options.max_waiting = 500;
   ASSERT_EQ(suspend(fleet, wanted).ending, Ending::done);
   const std::string& token = fleet.hosts[1].gates["a"].token;
   // The hold began four batches before the commit: what is left of the time is told.

@@ -76,7 +76,7 @@ TEST(SuspendPlan, ACommitThatMayRunLateIsTakenBack) {
 
 Report check(SimulatedFleet& fleet) {
   const auto request = suspend_request(fleet);
-  CheckPlan plan({request.question, request.known, std::chrono::milliseconds(5000)});
+  CheckPlan plan({request.hold, request.known, std::chrono::milliseconds(5000)});
   Report report = fleet.drive(plan);
   EXPECT_EQ(report.action, "check");
   EXPECT_EQ(fleet.writes, 0U);
@@ -241,7 +241,7 @@ TEST(SuspendPlan, TheGuardStaysWhereACommitMayComeLate) {
 TEST(SuspendPlan, WhoWasFrozenBeyondTheDeadlineHoldsNothing) {
   SimulatedFleet fleet = three();
   auto request = suspend_request(fleet);
-  request.question.max_hold = std::chrono::milliseconds(2);
+  request.hold.options.max_hold = std::chrono::milliseconds(2);
   SuspendPlan plan(std::move(request));
   const Report report = fleet.drive(plan);
   EXPECT_EQ(report.ending, Ending::endpoint_failed);
@@ -253,7 +253,7 @@ TEST(SuspendPlan, AnAcceptedHazardIsAWarning) {
   SimulatedFleet fleet = three();
   fleet.hosts[1].version = "2.6.12";
   auto request = suspend_request(fleet);
-  request.question.accept_hazard = true;
+  request.hold.options.accept_hazard = true;
   SuspendPlan plan(request);
   const Report report = fleet.drive(plan);
   EXPECT_EQ(report.ending, Ending::done);
@@ -277,7 +277,7 @@ TEST(SuspendPlan, TheKernelsQueuesAreWeighedOnce) {
   SimulatedFleet fleet = three();
   fleet.hosts[1].descriptors = "  4 : st=0x1 l.st=RDY fe=a fam=ipv4 lport=80\n";
   auto request = suspend_request(fleet);
-  request.question.listen_depths = {{80, 2}};
+  request.hold.listen_depths = {{80, 2}};
   SuspendPlan plan(request);
   const Report report = fleet.drive(plan);
   EXPECT_EQ(report.ending, Ending::done);
@@ -300,7 +300,7 @@ TEST(SuspendPlan, WhoHasFewConnectionsLeftIsWarnedOf) {
   for (int i = 0; i < 7; ++i) fleet.hosts[1].descriptors += client;
   for (int i = 0; i < 8; ++i) fleet.hosts[2].descriptors += client;
   auto request = suspend_request(fleet);
-  request.question.listen_depths = {{80, 2}};
+  request.hold.listen_depths = {{80, 2}};
   SuspendPlan plan(request);
   const Report report = fleet.drive(plan);
   EXPECT_EQ(report.ending, Ending::done);
