@@ -278,7 +278,7 @@ def _text(value: object) -> str:
 
 def _summary(report: Report) -> str:
     if report.action == "check":
-        return "nothing stands against a hold" if report.ok else "REFUSED, nothing was changed"
+        return "ready to hold" if report.ok else "REFUSED, nothing was changed"
     if report.action == "status":
         held = sum(one.verdict == "held" for one in report.switches)
         asked = f"{held} of {len(report.switches)} switches held"

@@ -132,10 +132,10 @@ def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     from_shell, _, from_python = done.stdout.partition("and from Python\n")
     assert "the migration runs\n" in from_shell
-    assert "nothing stands against a hold" in from_shell
+    assert "ready to hold" in from_shell
     assert ": migration 42\n1 of 1 switches held\n" in from_shell
     assert "resume: done" in from_shell
     assert "Error" not in from_python, from_python
-    told = ["nothing stands against a hold", "1 of 1 switches held", "the migration runs"]
+    told = ["ready to hold", "1 of 1 switches held", "the migration runs"]
     places = [from_python.find(words) for words in told]
     assert -1 not in places and places == sorted(places), from_python

@@ -100,8 +100,8 @@ void add_lost(std::vector<Event>& events, const Switches& switches, const std::o
     lost.hold = hold;
     lost.endpoint = one->endpoint;
     lost.frontend = one->frontend;
-    lost.message = fmt::format("whether {} holds at {} is not known: {}", one->frontend,
-                               one->endpoint, one->error ? words(*one->error) : "no answer");
+    lost.message = fmt::format("the state of {} at {} is unknown: {}", one->frontend, one->endpoint,
+                               one->error ? words(*one->error) : "no answer");
     events.push_back(std::move(lost));
   }
 }
@@ -127,7 +127,7 @@ std::string how_it_ended(const Event& event, const Release& release, std::int64_
   const std::string who = fmt::format(
       "{}{}", release.who,
       event.hold && event.hold->owner != release.who ? ", held by " + event.hold->owner : "");
-  if (let_go == 0) return fmt::format("found open by {}", who);
+  if (let_go == 0) return fmt::format("already open when resumed by {}", who);
   if (event.kind == EventKind::expired) return "the deadline ended it";
   return fmt::format("resumed by {}", who);
 }
@@ -146,7 +146,7 @@ void add_end(std::vector<Event>& events, const Switches& switches, const std::op
   end.hold = hold;
   end.message = fmt::format("{}: {} of {} switches released now",
                             how_it_ended(end, release, let_go), let_go, switches.size());
-  if (left > 0) end.message += fmt::format(", {} still held or not known", left);
+  if (left > 0) end.message += fmt::format(", {} still held or unknown", left);
   end.figures = {sized("switches", switches.size()), {"released", let_go}, {"still_held", left}};
   if (hold) end.figures.emplace_back("held_s", seconds(now - hold->started_at));
   if (overdue) end.figures.emplace_back("late_s", seconds(now - *hold->deadline));
@@ -159,8 +159,7 @@ void add_end(std::vector<Event>& events, const Switches& switches, const std::op
 Event checked_event(const Report& report, const std::vector<std::string>& frontends, WallTime now) {
   Event made = event(EventKind::checked, "check", now);
   const Switches all = all_of(report);
-  const std::string verdict =
-      report.ok() ? "nothing stands against a hold" : "refused: " + cause(report);
+  const std::string verdict = report.ok() ? "ready to hold" : "refused: " + cause(report);
   made.message = fmt::format("{}: {}", fmt::join(frontends, ", "), verdict);
   made.figures = {sized("endpoints", endpoints(report).size()),
                   sized("switches", all.size()),
@@ -193,7 +192,7 @@ Event held_event(const Record& record, const Report& report, WallTime now) {
 Event drained_event(const Record& record, const Report& report, WallTime now) {
   Event made = event(EventKind::drained, "suspend", now);
   made.hold = record.summary();
-  made.message = fmt::format("{}: what was let in before the hold has been served",
+  made.message = fmt::format("{}: the requests already in flight have been served",
                              fmt::join(made.hold->frontends, ", "));
   if (report.drain_ms) made.figures.emplace_back("drain_ms", *report.drain_ms);
   return made;
@@ -213,7 +212,7 @@ std::vector<Event> extended_events(const Report& report, WallTime now) {
     Event made = event(EventKind::extended, "extend", now);
     made.hold = hold;
     made.endpoints = endpoints(report);
-    made.message = fmt::format("{}: the deadline was moved, {:.3g} s after the hold began",
+    made.message = fmt::format("{}: the deadline was moved to {:.3g} s after the hold began",
                                fmt::join(hold.frontends, ", "), hold.max_hold_s.value_or(0));
     made.figures = {sized("switches", its.size())};
     events.push_back(std::move(made));

@@ -122,12 +122,11 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
   if (!extensible) {
     refused_ = true;
     report_.ending = Ending::refused;
-    one.error =
-        Error{Errc::not_held,
-              record != nullptr
-                  ? fmt::format("the hold of '{}' has no deadline", one.frontend)
-                  : fmt::format("'{}' is not held here, so that there is no deadline to move",
-                                one.frontend)};
+    one.error = Error{
+        Errc::not_held,
+        record != nullptr
+            ? fmt::format("the hold of '{}' has no deadline to move", one.frontend)
+            : fmt::format("'{}' is not held here; there is no deadline to move", one.frontend)};
     return;
   }
   one.hold_id = record->id;
@@ -195,9 +194,10 @@ Step ExtendPlan::verified(const Observation& observation) {
     const bool longer = record != nullptr && record->id == course.longer->id &&
                         (by_journal || record->deadline == course.longer->deadline);
     if (held && longer) continue;
-    one.error =
-        Error{Errc::not_held, held ? "HAProxy took the new deadline, but it does not read back"
-                                   : "the hold ended before its deadline was moved"};
+    one.error = Error{
+        Errc::not_held,
+        held ? "HAProxy accepted the new deadline, but does not report it; run 'stillgate status'"
+             : "the hold ended before its deadline was moved"};
   }
   for (std::size_t index = 0; index < courses_.size(); ++index) {
     if (report_.switches[index].error) report_.ending = Ending::endpoint_failed;
@@ -228,7 +228,7 @@ void ExtendPlan::tell_unrecorded(const Error& error) {
   report_.error = error;
   const bool by_journal = std::find(keeps_.begin(), keeps_.end(), false) != keeps_.end();
   report_.error->message = fmt::format(
-      "the HAProxies have the new deadline, and this machine's journal has not{}: {}",
+      "the HAProxies have the new deadline, but this machine's journal does not{}: {}",
       by_journal ? " (a hold by maxconn below 2.4 may end at the old one)" : "", error.message);
 }
 

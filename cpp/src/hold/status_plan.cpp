@@ -116,8 +116,8 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   if (one.verdict == Verdict::open) {
     if (record != nullptr) {
       one.findings.push_back({"already_open", Level::info,
-                              fmt::format("a hold by {} is on record, and the frontend is open: "
-                                          "its lease, a reload or somebody's hand ended it",
+                              fmt::format("the frontend is open, but a hold by {} is on record: "
+                                          "its lease, a reload or somebody by hand has ended it",
                                           record->owner)});
     }
     if (frontend < seen.locks.size()) judge_lock(one, seen.locks[frontend], now);
@@ -130,8 +130,8 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   if (record == nullptr) {
     one.findings.push_back(
         {std::string(name(Errc::limit_is_zero)), Level::warning,
-         fmt::format("the limit is 0, and no record says who set it and what it was before; "
-                     "'stillgate resume {} --limit N' restores it to N",
+         fmt::format("the limit is 0, and no record says who set it or has the old limit; run "
+                     "'stillgate resume {} --limit N' to set it to N",
                      one.frontend)});
     return one;
   }
@@ -144,8 +144,8 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   if (record->deadline && *record->deadline < now) {
     one.findings.push_back(
         {"overdue", Level::warning,
-         fmt::format("its deadline passed at {:%H:%M:%S} UTC, and nobody ended it; run 'stillgate "
-                     "resume {}'",
+         fmt::format("the deadline passed at {:%H:%M:%S} UTC, and the hold is still in effect; run "
+                     "'stillgate resume {}'",
                      std::chrono::time_point_cast<std::chrono::seconds>(*record->deadline),
                      one.frontend)});
   }
@@ -159,11 +159,11 @@ void StatusPlan::judge_lock(Switch& one, const LockSeen& lock, WallTime now) {
     one.findings.push_back(
         {"locked", Level::info,
          lock.last->record
-             ? fmt::format("not held, and yet locked for a hold of {}{}{}, {}: it is about to "
-                           "begin, or its holder died",
+             ? fmt::format("not held, but locked for a hold by {}{}{}, {}: it is about to begin, "
+                           "or its suspend died",
                            lock.last->record->owner, lock.last->record->reason.empty() ? "" : ": ",
                            lock.last->record->reason, time_left(*lock.last->record, now))
-             : fmt::format("not held, and yet locked for the hold {}", lock.last->id)});
+             : fmt::format("not held, but locked for hold {}", lock.last->id)});
   }
   if (lock.ended && lock.ended->how == How::expired) {
     one.findings.push_back({"expired", Level::info,
@@ -181,14 +181,15 @@ void StatusPlan::judge_gate(Switch& one, const Seen& seen, std::size_t frontend,
   if (seen.gate->switches[frontend].mode == runtime_api::GateSwitch::Mode::rejecting) {
     one.findings.push_back(
         {"rejecting", Level::warning,
-         fmt::format("the deadline has passed, and the gate answers 503 to every request; "
-                     "'stillgate resume {}' ends that",
+         fmt::format("the deadline has passed, and the gate answers 503 to every request; run "
+                     "'stillgate resume {}' to let requests pass",
                      one.frontend)});
   }
   if (record == nullptr) {
     one.hold_id = seen.gate->switches[frontend].id;
-    one.findings.push_back({"record_unreadable", Level::warning,
-                            "the gate holds, and its switch does not say for whom"});
+    one.findings.push_back(
+        {"record_unreadable", Level::warning,
+         "the gate holds for an unknown owner: the record in its switch cannot be read"});
     return;
   }
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);

@@ -45,9 +45,9 @@ RSpec.describe 'stillgate_traffic' do
 
     it 'asks for the hold where somebody else has it, and fails with who that is' do
       answers['status'] = document('held', owner: 'anna@lb')
-      error = { 'code' => 'already_held', 'message' => 'held already by anna@lb', 'haproxy' => nil }
+      error = { 'code' => 'already_held', 'message' => 'already held by anna@lb', 'haproxy' => nil }
       answers['suspend'] = document('unchanged', ok: false, error: error)
-      expect { chef_run }.to raise_error(/already_held: held already by anna@lb/)
+      expect { chef_run }.to raise_error(/already_held: already held by anna@lb/)
     end
 
     it 'takes a hold that is past its deadline for none' do

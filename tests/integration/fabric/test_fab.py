@@ -23,7 +23,7 @@ def test_suspend_and_resume(label: str, fab: Fab, haproxy: Start) -> None:
     fab.write(endpoints=ends, frontends=[F], no_lease=True, reason="migration 42")
     done = fab.run("check")
     assert (done.returncode, done.stderr) == (0, "")
-    assert "nothing stands against a hold" in done.stdout
+    assert "ready to hold" in done.stdout
     done = fab.run("suspend")
     assert (done.returncode, limits(*proxies)) == (0, [0, 0])
     assert all(end in done.stdout for end in ends) and "suspend: done" in done.stdout

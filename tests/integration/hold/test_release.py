@@ -93,7 +93,7 @@ def test_the_backlog_counts_and_not_the_limit(
         for finding in Fleet(narrow.endpoints).check(F).switches[0].findings
         if finding.code == "queue_too_short"
     }
-    assert " 21 can wait in the kernel's queue (the least of" in message
+    assert "the kernel's queue takes 21 (the smaller of" in message
     for one in clients:
         one.stop()
 

@@ -159,7 +159,7 @@ TEST(TellingTest, AResumeOfWhatHadExpiredSaysSo) {
   }
   const auto late = resumed_events(report, {whoever, false}, *hold.deadline + seconds(60));
   ASSERT_EQ(kinds(late), std::vector{EventKind::expired});
-  EXPECT_NE(late[0].message.find("found open by"), std::string::npos) << late[0].message;
+  EXPECT_NE(late[0].message.find("already open when resumed by"), std::string::npos) << late[0].message;
   // Before the deadline it was somebody's hand, or a reload.
   const auto early = resumed_events(report, {whoever, false}, *hold.deadline - seconds(1));
   EXPECT_EQ(kinds(early), std::vector{EventKind::resumed});
@@ -194,7 +194,7 @@ TEST(TellingTest, ACheckCountsWhatItFound) {
   one.findings = {{"keep_alive_passes", Level::warning, "they pass"}};
   report.switches = {one};
   Event told = checked_event(report, {"a", "b"}, WallTime());
-  EXPECT_EQ(told.message, "a, b: nothing stands against a hold");
+  EXPECT_EQ(told.message, "a, b: ready to hold");
   EXPECT_EQ(figure(told, "warnings"), 1);
   EXPECT_EQ(figure(told, "refused"), 0);
   report.ending = Ending::refused;

@@ -17,28 +17,28 @@ std::optional<Error> held_already(Switch& target, const Seen& seen, std::size_t 
                                                : std::string(", without a deadline");
     return Error{
         Errc::already_held,
-        fmt::format("held already by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
+        fmt::format("already held by {} since {}{}{}{}; 'stillgate resume {}' ends that hold",
                     record->owner, clock(record->started_at), until,
                     record->reason.empty() ? "" : ": ", record->reason, target.frontend)};
   }
   if (gate != nullptr) {
     target.hold_id = gate->id;
-    return Error{Errc::already_held,
-                 fmt::format("held already by the gate, and its switch does not say by whom; "
-                             "'stillgate resume {}' ends that hold",
-                             target.frontend)};
+    return Error{
+        Errc::already_held,
+        fmt::format(
+            "already held by the gate, by an unknown owner; 'stillgate resume {}' ends that hold",
+            target.frontend)};
   }
   return Error{Errc::limit_is_zero,
-               fmt::format("the limit is 0 already, and no record says what it was before; "
-                           "'stillgate resume {} --limit N' restores it to N",
+               fmt::format("the limit is already 0, and no record has the old limit; run "
+                           "'stillgate resume {} --limit N' to set it to N",
                            target.frontend)};
 }
 
 Error stopped(std::string_view frontend) {
-  return {Errc::frontend_stopped,
-          fmt::format("frontend '{}' takes no connections: it was disabled or shut down, and its "
-                      "clients are refused",
-                      frontend)};
+  return {Errc::frontend_stopped, fmt::format("frontend '{}' is disabled or shut down, and refuses "
+                                              "its clients; enable it, or leave it out",
+                                              frontend)};
 }
 
 }  // namespace stillgate::hold

@@ -11,26 +11,24 @@ std::optional<Error> gate_obstacle(const HoldRequest& request, const Seen& seen,
                                    std::size_t frontend) {
   const std::string& name = request.frontends[frontend];
   if (!seen.gate) {
-    return Error{Errc::gate_missing,
-                 fmt::format("no gate is loaded in this HAProxy; 'stillgate gate --config {}' "
-                             "prints the lines that it needs",
-                             name)};
+    return Error{Errc::gate_missing, fmt::format("no gate is loaded in this HAProxy; 'stillgate "
+                                                 "gate --config {}' prints the lines to add",
+                                                 name)};
   }
   if (!seen.has_variables() && !seen.gate->table) {
-    return Error{
-        Errc::gate_missing,
-        "a gate in HAProxy below 2.4 is switched by a stick table, and there is no backend "
-        "'stillgate' with one; 'stillgate gate --config' prints it"};
+    return Error{Errc::gate_missing,
+                 "HAProxy below 2.4 switches the gate by a stick table, and the backend "
+                 "'stillgate' with that table is missing; 'stillgate gate --config' prints it"};
   }
   const auto& doubt = seen.gate->doubts.at(frontend);
   if (!doubt || request.options.accept_unproven) return std::nullopt;
-  return Error{Errc::gate_unproven,
-               fmt::format("a gate is loaded, but the probe of '{}' got no answer from it: the "
-                           "frontend lacks the gate's lines, or another rule comes before them; "
-                           "'stillgate gate --config {}' prints them, --accept-unproven does "
-                           "without the proof",
-                           name, name),
-               *doubt};
+  return Error{
+      Errc::gate_unproven,
+      fmt::format("a gate is loaded, but the probe of '{}' got no answer from it: the frontend "
+                  "lacks the gate's lines, or another rule comes before them; 'stillgate gate "
+                  "--config {}' prints the lines, --accept-unproven skips the proof",
+                  name, name),
+      *doubt};
 }
 
 std::optional<Error> choose_method(Switch& target, const HoldRequest& request, const Seen& seen,

@@ -29,18 +29,17 @@ void weigh_release(Switch& target, const HoldRequest& request, const Seen& seen,
   if (!crash) return;
   const bool would_help =
       request.options.method == Method::automatic && gate_obstacle(request, seen, frontend);
-  const std::string gate =
-      would_help ? fmt::format(
-                       "; or hold by the gate, which crashes none: 'stillgate gate --config "
-                       "{}' prints what it needs",
-                       target.frontend)
-                 : "";
+  const std::string gate = would_help ? fmt::format(
+                                            "; or hold by the gate, which crashes no release: "
+                                            "'stillgate gate --config {}' prints the lines to add",
+                                            target.frontend)
+                                      : "";
   const std::string remedy =
       crash->fixed_in.empty()
-          ? std::string("no fixed release of this branch is known: update to another branch")
+          ? std::string("this branch has no known fixed release: update to another branch")
           : fmt::format("fixed in {}: update to it", crash->fixed_in);
   std::string message =
-      fmt::format("{}; {}, or say --accept-hazard if this build has the fix backported{}",
+      fmt::format("{}; {}, or use --accept-hazard if this build has the fix backported{}",
                   crash->why, remedy, gate);
   if (request.options.accept_hazard) {
     target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
@@ -57,15 +56,14 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
   target.limit_now = seen.limit(frontend);
   if (seen.info->stopping) {
     refuse(target, Errc::haproxy_stopping,
-           "this process is stopping (a reload or a stop is under way); wait until it is over");
+           "this process is stopping (a reload or a stop is under way); wait until that is done");
   }
   if (seen.level && *seen.level != "admin") {
-    refuse(target,
-           {Errc::permission_denied,
-            fmt::format("the socket's level is '{}', a hold needs 'level admin' on its stats "
-                        "socket line",
-                        *seen.level),
-            seen.level});
+    refuse(target, {Errc::permission_denied,
+                    fmt::format("the socket's level is '{}', and a hold needs admin; set 'level "
+                                "admin' on its 'stats socket' line",
+                                *seen.level),
+                    seen.level});
   }
   if (!target.limit_now) {
     refuse(target, Errc::no_such_frontend,
@@ -114,7 +112,7 @@ std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& s
       }
       if (twin) {
         refuse(target, Errc::same_haproxy,
-               fmt::format("the same HAProxy as {}; name each HAProxy once",
+               fmt::format("this is the same HAProxy as {}; name each HAProxy once",
                            request.endpoints[*twin]));
       }
       if (target.limit_now) advise(target, request, seen[i], j);

@@ -45,7 +45,7 @@ void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
   const bool seen = frontend.connections > 0 && frontend.begun > frontend.connections;
   add(target, "keep_alive_passes", seen ? Level::warning : Level::info,
       fmt::format("clients with an open keep-alive or HTTP/2 connection pass a hold by maxconn{}",
-                  seen ? fmt::format("; here {:.1f} requests came per connection so far",
+                  seen ? fmt::format("; so far this frontend served {:.1f} requests per connection",
                                      static_cast<double>(frontend.begun) /
                                          static_cast<double>(frontend.connections))
                        : ""));
@@ -73,12 +73,12 @@ void advise_queue(Switch& target, const HoldRequest& request, const FrontendSeen
   const std::int64_t depth = known.value_or(frontend.limit + 1);
   if (frontend.limit == 0 || arrivals <= static_cast<double>(depth)) return;
   add(target, "queue_too_short", Level::warning,
-      fmt::format("at {} new connections per second about {:.0f} come in {:.3g} s, and {} can wait "
-                  "in the kernel's queue{}; the others have their SYN dropped and come back after "
-                  "1, 3, 7 s",
-                  frontend.rate, arrivals, seconds(request.options.max_hold), depth,
-                  known ? " (the least of 'backlog', or maxconn, and net.core.somaxconn)"
-                        : ", unless the frontend's 'backlog' says otherwise"));
+      fmt::format(
+          "at {} new connections per second about {:.0f} come in {:.3g} s, and the kernel's queue "
+          "takes {}{}; a client that finds it full retries after 1, 3, 7 s",
+          frontend.rate, arrivals, seconds(request.options.max_hold), depth,
+          known ? " (the smaller of 'backlog', or 'maxconn' without one, and net.core.somaxconn)"
+                : " (from 'maxconn': the frontend's 'backlog' is unknown)"));
 }
 
 void advise_herd(Switch& target, const Seen& seen, double arrivals) {
@@ -89,11 +89,11 @@ void advise_herd(Switch& target, const Seen& seen, double arrivals) {
     const double answer_s = static_cast<double>(backend.answer_ms.value_or(0)) / 1000.0;
     const double wait_s = arrivals / slots * answer_s;
     add(target, "servers_queue", Level::warning,
-        fmt::format("about {:.0f} requests are released at once, and the servers of backend '{}' "
-                    "take {} at a time: the last waits {:.1f} s in its queue, and gets a 503 if "
-                    "'timeout queue' (or 'timeout connect') is shorter; 'resume --ramp' spreads "
-                    "them",
-                    arrivals, backend.name, *backend.slots, wait_s));
+        fmt::format(
+            "about {:.0f} requests would be released at once, and the servers of backend '{}' take "
+            "{} at a time: the last one waits {:.1f} s in its queue, and gets a 503 if 'timeout "
+            "queue' (or 'timeout connect') is shorter; use 'resume --ramp' to spread them",
+            arrivals, backend.name, *backend.slots, wait_s));
   }
 }
 
@@ -105,10 +105,10 @@ std::string where(const Stream& stream) {
 void advise_connections(Switch& target, std::int64_t talking) {
   if (talking <= stats_maxconn - stats_in_reserve) return;
   add(target, "stats_connections", Level::warning,
-      fmt::format("{} connections to its stats sockets are open, ours included; 'stats maxconn' is "
-                  "{} unless set, and one more than that hangs without a word; a guard needs two, "
-                  "and the resume one",
-                  talking, stats_maxconn));
+      fmt::format(
+          "{} connections to its stats sockets are open, ours included; 'stats maxconn' is {} by "
+          "default, and a connection above it hangs; the guard needs two, and the resume one",
+          talking, stats_maxconn));
 }
 
 void advise_streams(Switch& target, const std::vector<Stream>& streams,
@@ -123,8 +123,8 @@ void advise_streams(Switch& target, const std::vector<Stream>& streams,
   }
   if (oldest == nullptr) return;
   add(target, "drain_may_fail", Level::warning,
-      fmt::format("{} request{} for longer than the drain would wait ({:.3g} s), the oldest from "
-                  "{}; a WebSocket never ends",
+      fmt::format("{} request{} longer than the drain would wait ({:.3g} s), the oldest from {}; "
+                  "use a longer --drain-timeout, but a WebSocket never ends",
                   slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
 }
 
@@ -143,18 +143,18 @@ bool is_here(const HoldRequest& request, std::size_t endpoint) {
 void advise_lease(Switch& target, const HoldRequest& request, const Seen& seen) {
   if (request.options.no_lease) {
     add(target, "no_lease", Level::warning,
-        fmt::format("nothing ends this hold if you do not: 'stillgate resume {}' is yours to run",
+        fmt::format("nothing ends this hold by itself; run 'stillgate resume {}' to end it",
                     target.frontend));
     return;
   }
   const auto release = runtime_api::Release::parse(seen.info->version);
   const bool waits = release && *release >= runtime_api::Release{3, 0, 0};
   add(target, "guard_alone", waits ? Level::info : Level::warning,
-      waits
-          ? "a guard on this machine ends the hold, and HAProxy's own 'wait' if the machine "
-            "freezes or vanishes; nobody does if both guards and the holder are killed at once"
-          : "a guard on this machine ends the hold, and nobody if the machine freezes or vanishes: "
-            "from 3.0 on HAProxy itself can, and the gate on any release");
+      waits ? "a guard on this machine ends the hold, or HAProxy's own 'wait' if this machine "
+              "freezes or fails; nothing ends it if the guard, its standby and the holder are all "
+              "killed at once"
+            : "a guard on this machine ends the hold, but nothing does if this machine freezes or "
+              "fails; HAProxy 3.0 and later, or the gate on any release, ends it by itself");
 }
 
 void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen,
@@ -163,19 +163,19 @@ void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen
   const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
   if (!remembers) {
     add(target, "journal_only", Level::warning,
-        "this HAProxy cannot remember the hold (2.4 and later can): resume it from this machine, "
-        "as this user, or give the limit by --limit");
+        "this HAProxy cannot store the hold (2.4 and later can); resume from this machine as this "
+        "user, or with --limit N");
   } else if (const auto& error = seen.remembered[frontend].error) {
     add(target, "record_unreadable", Level::warning, error->message);
   }
   advise_lease(target, request, seen);
   add(target, "reload_ends_hold", Level::info,
-      "a reload of HAProxy lets through who waits in a hold by maxconn, until the guard has put it "
-      "back; keep configuration management away");
+      "a reload of HAProxy releases the clients that wait in a hold by maxconn, until the guard "
+      "has applied it again; keep configuration management away");
   add(target, "clients_give_up", Level::info,
-      fmt::format("clients that give up before {:.3g} s fail, and those who waited in the kernel's "
-                  "queue still reach a server after the release; health checks that a balancer in "
-                  "front sends through this frontend wait too",
+      fmt::format("clients that give up within {:.3g} s fail, and those in the kernel's queue "
+                  "still reach a server after the release; health checks of a balancer in front of "
+                  "this frontend wait too",
                   seconds(request.options.max_hold)));
 }
 
@@ -186,8 +186,8 @@ void advise_slots(Switch& target, const HoldRequest& request, const FrontendSeen
   if (wanted <= static_cast<double>(frontend.limit)) return;
   add(target, "slots_run_out", Level::warning,
       fmt::format(
-          "{} connections are open and about {:.0f} come in {:.3g} s, but the frontend takes "
-          "{}: the rest waits in the kernel's queue, and is served even if it gives up",
+          "{} connections are open and about {:.0f} come in {:.3g} s, but the frontend's limit is "
+          "{}; the others wait in the kernel's queue, and are served even if the client gave up",
           frontend.sessions, arrivals_of(request, frontend), seconds(request.options.max_hold),
           frontend.limit));
 }
@@ -199,11 +199,12 @@ void advise_gate(Switch& target, const HoldRequest& request, const Seen& seen,
   tell_gate(target, seen, frontend);
   if (seen.gate->doubts[frontend]) {
     add(target, "gate_unproven", Level::warning,
-        fmt::format("taken on your word (--accept-unproven): {}", *seen.gate->doubts[frontend]));
+        fmt::format("not proven, and accepted by --accept-unproven: {}",
+                    *seen.gate->doubts[frontend]));
   }
   if (!now.http) {
     add(target, "tcp_gate", Level::info,
-        "in tcp mode the gate holds new connections alone, and no longer than 'tcp-request "
+        "in tcp mode the gate holds new connections only, and no longer than 'tcp-request "
         "inspect-delay'");
     return;
   }
@@ -228,16 +229,17 @@ void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
   target.gate = now->counters;
   if (const auto& why = seen.gate->state_error) {
     add(target, "gate_state_unsaved", Level::warning,
-        fmt::format("the gate cannot write its state file, so that a reload would end the hold: {}",
+        fmt::format("the gate cannot write its state file, so a reload would end the hold: {}",
                     *why));
   }
   if (const auto& why = seen.gate->error) {
     add(target, "gate_error", Level::warning,
-        fmt::format("an error inside the gate, which refused the request that met it: {}", *why));
+        fmt::format("the gate had an error, and refused the request that met it: {}", *why));
   }
   if (now->malformed) {
     add(target, "gate_malformed", Level::warning,
-        "the gate found a switch or a state file that it did not understand, and left it alone");
+        "the gate cannot read a switch or a state file, and ignores it; was it written by another "
+        "release of Stillgate?");
   }
 }
 
@@ -245,9 +247,8 @@ void advise(Switch& target, const HoldRequest& request, const Seen& seen, std::s
   advise_herd(target, seen, arrivals_of(request, *seen.frontends[frontend]));
   if (!seen.can_lock()) {
     add(target, "lock_weak", Level::info,
-        "HAProxy below 2.6 has no compare and set: of two suspends at the very same moment both "
-        "may "
-        "be refused, or the later one may not notice the earlier");
+        "HAProxy below 2.6 has no compare and set: of two suspends at the same moment both may be "
+        "refused, or both may hold");
   }
   if (target.method == by_gate) {
     advise_gate(target, request, seen, frontend);

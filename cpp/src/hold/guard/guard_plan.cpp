@@ -135,7 +135,7 @@ bool GuardPlan::read(const Answer& answer) {
     rtt_ = milliseconds(static_cast<milliseconds::rep>(*timings.answered_ms - *timings.sent_ms));
   }
   if (std::exchange(loss_told_, false)) {
-    notices_.push_back({GuardNotice::Kind::found, {}, "it answers again"});
+    notices_.push_back({GuardNotice::Kind::found, {}, "answers again"});
   }
   lost_at_.reset();
   return true;

@@ -59,7 +59,7 @@ void GuardPlan::judge_switch(const GuardInput& input, GuardedSwitch& guarded) {
   if (!guarded.seen.limit) {
     if (guarded.state != State::held) return;
     give_up(guarded, GuardNotice::Kind::gone,
-            fmt::format("there is no frontend '{}' any more", guarded.held.frontend));
+            fmt::format("frontend '{}' no longer exists", guarded.held.frontend));
     return;
   }
   switch (guarded.state) {
@@ -130,7 +130,7 @@ void GuardPlan::judge_open(const GuardInput& input, GuardedSwitch& guarded) {
     if (!is_ending(input) && !input.over) {
       guarded.todo = Todo::put_back;
     } else {
-      give_up(guarded, GuardNotice::Kind::gone, "open: another process serves since a reload");
+      give_up(guarded, GuardNotice::Kind::gone, "open: a reload or restart has ended the hold");
     }
     return;
   }
@@ -150,7 +150,7 @@ void GuardPlan::leave_what_is_taken(const GuardInput& input) {
     if (guarded.todo != Todo::release || !is_doubtful(input, guarded)) continue;
     if (!is_taken(input, guarded)) continue;
     if (guarded.state == State::held) resumed_ = true;
-    give_up(guarded, GuardNotice::Kind::resumed, "held by somebody else since");
+    give_up(guarded, GuardNotice::Kind::resumed, "now held by somebody else");
   }
 }
 
@@ -190,7 +190,7 @@ void GuardPlan::give_up_put_back() {
   for (GuardedSwitch& guarded : switches_) {
     if (guarded.todo != Todo::put_back) continue;
     give_up(guarded, GuardNotice::Kind::gone,
-            fmt::format("not held again after its restart: {}", crash->why));
+            fmt::format("not held again after the restart: {}", crash->why));
   }
 }
 

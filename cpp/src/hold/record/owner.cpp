@@ -33,14 +33,15 @@ std::optional<Error> not_the_holder(const Record& hold, const Claim& claim,
   if (claim.force) return std::nullopt;
   if (!claim.hold.empty()) {
     if (claim.hold == hold.id) return std::nullopt;
-    return refusal(fmt::format("not the hold {}: {}", claim.hold, whose(hold, now)));
+    return refusal(fmt::format("this is not hold {}: {}", claim.hold, whose(hold, now)));
   }
   const bool over = hold.deadline && *hold.deadline <= now;
   const bool known = std::any_of(journal.begin(), journal.end(),
                                  [&hold](const Record& one) { return one.id == hold.id; });
   if (over || known || hold.owner == claim.owner) return std::nullopt;
-  return refusal(fmt::format("{}; --hold {} says that it is yours, --force --reason TEXT overrules",
-                             whose(hold, now), hold.id));
+  return refusal(
+      fmt::format("{}; use --hold {} if it is yours, or --force --reason TEXT to overrule",
+                  whose(hold, now), hold.id));
 }
 
 }  // namespace stillgate::hold

@@ -18,7 +18,7 @@ constexpr std::string_view heading = "stillgate-hold 1";
 constexpr std::size_t longest_id = 64;
 
 Error broken(std::size_t line, std::string_view why) {
-  return {Errc::journal_failed, fmt::format("the record of a hold, line {}: {}", line, why)};
+  return {Errc::journal_failed, fmt::format("record of a hold, line {}: {}", line, why)};
 }
 
 /// An id names the journal's file: nothing that could lead out of its folder.
@@ -92,7 +92,7 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
     return std::nullopt;
   }
   const auto value = unescape(line);
-  if (!value) return "a broken escape";
+  if (!value) return "a broken percent escape";
   if (key == "id") {
     if (!good_id(*value)) return "not an id";
     record.id = *value;
@@ -228,13 +228,14 @@ Result<Record> decode(std::string_view text) {
   bool ended = false;
   for (std::size_t number = 1; !text.empty(); ++number) {
     const std::size_t end = text.find('\n');
-    if (end == std::string_view::npos) return broken(number, "is cut short");
+    if (end == std::string_view::npos) return broken(number, "cut short");
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end + 1);
     if (number == 1) {
-      if (line != heading) return broken(number, "is not of a kind that this release can read");
+      if (line != heading)
+        return broken(number, "written in a format that this release cannot read");
     } else if (ended) {
-      return broken(number, "stands behind the end");
+      return broken(number, "comes after the end");
     } else if (line == "end") {
       ended = true;
     } else if (const auto why = read_line(record, line)) {

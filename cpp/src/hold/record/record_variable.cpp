@@ -49,8 +49,8 @@ std::optional<std::string> from_base64url(std::string_view text) {
 
 Error unreadable(std::string_view frontend) {
   return {Errc::journal_failed,
-          fmt::format("the record that this HAProxy keeps in proc.{} cannot be read; "
-                      "'stillgate resume {} --limit N' does without it",
+          fmt::format("the record that this HAProxy stores in proc.{} cannot be read; 'stillgate "
+                      "resume {} --limit N' resumes without it",
                       variable_of(frontend), frontend)};
 }
 

@@ -80,7 +80,7 @@ std::optional<Error> read_stat(Seen& seen, const Stat& stat,
     seen.frontends.push_back(row == nullptr ? std::nullopt : read_frontend(stat, *row));
     if (row != nullptr && !seen.frontends.back()) {
       return Error{
-          Errc::malformed_reply, "show stat: the frontend's slim is no number", {}, {}, {}};
+          Errc::malformed_reply, "show stat: the frontend's slim is not a number", {}, {}, {}};
     }
   }
   return std::nullopt;
@@ -109,7 +109,7 @@ std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
       if (proofs && proofs->contains(name)) {
         gate.doubts.push_back(proofs->at(name));
       } else {
-        gate.doubts.emplace_back(proofs ? "it was not asked" : proofs.error().message);
+        gate.doubts.emplace_back(proofs ? "no probe was made" : proofs.error().message);
       }
     }
   }

@@ -56,7 +56,7 @@ TEST(Advice, WhatCouldKeepAHoldFromEndingIsTold) {
   Seen seen = quiet();
   EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::info, "killed at once"));
   seen.info->version = "2.8.5";
-  EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::warning, "freezes or vanishes"));
+  EXPECT_TRUE(has(find(advised(seen), "guard_alone"), Level::warning, "freezes or fails"));
   HoldRequest asked = request();
   asked.options.no_lease = true;
   EXPECT_EQ(find(advised(seen, asked), "guard_alone"), nullptr);
@@ -100,7 +100,7 @@ TEST(Advice, WithoutTheKernelTheLimitStandsForTheQueue) {
   // 100 come in 10 s, and 101 fit.
   EXPECT_EQ(find(looked(asked, 10, {}), "queue_too_short"), nullptr);
   EXPECT_TRUE(has(find(looked(asked, 11, {}), "queue_too_short"), Level::warning,
-                  "101 can wait in the kernel's queue, unless"));
+                  "queue takes 101 (from 'maxconn'"));
 }
 
 TEST(Advice, TheKernelOfThisMachineKnowsTheBacklog) {
@@ -113,9 +113,9 @@ TEST(Advice, TheKernelOfThisMachineKnowsTheBacklog) {
   EXPECT_EQ(closer_look(asked, 0, quiet(), false).size(), 1U);
   EXPECT_EQ(find(looked(asked, 400, {wide + other}), "queue_too_short"), nullptr);
   EXPECT_TRUE(has(find(looked(asked, 410, {wide + other}), "queue_too_short"), Level::warning,
-                  "4097 can wait"));
+                  "takes 4097 (the smaller"));
   EXPECT_TRUE(has(find(looked(asked, 7, {wide + narrow}), "queue_too_short"), Level::warning,
-                  "65 can wait"));
+                  "takes 65 (the smaller"));
 }
 
 TEST(Advice, WhatRunsElsewhereIsNotLookedUpHere) {
