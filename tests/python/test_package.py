@@ -156,5 +156,5 @@ def test_wrong_limits(limit: int) -> None:
 
 
 def test_no_frontend_at_all() -> None:
-    with pytest.raises(stillgate.InputError, match="none is named"):
+    with pytest.raises(stillgate.InputError, match="name at least one"):
         stillgate.Fleet([NOBODY]).suspend(no_lease=True)

@@ -129,36 +129,35 @@ Error Link::overdue() const {
   if (watched_ == Waiting::connection) {
     if (transport_->queue_full()) {
       return make(Errc::backlog_full,
-                  fmt::format("the socket's listen queue stayed full for {} ms; HAProxy's 'stats "
-                              "maxconn' (10 by default) bounds it, other clients may be holding "
-                              "it",
+                  fmt::format("the socket's listen queue stayed full for {} ms; other clients may "
+                              "use up HAProxy's 'stats maxconn' (10 by default), which limits it",
                               options_.connect_timeout.count()));
     }
     return make(Errc::connect_timeout,
                 fmt::format("no connection within {} ms", options_.connect_timeout.count()));
   }
   if (transport_->has_unsent()) {
-    return make(Errc::write_timeout, "the peer took nothing any more before the deadline");
+    return make(Errc::write_timeout, "the peer stopped reading before the deadline");
   }
   if (watched_ == Waiting::greeting) {
-    return make(Errc::no_greeting,
-                fmt::format("connected, but no word of HAProxy within {} ms; it hangs, or its "
-                            "'stats maxconn' (10 by default, over all its stats sockets) is used "
-                            "up by other clients",
-                            options_.greeting_timeout.count()));
+    return make(
+        Errc::no_greeting,
+        fmt::format("connected, but HAProxy said nothing within {} ms; it hangs, or other clients "
+                    "use up its 'stats maxconn' (10 by default, over all its stats sockets)",
+                    options_.greeting_timeout.count()));
   }
   return make(Errc::reply_timeout,
-              fmt::format("no complete reply within {} ms; whether the command ran is not known",
+              fmt::format("no complete reply within {} ms; it is unknown whether the command ran",
                           options_.reply_timeout.count()));
 }
 
 Error Link::late() const {
   if (watched_ == Waiting::connection) {
-    return {Errc::connect_timeout, "no connection yet, and others are held meanwhile"};
+    return {Errc::connect_timeout, "no connection yet, while other frontends are already held"};
   }
   return {Errc::reply_timeout,
-          "no complete reply yet, and others are held meanwhile; whether the command "
-          "ran is not known"};
+          "no complete reply yet, while other frontends are already held; it is unknown whether "
+          "the command ran"};
 }
 
 double Link::elapsed_ms() const {

@@ -103,11 +103,11 @@ void Session::start_more() {
   for (; next_ < links_.size(); ++next_) {
     links_[next_]->answer() = {};
     if (batch_->work[next_].empty()) continue;
-    links_[next_]->answer().error =
-        cancelled_ ? stopped()
-                   : Error{Errc::file_limit,
-                           "more endpoints than this process may open files; raise the hard limit "
-                           "(ulimit -Hn)"};
+    links_[next_]->answer().error = cancelled_
+                                        ? stopped()
+                                        : Error{Errc::file_limit,
+                                                "this process may not open enough files for all "
+                                                "endpoints; raise the hard limit (ulimit -Hn)"};
     ++finished_;
   }
 }
@@ -282,7 +282,8 @@ void Session::name_stats_maxconn() {
     error->code = Errc::stats_maxconn;
     error->message =
         "this HAProxy answers on other endpoints of the fleet, but not here: its 'stats maxconn' "
-        "(10 by default, over all its stats sockets) is used up; name one endpoint per HAProxy";
+        "(10 by default, over all its stats sockets) is used up; name only one endpoint per "
+        "HAProxy";
   }
 }
 

@@ -68,7 +68,7 @@ std::optional<Error> check_bounds(const Options& options) {
 /// Whoever overrules the holder says why.
 std::optional<Error> check_force(bool force, const std::string& reason) {
   if (!force || !reason.empty()) return std::nullopt;
-  return input(Errc::bad_option, "reason", "is required to overrule the holder (force)");
+  return input(Errc::bad_option, "reason", "required to overrule the holder (force)");
 }
 
 }  // namespace
@@ -80,13 +80,13 @@ Error input(Errc code, std::string_view field, std::string message) {
 std::optional<Error> check_options(const FleetOptions& options) {
   if (auto error = check_bounds(options)) return error;
   if (options.events.on_event.find('\0') != std::string::npos) {
-    return input(Errc::bad_option, "on_event", "holds a zero byte");
+    return input(Errc::bad_option, "on_event", "contains a NUL byte");
   }
   return std::nullopt;
 }
 
 std::optional<Error> check_frontends(const std::vector<std::string>& frontends) {
-  if (frontends.empty()) return input(Errc::bad_name, "frontend", "none is named");
+  if (frontends.empty()) return input(Errc::bad_name, "frontend", "name at least one");
   std::set<std::string_view> seen;
   for (const std::string& name : frontends) {
     if (auto error = runtime_api::check_frontend_name(name)) return error;
@@ -100,10 +100,12 @@ std::optional<Error> check_frontends(const std::vector<std::string>& frontends) 
 std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (auto error = check_bounds(options)) return error;
   if (options.method == Method::maxconn && options.on_expiry != Expiry::release) {
-    return input(Errc::bad_option, "on_expiry", "only the gate can reject, and not maxconn");
+    return input(Errc::bad_option, "on_expiry",
+                 "the method maxconn cannot reject; only the gate can");
   }
   if (options.method == Method::maxconn && options.max_waiting > 0) {
-    return input(Errc::bad_option, "max_waiting", "only the gate knows who waits, and not maxconn");
+    return input(Errc::bad_option, "max_waiting",
+                 "the method maxconn cannot count waiting requests; only the gate can");
   }
   return std::nullopt;
 }

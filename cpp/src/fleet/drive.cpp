@@ -28,8 +28,8 @@ Report too_large(std::size_t endpoints, std::size_t capacity) {
   Report report;
   report.ending = Ending::refused;
   report.error = Error{Errc::fleet_too_large,
-                       fmt::format("a hold needs {} connections at once, and this process may "
-                                   "open {}; raise the hard limit (ulimit -Hn)",
+                       fmt::format("a hold needs {} connections at once, and this process may open "
+                                   "only {}; raise the hard limit (ulimit -Hn)",
                                    endpoints, capacity)};
   return report;
 }

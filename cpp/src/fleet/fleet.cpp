@@ -131,7 +131,7 @@ Fleet& Fleet::operator=(Fleet&&) noexcept = default;
 Fleet::~Fleet() = default;
 
 Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions& options) {
-  if (endpoints.empty()) return fleet::input(Errc::empty_fleet, "endpoints", "none is named");
+  if (endpoints.empty()) return fleet::input(Errc::empty_fleet, "endpoints", "name at least one");
   std::set<std::string_view> seen;
   for (const Endpoint& endpoint : endpoints) {
     if (!seen.insert(endpoint.url()).second) {

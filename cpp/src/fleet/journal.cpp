@@ -22,7 +22,7 @@ constexpr std::string_view suffix = ".hold";
 
 Error failed(std::string_view what, const std::filesystem::path& path, int number) {
   return {Errc::journal_failed,
-          fmt::format("the journal: cannot {} {}: {}; $STILLGATE_STATE_DIR names another folder",
+          fmt::format("journal: cannot {} {}: {}; set $STILLGATE_STATE_DIR to use another folder",
                       what, path.string(), std::system_category().message(number)),
           {},
           {},
@@ -64,8 +64,8 @@ Journal::Loaded Journal::load() const {
       loaded.records.push_back(*std::move(record));
     } else if (!loaded.error) {
       loaded.error = record.error();
-      loaded.error->message +=
-          fmt::format(" ({}); remove it if no hold of it is in effect", entry->path().string());
+      loaded.error->message += fmt::format(" ({}); remove that file if its hold is not in effect",
+                                           entry->path().string());
     }
   }
   return loaded;

@@ -119,7 +119,7 @@ void Guard::wait() {
   if (watched[1].revents != 0) {
     signalfd_siginfo info{};
     (void)!::read(signals_, &info, sizeof info);
-    events_.tell(EventKind::guard_lost, "the guard was told to end (SIGTERM), and ends the hold");
+    events_.tell(EventKind::guard_lost, "the guard got SIGTERM, and ends the hold");
     state_.set_mode(GuardMode::ending);
   }
   if (watched[2].revents != 0) {
@@ -153,7 +153,7 @@ void Guard::obey(const std::string& line) {
 void Guard::holder_died() {
   if (state_.order().mode != GuardMode::arming) return;
   events_.tell(EventKind::rolled_back,
-               "the suspend died before it was done: the guard takes it back");
+               "the suspend died before it was done; the guard rolls it back");
   state_.set_mode(GuardMode::ending);
 }
 

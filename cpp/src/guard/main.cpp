@@ -70,7 +70,7 @@ int main(int count, char** arguments) {
   const bool is_standby = count == 2 && std::strcmp(arguments[1], "--standby") == 0;
   if (count > (is_standby ? 2 : 1) || !is_socket(STDIN_FILENO)) {
     static constexpr char words[] =
-        "stillgate-guard is started by 'stillgate suspend', and by nobody else.\n";
+        "stillgate-guard is started by 'stillgate suspend' only; do not run it by hand.\n";
     (void)!::write(STDERR_FILENO, words, sizeof words - 1);
     return 2;
   }

@@ -59,7 +59,7 @@ bool printable(std::string_view text) {
 /// The path of a unix socket, here or at an SSH server.
 std::optional<std::string> wrong_path(std::string_view path) {
   if (path.size() > Endpoint::max_path) {
-    return fmt::format("the path has {} bytes, a unix socket's has at most {}", path.size(),
+    return fmt::format("the path has {} bytes; a unix socket's path has at most {}", path.size(),
                        Endpoint::max_path);
   }
   if (path.ends_with('/')) return "the path names a folder, not a socket";
@@ -72,22 +72,22 @@ std::optional<std::string> take_parameter(std::string_view name, const std::stri
   const auto absolute = [&value] { return value.starts_with('/') && !value.ends_with('/'); };
   if (name == "tcp") {
     auto place = runtime_api::parse_host_port(value);
-    if (!place || !place->port || !access.tcp_host.empty()) return "tcp= is one host:port";
+    if (!place || !place->port || !access.tcp_host.empty()) return "tcp= takes one host:port";
     access.tcp_host = std::move(place->host);
     access.tcp_port = *place->port;
   } else if (name == "identity") {
-    if (!absolute()) return "identity= is the absolute path of a private key";
+    if (!absolute()) return "identity= takes the absolute path of a private key";
     access.identities.push_back(value);
   } else if (name == "config") {
     if (value != "none" && (!absolute() || !access.config.empty())) {
-      return "config= is the absolute path of one ssh_config, or none";
+      return "config= takes the absolute path of one ssh_config, or none";
     }
     access.config = value;
   } else if (name == "jump") {
     for (std::size_t from = 0; from <= value.size();) {
       const std::size_t comma = std::min(value.find(',', from), value.size());
       auto hop = runtime_api::parse_hop(std::string_view(value).substr(from, comma - from));
-      if (!hop) return "jump= is [user@]host[:port], several with commas between them";
+      if (!hop) return "jump= takes [user@]host[:port], several separated by commas";
       access.jumps.push_back(*std::move(hop));
       from = comma + 1;
     }
@@ -97,10 +97,10 @@ std::optional<std::string> take_parameter(std::string_view name, const std::stri
     } else if (value == "keyboard-interactive") {
       access.asked = SshAccess::Asked::keyboard_interactive;
     } else {
-      return "auth= is password or keyboard-interactive";
+      return "auth= takes password or keyboard-interactive";
     }
   } else {
-    return fmt::format("'{}' is none of tcp, identity, jump, config and auth",
+    return fmt::format("unknown parameter '{}'; expected tcp, identity, jump, config or auth",
                        name.substr(0, longest_shown));
   }
   return std::nullopt;
@@ -113,7 +113,7 @@ std::optional<std::string> take_query(std::string_view query, SshAccess& access)
     const std::size_t sign = one.find('=');
     const auto value = runtime_api::percent_decode(
         sign == std::string_view::npos ? std::string_view() : one.substr(sign + 1));
-    if (!value || value->empty()) return "the query is name=value, with & between several";
+    if (!value || value->empty()) return "the query must be name=value, several separated by &";
     if (auto wrong = take_parameter(one.substr(0, sign), *value, access)) return wrong;
   }
   return std::nullopt;
@@ -162,7 +162,8 @@ Result<Endpoint> Endpoint::parse_unix(std::string_view text) {
 Result<Endpoint> Endpoint::parse_tcp(std::string_view text) {
   auto place = runtime_api::parse_host_port(text.substr(tcp_scheme.size()));
   if (!place || !place->port) {
-    return bad(text, "expected tcp://host:port or tcp://[address]:port, the port from 1 to 65535");
+    return bad(text,
+               "expected tcp://host:port or tcp://[address]:port, with a port from 1 to 65535");
   }
   Endpoint endpoint;
   endpoint.kind_ = Kind::tcp;
@@ -180,7 +181,7 @@ Result<Endpoint> Endpoint::parse_ssh(std::string_view text) {
   const std::string_view server = rest.substr(0, slash);
   if (server.find(':') < server.find('@') && server.find('@') != std::string_view::npos) {
     // Not shown: that it is a secret is the point.
-    return bad("ssh://...", "a password does not belong in a URL; use a key or an agent");
+    return bad("ssh://...", "do not write a password into a URL; use a key or an agent");
   }
   auto hop = runtime_api::parse_hop(server);
   if (!hop) return bad(text, "expected ssh://[user@]host[:port]/path");
@@ -194,11 +195,13 @@ Result<Endpoint> Endpoint::parse_ssh(std::string_view text) {
     }
   }
   if (endpoint.access_.tcp_host.empty()) {
-    if (path.empty()) return bad(text, "names no socket: ssh://host/run/haproxy/admin.sock");
+    if (path.empty())
+      return bad(text,
+                 "the socket is missing; expected for example ssh://host/run/haproxy/admin.sock");
     if (const auto wrong = wrong_path(path)) return bad(text, *wrong);
     endpoint.path_ = path;
   } else if (!path.empty() && path != "/") {
-    return bad(text, "names a path and tcp= at once");
+    return bad(text, "has both a path and tcp=; give one of them");
   }
   endpoint.url_ = fmt::format("{}{}{}{}", ssh_scheme, runtime_api::to_string(endpoint.server_),
                               endpoint.path_, query_of(endpoint.access_));

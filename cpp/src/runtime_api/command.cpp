@@ -31,7 +31,8 @@ std::optional<Error> check_variable_name(std::string_view name) {
                     std::all_of(name.begin(), name.end(),
                                 [](char c) { return is_letter_or_digit(c) || c == '_'; });
   if (fine) return std::nullopt;
-  return Error{Errc::bad_name, "variable: a name has letters, digits and '_'", {}, {}, "variable"};
+  return Error{
+      Errc::bad_name, "variable: a name may have letters, digits and '_' only", {}, {}, "variable"};
 }
 
 std::optional<Error> check_value(std::string_view value) {
@@ -41,7 +42,7 @@ std::optional<Error> check_value(std::string_view value) {
     return is_letter_or_digit(c) || c == '-' || c == '_' || c == '.';
   });
   if (plain) return std::nullopt;
-  return bad_command("a value has letters, digits, '-', '_' and '.'");
+  return bad_command("a value may have letters, digits, '-', '_' and '.' only");
 }
 
 Error too_long() { return bad_command("a value is too long for one line"); }
@@ -83,7 +84,7 @@ std::optional<Error> check_first_word(std::string_view word) {
   }
   // HAProxy removes it before looking the word up: `pro\mpt` runs `prompt`.
   if (word.find('\\') != std::string_view::npos) {
-    return bad_command("the first word contains a backslash, which no command does");
+    return bad_command("the first word contains a backslash; no command does");
   }
   if (word.starts_with('@')) {
     return bad_command("'@' addresses a master socket; name the worker's stats socket instead");
@@ -95,7 +96,7 @@ std::optional<Error> check_payload(std::string_view payload) {
   if (payload.empty()) return bad_payload("is empty");
   if (payload.find('\0') != std::string_view::npos) return bad_payload("contains a NUL byte");
   if (payload.find('\r') != std::string_view::npos) {
-    return bad_payload("contains a carriage return; HAProxy wants line feeds alone");
+    return bad_payload("contains a carriage return; HAProxy takes line feeds only");
   }
   if (payload.starts_with('\n') || payload.find("\n\n") != std::string_view::npos) {
     return bad_payload("contains an empty line, which ends it for HAProxy");
@@ -115,7 +116,7 @@ Result<Command> Command::parse(std::string_view text, const std::optional<std::s
   if (line.ends_with('\\')) return bad_command("ends in a backslash, which escapes the line's end");
   if (const auto error = check_first_word(first_word(line))) return *error;
   if (line.find("<<") != std::string_view::npos) {
-    return bad_command("'<<' opens a payload; give the payload apart and leave '<<' out");
+    return bad_command("'<<' opens a payload; give the payload separately and leave '<<' out");
   }
   std::string wire;
   if (payload) {
@@ -212,7 +213,7 @@ Result<Command> Command::set_maxconn(std::string_view frontend, std::int64_t lim
   if (auto error = check_frontend_name(frontend)) return *std::move(error);
   if (limit < 0 || limit > max_limit) {
     return Error{Errc::bad_number,
-                 fmt::format("limit: {} is outside 0 to {}", limit, max_limit),
+                 fmt::format("limit: {} is not from 0 to {}", limit, max_limit),
                  {},
                  {},
                  "limit"};
@@ -234,8 +235,8 @@ std::optional<Error> check_frontend_name(std::string_view name) {
     for (const char c : name.substr(0, 60)) shown += fine(c) ? c : '?';
     return Error{
         Errc::bad_name,
-        fmt::format("frontend '{}': a name has up to {} letters, digits, '-', '_', '.', ':'", shown,
-                    longest_name),
+        fmt::format("frontend '{}': a name has at most {} letters, digits, '-', '_', '.', ':'",
+                    shown, longest_name),
         {},
         {},
         "frontend"};

@@ -54,7 +54,7 @@ Action Exchange::write_commands(std::string prefix) {
 
 Action Exchange::on(const event::Bytes& event) {
   if (waiting_ == Waiting::barrier) {
-    return finish({Errc::malformed_reply, "HAProxy spoke without being asked"});
+    return finish({Errc::malformed_reply, "HAProxy sent something before it got a command"});
   }
   return advance(reader_.feed(event.bytes));
 }

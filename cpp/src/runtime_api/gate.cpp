@@ -42,12 +42,12 @@ std::int64_t count_of(const json::object& object, std::string_view key) {
 Result<json::object> parse(std::string_view text) {
   json::error_code failure;
   auto value = json::parse(json::string_view(text.data(), text.size()), failure);
-  if (failure || !value.is_object()) return broken("is no JSON object");
+  if (failure || !value.is_object()) return broken("is not a JSON object");
   auto object = std::move(value.get_object());
   if (count_of(object, "format") != format) {
     return broken(
-        "is of a format that this release does not speak; install the Lua file that "
-        "'stillgate gate' prints");
+        "has a format that this release does not know; install the Lua file that 'stillgate gate' "
+        "prints");
   }
   const auto* frontends = object.if_contains("frontends");
   if (frontends == nullptr || !frontends->is_object()) return broken("names no frontends");
@@ -90,7 +90,7 @@ Result<GateStatus> parse_gate_status(std::string_view text) {
   if (object->contains("now_ms")) status.now_ms = count_of(*object, "now_ms");
   for (const auto& [name, value] : object->at("frontends").get_object()) {
     auto gate_switch = switch_of(value);
-    if (!gate_switch) return broken("a frontend's mode is not known");
+    if (!gate_switch) return broken("a frontend has an unknown mode");
     status.frontends.emplace(std::string(name), *std::move(gate_switch));
   }
   return status;
@@ -101,12 +101,12 @@ Result<std::map<std::string, std::optional<std::string>>> parse_gate_proofs(std:
   if (!object) return object.error();
   std::map<std::string, std::optional<std::string>> proofs;
   for (const auto& [name, value] : object->at("frontends").get_object()) {
-    if (!value.is_object()) return broken("a frontend's proof is not known");
+    if (!value.is_object()) return broken("a frontend has an unknown proof");
     const auto& proof = value.get_object();
     const auto* proven = proof.if_contains("proven");
     const bool yes = proven != nullptr && proven->is_bool() && proven->get_bool();
     auto& why = proofs[std::string(name)];
-    if (!yes) why = text_of(proof, "why").value_or("no reason was given");
+    if (!yes) why = text_of(proof, "why").value_or("the gate gave no reason");
   }
   return proofs;
 }

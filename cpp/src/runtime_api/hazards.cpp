@@ -45,11 +45,10 @@ std::string show(const Release& release) {
 std::optional<ResumeCrash> resume_crash(std::string_view version) {
   const auto release = Release::parse(version);
   if (!release) {
-    return ResumeCrash{
-        fmt::format("its version '{}' cannot be compared, so whether it crashes on resume is not "
-                    "known",
-                    version),
-        ""};
+    return ResumeCrash{fmt::format("version '{}' is not a release number, so it is unknown whether "
+                                   "this HAProxy crashes on resume",
+                                   version),
+                       ""};
   }
   for (const Range& range : affected) {
     if (*release < range.first || *release >= range.fixed) continue;

@@ -29,7 +29,7 @@ Result<Info> parse_info(std::string_view text) {
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
     if (line.empty()) continue;
     const std::size_t colon = line.find(':');
-    if (colon == std::string_view::npos || colon == 0) return malformed("a line without a key");
+    if (colon == std::string_view::npos || colon == 0) return malformed("a line has no key");
     std::string_view value = line.substr(colon + 1);
     if (value.starts_with(' ')) value.remove_prefix(1);
     info.fields.emplace_back(line.substr(0, colon), value);

@@ -23,13 +23,13 @@ Error refused(Errc code, std::string_view ours, std::string_view words) {
 Error refusal_of(std::string_view words) {
   if (words.starts_with("Permission denied")) {
     return refused(Errc::permission_denied,
-                   "the level of this stats socket does not allow the command; it needs 'level "
-                   "admin' on its stats socket line",
+                   "the level of this stats socket does not allow the command; set 'level admin' "
+                   "on its 'stats socket' line",
                    words);
   }
   if (words.starts_with("No such frontend")) {
     return refused(Errc::no_such_frontend,
-                   "this HAProxy has no frontend of that name; 'show stat' lists those it has",
+                   "this HAProxy has no frontend of that name; 'show stat' lists its frontends",
                    words);
   }
   return refused(Errc::command_failed, "HAProxy refused the command", words);

@@ -24,10 +24,11 @@ ReplyReader::ReplyReader(bool fresh, Closing closing, std::size_t expected, std:
 ReplyReader::State ReplyReader::feed(std::string_view bytes) {
   total_ += bytes.size();
   if (total_ > cap_) {
-    return fail(Errc::reply_too_large,
-                fmt::format("the reply is longer than the cap of {} bytes; raise the cap or ask "
-                            "for less",
-                            cap_));
+    return fail(
+        Errc::reply_too_large,
+        fmt::format(
+            "the reply is longer than the limit of {} bytes; raise max_reply_bytes or ask for less",
+            cap_));
   }
   buffer_.append(bytes);
   return scan();
@@ -46,7 +47,7 @@ ReplyReader::State ReplyReader::scan() {
     start_ = scanned_ = *at + prompt.size();
   }
   if (buffer_.size() > start_) {
-    return fail(Errc::malformed_reply, "HAProxy sent more than was asked for");
+    return fail(Errc::malformed_reply, "HAProxy sent more replies than it got commands");
   }
   return State::complete;
 }
@@ -60,8 +61,7 @@ ReplyReader::State ReplyReader::scan_greeting() {
       const std::size_t known = std::min(seen.size(), master_prompt.size());
       if (seen.substr(0, known) != master_prompt.substr(0, known)) {
         return fail(Errc::not_haproxy,
-                    "what answers there does not speak HAProxy's runtime API; is this the stats "
-                    "socket?");
+                    "the peer does not speak HAProxy's runtime API; is this the stats socket?");
       }
       if (known < master_prompt.size()) return State::more;
       return fail(Errc::master_socket,
@@ -97,11 +97,11 @@ ReplyReader::State ReplyReader::end_of_stream() {
     return State::complete;
   }
   if (prompts_due_ > 0 && total_ == 0) {
-    return fail(Errc::early_eof, "the peer closed the connection without a word");
+    return fail(Errc::early_eof, "the peer closed the connection without an answer");
   }
   return fail(Errc::early_eof,
-              "the peer closed the connection before its reply was complete; whether the command "
-              "ran is not known");
+              "the peer closed the connection before its reply was complete; it is unknown whether "
+              "the command ran");
 }
 
 ReplyReader::State ReplyReader::fail(Errc code, std::string message) {

@@ -57,19 +57,19 @@ Result<Stat> Stat::parse(std::string_view text) {
   text.remove_prefix(2);
   Stat stat;
   auto header = take_row(text);
-  if (!header) return malformed("a quote stays open in the header");
+  if (!header) return malformed("a quote in the header is not closed");
   stat.columns_ = *std::move(header);
   if (stat.columns_.size() < 2 || stat.columns_[0] != "pxname" || stat.columns_[1] != "svname") {
     return malformed("the header does not begin with pxname,svname");
   }
   while (!text.empty()) {
     auto row = take_row(text);
-    if (!row) return malformed("a quote stays open");
+    if (!row) return malformed("a quote is not closed");
     if (row->empty()) continue;
     if (row->size() < 2 || (*row)[0].empty() || (*row)[1].empty()) {
-      return malformed("a row without its names");
+      return malformed("a row has no proxy and server name");
     }
-    if (row->size() > stat.columns_.size()) return malformed("a row longer than the header");
+    if (row->size() > stat.columns_.size()) return malformed("a row is longer than the header");
     stat.rows_.push_back(*std::move(row));
   }
   return stat;

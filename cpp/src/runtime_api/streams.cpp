@@ -73,7 +73,7 @@ Result<std::vector<Stream>> parse_streams(std::string_view text) {
     if (line.empty()) continue;
     auto stream = parse_stream(line);
     if (!stream) {
-      return Error{Errc::malformed_reply, "show sess: a line that is no stream"};
+      return Error{Errc::malformed_reply, "show sess: a line is not a stream"};
     }
     streams.push_back(*std::move(stream));
   }

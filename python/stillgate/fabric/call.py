@@ -135,7 +135,7 @@ class TaskCall:
         names = settings.frontends or tuple(fleet.frontends)
         if not names and self._action != "status":
             raise InputError(
-                "bad_name", "frontends: none is named, by settings or --frontend", "frontends"
+                "bad_name", "frontends: name at least one, in the settings or by --frontend", "frontends"
             )
         if self._action == "extend" and "seconds" not in settings.options:
             raise InputError("bad_option", "--seconds: tell by how many", "seconds")

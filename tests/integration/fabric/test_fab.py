@@ -141,7 +141,7 @@ def test_a_wrong_setting_is_named_and_nothing_is_sent(
         (("-H", "lb1", "--dry", "suspend"), "setting stillgate.socket: tell where"),
         (("-H", "lb1,lb2", "hold", "--run", "touch ran"), "setting stillgate.socket: tell where"),
         (("extend", "soon"), "--seconds: must be a number of seconds, not 'soon'"),
-        (("resume", "--force"), "is required to overrule"),
+        (("resume", "--force"), "required to overrule"),
         (("suspend", "--max-hold", "abc"), "--max-hold: must be a number of seconds, not 'abc'"),
         (("resume", "--limit", "0"), "--limit: must be a whole number from 1"),
         (("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"), "grace: 2 s leave"),
@@ -168,7 +168,7 @@ def test_a_wrong_flag_is_a_document_too(fab: Fab, nobody: FaultyPeer) -> None:
 def test_no_frontend_at_all(fab: Fab, nobody: FaultyPeer) -> None:
     fab.write(endpoints=[nobody.endpoint])
     done = fab.run("suspend")
-    assert done.returncode == 2 and "none is named, by settings or --frontend" in done.stderr
+    assert done.returncode == 2 and "name at least one, in the settings or by --frontend" in done.stderr
 
 
 SHUT = "shut the gate of a, or set maxconn frontend a 0"

@@ -34,7 +34,7 @@ def run(*arguments: str, cwd: Path | None = None) -> subprocess.CompletedProcess
         (["exec", "show info", "-e", NOBODY, "--reply-timeout", "x"], "valid float"),
         (["resume", "f", "-e", NOBODY, "--limit", "0"], "range"),
         (["resume", "f", "-e", NOBODY, "--limit", "12abc"], "valid integer"),
-        (["suspend", "-e", NOBODY, "--no-lease"], "none is named"),
+        (["suspend", "-e", NOBODY, "--no-lease"], "name at least one"),
         (["suspend", "f f", "-e", NOBODY, "--no-lease"], "frontend 'f?f'"),
         (["exec", "show info", "--fleet", "x", "--inventory", "/none.toml"], "/none.toml"),
         (["nonsense"], "No such command"),

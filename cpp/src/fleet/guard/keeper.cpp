@@ -82,7 +82,8 @@ std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
     order_.record.deadline = now->deadline;
   }
   if (order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
-    return Error{Errc::deadline_passed, "there is no hold to be guarded"};
+    return Error{Errc::deadline_passed,
+                 "no hold is in effect to guard; its deadline may have passed"};
   }
   return begin(stop).error;
 }

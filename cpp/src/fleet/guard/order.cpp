@@ -17,10 +17,11 @@ constexpr std::string_view heading = "stillgate-guard 1";
 constexpr std::string_view mode_names[] = {"arming", "holding", "ending"};
 
 Error broken(std::string_view line) {
-  return {Errc::guard_failed,
-          fmt::format("the guard's order has a line that it does not know: '{}'; is the guard of "
-                      "another release?",
-                      line.substr(0, line.find(' ')))};
+  return {
+      Errc::guard_failed,
+      fmt::format(
+          "the guard's order has an unknown line: '{}'; is stillgate-guard from another release?",
+          line.substr(0, line.find(' ')))};
 }
 
 std::string_view take(std::string_view& text, char until) {

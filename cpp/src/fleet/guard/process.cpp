@@ -23,9 +23,8 @@ using Clock = std::chrono::steady_clock;
 constexpr milliseconds slice{20};  ///< so soon it is seen that the caller stops
 
 Error failed(std::string_view what, std::string_view why) {
-  return {
-      Errc::guard_failed,
-      fmt::format("the guard, which ends a hold by maxconn if its owner dies, {}: {}", what, why)};
+  return {Errc::guard_failed,
+          fmt::format("the guard (it ends a hold by maxconn if its owner dies) {}: {}", what, why)};
 }
 
 std::string system_message(int number) { return std::system_category().message(number); }
@@ -65,14 +64,14 @@ Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds p
   const bool sent = guard.say(text);
   const int number = errno;
   wipe(text);
-  if (!sent) return failed("could not be told of the hold", system_message(number));
+  if (!sent) return failed("could not get the hold", system_message(number));
   const auto line = guard.read_line(patience, stop);
   if (!line) {
     if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller"};
-    return failed("did not start", "it gave no answer in time, or died");
+    return failed("did not start", "it did not answer in time, or died");
   }
   if (line->starts_with("refused ")) return decode_refusal(*line);
-  if (!line->starts_with("ready")) return failed("gave an answer that is not known", *line);
+  if (!line->starts_with("ready")) return failed("gave an unknown answer", *line);
   std::string_view rest = std::string_view(*line).substr(sizeof("ready") - 1);
   while (!rest.empty()) {
     rest.remove_prefix(1);
@@ -140,7 +139,7 @@ std::optional<std::string> GuardProcess::read_line(milliseconds patience,
 }
 
 std::optional<Error> GuardProcess::hold(milliseconds patience) {
-  auto gone = failed("is not there any more", "it died, or the hold's deadline has passed");
+  auto gone = failed("has ended", "it died, or the hold's deadline has passed");
   if (!say("hold\n")) return gone;
   const auto until = Clock::now() + patience;
   for (;;) {
