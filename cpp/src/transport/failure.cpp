@@ -22,16 +22,15 @@ Error refused(const Endpoint& endpoint) {
   switch (endpoint.kind()) {
     case Endpoint::Kind::tcp:
       return make(Errc::connection_refused,
-                  "nobody listens on that port; is HAProxy running, with a 'stats socket' there?");
+                  "nothing listens on that port; is HAProxy running, with a 'stats socket' there?");
     case Endpoint::Kind::unix_socket:
     case Endpoint::Kind::ssh:  // has failures of its own: see ssh/base/failure.hpp
       break;
   }
   if (!is_socket(endpoint.path())) {
-    return make(Errc::not_a_socket, "the path exists and is not a socket");
+    return make(Errc::not_a_socket, "the path exists, but is not a socket");
   }
-  return make(Errc::connection_refused,
-              "nobody listens on that socket any more; is HAProxy running?");
+  return make(Errc::connection_refused, "nothing listens on that socket; is HAProxy running?");
 }
 
 }  // namespace
@@ -43,12 +42,12 @@ Error failure_of(int number, const Endpoint& endpoint) {
     case ENOENT:
     case ENOTDIR:
       return make(Errc::no_such_socket,
-                  "there is no such path; is HAProxy running, and is this its 'stats socket'?");
+                  "the path does not exist; is HAProxy running, and is this its 'stats socket'?");
     case EACCES:
     case EPERM:
       return make(Errc::socket_denied,
-                  "the operating system denies it; the user needs write permission on the socket "
-                  "(usually membership in the haproxy group)");
+                  "permission denied: this user needs write permission on the socket (usually "
+                  "membership in the haproxy group)");
     case EMFILE:
     case ENFILE:
       return make(Errc::file_limit,
@@ -60,11 +59,11 @@ Error failure_of(int number, const Endpoint& endpoint) {
     case EHOSTDOWN:
     case ENETDOWN:
       return make(Errc::unreachable,
-                  "there is no way to the host: " + std::system_category().message(number));
+                  "the host is unreachable: " + std::system_category().message(number));
     case ECONNRESET:
     case EPIPE:
       return make(Errc::connection_reset,
-                  "the peer reset the connection; whether a command ran is not known");
+                  "the peer reset the connection; it is unknown whether a command ran");
     default:
       return make(Errc::system_error, std::system_category().message(number));
   }

@@ -157,7 +157,7 @@ def test_a_passphrase_is_asked_for_once_and_told_to_nobody(
     )
     done = fab.run("-H", "lb1", "suspend")
     assert (done.returncode, limits(proxy)) == (3, [100])
-    assert "ssh_key_unusable" in done.stderr and "ssh-add it" in done.stderr
+    assert "ssh_key_unusable" in done.stderr and "run ssh-add" in done.stderr
     # Fabric has two calls to make, and one answer.
     with fab.at_terminal("-H", "lb1", "suspend", "resume") as (process, answer):
         answer(f"Passphrase of {key}: ", passphrase)

@@ -91,7 +91,7 @@ def test_an_agent_that_does_not_answer_in_time_is_named(ssh_home: SshHome, sshd:
         name = ssh_home.host("lb1", sshd(), IdentityAgent=path_of(agent))
         (said,) = ask(ssh_home.url(name, "/run/a.sock"))
     assert said is not None and said.startswith("ssh_auth_timeout: ")
-    assert "no end of the authentication within 20000 ms" in said
+    assert "the authentication did not end within 20000 ms" in said
     assert f"the agent at {path_of(agent)} has not answered" in said
 
 
@@ -120,7 +120,7 @@ def test_an_agent_that_may_not_sign(proxy: HAProxy, ssh_home: SshHome, sshd: Sta
         )
         (said,) = ask(ssh_home.url(name, proxy.sockets[0]))
     assert said is not None and said.startswith("ssh_key_unusable: ")
-    assert "the agent does not sign with " in said
+    assert "the agent refuses to sign with " in said
 
 
 def test_an_agent_whose_user_confirms(proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh) -> None:

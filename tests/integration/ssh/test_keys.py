@@ -27,8 +27,8 @@ def socket(haproxy: Start) -> Path:
 
 
 NO_RSA = (
-    f"RSA keys cannot be used: libssh2 {LIBSSH2} signs with SHA-1 alone, which OpenSSH "
-    "from 8.8 on refuses; use an ed25519 or ecdsa key"
+    f"RSA keys cannot be used: libssh2 {LIBSSH2} signs with SHA-1 only, which OpenSSH "
+    "8.8 and later refuses; use an ed25519 or ecdsa key"
 )
 
 
@@ -103,7 +103,7 @@ def test_no_key_at_all(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
     assert said is not None
     assert said.startswith("ssh_auth_failed: ")
     assert "no key to offer: no agent, and none of the key files exists" in said
-    assert said.endswith("it would take publickey")
+    assert said.endswith("it would accept publickey")
 
 
 def test_a_key_that_the_server_does_not_know(
@@ -114,7 +114,7 @@ def test_a_key_that_the_server_does_not_know(
     (said,) = ask(ssh_home.url(name, socket))
     assert said is not None
     assert said.startswith(f"ssh_auth_failed: ssh to {ME}@127.0.0.1:{server.port}: ")
-    assert f"the server did not take {ssh_home.key()}; it would take publickey" in said
+    assert f"the server did not accept {ssh_home.key()}; it would accept publickey" in said
 
 
 def test_too_many_keys(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
@@ -149,7 +149,7 @@ def test_an_encrypted_key_without_agent_and_terminal(
     (said,) = ask(ssh_home.url(ssh_home.host("lb1", server, key=key), socket))
     assert said is not None
     assert said.startswith("ssh_key_unusable: ")
-    assert f"{key} is encrypted, and nobody has typed its passphrase; ssh-add it" in said
+    assert f"{key} is encrypted, and its passphrase was not typed; run ssh-add" in said
 
 
 def test_a_wrong_user(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
@@ -203,7 +203,7 @@ def test_a_key_of_the_agents_named_by_its_public_half(
         assert ask(ssh_home.url(name, socket)) == [None]
     (said,) = ask(ssh_home.url(name, socket))
     assert said is not None and said.startswith("ssh_key_unusable: ")
-    assert f"of {identity} only the public half is here, and no agent has it" in said
+    assert f"only the public half of {identity} is here, and no agent has the key" in said
 
 
 def test_identities_only_keeps_the_agents_other_keys_back(

@@ -59,7 +59,7 @@ def test_forwarding_to_unix_sockets_is_forbidden(
     for spelled in (path, ssh_home.folder / "linked" / path.name):
         said = refusal(ssh_home.url(name, spelled))
         assert said.startswith("ssh_forwarding_denied: ")
-        assert f"the server forbids to reach {spelled} through it" in said
+        assert f"the server forbids forwarding to {spelled}" in said
         assert "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding yes" in said
         assert "no 'restrict' or 'no-port-forwarding' at the key in authorized_keys" in said
         assert said.endswith("failure (connect failed))")
@@ -75,7 +75,7 @@ def test_a_listen_queue_that_is_full_is_not_told_from_that(
         other.connect(path)
         said = refusal(ssh_home.url(name, path))
     assert said.startswith("ssh_forwarding_denied: ")
-    assert "or else its listen queue is full, because HAProxy hangs" in said
+    assert "or the socket's listen queue is full, because HAProxy hangs" in said
 
 
 def test_forwarding_is_all_that_is_needed(
@@ -110,8 +110,8 @@ def test_forwarding_to_tcp_is_forbidden(
     address = f"127.0.0.1:{proxy.tcp_port}"
     said = refusal(ssh_home.url(ssh_home.host("lb1", server), tcp=address))
     assert said.startswith("ssh_forwarding_denied: ")
-    assert f"the server forbids to reach {address} through it" in said
-    assert "it needs AllowTcpForwarding yes (or local) and a PermitOpen there" in said
+    assert f"the server forbids forwarding to {address}" in said
+    assert "it needs AllowTcpForwarding yes (or local) and a PermitOpen that allows it" in said
     assert "prohibited" in said
 
 
@@ -131,7 +131,7 @@ def test_nobody_listens_on_the_tcp_port(ssh_home: SshHome, sshd: StartSsh) -> No
     said = refusal(ssh_home.url(name, tcp=f"127.0.0.1:{nobody.port}"))
     nobody.close()
     assert said.startswith("connection_refused: ")
-    assert f"127.0.0.1:{nobody.port} could not be connected to from there" in said
+    assert f"the server could not connect to 127.0.0.1:{nobody.port}" in said
 
 
 def test_no_such_socket(ssh_home: SshHome, sshd: StartSsh) -> None:
@@ -143,13 +143,13 @@ def test_no_such_socket(ssh_home: SshHome, sshd: StartSsh) -> None:
 def test_no_socket_but_a_file(ssh_home: SshHome, sshd: StartSsh, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     said = refusal(ssh_home.url(ssh_home.host("lb1", sshd()), tmp_path / "file"))
-    assert said.startswith("not_a_socket: ") and "exists there and is not a socket" in said
+    assert said.startswith("not_a_socket: ") and "exists there, but is not a socket" in said
 
 
 def test_a_socket_of_nobody(ssh_home: SshHome, sshd: StartSsh, tmp_path: Path) -> None:
     said = refusal(ssh_home.url(ssh_home.host("lb1", sshd()), dead_unix_socket(tmp_path)))
     assert said.startswith("connection_refused: ")
-    assert "is there, and nobody listens on it any more; is HAProxy running?" in said
+    assert "exists there, but nothing listens on it; is HAProxy running?" in said
 
 
 def another_user() -> str:
@@ -171,9 +171,9 @@ def test_a_socket_that_the_user_may_not_open(
     assert said.startswith("socket_denied: ")
     if where == "socket":
         assert f"{path} is denied to the SSH user, who needs write permission on it" in said
-        assert "membership in the haproxy group" in said and "no sudo" in said
+        assert "membership in the haproxy group" in said and "sudo cannot be used" in said
     else:
-        assert f"{path} may not even be looked at there" in said
+        assert f"{path} is denied to the SSH user, who may not enter its folder" in said
     path.chmod(0o666)
     proxy.folder.chmod(0o755)
     name = ssh_home.host("lb2", sshd(), User=user)
@@ -189,8 +189,8 @@ def test_without_sftp_it_is_not_known_why(
         ssh_home.url(name, "/nowhere/a.sock"), ssh_home.url(name, proxy.sockets[0])
     )
     assert said is not None and said.startswith("ssh_channel_failed: ")
-    assert "no such socket, no permission, nobody listens, or the server forbids it" in said
-    assert "without SFTP it cannot be told which" in said
+    assert "no such socket, no permission, nothing listens, or the server forbids it" in said
+    assert "without SFTP on the server the cause is unknown" in said
     # And the session serves the others.
     assert answered is None
     assert server.logins() == 1
@@ -235,7 +235,7 @@ def test_nobody_listens_at_the_ssh_port(ssh_home: SshHome, sshd: StartSsh) -> No
     server.stop()
     said = refusal(ssh_home.url(name, "/run/a.sock"))
     # Not connection_refused: to a guard that would be an HAProxy that is gone, with its hold.
-    assert said.startswith("unreachable: ") and "nobody listens on that port" in said
+    assert said.startswith("unreachable: ") and "nothing listens on that port" in said
 
 
 def test_a_name_that_does_not_resolve(ssh_home: SshHome, sshd: StartSsh) -> None:

@@ -111,7 +111,7 @@ def test_at_a_jump_host(kind: str, socket: Path, ssh_home: SshHome, sshd: StartS
     assert ran.returncode == 255 and f"revoked by file {file}" in ran.stderr
     (said,) = ask(ssh_home.url(name, socket))
     assert said is not None
-    assert said.startswith("ssh_host_key_revoked: by way of a jump host: ")
+    assert said.startswith("ssh_host_key_revoked: through a jump host: ")
     assert f"{ME}@127.0.0.1:{jump.port}: " in said and str(file) in said
     assert (jump.logins(), last.logins()) == (0, 0)
 
@@ -151,7 +151,7 @@ def broken(home: SshHome, server: SshServer, how: str) -> str:
         ("missing", "No such file or directory"),
         ("a folder", "Is a directory"),
         ("not expanded", "No such file or directory"),
-        ("no key", "line 3 is no public key such as 'ssh-ed25519 AAAA...'"),
+        ("no key", "line 3 is not a public key such as 'ssh-ed25519 AAAA...'"),
         ("cut off", "this KRL breaks off"),
     ],
 )
@@ -174,7 +174,11 @@ def test_a_file_that_is_not_understood_refuses_every_key(
     (number,) = [at for at, line in enumerate(lines, 1) if "RevokedHostKeys" in line]
     assert said.startswith(f"ssh_config: ssh to {ME}@127.0.0.1:{server.port}: its ssh-ed25519 ")
     assert f": {file}, the RevokedHostKeys of {ssh_home.config_file}:{number}: {why}; " in said
-    todo = "write the path in full" if how == "not expanded" else "mend it, or take that line away"
+    todo = (
+        "write the path in full"
+        if how == "not expanded"
+        else "correct the file, or remove that line"
+    )
     assert said.endswith(todo)
     assert ssh_home.known_hosts.read_text() == before
     assert server.logins() == 0

@@ -97,7 +97,7 @@ def test_what_fails_at_a_jump_host_is_said_to_be_there(
     names = [ssh_home.host(f"by-{jump}", last, ProxyJump=jump) for jump in jumps[:3]]
     ssh_home.host("through-dead", last, ProxyJump="dead")
     found = ask(*(ssh_home.url(name, proxy.sockets[0]) for name in [*names, "through-dead"]))
-    codes = [str(said).partition(": by way of a jump host: ") for said in found]
+    codes = [str(said).partition(": through a jump host: ") for said in found]
     assert [code for code, _, _ in codes] == [
         "ssh_auth_failed",
         "ssh_forwarding_denied",
@@ -105,11 +105,11 @@ def test_what_fails_at_a_jump_host_is_said_to_be_there(
         "unreachable",
     ]
     assert f"ssh to {ME}@127.0.0.1:{stranger.port}: " in codes[0][2]
-    assert f"forbids to reach 127.0.0.1:{last.port} through it" in codes[1][2]
-    assert "AllowTcpForwarding yes (or local) and a PermitOpen there" in codes[1][2]
+    assert f"forbids forwarding to 127.0.0.1:{last.port}" in codes[1][2]
+    assert "AllowTcpForwarding yes (or local) and a PermitOpen that allows it" in codes[1][2]
     (said,) = ask(ssh_home.url("by-dead", proxy.sockets[0]))
-    assert said is not None and said.startswith("unreachable: by way of a jump host: ")
-    assert "127.0.0.1:1 could not be connected to from there" in said
+    assert said is not None and said.startswith("unreachable: through a jump host: ")
+    assert "the server could not connect to 127.0.0.1:1" in said
     assert last.logins() == 0
 
 
@@ -118,7 +118,7 @@ def test_a_circle_of_jump_hosts(proxy: HAProxy, ssh_home: SshHome, sshd: StartSs
     ssh_home.host("one", server, ProxyJump="other")
     ssh_home.host("other", server, ProxyJump="one")
     (said,) = ask(ssh_home.url("one", proxy.sockets[0]))
-    assert said is not None and said.startswith("ssh_config: the jump hosts lead in a circle")
+    assert said is not None and said.startswith("ssh_config: the jump hosts form a circle")
 
 
 # --- families of addresses ------------------------------------------------------------
@@ -144,7 +144,7 @@ def test_an_address_family(
         assert f"Could not resolve hostname {address}" in ran.stderr
         assert said.startswith(f"name_not_found: ssh to {ME}@{address}:{server.port}: ")
         kind = "IPv4" if family == "inet" else "IPv6"
-        assert f"; by ssh_config's AddressFamily only {kind} addresses count" in said
+        assert f"; AddressFamily in ssh_config allows only {kind} addresses" in said
 
 
 def test_a_jump_host_resolves_what_is_behind_it(
@@ -161,7 +161,7 @@ def test_a_jump_host_resolves_what_is_behind_it(
     assert ssh_home.ssh(name, "true").returncode == 255
     (said,) = ask(ssh_home.url(name, proxy.sockets[0]))
     assert said is not None
-    assert said.startswith("name_not_found: by way of a jump host: ")
+    assert said.startswith("name_not_found: through a jump host: ")
 
 
 # --- ProxyCommand ---------------------------------------------------------------------
@@ -246,7 +246,7 @@ def test_a_server_that_takes_none(proxy: HAProxy, ssh_home: SshHome, sshd: Start
         wait_until(lambda: server.connections() == 1, "the one that takes the only place")
         (said,) = ask(ssh_home.url(ssh_home.host("lb1", server), proxy.sockets[0]))
     assert said is not None and said.startswith("ssh_banner: ")
-    assert "is its MaxStartups enough? (Exceeded MaxStartups)" in said
+    assert "is its MaxStartups large enough? (Exceeded MaxStartups)" in said
     assert server.log().count("drop connection") > 5
 
 

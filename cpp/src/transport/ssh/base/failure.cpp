@@ -25,14 +25,14 @@ Error failure(Errc code, std::string_view server, std::string_view text, std::st
 Error handshake_failure(int code, bool has_banner, std::string_view server, std::string detail) {
   if (!has_banner) {
     return failure(Errc::ssh_banner, server,
-                   "the connection was closed before an SSH server spoke; is that an sshd, and is "
-                   "its MaxStartups enough?",
+                   "the connection was closed before an SSH server spoke; is sshd running there, "
+                   "and is its MaxStartups large enough?",
                    std::move(detail));
   }
   if (code == LIBSSH2_ERROR_KEX_FAILURE || code == LIBSSH2_ERROR_METHOD_NONE) {
     return failure(Errc::ssh_key_exchange, server,
                    "no algorithm in common with the server; libssh2 " LIBSSH2_VERSION
-                   " needs a host key of type ed25519 or ecdsa there",
+                   " needs an ed25519 or ecdsa host key there",
                    std::move(detail));
   }
   return failure(Errc::ssh_key_exchange, server, "the key exchange broke off", std::move(detail));
@@ -42,15 +42,15 @@ Error connection_failure(int number, std::string_view server) {
   switch (number) {
     case ECONNREFUSED:
       // Not connection_refused: that is HAProxy's own socket, and to a guard a hold that is gone.
-      return failure(Errc::unreachable, server, "nobody listens on that port; is sshd running?");
+      return failure(Errc::unreachable, server, "nothing listens on that port; is sshd running?");
     case ETIMEDOUT:
-      return failure(Errc::connect_timeout, server, "the host did not answer the connection");
+      return failure(Errc::connect_timeout, server, "the host did not answer");
     case EHOSTUNREACH:
     case ENETUNREACH:
     case EHOSTDOWN:
     case ENETDOWN:
       return failure(Errc::unreachable, server,
-                     "there is no way to the host: " + std::system_category().message(number));
+                     "the host is unreachable: " + std::system_category().message(number));
     case EMFILE:
     case ENFILE:
       return failure(Errc::file_limit, server,
@@ -67,23 +67,23 @@ Error forbidden(std::string_view server, std::string_view socket, std::string de
   const bool unix_socket = socket.starts_with('/');
   return failure(
       Errc::ssh_forwarding_denied, server,
-      fmt::format(
-          "the server forbids to reach {} through it: {} there, and no 'restrict' or "
-          "'no-port-forwarding' at the key in authorized_keys{}",
-          socket,
-          unix_socket ? "it needs AllowStreamLocalForwarding yes (or local), AllowTcpForwarding "
-                        "yes (or local) and no PermitOpen, which both count for unix sockets, too,"
-                      : "it needs AllowTcpForwarding yes (or local) and a PermitOpen",
-          // SSH does not distinguish these where a process listens on the socket.
-          unix_socket ? "; or else its listen queue is full, because HAProxy hangs or its 'stats "
-                        "maxconn' is used up"
-                      : ""),
+      fmt::format("the server forbids forwarding to {}: it needs {}, and no 'restrict' or "
+                  "'no-port-forwarding' at the key in authorized_keys{}",
+                  socket,
+                  unix_socket
+                      ? "AllowStreamLocalForwarding yes (or local), AllowTcpForwarding yes (or "
+                        "local) and no PermitOpen (the last two count for unix sockets, too)"
+                      : "AllowTcpForwarding yes (or local) and a PermitOpen that allows it",
+                  // SSH does not distinguish these where a process listens on the socket.
+                  unix_socket ? "; or the socket's listen queue is full, because HAProxy hangs or "
+                                "its 'stats maxconn' is used up"
+                              : ""),
       std::move(detail));
 }
 
 Error lost(std::string_view server, std::string detail) {
   return failure(Errc::connection_reset, server,
-                 "the connection ended; whether a command ran is not known", std::move(detail));
+                 "the connection ended; it is unknown whether a command ran", std::move(detail));
 }
 
 }  // namespace stillgate::transport::ssh

@@ -70,9 +70,9 @@ class Selection {
     }
     if (undecided == nullptr) return true;
     return bad_config(directive.place,
-                      fmt::format("match: '{}' cannot be evaluated here, and '{}' may be meant; "
-                                  "write it without, or leave this host out by another criterion "
-                                  "('host') on that line",
+                      fmt::format("match: '{}' cannot be evaluated here, so it is unknown whether "
+                                  "the line applies to '{}'; remove that criterion, or exclude "
+                                  "this host by another one ('host') on that line",
                                   undecided->name, destination_.host));
   }
 

@@ -67,12 +67,14 @@ std::string_view fault(Keyword keyword, const std::string& argument) {
     case Keyword::address_family:
       return parse_family(argument) ? "" : "expected any, inet or inet6";
     case Keyword::proxy_jump:
-      return parse_jumps(argument) ? "" : "expected [user@]host[:port], with commas, or none";
+      return parse_jumps(argument)
+                 ? ""
+                 : "expected [user@]host[:port], several separated by commas, or none";
     case Keyword::identity_agent:
       return !argument.starts_with('$') || argument.starts_with("${") ||
                      valid_variable(std::string_view(argument).substr(1))
                  ? ""
-                 : "that is no variable's name";
+                 : "not the name of a variable";
     default:
       return "";
   }
@@ -95,7 +97,7 @@ std::optional<Error> check(const Directive& directive, std::string_view name) {
     if (files && arguments.size() > 1 &&
         std::any_of(arguments.begin(), arguments.end(),
                     [](const auto& argument) { return lower(argument) == "none"; })) {
-      return bad("none must stand alone");
+      return bad("'none' must be the only argument");
     }
     return std::nullopt;
   }
@@ -118,7 +120,7 @@ Result<std::vector<Criterion>> understand_match(std::string_view rest, const Pla
       const auto more = next_word(rest);
       // ssh itself lets one criterion stand before it, which "Match final all" needs.
       if (criteria.size() > 1 || (more && !more->empty() && !more->starts_with('#'))) {
-        return bad_config(place, "match: all cannot be combined with other criteria");
+        return bad_config(place, "match: 'all' cannot be combined with other criteria");
       }
       criteria.push_back(std::move(criterion));
       return criteria;
@@ -170,7 +172,7 @@ Result<std::optional<Directive>> understand(std::string_view line, const Place& 
   }
   Directive directive{named->keyword, {}, {}, place};
   auto arguments = split_arguments(split->rest);
-  if (!arguments) return bad_config(place, fmt::format("{}: a quote stays open", named->name));
+  if (!arguments) return bad_config(place, fmt::format("{}: a quote is not closed", named->name));
   if (directive.keyword == Keyword::match) {
     auto criteria = understand_match(split->rest, place);
     if (!criteria) return criteria.error();

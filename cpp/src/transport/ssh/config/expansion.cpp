@@ -11,7 +11,7 @@ namespace {
 /// `text` starts with `%`. Appends what it stands for and takes it off the front.
 std::optional<Error> take_token(std::string_view& text, const Tokens& tokens, const Place& place,
                                 std::string& result) {
-  if (text.size() < 2) return bad_config(place, "a % stands alone at the end; %% is a plain one");
+  if (text.size() < 2) return bad_config(place, "a single % at the end; write %% for a plain %");
   const char name = text[1];
   const auto token = tokens.find(name);
   if (name == '%') {
@@ -19,7 +19,7 @@ std::optional<Error> take_token(std::string_view& text, const Tokens& tokens, co
   } else if (token != tokens.end()) {
     result += token->second;
   } else {
-    return bad_config(place, fmt::format("%{} means nothing there; %% is a plain %", name));
+    return bad_config(place, fmt::format("%{} has no meaning there; write %% for a plain %", name));
   }
   text.remove_prefix(2);
   return std::nullopt;
@@ -29,7 +29,7 @@ std::optional<Error> take_token(std::string_view& text, const Tokens& tokens, co
 std::optional<Error> take_variable(std::string_view& text, const LocalContext& local,
                                    const Place& place, std::string& result) {
   const std::size_t close = text.find('}');
-  if (close == std::string_view::npos) return bad_config(place, "a ${ without its }");
+  if (close == std::string_view::npos) return bad_config(place, "${ without }");
   const std::string name(text.substr(2, close - 2));
   const auto value = local.environment ? local.environment(name) : std::optional<std::string>();
   if (!value) return bad_config(place, fmt::format("the variable ${{{}}} is not set", name));

@@ -49,7 +49,7 @@ class Reader {
 
  private:
   std::optional<Error> include(const Directive& directive, unsigned depth) {
-    if (depth == max_include_depth) return bad_config(directive.place, "include: too deep");
+    if (depth == max_include_depth) return bad_config(directive.place, "include: nested too deep");
     for (const auto& argument : directive.arguments) {
       const auto pattern = anchored(argument, directive.place);
       if (!pattern) return pattern.error();
@@ -102,7 +102,7 @@ Result<std::optional<std::string>> read_config(const std::string& path, Trust tr
     return failed(path, std::system_category().message(number));
   }
   if (trust == Trust::checked && others_can_write(*file, uid)) {
-    return failed(path, "others can write it; chown it to its user and chmod go-w");
+    return failed(path, "other users can write it; chown it to its user and chmod go-w");
   }
   return std::optional(std::move(file->text));
 }
@@ -112,7 +112,7 @@ Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, uns
   const int code = ::glob(pattern.c_str(), 0, nullptr, &found);
   const std::vector<std::string> paths(found.gl_pathv, found.gl_pathv + found.gl_pathc);
   ::globfree(&found);
-  if (code != 0 && code != GLOB_NOMATCH) return failed(pattern, "cannot be looked up");
+  if (code != 0 && code != GLOB_NOMATCH) return failed(pattern, "cannot be read");
   std::vector<Config::Source> sources;
   for (const auto& path : paths) {
     auto text = read_config(path, Trust::checked, uid);

@@ -20,7 +20,7 @@ namespace stillgate::transport::ssh {
 namespace {
 
 constexpr std::string_view rsa_host_keys =
-    " (libssh2 " LIBSSH2_VERSION " can have no RSA key shown by OpenSSH from 8.8 on)";
+    " (libssh2 " LIBSSH2_VERSION " cannot use the RSA keys of OpenSSH 8.8 and later)";
 
 std::vector<std::string> names_of(const Settings& settings) {
   return lookup_names(settings.host_name, settings.port, settings.host_key_alias);
@@ -83,11 +83,12 @@ std::optional<Error> check_not_revoked(const Settings& settings, std::string_vie
       ::access(file.c_str(), F_OK) != 0;
   return refused(
       Errc::ssh_config, server, blob,
-      fmt::format("is not accepted, nor is any other: {}, the RevokedHostKeys of {}: {}; {}", file,
-                  settings.revoked_host_keys_place, keys->fault(),
-                  unexpanded ? "as to OpenSSH 9.2, ~, % and $ mean nothing there: write the path "
-                               "in full"
-                             : "mend it, or take that line away"));
+      fmt::format(
+          "is not accepted, and no other key is: {}, the RevokedHostKeys of {}: {}; {}", file,
+          settings.revoked_host_keys_place, keys->fault(),
+          unexpanded
+              ? "~, % and $ have no meaning there (as in OpenSSH 9.2): write the path in full"
+              : "correct the file, or remove that line"));
 }
 
 }  // namespace
@@ -137,14 +138,14 @@ std::optional<Error> check_host_key(const KnownHosts& known, const Settings& set
     case Verdict::changed:
       return refused(
           Errc::ssh_host_key_changed, server, blob,
-          fmt::format("is not the one it is known by at {}; a host that was set up anew, "
-                      "or somebody in between: find out before you change that line",
+          fmt::format("is not the key at {}: the host was installed again, or somebody intercepts "
+                      "the connection; find out which before you change that line",
                       where));
     case Verdict::other_type:
       return refused(
           Errc::ssh_host_key_changed, server, blob,
-          fmt::format("is not known, but a key of another type at {}, which it does not show{}; "
-                      "compare this one with the host's own, and add it beside that",
+          fmt::format("is unknown, but {} has a key of another type, which the host does not "
+                      "offer{}; compare this one with the host's own, then add it to that file",
                       where, has_modern_rsa ? "" : rsa_host_keys));
     case Verdict::unknown:
       break;
@@ -153,17 +154,16 @@ std::optional<Error> check_host_key(const KnownHosts& known, const Settings& set
                        settings.host_key_checking == HostKeyChecking::no;
   if (!accepts || settings.user_known_hosts_files.empty()) {
     return refused(Errc::ssh_host_key_unknown, server, blob,
-                   fmt::format("is not known as {}; compare it with the host's own, then log in "
-                               "once with ssh, or say 'StrictHostKeyChecking accept-new'",
+                   fmt::format("is unknown for {}; compare it with the host's own, then log in "
+                               "once with ssh, or set 'StrictHostKeyChecking accept-new'",
                                names.front()));
   }
   const std::string& file = settings.user_known_hosts_files.front();
   if (is_no_file(file)) {
-    return refused(
-        Errc::ssh_host_key_unknown, server, blob,
-        fmt::format("is not known as {}, and cannot be kept in {}: every key would be as "
-                    "good as another; name a file as UserKnownHostsFile",
-                    names.front(), file));
+    return refused(Errc::ssh_host_key_unknown, server, blob,
+                   fmt::format("is unknown for {}, and cannot be stored in {}, so any key would be "
+                               "accepted; name a plain file as UserKnownHostsFile",
+                               names.front(), file));
   }
   return append_known_hosts_line(file,
                                  known_hosts_line(names.front(), blob, settings.hash_known_hosts));

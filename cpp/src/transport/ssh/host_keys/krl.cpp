@@ -46,7 +46,8 @@ std::string read_strings(WireReader section, std::size_t bytes_of_each,
   while (!section.empty()) {
     const auto entry = section.string();
     if (!entry) return std::string(breaks_off);
-    if (bytes_of_each != 0 && entry->size() != bytes_of_each) return "has a hash of a wrong length";
+    if (bytes_of_each != 0 && entry->size() != bytes_of_each)
+      return "has a hash of the wrong length";
     strings.emplace(*entry);
   }
   return {};
@@ -58,7 +59,7 @@ std::string read_extension(WireReader section) {
   const auto contents = section.string();
   if (!name || !critical || !contents || !section.empty()) return std::string(breaks_off);
   if (*critical == 0) return {};
-  return fmt::format("has a critical extension, '{}', which is not known here", *name);
+  return fmt::format("has an unknown critical extension, '{}'", *name);
 }
 
 std::string read_certificate_section(unsigned char type, std::string_view body) {
@@ -78,7 +79,7 @@ std::string read_certificate_section(unsigned char type, std::string_view body) 
     case certificate_section::extension:
       return read_extension(section);
     default:
-      return fmt::format("has a section of certificates of an unknown kind, {}", type);
+      return fmt::format("has an unknown kind of certificate section, {}", type);
   }
 }
 
@@ -109,11 +110,11 @@ std::string read_section(unsigned char type, std::string_view body, Krl& krl) {
       return read_strings(section, sha256_bytes, krl.sha256s);
     case section::signature:
       // As OpenSSH from 9.4 on: an unchecked signature is worse than none.
-      return "is signed, which OpenSSH has given up";
+      return "is signed, which OpenSSH no longer supports";
     case section::extension:
       return read_extension(section);
     default:
-      return fmt::format("has a section of an unknown kind, {}", type);
+      return fmt::format("has an unknown kind of section, {}", type);
   }
 }
 

@@ -98,7 +98,7 @@ void RevokedKeys::take_lines(std::string_view text) {
     auto key = plain_key_of(line);
     if (!key) {
       // A known_hosts line, or a newer kind of key: its meaning is unknown.
-      fault_ = fmt::format("line {} is no public key such as 'ssh-ed25519 AAAA...'", number);
+      fault_ = fmt::format("line {} is not a public key such as 'ssh-ed25519 AAAA...'", number);
       return;
     }
     lines_.emplace(*std::move(key), number);

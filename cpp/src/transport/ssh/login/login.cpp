@@ -19,7 +19,7 @@ namespace {
 
 constexpr std::string_view rsa_words =
     "RSA keys cannot be used: libssh2 " LIBSSH2_VERSION
-    " signs with SHA-1 alone, which OpenSSH from 8.8 on refuses; use an ed25519 or ecdsa key";
+    " signs with SHA-1 only, which OpenSSH 8.8 and later refuses; use an ed25519 or ecdsa key";
 
 /// libssh2's message where the server accepts the key but signing failed here. Its code is the same
 /// as for a refused signature.
@@ -249,7 +249,7 @@ void Login::note_failure(const Attempt& attempt, int code) {
   if (attempt.password) {
     offered_.emplace_back("the password");
     if (code == LIBSSH2_ERROR_KEYFILE_AUTH_FAILED) {
-      unusable_.emplace_back("there is no terminal to ask for the password on, or none was typed");
+      unusable_.emplace_back("no password: there is no terminal to ask on, or none was typed");
     } else {
       Passphrases::of_process().forget_password(route_);
     }
@@ -257,49 +257,52 @@ void Login::note_failure(const Attempt& attempt, int code) {
   }
   const bool rsa = attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa();
   const std::string name = attempt.agent_key
-                               ? fmt::format("{} of the agent", attempt.agent_key->comment)
+                               ? fmt::format("{} from the agent", attempt.agent_key->comment)
                                : fmt::format("{}{}", attempt.file->path,
                                              attempt.with_certificate ? "'s certificate" : "");
   if (rsa && !has_modern_rsa) {
     unusable_.emplace_back(rsa_words);
   } else if (attempt.agent_key != nullptr && server_message_ == signing_failed) {
-    unusable_.push_back(fmt::format("the agent does not sign with {}", attempt.agent_key->comment));
+    unusable_.push_back(
+        fmt::format("the agent refuses to sign with {}", attempt.agent_key->comment));
   } else if (!attempt.file || (is_server_refusal(code) && server_message_ != signing_failed)) {
     offered_.push_back(name);
   } else if (!attempt.file->encrypted) {
     unusable_.push_back(
         fmt::format("{} cannot be used as a private key ({})", name, server_message_));
   } else if (has_passphrase_) {
-    unusable_.push_back(fmt::format("{} does not open with the passphrase that was typed", name));
+    unusable_.push_back(fmt::format("the typed passphrase does not decrypt {}", name));
     Passphrases::of_process().forget_passphrase(*attempt.file);
   } else {
     Passphrases::of_process().forget_passphrase(*attempt.file);
-    unusable_.push_back(
-        fmt::format("{} is encrypted, and nobody has typed its passphrase; {}", name,
-                    agent_keys_.empty() ? "ssh-add it, or start from a terminal"
-                                        : "ssh-add it; it is not asked for where an agent has keys "
-                                          "to offer, unless 'IdentitiesOnly yes' keeps them back"));
+    unusable_.push_back(fmt::format(
+        "{} is encrypted, and its passphrase was not typed; {}", name,
+        agent_keys_.empty() ? "run ssh-add, or start from a terminal"
+                            : "run ssh-add; Stillgate does not ask for it when the agent has keys "
+                              "to offer, unless 'IdentitiesOnly yes' excludes them"));
   }
 }
 
 Error Login::refusal() const {
   const std::string name = route_.name();
   const std::string takes =
-      server_methods_.empty() ? "" : fmt::format("; it would take {}", server_methods_);
+      server_methods_.empty() ? "" : fmt::format("; it would accept {}", server_methods_);
   std::vector<std::string> reasons = unusable_;
   reasons.insert(reasons.end(), route_.unread.begin(), route_.unread.end());
   for (const std::string& path : without_private_half_) {
-    reasons.push_back(fmt::format("of {} only the public half is here, and no agent has it", path));
+    reasons.push_back(
+        fmt::format("only the public half of {} is here, and no agent has the key", path));
   }
   if (attempts_.empty() && reasons.empty()) {
     return failure(Errc::ssh_auth_failed, name,
-                   "there is no key to offer: no agent, and none of the key files exists" + takes);
+                   "no key to offer: no agent, and none of the key files exists" + takes);
   }
   reasons.erase(std::unique(reasons.begin(), reasons.end()), reasons.end());
   if (offered_.empty() || (route_.asked != SshAccess::Asked::nothing && !reasons.empty())) {
     return failure(Errc::ssh_key_unusable, name, fmt::format("{}", fmt::join(reasons, "; ")));
   }
-  std::string words = fmt::format("the server did not take {}{}", fmt::join(offered_, ", "), takes);
+  std::string words =
+      fmt::format("the server did not accept {}{}", fmt::join(offered_, ", "), takes);
   if (!reasons.empty()) words += fmt::format("; {}", fmt::join(reasons, "; "));
   return failure(Errc::ssh_auth_failed, name, words, server_message_);
 }

@@ -109,7 +109,7 @@ Routes::Found Routes::find(const Destination& destination, const SshAccess& acce
                            const std::vector<Destination>* jumps, unsigned depth) {
   if (depth > max_jump_depth) {
     return Error{Errc::ssh_config,
-                 fmt::format("the jump hosts lead in a circle, at {}", spelled(destination))};
+                 fmt::format("the jump hosts form a circle, at {}", spelled(destination))};
   }
   const auto known = config(access.config);
   if (!known) return known.error();

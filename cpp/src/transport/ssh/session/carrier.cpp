@@ -40,7 +40,7 @@ void tune(int fd) {
 /// The resolver's message, with the restriction that may be the cause.
 std::string in_family(int family, const std::string& words) {
   if (words.empty() || family == AF_UNSPEC) return words;
-  return fmt::format("{}; by ssh_config's AddressFamily only {} addresses count", words,
+  return fmt::format("{}; AddressFamily in ssh_config allows only {} addresses", words,
                      family == AF_INET ? "IPv4" : "IPv6");
 }
 

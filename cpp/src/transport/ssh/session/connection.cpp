@@ -138,7 +138,7 @@ int Connection::handshake() {
     has_banner_ = true;
     const auto most = timeouts().key_exchange;
     watch(most, Errc::ssh_key_exchange,
-          fmt::format("no end of the key exchange within {} ms", most.count()));
+          fmt::format("the key exchange did not end within {} ms", most.count()));
   }
   if (code == LIBSSH2_ERROR_EAGAIN) {
     wait();
@@ -173,7 +173,7 @@ int Connection::verify_server() {
   stage_ = Stage::login;
   const auto most = timeouts().login;
   watch(most, Errc::ssh_auth_timeout,
-        fmt::format("no end of the authentication within {} ms", most.count()));
+        fmt::format("the authentication did not end within {} ms", most.count()));
   login_.emplace(session_.get(), *route_,
                  Login::Context{context_.io, context_.turns, [weak = weak_from_this()] {
                                   if (const auto self = weak.lock()) self->drive();

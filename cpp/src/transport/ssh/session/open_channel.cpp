@@ -85,9 +85,9 @@ void Connection::open_refused(Operation& operation) {
     return;
   } else if (words.find("connect failed") != std::string::npos) {
     error = failure(Errc::connection_refused, name_,
-                    fmt::format("{} could not be connected to from there", spelled(target)), words);
+                    fmt::format("the server could not connect to {}", spelled(target)), words);
   } else {
-    error = failure(Errc::ssh_channel_failed, name_, "the server opens no channel", words);
+    error = failure(Errc::ssh_channel_failed, name_, "the server refused to open a channel", words);
   }
   std::erase(channels_, operation.channel);
   operation.channel->fail(error);
@@ -128,7 +128,7 @@ void Connection::watch_next_open() {
   const bool looks = next->kind == Kind::probe;
   const auto most = looks ? probe_timeout : next->channel->timeouts.channel;
   watch(most, Errc::ssh_channel_timeout,
-        fmt::format("the server did not say within {} ms whether it opens a channel to {}",
+        fmt::format("the server did not answer within {} ms when a channel to {} was opened",
                     most.count(), spelled(next->channel->target)));
 }
 

@@ -58,7 +58,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
     if (const auto ready = std::exchange(ready_, nullptr)) {
       // The SSH server behind the jump host refused, not HAProxy.
       if (error.code == Errc::connection_refused) error.code = Errc::unreachable;
-      error.message = "by way of a jump host: " + error.message;
+      error.message = "through a jump host: " + error.message;
       ready(std::move(error));
       return;
     }

@@ -41,11 +41,10 @@ SocketProbe::SocketProbe(LIBSSH2_SESSION* session, std::string path, std::string
       server_(std::move(server)),
       true_path_(path_),
       detail_(std::move(detail)) {
-  set_result(
-      Errc::ssh_channel_failed,
-      "could not be connected to there: no such socket, no permission, nobody listens, or the "
-      "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen); without "
-      "SFTP it cannot be told which");
+  set_result(Errc::ssh_channel_failed,
+             "cannot be reached there: no such socket, no permission, nothing listens, or the "
+             "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen); "
+             "without SFTP on the server the cause is unknown");
 }
 
 int SocketProbe::step() {
@@ -105,15 +104,15 @@ int SocketProbe::stat() {
     if (LIBSSH2_SFTP_S_ISSOCK(found.permissions)) {
       stage_ = Stage::open;
     } else {
-      set_result(Errc::not_a_socket, "exists there and is not a socket");
+      set_result(Errc::not_a_socket, "exists there, but is not a socket");
     }
   } else if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_NO_SUCH_FILE) {
     set_result(Errc::no_such_socket,
                "does not exist there; is HAProxy running, and is this its 'stats socket'?");
   } else if (libssh2_sftp_last_error(sftp_) == LIBSSH2_FX_PERMISSION_DENIED) {
     set_result(Errc::socket_denied,
-               "may not even be looked at there: the SSH user needs the right to "
-               "search its folder");
+               "is denied to the SSH user, who may not enter its folder; give it search permission "
+               "(x) there");
   }
   return 0;
 }
@@ -129,14 +128,13 @@ int SocketProbe::open() {
   stage_ = Stage::resolve;
   if (libssh2_sftp_last_error(sftp_) != LIBSSH2_FX_PERMISSION_DENIED) {
     set_result(Errc::connection_refused,
-               "is there, and either nobody listens on it any more (is HAProxy running?), or the "
-               "server forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+               "exists there, but nothing listens on it (is HAProxy running?), or the server "
+               "forbids it (AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
   } else {
     stage_ = Stage::end;
-    set_result(
-        Errc::socket_denied,
-        "is denied to the SSH user, who needs write permission on it (usually membership in the "
-        "haproxy group); there is no sudo on this way");
+    set_result(Errc::socket_denied,
+               "is denied to the SSH user, who needs write permission on it (usually membership in "
+               "the haproxy group); sudo cannot be used here");
   }
   return 0;
 }
@@ -188,9 +186,9 @@ int SocketProbe::close_table() {
     result_ = forbidden(server_, path_, detail_);
   } else {
     set_result(Errc::connection_refused,
-               "is there, and nobody listens on it any more; is HAProxy running? (What runs in a "
-               "container of its own is not seen; then the server may forbid it: "
-               "AllowStreamLocalForwarding, AllowTcpForwarding, PermitOpen)");
+               "exists there, but nothing listens on it; is HAProxy running? (If HAProxy runs in a "
+               "container, the server may forbid it: AllowStreamLocalForwarding, "
+               "AllowTcpForwarding, PermitOpen)");
   }
   return 0;
 }

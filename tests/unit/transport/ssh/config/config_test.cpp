@@ -62,18 +62,19 @@ TEST(SshConfig, ErrorsNameFileAndLine) {
             "the/file:3: port: 'x': the port must be a number from 1 to 65535");
   EXPECT_EQ(message("User"), "the/file:1: user: the argument is missing");
   EXPECT_EQ(message("Match color red"), "the/file:1: match: unknown criterion 'color'");
-  EXPECT_EQ(message("Host x\nIdentityFile \"a"), "the/file:2: identityfile: a quote stays open");
+  EXPECT_EQ(message("Host x\nIdentityFile \"a"), "the/file:2: identityfile: a quote is not closed");
   EXPECT_EQ(message("\nIdentityFile ${UNSET}/x"), "the/file:2: the variable ${UNSET} is not set");
   EXPECT_EQ(message("IdentityFile ~you/x"),
             "the/file:1: '~you/x': write another user's folder in full");
-  EXPECT_EQ(message("HostName %p"), "the/file:1: %p means nothing there; %% is a plain %");
+  EXPECT_EQ(message("HostName %p"), "the/file:1: %p has no meaning there; write %% for a plain %");
   EXPECT_EQ(message("CertificateFile 100%"),
-            "the/file:1: a % stands alone at the end; %% is a plain one");
-  EXPECT_EQ(message("ProxyCommand nc %d"), "the/file:1: %d means nothing there; %% is a plain %");
+            "the/file:1: a single % at the end; write %% for a plain %");
+  EXPECT_EQ(message("ProxyCommand nc %d"),
+            "the/file:1: %d has no meaning there; write %% for a plain %");
   EXPECT_EQ(message("\nAddressFamily ip6"),
             "the/file:2: addressfamily: 'ip6': expected any, inet or inet6");
   EXPECT_EQ(message("RevokedHostKeys a b"), "the/file:1: revokedhostkeys: too many arguments");
-  EXPECT_EQ(message("ProxyJump %q"), "the/file:1: %q means nothing there; %% is a plain %");
+  EXPECT_EQ(message("ProxyJump %q"), "the/file:1: %q has no meaning there; write %% for a plain %");
 }
 
 TEST(SshConfig, KeywordsThatDoNotConcernUsAreNotLookedAt) {
@@ -160,7 +161,7 @@ TEST(SshConfig, IncludesEnd) {
   };
   const auto deep = Config::parse("Include x", "first", local(), once);
   ASSERT_FALSE(deep);
-  EXPECT_EQ(deep.error().message, "again:1: include: too deep");
+  EXPECT_EQ(deep.error().message, "again:1: include: nested too deep");
   const Config::Loader many = [](const std::string&) {
     return Result(std::vector<Config::Source>(2000, {"again", ""}));
   };
@@ -205,13 +206,13 @@ TEST_F(SshConfigFiles, WhatOthersCanWriteIsRefused) {
   auto config = load();
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().code, Errc::ssh_config);
-  EXPECT_EQ(
-      config.error().message,
-      own + ":1: include: " + more + ": others can write it; chown it to its user and chmod go-w");
+  EXPECT_EQ(config.error().message,
+            own + ":1: include: " + more +
+                ": other users can write it; chown it to its user and chmod go-w");
   ASSERT_EQ(::chmod(own.c_str(), 0602), 0);
   config = load();
   ASSERT_FALSE(config);
-  EXPECT_TRUE(config.error().message.starts_with(own + ": others"));
+  EXPECT_TRUE(config.error().message.starts_with(own + ": other users"));
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(SshRevokedKeys, ALineThatIsNoKeyIsAFaultAndEndsIt) {
            "ssh-what " + encode_base64(WireWriter().string("ssh-what").bytes()), "\r", "\0"s,
            "ssh-ed25519-cert-v01@openssh.com " + blob, "SSHKRL"}) {
     const auto keys = RevokedKeys::parse(fmt::format("{}{}{}", good, bad, more));
-    EXPECT_TRUE(keys.fault().starts_with("line 2 is no public key")) << bad;
+    EXPECT_TRUE(keys.fault().starts_with("line 2 is not a public key")) << bad;
     EXPECT_EQ(keys.find(key('a')), Line(1)) << bad;
     EXPECT_EQ(keys.find(key('c')), Line()) << bad;
   }
@@ -85,15 +85,15 @@ TEST(SshRevokedKeys, AKrlThatIsNotUnderstoodIsAFault) {
   EXPECT_EQ(fault(krl_with("")), "");
   EXPECT_EQ(fault(krl_with(one + section(255, extension(0)))), "");
   EXPECT_EQ(fault(krl_with(one + section(255, extension(1)))),
-            "this KRL has a critical extension, 'what@is', which is not known here");
+            "this KRL has an unknown critical extension, 'what@is'");
   EXPECT_EQ(fault(krl_with(section(255, extension(0) + "x"))), "this KRL breaks off");
-  EXPECT_EQ(fault(krl_with(one + section(6, ""))), "this KRL has a section of an unknown kind, 6");
+  EXPECT_EQ(fault(krl_with(one + section(6, ""))), "this KRL has an unknown kind of section, 6");
   EXPECT_EQ(fault(krl_with(one + section(4, key('s')) + WireWriter().string("it").bytes())),
-            "this KRL is signed, which OpenSSH has given up");
+            "this KRL is signed, which OpenSSH no longer supports");
   for (const auto& [type, size] : {std::pair(3, 19), std::pair(3, 32), std::pair(5, 20)}) {
     const auto hash = WireWriter().string(std::string(static_cast<std::size_t>(size), 'h'));
     EXPECT_EQ(fault(krl_with(section(type, hash.bytes()))),
-              "this KRL has a hash of a wrong length");
+              "this KRL has a hash of the wrong length");
   }
   std::string later = krl_with(one);
   later[11] = 2;
@@ -118,8 +118,7 @@ TEST(SshRevokedKeys, WhatAKrlSaysOfCertificatesMustBeWhole) {
     EXPECT_EQ(certificate_fault(type, body), "this KRL breaks off") << type;
   }
   EXPECT_NE(certificate_fault(0x39, extension(1)), "");
-  EXPECT_EQ(certificate_fault(0x24, ""),
-            "this KRL has a section of certificates of an unknown kind, 36");
+  EXPECT_EQ(certificate_fault(0x24, ""), "this KRL has an unknown kind of certificate section, 36");
   EXPECT_EQ(fault(krl_with(section(1, text))), "this KRL breaks off");
 }
 
