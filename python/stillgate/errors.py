@@ -34,7 +34,7 @@ class StillgateError(Exception):
         |  |- EndpointFailed                an endpoint failed (suspend: all rolled back)
         |  |- CheckRefused                  refused by the check; nothing was changed anywhere
         |  `- HeldByOther                   a hold is in effect already
-        `- HoldExpired                      the hold ended before the work inside it did
+        `- HoldExpired                      the hold ended before the work inside it was done
 
     `code` is one of the codes of docs/errors.md, `message` ours, `haproxy` HAProxy's own words or
     None. `exit_status` is the command line's.
@@ -120,7 +120,7 @@ class HoldExpired(StillgateError):
             how = "was ended early, because its guard died and no other could be started"
         else:
             how = f"ended at its deadline after {max_hold:g} s"
-        super().__init__("hold_expired", f"the hold {how}, before the work inside it did")
+        super().__init__("hold_expired", f"the hold {how}, before the work inside it was done")
 
 
 _BY_STATUS = {error.exit_status: error for error in (EndpointFailed, CheckRefused, HeldByOther)}

@@ -32,7 +32,7 @@ def parse_event(line: str) -> Event:
             figures=dict(told.get("figures") or {}),
         )
     except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"no event: {error!r}") from error
+        raise ValueError(f"not an event: {error!r}") from error
 
 
 def to_listener(listener: Optional[Listener]) -> Optional[Callable[[str], None]]:
@@ -45,7 +45,7 @@ def to_listener(listener: Optional[Listener]) -> Optional[Callable[[str], None]]
         try:
             given(json.loads(line))
         except Exception:
-            log.exception("on_event raised; the hold goes on")
+            log.exception("on_event raised; the hold continues")
 
     return told
 

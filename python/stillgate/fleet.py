@@ -66,7 +66,9 @@ class Fleet:
         event_format: EventFormat = "json",
     ) -> None:
         if isinstance(endpoints, str):
-            raise InputError("bad_endpoint", "endpoints: a list is wanted, not a text", "endpoints")
+            raise InputError(
+                "bad_endpoint", "endpoints: must be a list, not one string", "endpoints"
+            )
         self._options: Dict[str, Any] = {
             "connect_timeout": connect_timeout,
             "greeting_timeout": greeting_timeout,
@@ -77,7 +79,7 @@ class Fleet:
         self._on_event = on_event
         listener = None if isinstance(on_event, str) else on_event
         if listener is not None and not callable(listener):
-            raise InputError("bad_option", "on_event: a command or a function", "on_event")
+            raise InputError("bad_option", "on_event: must be a command or a function", "on_event")
         self._on_line = to_listener(listener)
         self._core = _core.Fleet(
             [str(one) for one in endpoints],

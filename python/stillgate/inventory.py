@@ -52,7 +52,7 @@ def find_inventory(given: Optional[str] = None) -> Path:
         if os.path.exists(place):
             return place
     looked = ", ".join(str(place) for place in places)
-    raise InventoryError("no inventory there; name endpoints or write one", looked)
+    raise InventoryError("no inventory found; name endpoints, or write an inventory", looked)
 
 
 def load_fleet(name: str, inventory: Optional[str] = None) -> Entry:
@@ -85,10 +85,10 @@ class _Reader:
     def fleets(self) -> Mapping[str, Any]:
         for key in self.document:
             if key != "fleet":
-                raise self._error(f"unknown key '{key}'; fleets stand under [fleet.NAME]", key)
+                raise self._error(f"unknown key '{key}'; write fleets under [fleet.NAME]", key)
         fleets = self.document.get("fleet", {})
         if not isinstance(fleets, dict) or not all(isinstance(f, dict) for f in fleets.values()):
-            raise self._error("fleets stand under [fleet.NAME]", "fleet")
+            raise self._error("write fleets under [fleet.NAME]", "fleet")
         return fleets
 
     def entry(self, name: str) -> Entry:
@@ -96,18 +96,18 @@ class _Reader:
         if name not in fleets:
             known = ", ".join(sorted(fleets)) or "none"
             raise InventoryError(
-                f"no fleet '{name}'; it has: {known}", str(self.path), field="fleet"
+                f"no fleet '{name}'; fleets there: {known}", str(self.path), field="fleet"
             )
         table = fleets[name]
         for key in table:
             if key not in KEYS:
                 near = difflib.get_close_matches(key, KEYS, 1)
-                hint = f"; did you mean '{near[0]}'?" if near else f"; known are {', '.join(KEYS)}"
+                hint = f"; did you mean '{near[0]}'?" if near else f"; expected {', '.join(KEYS)}"
                 raise self._error(f"unknown key '{key}'{hint}", key, name)
         said = {key: self._value(KEYS[key], value, name) for key, value in table.items()}
         endpoints = said.pop("endpoints", [])
         if not endpoints:
-            raise self._error("'endpoints' names none", "endpoints", name)
+            raise self._error("'endpoints' must name at least one", "endpoints", name)
         return Entry(name, endpoints, said.pop("frontends", []), said)
 
     def _value(self, option: Option, value: Any, fleet: str) -> Any:
@@ -116,16 +116,16 @@ class _Reader:
             return self._texts(value, key, fleet)
         if isinstance(kind, Seconds):
             return self._seconds(kind, value, key, fleet)
-        assert isinstance(kind, (Choice, Text)), f"no inventory can say {key}"
+        assert isinstance(kind, (Choice, Text)), f"{key} cannot be set in an inventory"
         if not isinstance(value, str):
-            raise self._error(f"'{key}' must be a text", key, fleet)
+            raise self._error(f"'{key}' must be text", key, fleet)
         if isinstance(kind, Choice) and value not in kind.words:
             raise self._error(f"'{key}' must be one of {', '.join(kind.words)}", key, fleet)
         return value
 
     def _texts(self, value: Any, key: str, fleet: str) -> List[str]:
         if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
-            raise self._error(f"'{key}' must be a list of texts", key, fleet)
+            raise self._error(f"'{key}' must be a list of strings", key, fleet)
         for one in value:
             if value.count(one) > 1:
                 raise self._error(f"'{key}' names '{one}' twice", key, fleet)

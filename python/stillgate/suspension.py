@@ -115,7 +115,7 @@ class Suspension:
             self._expired = not self._ended_in_time()
         except Exception:  # pylint: disable=broad-except
             # Whatever it is, a hold that nobody watches is not left alone.
-            log.exception("the hold cannot be watched any more, and is ended")
+            log.exception("the hold can no longer be watched, and is ended now")
             self._expired = self._unguarded = True
         self._stop_watching()
         try:
@@ -128,7 +128,7 @@ class Suspension:
             try:
                 self._at_deadline()
             except Exception:  # pylint: disable=broad-except
-                log.exception("what was to be called at the deadline failed")
+                log.exception("at_deadline raised")
 
     def _stop_watching(self) -> None:
         for watch in self._watches:
@@ -136,7 +136,7 @@ class Suspension:
                 watch.stop()
             except Exception:  # pylint: disable=broad-except
                 # Nothing comes between a hold and its resume.
-                log.exception("what watches the hold could not be stopped")
+                log.exception("the watch of the hold could not be stopped")
 
     def _ended_in_time(self) -> bool:
         """Waits for the end of the work, and meanwhile watches. False at the deadline, where
@@ -219,9 +219,7 @@ class Suspending(ContextManager[Suspension]):
 
     def __enter__(self) -> Suspension:
         if self._entered is not None:
-            raise RuntimeError(
-                "this block is being run already; each wants a suspended() of its own"
-            )
+            raise RuntimeError("this block is already running; use one suspended() for each block")
         entered = self._begin()
         hold = entered.__enter__()
         self._entered = entered
@@ -240,11 +238,11 @@ class Suspending(ContextManager[Suspension]):
     def __call__(self, function: F) -> F:
         """Decorates it."""
         if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError(
-                f"{function.__qualname__} is a coroutine: stillgate.aio holds for those"
-            )
+            raise TypeError(f"{function.__qualname__} is a coroutine function; use stillgate.aio")
         if inspect.isgeneratorfunction(function):
-            raise TypeError(f"{function.__qualname__} is a generator, and runs behind its call")
+            raise TypeError(
+                f"{function.__qualname__} is a generator function; use 'with' inside it"
+            )
 
         @functools.wraps(function)
         def held(*arguments: Any, **options: Any) -> Any:

@@ -111,7 +111,7 @@ def draw_report(report: Report, out: Console) -> None:
 def draw_history(holds: Sequence[PastHold], out: Console) -> None:
     """One line per hold, the newest first."""
     if not holds:
-        out.print("no hold is known")
+        out.print("no hold found")
         return
     table = _table(*HISTORY_COLUMNS)
     for one in holds:
@@ -282,7 +282,7 @@ def _summary(report: Report) -> str:
     if report.action == "status":
         held = sum(one.verdict == "held" for one in report.switches)
         asked = f"{held} of {len(report.switches)} switches held"
-        return asked if report.ok else f"{asked}, but not all could be asked"
+        return asked if report.ok else f"{asked}, but not all HAProxies answered"
     if report.ok:
         timings = {
             "commit window": report.commit_window_ms,

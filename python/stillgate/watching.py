@@ -92,7 +92,7 @@ class GuardWatch:
         self._unread = b""
         if self._core.renew_guard() is None:
             return True
-        log.error("no other guard could be started; the hold is ended")
+        log.error("no other guard could be started; the hold is ended now")
         return False
 
 
@@ -160,7 +160,7 @@ class GateWatch:
                     return
         except Exception:  # pylint: disable=broad-except
             # The gates end the hold at its deadline all the same.
-            log.exception("whether somebody else ends the hold cannot be seen any more")
+            log.exception("cannot watch any longer whether somebody else ends the hold")
 
     def _is_over(self, report: Report) -> bool:
         answered = [

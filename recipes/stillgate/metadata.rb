@@ -1,7 +1,7 @@
 name             'stillgate'
 maintainer       'The Stillgate authors'
 license          'Apache-2.0'
-description      'Holds every request at every HAProxy of a fleet while resources converge, then lets them all through'
+description      'Holds every request at every HAProxy of a fleet while resources converge, then releases them all'
 version          '0.1.0'
 chef_version     '>= 17.0'
 supports         'debian', '>= 12.0'

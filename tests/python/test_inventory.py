@@ -43,17 +43,17 @@ def test_reads_a_fleet(tmp_path: Path) -> None:
     [
         ("[fleet.a\n", "1:9", "Expected"),
         ('[fleet.a]\nendpoints = ["x\n', "2:", "Illegal character"),
-        ("[fleet.a]\nendpoints = []\n", "2:1", "names none"),
-        ("[fleet.a]\n", None, "names none"),
+        ("[fleet.a]\nendpoints = []\n", "2:1", "at least one"),
+        ("[fleet.a]\n", None, "at least one"),
         ('[fleet.a]\nendpoints = ["/a", "/a"]\n', "2:1", "twice"),
-        ("[fleet.a]\nendpoints = [1]\n", "2:1", "list of texts"),
+        ("[fleet.a]\nendpoints = [1]\n", "2:1", "list of strings"),
         ('[fleet.b]\nendpoint=1\n[fleet.a]\nendpoint = ["/a"]\n', "4:1", "mean 'endpoints'"),
         ('[fleet.a]\nendpoints = ["/a"]\nreply_timeout = "2"\n', "3:1", "number of seconds"),
         ('[fleet.a]\nendpoints = ["/a"]\n  max_hold = -1\n', "3:3", "0.1 to 3600"),
         ('[fleet.a]\nendpoints = ["/a"]\nmax_hold = 0.05\n', "3:1", "0.1 to 3600"),
         ('[fleet.a]\nendpoints = ["/a"]\nreply_timeout = 0\n', "3:1", "0.001 to 3600"),
         ("[fleets.a]\n", "1:2", "unknown key 'fleets'"),
-        ('[fleet.b]\nendpoints = ["/a"]\n', None, "no fleet 'a'; it has: b"),
+        ('[fleet.b]\nendpoints = ["/a"]\n', None, "no fleet 'a'; fleets there: b"),
     ],
 )
 def test_errors_point_at_their_place(
@@ -100,6 +100,6 @@ def test_a_fleet_may_say_who_is_told(tmp_path: Path) -> None:
     path = write(tmp_path, text)
     assert load_fleet("a", path).options == {"on_event": "cat", "event_format": "syslog"}
     assert Fleet.load("a", path, event_format="journald").endpoints == ["unix:///a"]
-    for wrong, words in (("on_event = 1", "must be a text"), ('event_format = "x"', "one of json")):
+    for wrong, words in (("on_event = 1", "must be text"), ('event_format = "x"', "one of json")):
         with pytest.raises(InventoryError, match=words):
             load_fleet("a", write(tmp_path, f'[fleet.a]\nendpoints = ["/a"]\n{wrong}\n'))

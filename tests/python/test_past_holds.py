@@ -178,7 +178,7 @@ def test_the_table_says_how_it_ended(state: Path) -> None:
     assert "expired (by HAProxy)" in told
     assert "deploy@host" in told and "1.50" in told and "why" in told
     write(state)
-    assert run().stdout == "no hold is known\n"
+    assert run().stdout == "no hold found\n"
 
 
 def test_the_json_keeps_to_the_schema(state: Path) -> None:
@@ -300,7 +300,7 @@ def test_a_listener_gets_the_line_and_may_fail(caplog: pytest.LogCaptureFixture)
     assert bad is not None
     with caplog.at_level(logging.ERROR, "stillgate"):
         bad(HELD)
-    assert "the hold goes on" in caplog.text and "the chat is down" in caplog.text
+    assert "the hold continues" in caplog.text and "the chat is down" in caplog.text
 
 
 @pytest.mark.parametrize(

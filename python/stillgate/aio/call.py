@@ -31,7 +31,10 @@ async def settled_call(
             undoing = on_thread(functools.partial(undo, fleet.twin(), work.result()))
             await settled(undoing)
             if undoing.exception() is not None:
-                log.error("what was cancelled could not be undone", exc_info=undoing.exception())
+                log.error(
+                    "a cancelled call could not be rolled back; run 'stillgate status'",
+                    exc_info=undoing.exception(),
+                )
         raise
 
 

@@ -85,9 +85,7 @@ class Suspending(AsyncContextManager[Suspension]):
 
     async def __aenter__(self) -> Suspension:
         if self._entered is not None:
-            raise RuntimeError(
-                "this block is being run already; each wants a suspended() of its own"
-            )
+            raise RuntimeError("this block is already running; use one suspended() for each block")
         block = _Block(self._call)
         hold = await block.enter(self._begin)
         self._entered = block
@@ -107,7 +105,7 @@ class Suspending(AsyncContextManager[Suspension]):
         """Decorates it."""
         if not inspect.iscoroutinefunction(function):
             name = getattr(function, "__qualname__", repr(function))
-            raise TypeError(f"{name} is no coroutine function: stillgate.Fleet holds for others")
+            raise TypeError(f"{name} is not a coroutine function; use stillgate.Fleet")
 
         @functools.wraps(function)
         async def held(*arguments: Any, **options: Any) -> Any:
@@ -130,7 +128,7 @@ class _Block:
     def __init__(self, call: _Call) -> None:
         self._call = call
         task = asyncio.current_task()
-        assert task is not None, "an async with block always runs in a task"
+        assert task is not None, "use 'async with' inside a task"
         self._task = task
         self._cancels_before = self._cancels()
         self._inside = False

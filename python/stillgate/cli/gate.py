@@ -78,4 +78,4 @@ def _refuse_options_of_config(context: click.Context) -> None:
     """The Lua file is one for all: who says more wanted the lines."""
     typed = click.core.ParameterSource.COMMANDLINE
     if any(context.get_parameter_source(name) is typed for name in context.params):
-        raise click.UsageError("these options go with --config FRONTEND")
+        raise click.UsageError("these options need --config FRONTEND")

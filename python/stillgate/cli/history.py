@@ -50,13 +50,13 @@ def history(
     contacts no HAProxy.
     """
     if as_events and as_json:
-        raise click.UsageError("--events prints lines; --format json makes each a JSON document.")
+        raise click.UsageError("--events prints lines, not one JSON document; use --format json.")
     if line_format is not None and not as_events:
-        raise click.UsageError("--format goes with --events.")
+        raise click.UsageError("--format needs --events.")
     try:
         read = read_events()
     except OSError as error:
-        words = f"the history: {error.filename}: {error.strerror}"
+        words = f"history: {error.filename}: {error.strerror}"
         return show_failure("history", StillgateError(UNREADABLE, words), as_json)
     _tell_skipped(read)
     if as_events:
@@ -73,7 +73,7 @@ def history(
 def _tell_skipped(read: Events) -> None:
     if read.skipped:
         words = "1 line was" if read.skipped == 1 else f"{read.skipped} lines were"
-        print(f"stillgate: the history: {words} cut short, and skipped", file=sys.stderr)
+        print(f"stillgate: history: {words} cut short, and skipped", file=sys.stderr)
 
 
 def _of(events: List[Event], frontends: Tuple[str, ...]) -> List[Event]:

@@ -50,7 +50,7 @@ def hold(
     """
     argv: List[str] = context.meta["stillgate.run_until"]
     if not argv:
-        raise click.UsageError("Write the command behind ' -- '.")
+        raise click.UsageError("Write COMMAND after ' -- '.")
     unfit = check_runnable(argv)
     if unfit is not None:
         why = "cannot be run" if unfit == 126 else "is not found"

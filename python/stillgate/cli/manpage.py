@@ -14,7 +14,7 @@ EXIT_STATUS = [
     ("1", "An endpoint failed. After a suspend, all others were rolled back."),
     ("2", "Wrong usage or input. Nothing was sent."),
     ("3", "Refused by the check. Nothing was changed anywhere."),
-    ("4", "A hold is in effect already."),
+    ("4", "A hold is already in effect."),
     ("124", "hold: the deadline ended COMMAND."),
     ("125", "hold: Stillgate failed or refused."),
     ("126, 127", "hold: COMMAND could not be run, or was not found. Nothing was held."),

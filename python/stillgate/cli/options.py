@@ -47,7 +47,7 @@ def options_of(verb: str) -> Callable[[F], F]:
             given = {name: rest.pop(name, None) for name in _OF_FLEET}
             chosen = {name: value for name, value in given.items() if value is not None}
             if (fleet is None) == (not endpoints):
-                raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), and not both.")
+                raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), not both.")
             make = functools.partial(make_fleet, fleet, endpoints, inventory, chosen)
             return command(make_fleet=make, as_json=json, **rest)
 

@@ -23,7 +23,7 @@ STANDARD_ERROR = 2
 def check_grace(grace: Optional[float], max_hold: Optional[float]) -> None:
     """Errors: InputError, where nothing would be left for the command."""
     if grace is not None and max_hold is not None and grace >= max_hold:
-        words = f"grace: {grace:g} s leave nothing of max_hold, {max_hold:g} s"
+        words = f"grace: {grace:g} s must be less than max_hold, {max_hold:g} s"
         raise InputError("bad_option", words, "grace")
 
 
@@ -151,7 +151,7 @@ class HeldCommand:
             leaked = [one.leaked for one in self.resumed.switches if one.leaked is not None]
             words.append(f"resumed; leaked {sum(leaked) if leaked else 'unknown'}")
         if self.result is not None and self.result.ended_by_deadline:
-            words.append("the command was ended, because the hold was about to end or had ended")
+            words.append("the command was ended, because the hold ended or was about to end")
         return words
 
 

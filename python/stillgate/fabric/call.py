@@ -90,7 +90,7 @@ class TaskCall:
         """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: TaskFailed."""
         with self._ending():
             if not isinstance(command, str) or not command.strip():
-                raise InputError("bad_option", "--run: tell the command to run", "run")
+                raise InputError("bad_option", "--run: name the command to run", "run")
             settings, fleet, names = self._prepared()
             if self._dry():
                 self._show_dry(fleet, names, settings, command)
@@ -135,10 +135,12 @@ class TaskCall:
         names = settings.frontends or tuple(fleet.frontends)
         if not names and self._action != "status":
             raise InputError(
-                "bad_name", "frontends: name at least one, in the settings or by --frontend", "frontends"
+                "bad_name",
+                "frontends: name at least one, in the settings or by --frontend",
+                "frontends",
             )
         if self._action == "extend" and "seconds" not in settings.options:
-            raise InputError("bad_option", "--seconds: tell by how many", "seconds")
+            raise InputError("bad_option", "--seconds: give a number of seconds", "seconds")
         return settings, fleet, names
 
     def _fleet(self, settings: Settings, connections: Sequence[Connection]) -> Fleet:
@@ -229,9 +231,9 @@ def _dry_lines(
     recorded = "limit" not in settings.options or action == "hold"
     limit = "<the limit on record>" if recorded else str(settings.options["limit"])
     # Which method it will be, only the HAProxies can tell.
-    shut = {"maxconn": "set maxconn frontend {} 0", "gate": "shut the gate of {}"}.get(
+    shut = {"maxconn": "set maxconn frontend {} 0", "gate": "close the gate of {}"}.get(
         settings.options.get("method", "auto"),
-        "shut the gate of {0}, or set maxconn frontend {0} 0",
+        "close the gate of {0}, or set maxconn frontend {0} 0",
     )
     opened = f"open the gate of {{0}}, or set maxconn frontend {{0}} {limit}"
     closing = [shut.format(name) for name in names]
@@ -257,7 +259,7 @@ def _ended_words(course: HeldCommand) -> str:
         return f"stillgate: hold: {course.error}"
     assert course.result is not None
     if course.result.ended_by_deadline:
-        return "stillgate: hold: the command was ended, because the hold was about to end"
+        return "stillgate: hold: the command was ended, because the hold ended or was about to end"
     return f"stillgate: hold: the command ended with status {course.result.status}"
 
 

@@ -28,7 +28,7 @@ def urls_of(connections: Sequence[Connection], socket: Socket, auth: Optional[st
     """
     for one in connections:
         if not isinstance(socket, str) and one.original_host not in socket:
-            raise _unfit(one, "setting stillgate.socket has none for it", "socket")
+            raise _unfit(one, "setting stillgate.socket names no socket for this host", "socket")
     everybody = [hop for one in connections for hop in (one, *_gateways(one))]
     # Fabric puts the keys that ssh_config has for one host into its settings, and so before all
     # hosts that come later.
@@ -148,7 +148,7 @@ def _refuse_commands(c: Connection, config: str) -> None:
         own = config != "none" and one.gateway == one.ssh_config.get("proxycommand")
         if isinstance(one.gateway, str) and not own:
             raise _unfit(
-                one, "a command as gateway cannot be used; write it as ProxyCommand in ssh_config"
+                one, "a command cannot be used as gateway; write it as ProxyCommand in ssh_config"
             )
 
 

@@ -100,7 +100,7 @@ def read_settings(
         given = {}
     if not isinstance(given, Mapping):
         raise wrong(
-            Place("setting stillgate", "stillgate", False), "must hold keys and values", given
+            Place("setting stillgate", "stillgate", False), "must have keys and values", given
         )
     texts_typed = {_key_of(name): (name, said) for name, said in (environment or {}).items()}
     values: Dict[str, Any] = {}
@@ -128,21 +128,21 @@ def _consistent(settings: Settings, with_hosts: bool) -> Settings:
     if not with_hosts and sum(bool(one) for one in places) != 1:
         raise InputError(
             "bad_option",
-            "settings under stillgate: name a 'fleet' of the inventory, 'endpoints' or 'hosts', "
-            "and one of them alone; or give hosts by -H",
+            "settings under stillgate: name exactly one of 'fleet' (of the inventory), 'endpoints' "
+            "and 'hosts'; or give hosts by -H",
             "fleet",
         )
     if (with_hosts or settings.hosts) and settings.socket is None:
         raise InputError(
             "bad_option",
-            "setting stillgate.socket: tell where HAProxy's stats socket lies on the hosts, such "
-            "as /run/haproxy/admin.sock",
+            "setting stillgate.socket: name HAProxy's stats socket on the hosts, such as "
+            "/run/haproxy/admin.sock",
             "socket",
         )
     grace, most = (settings.options.get(name) for name in ("grace", "max_hold"))
     if grace is not None and most is not None and grace >= most:
         raise InputError(
-            "bad_option", f"grace: {grace:g} s leave nothing of max_hold, {most:g} s", "grace"
+            "bad_option", f"grace: {grace:g} s must be less than max_hold, {most:g} s", "grace"
         )
     return settings
 
@@ -157,5 +157,5 @@ def _flag(key: str) -> str:
 
 def _unknown(place: str, key: str) -> InputError:
     near = difflib.get_close_matches(key.replace("-", "_"), KEYS, 1)
-    hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(KEYS)}"
+    hint = f"did you mean '{near[0]}'?" if near else f"expected {', '.join(KEYS)}"
     return InputError("bad_option", f"{place}: unknown; {hint}", key)

@@ -32,7 +32,7 @@ def wrong(place: Place, what: str, value: Any) -> InputError:
 
 def text(place: Place, value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise wrong(place, "must be a text", value)
+        raise wrong(place, "must be text", value)
     return value
 
 
@@ -45,7 +45,7 @@ def texts(place: Place, value: Any) -> Tuple[str, ...]:
         value = value.split()
     several = isinstance(value, (list, tuple)) and len(value) > 0
     if not several or not all(isinstance(one, str) and one for one in value):
-        raise wrong(place, "must be a list of texts", value)
+        raise wrong(place, "must be a list of strings", value)
     return tuple(value)
 
 
@@ -65,7 +65,7 @@ def hosts(place: Place, value: Any) -> Tuple[Host, ...]:
         named = one.get("host") if isinstance(one, Mapping) else one
         if not isinstance(named, str) or not named.strip():
             raise wrong(
-                place, "must be a list of texts, or of keys and values with a 'host'", value
+                place, "must be a list of strings, or of keys and values with a 'host'", value
             )
     return tuple(value)
 

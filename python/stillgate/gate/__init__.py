@@ -95,24 +95,26 @@ def lines(
     """
     release = _release(version)
     if not _NAME.fullmatch(frontend):
-        raise ValueError(f"{frontend!r} is no name of a frontend")
+        raise ValueError(f"{frontend!r} is not the name of a frontend")
     if mode not in MODES:
-        raise ValueError(f"mode {mode!r} is neither http nor tcp")
+        raise ValueError(f"mode {mode!r} must be http or tcp")
     if mode == "tcp" and release < _TCP:
-        raise ValueError("in tcp mode HAProxy holds nothing below 2.6")
+        raise ValueError("HAProxy below 2.6 cannot hold in tcp mode")
     for word in (folder, lua_file, probe, *([exempt] if exempt else [])):
         if not _WORD.fullmatch(word):
-            raise ValueError(f"{word!r} cannot stand in haproxy.cfg as it is")
+            raise ValueError(f"{word!r} has a character that is not allowed there in haproxy.cfg")
     if len(f"{probe}-{frontend}") > _ABSTRACT_NAME:
-        raise ValueError(f"{probe}-{frontend} is too long for the name of a socket")
+        raise ValueError(
+            f"{probe}-{frontend} is too long for the name of a socket; use a shorter probe"
+        )
     if inspect_delay < 1:
-        raise ValueError("the inspect-delay is at least one second")
+        raise ValueError("inspect-delay: must be at least one second")
     frontend_lines = (
         _http_lines(frontend, exempt) if mode == "http" else _tcp_lines(frontend, inspect_delay)
     )
     return Lines(
         _global_lines(release, folder, lua_file, probe),
-        ["# a held request whose client is gone is given up", "option abortonclose"],
+        ["# drop a held request whose client has gone", "option abortonclose"],
         _probe_lines(frontend, release) + frontend_lines,
         [] if release >= _VARIABLES else _table_lines(),
     )
@@ -121,7 +123,7 @@ def lines(
 def _release(version: str) -> Tuple[int, int]:
     found = re.match(r"(\d+)\.(\d+)", version)
     if not found or (release := (int(found[1]), int(found[2]))) < (2, 2):
-        raise ValueError(f"{version!r} is no version of HAProxy from 2.2 on")
+        raise ValueError(f"{version!r} is not a version of HAProxy, 2.2 or later")
     return release
 
 
@@ -131,9 +133,9 @@ def _indented(found: List[str]) -> List[str]:
 
 def _global_lines(release: Tuple[int, int], folder: str, lua_file: str, probe: str) -> List[str]:
     found = [
-        "# the user that HAProxy runs as must be able to write there, inside its chroot too",
+        "# HAProxy's user must be able to write there, inside its chroot too",
         f"setenv STILLGATE_STATE {folder}",
-        "# each HAProxy of one machine wants another",
+        "# different for each HAProxy on one machine",
         f"setenv STILLGATE_PROBE {probe}",
     ]
     if release >= _LUA_BOOLEANS:
@@ -149,17 +151,17 @@ def _guard(frontend: str) -> str:
 
 def _probe_lines(frontend: str, release: Tuple[int, int]) -> List[str]:
     found = [
-        "# through here `stillgate check` proves that these lines do their work",
+        "# `stillgate check` uses this bind to prove that these lines work",
         f'bind "abns@${{STILLGATE_PROBE}}-{frontend}" name stillgate',
     ]
     if _ABORTING[0] <= release < _ABORTING[1]:
         found += [
-            "# this HAProxy aborts at a reload by -sf alone where it has such a bind: reload it by",
+            "# with such a bind this HAProxy aborts at a reload by -sf only: reload it by",
             "# master-worker mode, or with `expose-fd listeners` and -x",
         ]
     return [
         *found,
-        "# before all other rules; the first line is what keeps a request out if Lua fails",
+        "# before all other rules; the first line holds requests back even if Lua fails",
     ]
 
 
@@ -168,7 +170,7 @@ def _http_lines(frontend: str, exempt: Optional[str]) -> List[str]:
     exemption = ""
     if exempt:
         found += [
-            "# never held: the health checks of what stands before this HAProxy; adapt, or drop",
+            "# never held: health checks of a balancer in front of this HAProxy; adapt, or remove",
             f"acl stillgate_exempt path {exempt}",
         ]
         exemption = "stillgate_exempt || "
@@ -185,7 +187,7 @@ def _http_lines(frontend: str, exempt: Optional[str]) -> List[str]:
 def _tcp_lines(frontend: str, inspect_delay: int) -> List[str]:
     asked = "{ var(sess.stillgate) -m found }"
     return [
-        "# no connection is held longer than that: keep it above the longest hold",
+        "# no connection is held longer: keep it above the longest hold",
         f"tcp-request inspect-delay {inspect_delay}s",
         f"tcp-request content set-var(sess.stillgate) str(wait) unless {_guard(frontend)}",
         f"tcp-request content lua.stillgate_tcp if {asked}",
@@ -196,6 +198,6 @@ def _tcp_lines(frontend: str, inspect_delay: int) -> List[str]:
 def _table_lines() -> List[str]:
     return [
         "backend stillgate",
-        "# the switch: below 2.4 there are no process variables",
+        "# the switch: HAProxy below 2.4 has no process variables",
         "stick-table type string len 8000 size 100 store gpt0",
     ]

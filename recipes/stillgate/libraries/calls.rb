@@ -34,7 +34,7 @@ module StillgateCookbook
 
     def resume_sentence
       over = " over #{new_resource.ramp} s" if new_resource.ramp
-      "let the requests of #{held_where} through again#{over}"
+      "release the requests of #{held_where}#{over}"
     end
 
     def held_where

@@ -12,16 +12,16 @@ module StillgateCookbook
 
     def frontends
       {
-        'names no frontend' => ->(names) { !names.empty? },
-        "takes letters, digits and - _ . : alone, and no '-' in front" => ->(names) { names.all?(NAME) },
+        'must name a frontend' => ->(names) { !names.empty? },
+        "may have letters, digits and - _ . : only, and must not begin with '-'" => ->(names) { names.all?(NAME) },
       }
     end
 
     # A list that is empty, or has an empty word, would hold less than was meant.
     def fleet
       {
-        'names no endpoint' => ->(fleet) { fleet.nil? || !fleet.empty? },
-        'has an empty endpoint' => ->(fleet) { fleet.nil? || fleet.is_a?(String) || fleet.none?(&:empty?) },
+        'must name an endpoint' => ->(fleet) { fleet.nil? || !fleet.empty? },
+        'must not have an empty endpoint' => ->(fleet) { fleet.nil? || fleet.is_a?(String) || fleet.none?(&:empty?) },
       }
     end
 

@@ -10,7 +10,7 @@ module StillgateCookbook
     # ValidationFailed, because a fleet that is smaller than it was meant to be holds too little.
     def of(nodes, tcp: nil, socket: SOCKET, user: nil, address: 'ipaddress')
       found = nodes.flat_map { |node| own(node) || [built(node, tcp, socket, user, address)] }.sort
-      raise Chef::Exceptions::ValidationFailed, 'fleet: no node was found to make endpoints of' if found.empty?
+      raise Chef::Exceptions::ValidationFailed, 'fleet: no node found to make endpoints from' if found.empty?
 
       twice = found.find { |one| found.count(one) > 1 }
       raise Chef::Exceptions::ValidationFailed, "fleet: two nodes have the endpoint #{twice}" if twice

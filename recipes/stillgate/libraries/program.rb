@@ -60,7 +60,7 @@ module StillgateCookbook
     rescue Errno::ENOENT, Errno::EACCES => error
       raise Failed, "program: #{error.message}; stillgate_package installs it"
     rescue Mixlib::ShellOut::CommandTimeout
-      raise Failed, "timeout: stillgate #{verb} was ended after #{timeout || MARGIN} s; 'stillgate status' tells what is held"
+      raise Failed, "timeout: stillgate #{verb} was ended after #{timeout || MARGIN} s; 'stillgate status' shows what is held"
     end
 
     # How long a call with such a resource may take, where nobody said so.

@@ -64,7 +64,7 @@ module StillgateCookbook
     def command_failure
       command = document['command']
       return if command.nil? || command['status'] == 0
-      return 'the command was ended, because the hold was about to end' if command['ended_by_deadline']
+      return 'the command was ended, because the hold ended or was about to end' if command['ended_by_deadline']
 
       "the command ended with status #{command['status']}"
     end

@@ -17,21 +17,21 @@ property :fleet, [String, Array, nil],
 property :inventory, [String, nil],
          default: lazy { node['stillgate']['inventory'] },
          desired_state: false,
-         description: 'The inventory, in place of the usual places.'
+         description: 'The inventory file, instead of the usual places.'
 
 property :program, String,
          default: lazy { node['stillgate']['program'] },
          desired_state: false,
-         description: 'The installed stillgate.'
+         description: 'The installed program.'
 
 property :owner, String,
          default: lazy { "chef@#{node.name}" },
          desired_state: false,
-         description: 'Whose hold it is; only the owner ends it before its deadline.'
+         description: 'The owner of the hold; only the owner ends it before its deadline.'
 
 property :reason, String,
          desired_state: false,
-         description: 'Told to whoever finds the hold.'
+         description: 'Shown to whoever meets the hold.'
 
 property :max_hold, [Integer, Float],
          callbacks: checks.seconds(0.1),
@@ -42,12 +42,12 @@ property :drain_timeout, [Integer, Float],
          default: 5,
          callbacks: checks.seconds(0),
          desired_state: false,
-         description: 'Seconds that what was let in before may take to end, or all is resumed.'
+         description: 'Seconds for the requests already in flight to end; then roll back.'
 
 property :wait_for_drain, [true, false],
          default: true,
          desired_state: false,
-         description: 'Whether to wait for what was let in before.'
+         description: 'Whether to wait for the requests already in flight.'
 
 # Chef lets no property take the name of a method of Ruby's: see below.
 property :hold_method, String,
@@ -67,12 +67,12 @@ property :on_expiry, String,
 property :max_waiting, Integer,
          callbacks: { 'must be from 0 to 1000000000' => ->(number) { number.between?(0, 1_000_000_000) } },
          desired_state: false,
-         description: 'Above so many requests per frontend a gate answers 503.'
+         description: 'Above this many waiting requests per frontend a gate answers 503.'
 
 property :accept_unproven, [true, false],
          default: false,
          desired_state: false,
-         description: 'Take a gate that is loaded for a proven one.'
+         description: 'Accept a gate that is loaded but not proven.'
 
 property :accept_hazard, [true, false],
          default: false,
@@ -82,12 +82,12 @@ property :accept_hazard, [true, false],
 property :ramp, [Integer, Float],
          callbacks: checks.seconds(0),
          desired_state: false,
-         description: 'Seconds over which to open, in place of at once.'
+         description: 'Open over this many seconds, instead of at once.'
 
 property :limit, Integer,
          callbacks: { 'must be from 1 to 2147483647' => ->(number) { number.between?(1, 2_147_483_647) } },
          desired_state: false,
-         description: 'Restore this limit, in place of the recorded one.'
+         description: 'Restore this limit, instead of the recorded one.'
 
 property :wait_up, [true, false],
          default: false,
@@ -98,17 +98,17 @@ property :retry_for, [Integer, Float],
          default: 10,
          callbacks: checks.seconds(0),
          desired_state: false,
-         description: 'Seconds to try again what a resume cannot reach.'
+         description: 'Retry unreachable HAProxies for this many seconds.'
 
 property :force, [true, false],
          default: false,
          desired_state: false,
-         description: "End somebody else's hold; wants a reason."
+         description: "End somebody else's hold; needs a reason."
 
 property :timeout, [Integer, Float],
          callbacks: { 'must be above 0' => ->(seconds) { seconds > 0 } },
          desired_state: false,
-         description: 'Seconds after which a call of stillgate is ended; by default what it waits for, and a minute.'
+         description: 'Seconds after which a call of stillgate is ended; by default the time it may wait, plus a minute.'
 
 # Ruby's own `method(:name)` stays what it is for names of methods.
 def method(word = nil)

@@ -5,36 +5,36 @@ resource_name :stillgate_gate
 
 property :lua_file, String,
          default: '/etc/haproxy/stillgate-gate.lua',
-         description: 'Where haproxy.cfg loads the Lua file from.'
+         description: 'The Lua file, where haproxy.cfg loads it from.'
 
 property :state_folder, String,
          default: '/var/lib/haproxy/stillgate',
-         description: 'What STILLGATE_STATE names in haproxy.cfg; within the chroot, by its full path.'
+         description: 'The state folder (STILLGATE_STATE in haproxy.cfg), by its full path outside the chroot.'
 
 property :user, String,
          default: 'haproxy',
-         description: 'Who HAProxy runs as: the owner of the folder.'
+         description: "HAProxy's user, which owns the state folder."
 
 property :group, String,
          default: 'haproxy',
-         description: 'The group of the folder.'
+         description: 'The group of the state folder.'
 
 property :config, [String, Array],
          default: '/etc/haproxy/haproxy.cfg',
          coerce: proc { |paths| Array(paths).map(&:to_s) },
-         callbacks: { 'names no file' => ->(paths) { !paths.empty? } },
+         callbacks: { 'must name a file' => ->(paths) { !paths.empty? } },
          desired_state: false,
-         description: 'The configuration that has to load with the gate: files or folders, as behind -f.'
+         description: 'The configuration that must load with the gate: files or folders, as after -f.'
 
 property :haproxy, String,
          default: '/usr/sbin/haproxy',
          desired_state: false,
-         description: 'The HAProxy that proves it.'
+         description: 'The HAProxy program that tests the configuration.'
 
 property :program, String,
          default: lazy { node['stillgate']['program'] },
          desired_state: false,
-         description: 'The installed stillgate.'
+         description: 'The installed program.'
 
 action_class do
   def lua
@@ -64,7 +64,7 @@ action_class do
 
     put_back(before)
     words = [done.stderr, done.stdout].map(&:strip).reject(&:empty?).join("\n")
-    raise StillgateCookbook::Failed, "config: HAProxy does not load it with the gate, which was taken back. HAProxy said:\n#{words}"
+    raise StillgateCookbook::Failed, "config: HAProxy does not load it with the gate; the gate was rolled back. HAProxy said:\n#{words}"
   rescue Errno::ENOENT, Errno::EACCES => error
     put_back(before)
     raise StillgateCookbook::Failed, "haproxy: #{error.message}"
@@ -79,7 +79,7 @@ action_class do
   end
 end
 
-action :install, description: 'Install, and prove that the configuration loads.' do
+action :install, description: 'Install, and test that the configuration loads.' do
   text = lua
   if text.nil?
     converge_by("install the gate as #{new_resource.lua_file}") {}

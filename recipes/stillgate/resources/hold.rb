@@ -11,12 +11,12 @@ property :command, [String, Array],
          coerce: proc { |words| words.is_a?(Array) ? words.map(&:to_s) : words },
          callbacks: { 'is empty' => ->(words) { !words.empty? } },
          desired_state: false,
-         description: 'Run inside the hold: a list of words, or a text for /bin/sh.'
+         description: 'The command to run inside the hold: a list of words, or text for /bin/sh.'
 
 property :grace, [Integer, Float],
          callbacks: StillgateCookbook::Checks.seconds(0),
          desired_state: false,
-         description: 'The command gets SIGTERM so many seconds before the deadline.'
+         description: 'The command gets SIGTERM this many seconds before the deadline.'
 
 property :cwd, String,
          desired_state: false,
@@ -26,12 +26,12 @@ property :environment, Hash,
          default: {},
          sensitive: true,
          desired_state: false,
-         description: "The command's environment, on top of Chef's: passwords belong here."
+         description: "The command's environment, added to Chef's: put passwords here."
 
 property :rehearse, [true, false],
          default: false,
          desired_state: false,
-         description: 'Ask the resources of the block first, in a why-run of their own, and hold only if one would change.'
+         description: 'Run the resources of the block in why-run mode first, and hold only if one would change.'
 
 # The resources that converge inside the hold, as in a recipe.
 def block(&resources)
@@ -45,7 +45,7 @@ action_class do
 
   def hold_command
     folder = new_resource.cwd
-    raise Chef::Exceptions::ValidationFailed, "cwd: there is no folder #{folder}" unless folder.nil? || ::File.directory?(folder)
+    raise Chef::Exceptions::ValidationFailed, "cwd: no such folder: #{folder}" unless folder.nil? || ::File.directory?(folder)
 
     words = new_resource.command
     argv = words.is_a?(Array) ? words : ['/bin/sh', '-c', words]
@@ -101,8 +101,8 @@ action_class do
     over = resume(hold_id).opened_before.map { |one| one['endpoint'] }.uniq
     return if over.empty?
 
-    words = 'hold_expired: the hold was over before what ran inside it, at its deadline or by somebody\'s hand, ' \
-            "and requests met it half-way: #{over.join(', ')}"
+    words = 'hold_expired: the hold ended before the work inside it was done, at its deadline or by hand, ' \
+            "and requests passed meanwhile: #{over.join(', ')}"
     raise StillgateCookbook::Failed, words if failure.nil?
 
     Chef::Log.warn("#{new_resource}: #{words}")
@@ -114,9 +114,9 @@ action_class do
   end
 end
 
-action :run, description: 'Suspend, run, and resume on every way out.' do
+action :run, description: 'Suspend, run, and resume however the command or the block ends.' do
   if new_resource.command.nil? == new_resource.block.nil?
-    raise Chef::Exceptions::ValidationFailed, 'command: give a command or a block of resources, and not both'
+    raise Chef::Exceptions::ValidationFailed, 'command: give a command or a block of resources, not both'
   end
 
   if new_resource.command

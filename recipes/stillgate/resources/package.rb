@@ -14,12 +14,12 @@ property :source, [String, nil],
 
 property :version, [String, nil],
          default: lazy { node['stillgate']['version'] },
-         description: 'The version to have; without it, any that is there is kept.'
+         description: 'The version to have; without it, any installed one is kept.'
 
 property :index_url, String,
          sensitive: true,
          desired_state: false,
-         description: "The package index, in place of pip's own configuration. It reaches pip by its environment."
+         description: "The package index, instead of pip's own configuration. pip gets it in its environment."
 
 property :python, String,
          default: '/usr/bin/python3',
@@ -29,17 +29,17 @@ property :python, String,
 property :system_site_packages, [true, false],
          default: false,
          desired_state: false,
-         description: "Whether the system's Python packages serve as dependencies."
+         description: "Whether the system's Python packages may serve as dependencies."
 
 property :pip_options, Array,
          default: [],
          desired_state: false,
-         description: 'More words for pip install.'
+         description: 'More arguments for pip install.'
 
 property :digest, String,
          skip_docs: true,
          desired_state: false,
-         description: 'Of the file that was installed; not for recipes.'
+         description: 'The checksum of the installed file; not for recipes.'
 
 load_current_value do |wanted|
   asked = shell_out("#{wanted.path}/bin/python", '-c', 'import importlib.metadata as m; print(m.version("stillgate"))') if ::File.exist?("#{wanted.path}/bin/python")
@@ -84,7 +84,7 @@ action_class do
   end
 end
 
-action :install, description: 'Install, unless it is there.' do
+action :install, description: 'Install, unless it is installed already.' do
   digest = source_digest
   next if current_enough?(digest)
 

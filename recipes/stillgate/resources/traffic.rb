@@ -1,4 +1,4 @@
-# Holds the requests of frontends, or lets them through again.
+# Holds or releases the requests of frontends.
 unified_mode true
 provides :stillgate_traffic
 resource_name :stillgate_traffic
@@ -31,13 +31,13 @@ action_class do
   include StillgateCookbook::Calls
 end
 
-action :suspend, description: 'Hold, unless held by the same owner already.' do
+action :suspend, description: 'Hold, unless already held by the same owner.' do
   next if current_resource.traffic == :held
 
   converge_by(hold_sentence) { suspend }
 end
 
-action :resume, description: 'Let through, unless nothing is held.' do
+action :resume, description: 'Release, unless nothing is held.' do
   next if current_resource.traffic == :open
 
   converge_by(resume_sentence) { resume }

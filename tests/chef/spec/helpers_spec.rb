@@ -36,7 +36,7 @@ RSpec.describe 'the helpers' do
 
   it 'refuses what would hold less than was meant' do
     lb = { 'name' => 'lb1', 'ipaddress' => '10.0.0.1' }
-    expect { endpoints }.to raise_error(Chef::Exceptions::ValidationFailed, /no node was found/)
+    expect { endpoints }.to raise_error(Chef::Exceptions::ValidationFailed, /no node found/)
     expect { endpoints(lb, lb, tcp: 9999) }.to raise_error(/two nodes have the endpoint/)
     expect { endpoints({ 'name' => 'lb1' }, tcp: 9999) }.to raise_error(/the node lb1 has no attribute ipaddress/)
   end

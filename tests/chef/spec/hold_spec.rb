@@ -81,7 +81,7 @@ RSpec.describe 'stillgate_hold' do
 
     it 'refuses a folder that is not there, and holds nobody' do
       allow(File).to receive(:directory?).with('/srv').and_return(false)
-      expect { chef_run }.to raise_error(/cwd: there is no folder/)
+      expect { chef_run }.to raise_error(/cwd: no such folder/)
       expect(calls).to be_empty
     end
 
@@ -110,7 +110,7 @@ RSpec.describe 'stillgate_hold' do
     recipe { stillgate_hold 'balanced' }
 
     it 'refuses' do
-      expect { chef_run }.to raise_error(/give a command or a block of resources, and not both/)
+      expect { chef_run }.to raise_error(/give a command or a block of resources, not both/)
       expect(calls).to be_empty
     end
   end

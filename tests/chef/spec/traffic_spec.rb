@@ -130,9 +130,9 @@ RSpec.describe 'stillgate_traffic' do
     'max_hold 0' => /max_hold's value 0 must be from 0.1/,
     'max_hold Float::NAN' => /max_hold/,
     "method 'magic'" => /hold_method must be equal to one of/,
-    "frontends '--json'" => /frontends's value .* takes letters/,
-    'fleet []' => /fleet's value \[\] names no endpoint/,
-    "fleet ['']" => /fleet's value .* has an empty endpoint/,
+    "frontends '--json'" => /frontends's value .* may have letters/,
+    'fleet []' => /fleet's value \[\] must name an endpoint/,
+    "fleet ['']" => /fleet's value .* must not have an empty endpoint/,
     'limit 0' => /limit's value 0 must be from 1/,
   }.each do |line, message|
     context "with #{line}" do

@@ -109,7 +109,9 @@ def test_a_configuration_that_does_not_load_takes_the_gate_back(
         proxy.config.write_text(good + "\nfrontend broken\n    no-such-keyword\n")
         done = chef.run("gate", **attributes)
         assert (done.status, reloads(chef)) == (1, 0)
-        assert "config: HAProxy does not load it with the gate, which was taken back" in done.text
+        assert (
+            "config: HAProxy does not load it with the gate; the gate was rolled back" in done.text
+        )
         assert "unknown keyword 'no-such-keyword'" in done.text
         assert (lua.read_text() if lua.exists() else None) == before
     proxy.config.write_text(good)

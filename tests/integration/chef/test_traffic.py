@@ -84,7 +84,7 @@ def test_a_search_that_finds_nobody_fails(chef: Chef, nobody: FaultyPeer) -> Non
     chef.fleet = [nobody.endpoint]
     done = chef.run("search")
     assert done.status == 1
-    assert "fleet: no node was found to make endpoints of" in done.text
+    assert "fleet: no node found to make endpoints from" in done.text
 
 
 def test_what_somebody_else_holds_is_left_and_told(chef: Chef, haproxy: Start) -> None:

@@ -118,7 +118,7 @@ def test_an_endpoint_that_is_not_there_keeps_all_from_being_held(fab: Fab, hapro
     [
         ({"max_hodl": 5}, "setting stillgate.max_hodl: unknown; did you mean 'max_hold'?"),
         ({"max_hold": "15"}, "setting stillgate.max_hold: must be a number of seconds"),
-        ({"fleet": "production"}, "name a 'fleet' of the inventory, 'endpoints' or 'hosts'"),
+        ({"fleet": "production"}, "name exactly one of 'fleet'"),
     ],
 )
 def test_a_wrong_setting_is_named_and_nothing_is_sent(
@@ -137,16 +137,16 @@ def test_a_wrong_setting_is_named_and_nothing_is_sent(
 @pytest.mark.parametrize(
     "arguments, words",
     [
-        (("-H", "lb1,lb2", "suspend"), "setting stillgate.socket: tell where"),
-        (("-H", "lb1", "--dry", "suspend"), "setting stillgate.socket: tell where"),
-        (("-H", "lb1,lb2", "hold", "--run", "touch ran"), "setting stillgate.socket: tell where"),
+        (("-H", "lb1,lb2", "suspend"), "setting stillgate.socket: name"),
+        (("-H", "lb1", "--dry", "suspend"), "setting stillgate.socket: name"),
+        (("-H", "lb1,lb2", "hold", "--run", "touch ran"), "setting stillgate.socket: name"),
         (("extend", "soon"), "--seconds: must be a number of seconds, not 'soon'"),
         (("resume", "--force"), "required to overrule"),
         (("suspend", "--max-hold", "abc"), "--max-hold: must be a number of seconds, not 'abc'"),
         (("resume", "--limit", "0"), "--limit: must be a whole number from 1"),
-        (("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"), "grace: 2 s leave"),
-        (("hold", "--run", " "), "--run: tell the command to run"),
-        (("hold",), "--run: tell the command to run"),
+        (("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"), "grace: 2 s must be less"),
+        (("hold", "--run", " "), "--run: name the command to run"),
+        (("hold",), "--run: name the command to run"),
     ],
 )
 def test_wrong_usage_is_2_and_nothing_is_sent(
@@ -168,10 +168,13 @@ def test_a_wrong_flag_is_a_document_too(fab: Fab, nobody: FaultyPeer) -> None:
 def test_no_frontend_at_all(fab: Fab, nobody: FaultyPeer) -> None:
     fab.write(endpoints=[nobody.endpoint])
     done = fab.run("suspend")
-    assert done.returncode == 2 and "name at least one, in the settings or by --frontend" in done.stderr
+    assert (
+        done.returncode == 2
+        and "name at least one, in the settings or by --frontend" in done.stderr
+    )
 
 
-SHUT = "shut the gate of a, or set maxconn frontend a 0"
+SHUT = "close the gate of a, or set maxconn frontend a 0"
 OPEN = "open the gate of a, or set maxconn frontend a"
 
 # --- dry ------------------------------------------------------------------------------
@@ -182,7 +185,7 @@ OPEN = "open the gate of a, or set maxconn frontend a"
     [
         (("suspend", "--frontend", "a"), [f"{{0}}: {SHUT}"]),
         (("suspend", "--method", "maxconn"), [f"{{0}}: set maxconn frontend {x} 0" for x in "ab"]),
-        (("suspend", "--method", "gate"), [f"{{0}}: shut the gate of {x}" for x in "ab"]),
+        (("suspend", "--method", "gate"), [f"{{0}}: close the gate of {x}" for x in "ab"]),
         (("resume", "--limit", "9", "--frontend", "a"), [f"{{0}}: {OPEN} 9"]),
         (("resume", "--frontend", "a"), [f"{{0}}: {OPEN} <the limit on record>"]),
         (("check",), ["{0}: check a b (reads only)"]),

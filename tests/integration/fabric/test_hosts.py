@@ -85,7 +85,7 @@ def test_a_tcp_socket_a_socket_for_each_host_and_a_password_asked_for(fab: Fab) 
     fab.write(frontends="a", **own)
     done = fab.run("-H", "lb1,lb3", "suspend")
     assert done.returncode == 2
-    assert "host lb3: setting stillgate.socket has none for it" in done.stderr
+    assert "host lb3: setting stillgate.socket names no socket for this host" in done.stderr
 
 
 # --- ssh_config -----------------------------------------------------------------------
@@ -172,7 +172,7 @@ def test_a_proxy_jump_is_the_engines_to_read_unless_fabric_was_told_otherwise(
 
 def test_what_no_endpoint_can_say_is_refused(fab: Fab, config: Path) -> None:
     said = refusal(fab, "-H", "lb1", gateway="nc %h %p")
-    assert "host lb1: a command as gateway cannot be used; write it as ProxyCommand" in said
+    assert "host lb1: a command cannot be used as gateway; write it as ProxyCommand" in said
     config.write_text("Host lb1\n  ProxyCommand nc %h %p\n")
     place = f"config={fab.folder}/ssh%20config"
     assert endpoints(fab, "-S", str(config), "-H", "u@lb1") == [f"ssh://u@lb1:22{SOCKET}?{place}"]

@@ -234,7 +234,7 @@ def test_several_tasks_of_one_run(fab: Fab) -> None:
     fab.write_fabfile(FABFILE)
     fab.write(socket="/a.sock", frontends="a")
     done = fab.run("--dry", "-H", "u@lb1,u@lb2", "suspend", "-m", "5", "resume", "-l", "7")
-    shut = "shut the gate of a, or set maxconn frontend a 0"
+    shut = "close the gate of a, or set maxconn frontend a 0"
     opened = "open the gate of a, or set maxconn frontend a 7"
     hosts = ["ssh://u@lb1:22/a.sock", "ssh://u@lb2:22/a.sock"]
     dry = "dry run: nothing was sent"

@@ -176,7 +176,7 @@ def test_calls_give_what_prints(tmp_path: Path) -> None:
     for result in (fleet.execute("show info"), fleet.info(), fleet.stat(), fleet.status("f")):
         assert isinstance(result, Printed)
         assert "FAILED" in str(result) and "no_such_socket" in result._repr_html_()
-    assert str(history(folder=str(tmp_path))) == "no hold is known"
+    assert str(history(folder=str(tmp_path))) == "no hold found"
 
 
 def test_the_command_line_prints_the_same(capsys: pytest.CaptureFixture[str]) -> None:
