@@ -1,4 +1,4 @@
-// An endpoint: one runtime API socket of one HAProxy. Exists only parsed.
+// An endpoint: one runtime API socket of one HAProxy. Only `parse` makes one.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 
 namespace stillgate {
 
-/// How an SSH server is named: `[user@]host[:port]`. What is left out is ssh_config's to say.
+/// An SSH server: `[user@]host[:port]`. ssh_config decides what is left out.
 struct SshHop {
   std::optional<std::string> user{};
   std::string host{};  ///< lower case, no brackets
@@ -20,7 +20,7 @@ struct SshHop {
   bool operator==(const SshHop&) const = default;
 };
 
-/// What the query of an ssh endpoint says.
+/// The query of an ssh endpoint's URL.
 struct SshAccess {
   enum class Asked { nothing, password, keyboard_interactive };
 
@@ -28,15 +28,15 @@ struct SshAccess {
   std::uint16_t tcp_port{0};
   std::vector<std::string> identities{};  ///< `identity=`: key files before ssh_config's
   std::vector<SshHop> jumps{};            ///< `jump=a,b`: instead of ssh_config's ProxyJump
-  std::string config{};                   ///< `config=`: instead of the user's and the system's
-  Asked asked{Asked::nothing};            ///< `auth=`: what is asked for on the terminal
+  std::string config{};         ///< `config=`: instead of the user's and the system's ssh_config
+  Asked asked{Asked::nothing};  ///< `auth=`: what to ask for on the terminal
 
   bool operator==(const SshAccess&) const = default;
 };
 
 /// `unix:///run/haproxy/admin.sock` (or the bare absolute path), `tcp://host:9999`
 /// (`tcp://[::1]:9999` for IPv6), `ssh://[user@]host[:port]/run/haproxy/admin.sock` or
-/// `ssh://[user@]host[:port]?tcp=127.0.0.1:9999`; an ssh endpoint's query may say more, see
+/// `ssh://[user@]host[:port]?tcp=127.0.0.1:9999`; an ssh endpoint's query may have more, see
 /// SshAccess. A value type; safe to copy between threads.
 class Endpoint {
  public:
@@ -49,7 +49,7 @@ class Endpoint {
   static Result<Endpoint> parse(std::string_view text);
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
-  /// unix and ssh; empty where an ssh endpoint's stats socket is a TCP one.
+  /// unix and ssh; empty if an ssh endpoint leads to a TCP stats socket.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   /// tcp only, no brackets
   [[nodiscard]] const std::string& host() const noexcept { return host_; }

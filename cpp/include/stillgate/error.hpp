@@ -1,4 +1,4 @@
-// Error codes, the error value that every part hands upwards, and Result.
+// Error codes, the error value that all calls return, and Result.
 #pragma once
 
 #include <optional>
@@ -10,9 +10,8 @@
 
 namespace stillgate {
 
-/// One code per way in which something can go wrong. The name in `name()` is part of the JSON
-/// interface and never changes; error_codes.def has all with their meaning, and docs/errors.md says
-/// what to do next.
+/// One code per kind of failure. The name in `name()` is part of the JSON interface and never
+/// changes. error_codes.def has all codes with their meaning; docs/errors.md says what to do.
 enum class Errc {
 #define STILLGATE_ERROR(code, meaning) code,
 #include <stillgate/error_codes.def>
@@ -25,18 +24,19 @@ enum class Errc {
 /// All codes, in the order of the enumeration. For documentation and for tests.
 [[nodiscard]] const std::vector<Errc>& all_errors();
 
-/// What went wrong, in our words and, apart from them, in HAProxy's.
+/// What went wrong: our message, and HAProxy's own words separately.
 struct Error {
   Errc code{};
   std::string message;                   ///< ours: what happened and what to do next
-  std::optional<std::string> haproxy{};  ///< HAProxy's own words, where it said something
-  std::optional<std::string> partial{};  ///< what of a reply had arrived when it broke off
-  std::string field{};                   ///< for wrong input: which field of it
+  std::optional<std::string> haproxy{};  ///< HAProxy's own words, if it said something
+  std::optional<std::string> partial{};  ///< the part of a reply that arrived before it broke off
+  std::string field{};                   ///< for wrong input: the name of the field
 
   bool operator==(const Error&) const = default;
 };
 
-/// A value or the Error that stands in its place. Never throws; check before you take.
+/// A value, or an Error instead. Check it with `if (result)` before you use `*result`: taking the
+/// value of an error throws std::bad_variant_access, and so does error() of a value.
 template <class T>
 class [[nodiscard]] Result {
  public:

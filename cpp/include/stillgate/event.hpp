@@ -1,4 +1,4 @@
-// Events of holds: what happened, to which hold, and the formats in which it is told.
+// Events of holds: what happened to which hold, and the formats of its line.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 namespace stillgate {
 
 /// The names in `name()` are part of the JSON interface and never change; event_kinds.def has all
-/// with their meaning.
+/// kinds with their meaning.
 enum class EventKind {
 #define STILLGATE_EVENT(kind, severity, meaning) kind,
 #include <stillgate/event_kinds.def>
@@ -26,7 +26,7 @@ enum class EventKind {
 [[nodiscard]] const std::vector<EventKind>& all_event_kinds();
 [[nodiscard]] std::optional<EventKind> event_kind(std::string_view name) noexcept;
 
-/// How a line says what happened; docs/operating.md, "Events", shows each.
+/// The format of an event's line; docs/operating.md, "Events", shows each.
 enum class EventFormat {
   json,      ///< one JSON object
   syslog,    ///< RFC 5424, facility daemon
@@ -42,27 +42,27 @@ struct Event {
   std::string source;                   ///< "check", "suspend", "extend", "resume" or "guard"
   std::optional<std::string> endpoint;  ///< empty: the hold as a whole
   std::optional<std::string> frontend;
-  std::vector<std::string> endpoints;  ///< of `held` and `rolled_back`: all; in JSON alone
+  std::vector<std::string>
+      endpoints;  ///< all of the hold's, for events that concern all; in JSON only
   std::string message;
   std::vector<Figure> figures;  ///< by names of [a-z_]; units end the name: _ms, _s
 
-  // Filled in by whoever writes the event down.
+  // Filled in when the event is written.
   std::string host;
   std::int64_t pid{0};
-  std::uint64_t seq{0};  ///< counts what that writer told, from 1
+  std::uint64_t seq{0};  ///< counts the events of that process, from 1
 };
 
-/// Without a line feed at its end, and in JSON and syslog without one inside. Bytes that are no
-/// UTF-8 become U+FFFD.
+/// One line (journald: several) without a final line feed. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string format(const Event& event, EventFormat format);
 
-/// Who is told of events besides the file `history.jsonl`.
+/// Who gets events, besides the file `history.jsonl`.
 struct EventOptions {
-  /// Run by /bin/sh for each event, with the line on its standard input, and not waited for;
-  /// empty: none; up to 4,096 bytes.
+  /// A command for /bin/sh, at most 4,096 bytes; empty: none. It is started for each event with the
+  /// line on its standard input, and not waited for.
   std::string on_event;
   EventFormat format{EventFormat::json};  ///< of that line
-  /// Called with each line, always JSON, on the thread that makes the call. It must not throw.
+  /// Called with each line, always as JSON, on the thread that makes the call. Must not throw.
   std::function<void(const std::string& line)> on_line;
 };
 

@@ -18,8 +18,9 @@
 
 namespace stillgate {
 
-/// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block; they
-/// end early with Errc::cancelled within milliseconds after a stop was requested.
+/// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block. After a
+/// stop request they end within milliseconds: execute with Errc::cancelled in its outcomes, the
+/// others with Ending::cancelled.
 class Fleet {
  public:
   /// Errors: empty_fleet, duplicate_endpoint, bad_option.
@@ -36,28 +37,32 @@ class Fleet {
                                        const std::optional<std::string>& payload = {},
                                        const std::stop_token& stop = {});
 
-  /// Errors (nothing sent): bad_name, bad_option. All else is in the report.
+  /// Reports what would stop or endanger a hold; changes nothing.
+  /// Errors (nothing sent): bad_name, bad_option, bad_number. All other failures are in the report;
+  /// that is true of the calls below, too.
   Result<Report> check(const std::vector<std::string>& frontends,
                        const SuspendOptions& options = {}, const std::stop_token& stop = {});
-  /// All or nothing: a failure, and a stop, roll back what was done.
+  /// Holds the frontends at all endpoints, or at none: after a failure or a stop all is rolled
+  /// back. Returns when the requests already in flight have been served.
   Result<Report> suspend(const std::vector<std::string>& frontends,
                          const SuspendOptions& options = {}, const std::stop_token& stop = {});
-  /// Releases all it can reach and retries the rest.
+  /// Releases the frontends at every endpoint that it can reach, and retries the others for
+  /// `options.retry_for`. Repeatable: a frontend that is already open is no failure.
   Result<Report> resume(const std::vector<std::string>& frontends,
                         const ResumeOptions& options = {}, const std::stop_token& stop = {});
 
-  /// Moves the deadline of a hold. Refused with not_held or not_the_holder, nothing is changed;
-  /// what cannot be reached ends at the deadline that it knows.
+  /// Moves the deadline of a hold. If one switch is refused (not_held, not_the_holder), nothing is
+  /// changed. At an endpoint that cannot be reached the hold ends at its old deadline.
   Result<Report> extend(const std::vector<std::string>& frontends, const ExtendOptions& options,
                         const std::stop_token& stop = {});
 
-  /// What is held, by whom, since when; changes nothing. Without frontends: all there are, and an
-  /// endpoint that cannot be asked has one switch of the frontend `*`.
+  /// What is held, by whom, since when; changes nothing. Without frontends: all frontends. An
+  /// endpoint that does not answer then has one switch, with the frontend `*`.
   Result<Report> status(const std::vector<std::string>& frontends,
                         const std::stop_token& stop = {});
 
-  /// Readable once the guard of the last hold has something to tell or has died; -1: there is
-  /// none. What it tells are lines `event` and a JSON object.
+  /// A file descriptor that is readable when the guard of the last hold has sent a line or has
+  /// died; -1: there is no guard. A line is `event` and a JSON object.
   [[nodiscard]] int guard_descriptor() const noexcept;
   /// Starts another guard for the hold in effect after the first one died. Errors: guard_failed,
   /// deadline_passed, and those of an endpoint.

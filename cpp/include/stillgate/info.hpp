@@ -18,12 +18,14 @@ struct Info {
   std::int64_t pid{0};
   std::int64_t uptime_s{0};
   std::string node;
-  bool stopping{false};  ///< a reload or stop is in progress; 2.2 and older do not say
+  bool stopping{
+      false};  ///< a reload or stop is in progress; false for 2.2 and older, which do not report it
 
   [[nodiscard]] std::optional<std::string_view> find(std::string_view key) const;
 };
 
-/// Error: malformed_reply, where a line is no `Key: value` or Version, Pid, Uptime_sec are missing.
+/// Error: malformed_reply, if a line is not `Key: value`, or if Version, Pid or Uptime_sec is
+/// missing.
 Result<Info> parse_info(std::string_view text);
 
 }  // namespace stillgate

@@ -13,23 +13,24 @@
 
 namespace stillgate {
 
-// What numbers may be, ends included, and how many bytes a text may have.
+// Ranges of numbers (both ends allowed) and maximum lengths of texts in bytes.
 inline constexpr std::chrono::milliseconds shortest_hold{100};
 inline constexpr std::chrono::milliseconds longest_wait{3'600'000};
 inline constexpr std::size_t longest_owner = 200;
 inline constexpr std::size_t longest_reason = 1000;
 
-// Each struct of options has `each(options, visit)`, the one list of them: it calls
-// `visit(name, field)`, and for what has bounds `visit(name, number, least, most)` or
-// `visit(name, text, most_bytes)`. The checks of input walk it, and the bindings by its names.
+// Each struct has `each(options, visit)`, the list of its options: it calls `visit(name, field)`,
+// or for an option with limits `visit(name, number, least, most)` or `visit(name, text,
+// most_bytes)`. The checks of input and the bindings use that list. An option outside its limits is
+// refused with bad_option or bad_number.
 
-/// Deadlines and bounds of one fleet. Each deadline is per endpoint and phase.
+/// Timeouts and limits of one fleet. Each timeout counts per endpoint and phase.
 struct FleetOptions {
   std::chrono::milliseconds connect_timeout{2000};
-  std::chrono::milliseconds greeting_timeout{2000};  ///< HAProxy's first answer
-  std::chrono::milliseconds reply_timeout{5000};     ///< from sent to complete reply
-  std::size_t max_reply_bytes{64U << 20U};           ///< per endpoint
-  EventOptions events;                               ///< who is told what happens to holds
+  std::chrono::milliseconds greeting_timeout{2000};  ///< until HAProxy's first answer
+  std::chrono::milliseconds reply_timeout{5000};  ///< from the command sent to the complete reply
+  std::size_t max_reply_bytes{64U << 20U};        ///< limit of the replies of one endpoint
+  EventOptions events;                            ///< who gets the events of holds
 
   template <class Self, class Visit>
   static void each(Self& self, const Visit& visit) {
@@ -45,17 +46,18 @@ struct FleetOptions {
 
 struct SuspendOptions {
   Method method{Method::automatic};
-  bool accept_unproven{false};        ///< a gate that is loaded counts as one, proof or not
+  bool accept_unproven{false};        ///< accept a gate that is loaded but not proven
   Expiry on_expiry{Expiry::release};  ///< `reject` needs the gate
-  /// Above so many waiting requests per frontend a gate answers 503; 0: no bound.
+  /// Above this many waiting requests per frontend a gate answers 503; 0: no limit.
   std::int64_t max_waiting{0};
-  bool no_lease{false};       ///< start no guard: nothing ends a hold by maxconn but a resume
-  bool accept_hazard{false};  ///< overrule the table of hazards
+  bool no_lease{false};       ///< start no guard: only a resume ends a hold by maxconn
+  bool accept_hazard{false};  ///< overrule the table of releases that crash on resume
   std::string owner;          ///< default: user@host
   std::string reason;
-  /// The gate itself ends the hold then, or a guard does.
+  /// The deadline: after this time the gate, or a guard, ends the hold.
   std::chrono::milliseconds max_hold{15'000};
-  /// No longer than max_hold; 0: requests already in flight are not waited for.
+  /// How long to wait for the requests already in flight, at most max_hold; then roll back. 0: do
+  /// not wait.
   std::chrono::milliseconds drain_timeout{5'000};
 
   template <class Self, class Visit>
@@ -75,19 +77,19 @@ struct SuspendOptions {
 };
 
 struct ResumeOptions {
-  std::optional<std::int64_t> limit;  ///< in place of the recorded one
+  std::optional<std::int64_t> limit;  ///< restore this limit, instead of the recorded one
   bool accept_hazard{false};
-  std::chrono::milliseconds retry_for{10000};  ///< unreachable endpoints are retried
-  std::chrono::milliseconds ramp{0};           ///< the limits are raised over that time
-  /// Nothing is released before every backend has a server that is up. If that does not come
-  /// within retry_for, the hold goes on, and the report says application_down.
+  std::chrono::milliseconds retry_for{10000};  ///< retry unreachable endpoints for this time
+  std::chrono::milliseconds ramp{0};           ///< raise the limits over this time; 0: at once
+  /// Release nothing before every backend has a server that is up. If one has none within
+  /// retry_for, the hold stays in effect, and the report says application_down.
   bool wait_up{false};
-  bool at_deadline{false};  ///< it is the deadline that resumes: told as `expired`
-  /// Before its deadline a hold is ended only by its holder: by the same owner, from where its
-  /// journal is, or by whoever names its id. Else nothing is released: not_the_holder.
-  std::string hold;   ///< this one, and no other
+  bool at_deadline{false};  ///< the deadline resumes: the event is `expired`
+  /// Before its deadline only the holder may end a hold: the same owner, or the machine and user
+  /// whose journal has it, or whoever names its id. Otherwise: not_the_holder, nothing released.
+  std::string hold;   ///< the id of the hold to end, and of no other
   std::string owner;  ///< default: user@host
-  bool force{false};  ///< overrules the holder, and wants a reason
+  bool force{false};  ///< overrule the holder; needs a reason
   std::string reason;
 
   template <class Self, class Visit>
@@ -107,8 +109,8 @@ struct ResumeOptions {
 };
 
 struct ExtendOptions {
-  std::chrono::milliseconds by{0};  ///< the new deadline is so much later
-  std::string hold;                 ///< as for resume, and the three below too
+  std::chrono::milliseconds by{0};  ///< move the deadline by this time
+  std::string hold;                 ///< this and the next three: as for resume
   std::string owner;
   bool force{false};
   std::string reason;
@@ -128,7 +130,7 @@ struct ExtendOptions {
 struct Progress {
   std::atomic<std::size_t> connected{0};
   std::atomic<std::size_t> answered{0};
-  std::atomic<std::int64_t> in_flight{-1};  ///< requests still being served; -1: not known
+  std::atomic<std::int64_t> in_flight{-1};  ///< requests still being served; -1: unknown
   std::atomic<const char*> phase{"idle"};   ///< a string literal
 };
 

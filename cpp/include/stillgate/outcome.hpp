@@ -1,4 +1,4 @@
-// What came of one command at one endpoint: a reply or an error, with its timings.
+// The outcome of one command at one endpoint: a reply or an error, with its timings.
 #pragma once
 
 #include <optional>
@@ -8,9 +8,9 @@
 
 namespace stillgate {
 
-/// Milliseconds on the steady clock since the call began; empty for what was not reached.
+/// Milliseconds since the call began, on the steady clock; empty if that point was not reached.
 struct Timings {
-  std::optional<double> connected_ms;  ///< the connection stood
+  std::optional<double> connected_ms;  ///< the connection was open
   std::optional<double> sent_ms;       ///< the first byte of the command was handed to the kernel
   std::optional<double> answered_ms;   ///< the reply was complete
 };

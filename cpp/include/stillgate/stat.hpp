@@ -15,14 +15,14 @@ class Stat {
  public:
   using Row = std::vector<std::string>;
 
-  /// Error: malformed_reply, where the header is missing, a quote stays open, a row has more
-  /// columns than the header or lacks its names.
+  /// Error: malformed_reply, if the header is missing, a quote is not closed, or a row has more
+  /// columns than the header or no names.
   static Result<Stat> parse(std::string_view text);
 
   [[nodiscard]] const std::vector<std::string>& columns() const noexcept { return columns_; }
   [[nodiscard]] const std::vector<Row>& rows() const noexcept { return rows_; }
 
-  /// Empty where the column or its value is missing.
+  /// Empty if the column or its value is missing.
   [[nodiscard]] std::string_view text(const Row& row, std::string_view column) const;
   [[nodiscard]] std::optional<std::int64_t> number(const Row& row, std::string_view column) const;
 
