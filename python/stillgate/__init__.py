@@ -1,16 +1,16 @@
-"""Hold every request at every HAProxy of a fleet, and let them all through again::
+"""Hold every request at every HAProxy of a fleet, and release them all::
 
     fleet = stillgate.Fleet(["unix:///run/haproxy/admin.sock"])
     fleet.execute("show info")
     with fleet.suspended("balanced", max_hold=15) as hold:
-        migrate()                               # resumed on every way out of the block
+        migrate()                               # resumed however the block ends
     print(fleet.status("balanced"))             # a table; in a notebook, HTML
 
-    @fleet.suspended("balanced", max_hold=15)   # each call inside a hold of its own
+    @fleet.suspended("balanced", max_hold=15)   # each call runs in its own hold
     def migrate(): ...
 
-The functions of this module do the same for a fleet of the inventory, or for endpoints given on
-the spot: `stillgate.suspend("balanced", fleet="production")`.
+The functions of this module do the same for a fleet of the inventory, or for endpoints given in
+the call: `stillgate.suspend("balanced", fleet="production")`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _version() -> str:
 
 
 def __getattr__(name: str) -> Any:
-    """Imports a public name when it is first used: `import stillgate` alone is nearly free."""
+    """Imports a public name when it is first used, so that `import stillgate` is nearly free."""
     import importlib
 
     if name == "__version__":

@@ -135,7 +135,7 @@ class Fleet:
     def endpoints(self) -> list[str]:
         """Canonical URLs, in input order."""
     def execute(self, command: str, payload: Optional[str] = None) -> list[Outcome]: ...
-    # Options are those of the structs in fleet.hpp, by their names; what is not told has the
+    # Options are those of the structs in fleet.hpp, by their names; what is not given has the
     # struct's default. TypeError for another name or type.
     def check(
         self,
@@ -167,11 +167,11 @@ class Fleet:
     ) -> Report: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
     def stop(self) -> None:
-        """Ends the call under way, or the next one, early. From any thread."""
+        """Ends the running call, or the next one, early. From any thread."""
     def guard_descriptor(self) -> int:
-        """Readable once the guard of the last hold says something or has died; -1: there is none."""
+        """Readable when the guard of the last hold has sent a line or has died; -1: no guard."""
     def renew_guard(self) -> Optional[Error]:
-        """Another guard for the hold in effect, after the first one's death."""
+        """Starts another guard for the hold in effect, after the first one has died."""
     def progress(self) -> tuple[str, int, int, Optional[int]]:
         """Phase, endpoints connected, endpoints answered, requests in flight. From any thread."""
 

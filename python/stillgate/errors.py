@@ -1,4 +1,4 @@
-"""What can be raised: one tree, with StillgateError at its root."""
+"""The exceptions: one tree, with StillgateError at its root."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ __all__ = [
 
 
 class StillgateError(Exception):
-    """The root of all that Stillgate raises.
+    """The root of all exceptions of Stillgate.
 
     ::
 
         StillgateError
         |- InputError (also a ValueError)   wrong input; nothing was sent anywhere
         |  `- InventoryError                in an inventory file, with its line and column
-        |- ReportError                      a call that was made and did not end well; .report
+        |- ReportError                      a call that failed; .report
         |  |- EndpointFailed                an endpoint failed (suspend: all rolled back)
         |  |- CheckRefused                  refused by the check; nothing was changed anywhere
-        |  `- HeldByOther                   a hold is in effect already
+        |  `- HeldByOther                   a hold is already in effect
         `- HoldExpired                      the hold ended before the work inside it was done
 
     `code` is one of the codes of docs/errors.md, `message` ours, `haproxy` HAProxy's own words or
@@ -61,7 +61,7 @@ class InputError(StillgateError, ValueError):
 
 class InventoryError(InputError):
     """An inventory file that cannot be read or is wrong. `line` and `column` count from 1, and are
-    None where there is no place to name, as of a file that is missing.
+    None if there is no place, as for a missing file.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class InventoryError(InputError):
 
 
 class ReportError(StillgateError):
-    """A call that was made and did not end well; `report` says what is true of each switch."""
+    """A call that failed; `report` has the state of each switch."""
 
     def __init__(self, report: Report) -> None:
         cause = report.first_error()
@@ -110,7 +110,7 @@ class HeldByOther(ReportError):
 
 class HoldExpired(StillgateError):
     """The deadline, or somebody else's resume, came before the work inside the hold was done, and
-    traffic flows again: what the work did from then on met live requests.
+    traffic flows again: from then on requests met the work half done.
     """
 
     def __init__(self, max_hold: float, unguarded: bool = False, by_others: bool = False) -> None:

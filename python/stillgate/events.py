@@ -1,4 +1,4 @@
-"""Events of holds: how a line is read, and how it comes to a caller's function."""
+"""Events of holds: reads a line, and passes it to a caller's function."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ log = logging.getLogger("stillgate")
 
 
 def parse_event(line: str) -> Event:
-    """One line of the history. Errors: ValueError, of a line that was cut short."""
+    """One line of the history. Errors: ValueError, for a line that was cut short."""
     told = json.loads(line)
     try:
         return Event(
@@ -36,7 +36,9 @@ def parse_event(line: str) -> Event:
 
 
 def to_listener(listener: Optional[Listener]) -> Optional[Callable[[str], None]]:
-    """What the engine calls with each line. What the listener raises is logged: it ends no hold."""
+    """What the engine calls with each line. An exception of the listener is logged; it ends no
+    hold.
+    """
     if listener is None:
         return None
     given = listener

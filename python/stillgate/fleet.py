@@ -40,16 +40,16 @@ class Fleet:
     """An ordered list of endpoints: `unix:///run/haproxy/admin.sock`, the bare path, or
     `tcp://host:9999`.
 
-    Timeouts are seconds per endpoint and phase, 0.001 to 3600: until a connection stands, until
-    HAProxy's first word, from the command to the complete reply. `max_reply_bytes` is the cap of
-    one reply, 1,000 to 1 GiB. `frontends` and `max_hold` are for calls that name none. Wrong input
-    raises InputError, with nothing sent. Ctrl-C raises KeyboardInterrupt within 100 ms. One call at
-    a time per Fleet; progress() from any thread.
+    Timeouts are seconds per endpoint and phase, 0.001 to 3600: until the connection is open, until
+    HAProxy's first answer, from the command to the complete reply. `max_reply_bytes` limits one
+    reply, 1,000 bytes to 1 GiB. `frontends` and `max_hold` are for calls that give none. Wrong
+    input raises InputError, with nothing sent. Ctrl-C raises KeyboardInterrupt within 100 ms. One
+    call at a time per Fleet; progress() from any thread.
 
-    `on_event` is told what happens to holds: a shell command, which gets a line in `event_format`
-    (json, syslog, journald) on its standard input and is not waited for, or a function, which gets
-    the parsed JSON line, a dict, on the calling thread (the end of suspended() on a thread of its
-    own). The hold does not wait for it, the call's return does; what it raises is logged.
+    `on_event` gets the events of holds. A shell command gets each as a line in `event_format`
+    (json, syslog, journald) on its standard input, and is not waited for. A function gets each as a
+    dict, on the calling thread (the end of suspended() on another thread). The call's return waits
+    for the function, the hold does not; an exception of the function is logged.
     """
 
     def __init__(
@@ -108,17 +108,17 @@ class Fleet:
 
     def progress(self) -> Tuple[str, int, int, Optional[int]]:
         """The running call's phase, endpoints connected, endpoints answered, and while it drains
-        the requests still being served. From any thread.
+        the requests in flight. From any thread.
         """
         return self._core.progress()
 
     def execute(self, command: str, payload: Optional[str] = None) -> Outcomes:
-        """Sends one runtime command to all endpoints; one outcome per endpoint, in order. Never
-        raises for one host. `payload` is what follows `<<` in HAProxy's syntax.
+        """Sends one runtime command to all endpoints; one outcome per endpoint, in order. A
+        failed endpoint raises nothing. `payload` is what follows `<<` in HAProxy's syntax.
         """
         outcomes = Outcomes(to_outcome(one) for one in self._core.execute(command, payload))
         failed = sum(not one.ok for one in outcomes)
-        # The command's first word alone: what follows may be a secret.
+        # Only the command's first word: the rest may be a secret.
         log.info("%s: %d asked, %d failed", command.split()[0], len(outcomes), failed)
         return outcomes
 
@@ -141,7 +141,9 @@ class Fleet:
         drain_timeout: float = 5.0,
         accept_hazard: bool = False,
     ) -> Report:
-        """All that would stop or endanger such a hold; changes nothing, raises for no finding."""
+        """Everything that would stop or endanger such a hold. Changes nothing; findings raise
+        nothing.
+        """
         options = self._told("check", locals())
         names = self._named(frontends)
         return to_report(self._core.check(names, on_line=self._on_line, **options))
@@ -162,12 +164,12 @@ class Fleet:
     ) -> Report:
         """Holds the frontends at all endpoints, or at none, and returns when the requests already
         in flight have been served. `method` is gate, maxconn, or auto: the gate where it is proven,
-        else maxconn where that is safe; `accept_unproven` takes a gate that is loaded for a proven
-        one. `max_hold`, 0.1 to 3600 s, is when a gate ends the hold by itself: it releases, or with
-        `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests per
-        frontend it answers 503 too; 0 is no bound. A hold by maxconn is ended by a guard, a process
-        on this machine that outlives this one; with `no_lease` by nobody but you. `drain_timeout`
-        is 0 to 3600 s, 0 does not wait. `owner` is user@host by default.
+        else maxconn where that is safe; `accept_unproven` accepts a gate that is loaded but not
+        proven. After `max_hold`, 0.1 to 3600 s, a gate ends the hold by itself: it releases, or
+        with `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests
+        per frontend it answers 503 too; 0 is no limit. A hold by maxconn is ended by a guard, a
+        process on this machine that outlives this one; with `no_lease` only a resume ends it.
+        `drain_timeout` is 0 to 3600 s, 0 does not wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
         """
@@ -187,14 +189,14 @@ class Fleet:
         force: bool = False,
         reason: str = "",
     ) -> Report:
-        """Releases the frontends wherever it can, with the limit that stood before, or `limit` (1
-        to 2,147,483,647); over `ramp` seconds (0 to 3600) instead of at once. With `wait_up` not
-        before each backend has a server that is up. What it cannot reach, or is not up, it tries
-        again for `retry_for` seconds (0 to 3600). Frontends that are open already are well.
+        """Releases the frontends at every endpoint that it can reach. Restores the old limit, or
+        `limit` (1 to 2,147,483,647), at once or over `ramp` seconds (0 to 3600). With `wait_up`
+        only after each backend has a server that is up. Retries unreachable HAProxies, and backends
+        that are not up, for `retry_for` seconds (0 to 3600). Repeatable: an open frontend is fine.
 
-        Before its deadline a hold is ended only by its holder: by the same `owner` (user@host by
-        default), from the machine and user whose journal has it, or with its id as `hold`, which
-        ends no other. `force` overrules, and wants a `reason`.
+        Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
+        the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
+        other hold. `force` overrules, and needs a `reason`.
 
         Errors: EndpointFailed, HeldByOther (nothing was released).
         """
@@ -213,17 +215,17 @@ class Fleet:
         """Moves the deadline of the hold on these frontends by `seconds` (0.1 to 3600). Only its
         holder may, as with resume().
 
-        Errors: CheckRefused (there is no hold with a deadline), HeldByOther (nothing was changed),
-        EndpointFailed (there it ends when it would have).
+        Errors: CheckRefused (no hold with a deadline), HeldByOther (nothing was changed),
+        EndpointFailed (there the hold ends at its old deadline).
         """
         options = self._told("extend", locals())
         names = self._named(frontends)
         return _well(to_report(self._core.extend(names, on_line=self._on_line, **options)))
 
     def status(self, *frontends: str) -> Report:
-        """What is held, by whom and since when, and what slipped through; without frontends, of all
-        that each HAProxy has. Changes nothing, and raises for no endpoint that cannot be asked.
-        From this machine's history: what the guard did to a hold, and which holds expired.
+        """What is held, by whom and since when, and what leaked; without frontends, for all
+        frontends. Changes nothing; an endpoint that does not answer raises nothing. Adds from this
+        machine's history what the guard did to a hold, and which holds expired.
         """
         return with_history(to_report(self._core.status(list(frontends) or self.frontends)))
 
@@ -241,11 +243,11 @@ class Fleet:
         reason: str = "",
         at_deadline: Optional[Callable[[], object]] = None,
     ) -> Suspending:
-        """Suspends, and resumes on every way out of the `with` block, or of the function that it
-        decorates. `max_hold` seconds after the hold began, this process resumes even while the
-        block still runs, and calls `at_deadline` on a thread of its own; the block then ends with
-        HoldExpired. So it does where somebody else's resume, or a hand, has ended the hold.
-        `hold.remaining` tells the block how long it has, and `hold.extend(seconds)` gives it more.
+        """Suspends, and resumes however the `with` block, or the decorated function, ends.
+        `max_hold` seconds after the hold began, this process resumes even if the block still runs,
+        and calls `at_deadline` on another thread; the block then ends with HoldExpired. The same
+        happens if somebody else's resume, or somebody by hand, has ended the hold.
+        `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more.
         If the block and the resume both fail, the resume's exception is raised with the block's as
         its context. If this process is killed, the gate or the guard ends the hold at its deadline.
         The other options are those of suspend().
@@ -268,7 +270,7 @@ class Fleet:
         hold_id = report.holds[0].id
 
         def release(at_deadline: bool) -> Report:
-            # Of its own, because the block may be in the middle of a call of this one.
+            # Its own fleet, because the block may be in the middle of a call of this one.
             return self.twin()._resume(
                 names,
                 accept_hazard=options["accept_hazard"],
@@ -286,7 +288,7 @@ class Fleet:
             ]
             hold = Suspension(report, options["max_hold"], release, extend, watches, at_deadline)
         except BaseException:
-            # Out of descriptors or threads: what nobody keeps is not left held.
+            # Out of descriptors or threads: a hold that nothing keeps must not stay.
             release(False)
             raise
         try:
@@ -295,18 +297,18 @@ class Fleet:
             hold.end()
 
     def _watch_gates(self, report: Report, names: List[str]) -> Watch:
-        # Of its own, because the block may be in the middle of a call of this one.
+        # Its own fleet, because the block may be in the middle of a call of this one.
         looking = self.twin()
         return GateWatch(report, lambda: to_report(looking._core.status(names)), looking.stop)
 
     def stop(self) -> None:
-        """Has the call that is under way, or the next one, end early: a suspend rolls back, and
-        raises KeyboardInterrupt as after Ctrl-C. From any thread.
+        """Ends the running call, or the next one, early: a suspend rolls back, and raises
+        KeyboardInterrupt as after Ctrl-C. From any thread.
         """
         self._core.stop()
 
     def twin(self) -> Fleet:
-        """The same fleet for another thread, or for a call in the middle of one."""
+        """A copy of the fleet, for another thread or for a call during a call."""
         return Fleet(
             self.endpoints,
             frontends=self.frontends,
@@ -320,7 +322,7 @@ class Fleet:
         try:
             return _well(to_report(core))
         except KeyboardInterrupt:
-            # A Ctrl-C just behind the call: its caller would never learn of the hold.
+            # A Ctrl-C just after the call: its caller would never learn of the hold.
             if core.ok:
                 self.twin().resume(
                     *names, accept_hazard=options["accept_hazard"], hold=core.holds[0].id
@@ -328,12 +330,12 @@ class Fleet:
             raise
 
     def _resume(self, names: List[str], *, at_deadline: bool, **options: Any) -> Report:
-        """Told as an expiry where it is the deadline that resumes."""
+        """The event is `expired` if the deadline resumes."""
         core = self._core.resume(names, at_deadline=at_deadline, on_line=self._on_line, **options)
         return _well(to_report(core))
 
     def _told(self, verb: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
-        """The options among a verb's arguments; what is None the engine knows best."""
+        """The options among a verb's arguments; for None the engine has the default."""
         options = {name: arguments[name] for name in call_names(verb)}
         if "max_hold" in options and options["max_hold"] is None:
             options["max_hold"] = self.max_hold

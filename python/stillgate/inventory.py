@@ -21,14 +21,14 @@ else:
 FILE_NAME = "stillgate.toml"
 KEYS = {one.name: one for one in OPTIONS if one.inventory}
 _VARIABLE = BY_NAME["inventory"].variable
-# Where no key stands: comments, and texts that are no quoted keys.
+# Parts without keys: comments, and strings that are not quoted keys.
 _VALUE = re.compile(r"""#.*|("(?:\\.|[^"\\])*"|'[^']*')(?!["']?\s*[=.])""")
 _PLACE = re.compile(r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One fleet of the file. `options` are those of Fleet that it says."""
+    """One fleet of the file. `options` are the options of Fleet that it sets."""
 
     name: str
     endpoints: List[str]
@@ -48,7 +48,8 @@ def find_inventory(given: Optional[str] = None) -> Path:
     config = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
     places = [Path(FILE_NAME), config / "stillgate" / FILE_NAME, Path("/etc/stillgate") / FILE_NAME]
     for place in places:
-        # A folder that may not be searched has none for us, as that of who called sudo.
+        # A folder without search permission has no inventory, such as that of the user who called
+        # sudo.
         if os.path.exists(place):
             return place
     looked = ", ".join(str(place) for place in places)
@@ -67,7 +68,9 @@ def fleet_names(inventory: Optional[str] = None) -> List[str]:
 
 
 class _Reader:
-    """One file, parsed, and where in it things stand: TOML parsers tell that for syntax alone."""
+    """One file, parsed, with the places of its keys: TOML parsers give places for syntax errors
+    only.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -151,7 +154,7 @@ class _Reader:
         )
 
     def _error(self, message: str, key: str, fleet: Optional[str] = None) -> InventoryError:
-        """At the key's place: in the fleet's table where one is named, else anywhere."""
+        """With the key's place: in the fleet's table if one is named, else anywhere."""
         word = re.compile(rf"(?<![\w-]){re.escape(key)}(?![\w-])")
         inside = fleet is None
         # For `fleet.NAME.KEY = ...` and `NAME = { KEY = ... }`, which have no table of their own.

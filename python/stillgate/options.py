@@ -1,7 +1,7 @@
-"""Every option, told once: its name, what it may be, what it is for, and which verbs have it.
+"""Every option, once: its name, type and range, its help, and its verbs.
 
 The command line and its man page, Fabric's flags and settings, the inventory's keys and the checks
-of all of them are made from these rows. What is spelled out elsewhere is held to them by tests: the
+of all of them are made from these rows. Tests compare what is written elsewhere with them: the
 signatures of `Fleet`, the table of docs/fabric.md, the cookbook's properties.
 """
 
@@ -44,7 +44,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Flag:
-    """True or false, and false where nobody says it."""
+    """True or false; false by default."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +77,15 @@ HOLDING = ("check", "suspend", "hold")
 class Option:
     """`verbs` are those of the command line; in Python `hold` is Fleet.suspended().
 
-    `help` is what it is for; `helps` has other words for some verbs.
-    `default` is what holds where nobody says anything; `default_words` say it where no value can.
-    `of`: an argument of the verb in Python ("call") or of Fleet itself ("fleet"), or nothing that
-    Python's callers have ("face").
+    `help` is its help; `helps` has another help for some verbs.
+    `default` is the default value; `default_words` describes it if it is no constant.
+    `of`: an argument of the verb in Python ("call") or of Fleet itself ("fleet"), or only of the
+    command line and Fabric ("face").
     `inventory`: a key of the inventory's fleets, which then comes before `default`.
     `fabric`: a setting and a flag of Fabric's tasks ("both"), one of the two, or nothing ("").
     `letter` and `fabric_letter` are short flags of the command line and of Fabric's tasks.
-    `argument`: on the command line it is told by its place, and not behind a flag.
-    `variable` is the environment's, and stands in for the command line.
+    `argument`: on the command line a positional argument, not a flag.
+    `variable` is an environment variable that replaces the flag.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Runs a command inside a hold: ended, with all that it started, before the hold's deadline."""
+"""Runs a command inside a hold, and ends it with all that it started before the hold's deadline."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 ENDED_BY_DEADLINE = 124
 MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
-REAPING = 0.1  # seconds that a killed command has to be gone; half the margin
+REAPING = 0.1  # seconds for a killed command to end; half the margin
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# A shell, because nothing of ours is left when it is needed. First the group's number, then a line
-# when it is not needed any more; the end of the pipe is our death.
+# A shell, because this process is dead when it is needed. It reads the group's number, then a line
+# when it is no longer needed; end of file means that this process has died.
 LEASH = """
 read -r group || exit
 read -r over && exit
@@ -35,8 +35,8 @@ _Handler = Callable[[int, Optional[FrameType]], Any]
 
 @dataclass(frozen=True)
 class CommandResult:
-    """`status` is the command's own, 128 + N where signal N ended it, 126 where it cannot be
-    executed, 127 where it is not found, and 124 where the deadline ended it.
+    """`status` is the command's own, 128 + N if signal N ended it, 126 if it cannot be executed,
+    127 if it is not found, and 124 if the deadline ended it.
     """
 
     status: int
@@ -44,9 +44,9 @@ class CommandResult:
 
 
 def check_runnable(argv: Sequence[str]) -> Optional[int]:
-    """126 or 127 where `argv` can surely not be run, else None: to be asked before anything is
-    held. Looks the command up as execvp does; whether the kernel can load the file shows only when
-    it is run.
+    """126 or 127 if `argv` certainly cannot be run, else None. Call it before anything is held. It
+    searches the command as execvp does; only running it shows whether the kernel can load the
+    file.
     """
     name = argv[0] if argv else ""
     if not name:
@@ -63,7 +63,7 @@ def check_runnable(argv: Sequence[str]) -> Optional[int]:
             continue
         if stat.S_ISREG(mode) and os.access(path, os.X_OK):
             return None
-        # As execvp: what may not be run is told only where nothing better follows on the PATH.
+        # As execvp: 126 only if no later folder of the PATH has a file that can be run.
         found = NOT_EXECUTABLE
     return found
 
@@ -76,24 +76,24 @@ def run_until(
     stdout: Union[None, int, IO[Any]] = None,
     over: int = -1,
 ) -> CommandResult:
-    """Runs `argv` for at most `seconds`, in a session of its own; not at all where none are left.
+    """Runs `argv` for at most `seconds`, in its own session; does not run it if no time is left.
 
     `grace` seconds before the time is over its whole process group gets SIGTERM, and shortly
-    before the end SIGKILL. When the command itself has ended, what it left in its group is killed:
-    nothing of it works on after the hold. What moved to a session of its own, or runs as another
-    user, is beyond reach; the call returns in time all the same.
+    before the end SIGKILL. When the command itself has ended, the rest of its group is killed:
+    nothing of it must work after the hold. A process that moved to another session, or runs as
+    another user, cannot be reached; the call returns in time nevertheless.
 
-    Standard input and error are ours; so is standard output, unless `stdout` says where it goes
-    instead (as for subprocess.Popen).
+    Standard input and error are ours; so is standard output, unless `stdout` is given (as for
+    subprocess.Popen).
 
-    `over` is a descriptor that is readable when the time is over before it should be: then SIGTERM
-    comes at once, and SIGKILL `grace` seconds later. If this process is killed, so is the group.
+    `over` is a descriptor that is readable if the hold ends early: then SIGTERM comes at once, and
+    SIGKILL `grace` seconds later. If this process is killed, the group is ended in the same way.
 
-    SIGINT, SIGTERM, SIGHUP and SIGQUIT with a Python handler are handled here, whenever they come:
-    if the handler raises, as that of Ctrl-C does, the group gets SIGINT, at most `grace` seconds to
-    end, then SIGKILL, and what was raised goes on to the caller.
+    SIGINT, SIGTERM, SIGHUP and SIGQUIT with a Python handler are handled here at any time. If the
+    handler raises, as that of Ctrl-C does, the group gets SIGINT, at most `grace` seconds to end,
+    then SIGKILL; then the exception is raised in the caller.
 
-    Errors: OSError where this process may open no more files.
+    Errors: OSError if this process may open no more files.
     """
     deadline = time.monotonic() + seconds
     if seconds <= 0:
@@ -110,7 +110,7 @@ def run_until(
 
 
 class _Running:
-    """A command that was started, until it has ended."""
+    """A started command, until it has ended."""
 
     def __init__(
         self,
@@ -129,7 +129,7 @@ class _Running:
         try:
             self._pidfd = os.pidfd_open(process.pid)
         except OSError:
-            # Out of descriptors: what cannot be watched must not run.
+            # Out of descriptors: a command that cannot be watched must not run.
             self._send(signal.SIGKILL)
             process.wait()
             raise
@@ -145,9 +145,9 @@ class _Running:
             self._interrupt()
             raise
         finally:
-            # Before it is reaped: until then its group's number is nobody else's.
+            # Before it is reaped: until then no other group can have its number.
             self._send(signal.SIGKILL)
-            # Never long: a process that even SIGKILL does not end must not eat the resume.
+            # Only briefly: a process that survives SIGKILL must not use up the time for the resume.
             _ready([self._pidfd], time.monotonic() + REAPING)
             os.close(self._pidfd)
             status = self._process.poll()
@@ -156,27 +156,27 @@ class _Running:
         return CommandResult(128 - status if status < 0 else status, False)
 
     def _interrupt(self) -> None:
-        """As Ctrl-C at a terminal; a second one, and the deadline, cut the patience short."""
+        """As Ctrl-C at a terminal. A second Ctrl-C, or the deadline, ends the grace time."""
         self._send(signal.SIGINT)
         try:
             patience = min(time.monotonic() + self._grace, self._kill_at)
             self._signals.wait(self._pidfd, patience)
         except BaseException:
-            # What is being raised already tells the caller enough.
+            # The exception being raised tells the caller enough.
             return
 
     def _send(self, number: signal.Signals) -> None:
         try:
             os.killpg(self._process.pid, number)
         except (ProcessLookupError, PermissionError):
-            # Gone already, or another user's by now.
+            # It has ended, or is another user's now.
             pass
 
 
 class _Signals:
-    """While entered in the main thread, the signals of STOPPING interrupt wait() and nothing else:
-    a KeyboardInterrupt between the start of a process and the note of its id would lose it.
-    Elsewhere Python runs no handlers, and there is nothing to do.
+    """While entered in the main thread, the signals of STOPPING interrupt only wait(): a
+    KeyboardInterrupt between the start of a process and the storing of its id would lose the
+    process. In other threads Python runs no handlers, and there is nothing to do.
     """
 
     def __init__(self) -> None:
@@ -194,7 +194,7 @@ class _Signals:
         self._wakeup_before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         for number in STOPPING:
             handler = signal.getsignal(number)
-            # Ignored or left to the kernel stays so, in the command too.
+            # A signal that is ignored or has its default action keeps that, in the command too.
             if callable(handler):
                 self._handlers[number] = handler
                 signal.signal(number, self._note)
@@ -228,7 +228,7 @@ class _Signals:
                     os.read(wakeup, 4096)
             if pidfd in ready:
                 return True
-            # Else a signal has ended the waiting, and perhaps one that is not for us.
+            # Otherwise a signal has interrupted the wait, perhaps one that is not ours.
             if over in ready or (time.monotonic() >= until and not self._came):
                 return False
 
@@ -242,8 +242,8 @@ class _Signals:
 
 
 class _Leash:
-    """Ends the command's group if this process dies, be it by SIGKILL: what changes a database must
-    not go on when nobody keeps requests from it any more.
+    """Ends the command's group if this process dies, even by SIGKILL: a command that changes a
+    database must not continue when requests are no longer held.
     """
 
     def __init__(self, grace: float) -> None:
@@ -254,7 +254,7 @@ class _Leash:
     def __enter__(self) -> _Leash:
         heard, self._end = os.pipe2(os.O_CLOEXEC)
         try:
-            # A session of its own: what ends us at a terminal is not to end it, too.
+            # Its own session: a signal from the terminal that ends us must not end it.
             self._shell = subprocess.Popen(
                 ["/bin/sh", "-c", LEASH, "stillgate-leash", f"{self._grace:.3f}"],
                 stdin=heard,
@@ -287,12 +287,12 @@ class _Leash:
         try:
             os.write(self._end, words.encode())
         except BrokenPipeError:
-            # Somebody has killed it: then there is none.
+            # Somebody has killed it.
             pass
 
 
 def _ready(watched: Sequence[int], until: float) -> List[int]:
-    """Which of them can be read, at the latest then (on time.monotonic)."""
+    """Those that are readable, at the latest at that time (of time.monotonic)."""
     poll = select.poll()
     for descriptor in watched:
         poll.register(descriptor, select.POLLIN)

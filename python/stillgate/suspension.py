@@ -66,7 +66,7 @@ class Suspension:
         self._watches = watches
         self._at_deadline = at_deadline
         begun = report.holds[0].started_at
-        # The clock of the wall may be stepped; the deadline stays where it is.
+        # The wall clock may be stepped; the deadline must not move with it.
         self._deadline = time.monotonic() + max_hold - max(0.0, time.time() - begun)
         self._expired = False
         self._unguarded = False
@@ -92,12 +92,13 @@ class Suspension:
 
     @property
     def expired(self) -> bool:
-        """The deadline, or somebody else's resume, came first: traffic flows again."""
+        """The deadline, or somebody else's resume, came before the end of the block: traffic flows
+        again."""
         return self._expired
 
     def extend(self, seconds: float, fleet: Optional[AnyFleet] = None) -> Report:
-        """Moves the deadline by 0.1 to 3600 seconds. `fleet` makes the call, where somebody wants
-        to stop() it. Errors: those of Fleet.extend; then the deadline stays where it was.
+        """Moves the deadline by 0.1 to 3600 seconds. `fleet` makes the call, if the caller wants to
+        stop() it. Errors: those of Fleet.extend; then the deadline is unchanged.
         """
         report = self._extend(seconds, fleet)
         self._deadline += seconds
@@ -108,13 +109,13 @@ class Suspension:
         return report
 
     def _keep(self) -> None:
-        # On this thread in any case: a Ctrl-C interrupts calls of the main thread alone.
+        # Always on this thread: a Ctrl-C interrupts calls of the main thread only.
         try:
             for watch in self._watches:
                 watch.start()
             self._expired = not self._ended_in_time()
         except Exception:  # pylint: disable=broad-except
-            # Whatever it is, a hold that nobody watches is not left alone.
+            # Whatever failed, a hold that nothing watches must not stay.
             log.exception("the hold can no longer be watched, and is ended now")
             self._expired = self._unguarded = True
         self._stop_watching()
@@ -139,11 +140,11 @@ class Suspension:
                 log.exception("the watch of the hold could not be stopped")
 
     def _ended_in_time(self) -> bool:
-        """Waits for the end of the work, and meanwhile watches. False at the deadline, where
-        nothing would end the hold any more if this process died, and where somebody else has.
+        """Waits for the end of the work, and watches the hold meanwhile. False at the deadline, if
+        somebody else has ended the hold, and if nothing would end it should this process die.
         """
         while self.remaining > 0:
-            # A guard that is renewed has another one.
+            # A new guard has another descriptor.
             watched = {one.descriptor: one for one in self._watches if one.descriptor >= 0}
             ready = select.select([self._heard, *watched], [], [], self.remaining)[0]
             if self._heard in ready and _END in os.read(self._heard, 64):
@@ -154,16 +155,16 @@ class Suspension:
         return False
 
     def end(self) -> None:
-        """Resumes, if the deadline has not done that; a Ctrl-C meanwhile is raised when it is done.
+        """Resumes, unless the deadline has done that. A Ctrl-C meanwhile is raised afterwards.
         Errors: EndpointFailed, HoldExpired.
         """
         if os.getpid() != self._process:
-            # A child that was forked inside the block leaves it, too; the hold is not its own.
+            # A child that was forked inside the block leaves it, too; the hold is not the child's.
             return
         os.write(self._told, _END)
         stopped: Optional[KeyboardInterrupt] = None
-        # Not by join(): a Ctrl-C in it has Python 3.9 to 3.12 take a thread that runs for one that
-        # has ended, and the interpreter would end in the middle of the resume.
+        # Not join(): after a Ctrl-C in it, Python 3.9 to 3.12 believe that the running thread has
+        # ended, and the interpreter would end in the middle of the resume.
         while not self._done.is_set():
             try:
                 self._done.wait()
@@ -188,7 +189,7 @@ class Suspension:
             raise expired
 
     def _ended_by_others(self) -> bool:
-        """A guard goes home when it sees that; the resume then finds nothing held."""
+        """A guard ends when it sees that; the resume then finds nothing held."""
         return any(watch.saw_others for watch in self._watches) or (
             self._unguarded
             and self.resumed is not None
@@ -198,13 +199,13 @@ class Suspension:
 
 class Suspending(ContextManager[Suspension]):
     """What `fleet.suspended(...)` gives: for a `with` block, which gets the `Suspension`, or to
-    decorate a function. Each call of that is a hold of its own, from before its first line until it
-    has returned or raised; where the frontends are held already, by another thread or by the
-    function that called it, the call raises HeldByOther and the function is not run.
+    decorate a function. Each call of that function runs in its own hold, until it has returned or
+    raised. If the frontends are already held, by another thread or by the function that called it,
+    the call raises HeldByOther and the function is not run.
 
-    A function that wants to know of its hold has a `with` block inside. Coroutines are for
-    `stillgate.aio`; they and generators are refused (TypeError), because they run when the call
-    has long returned.
+    To use its hold, a function has a `with` block inside instead. Coroutine functions (use
+    `stillgate.aio`) and generator functions are refused (TypeError), because they run after the
+    call has returned.
     """
 
     def __init__(

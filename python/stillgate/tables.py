@@ -1,4 +1,4 @@
-"""Tables for people: what is well first and short, what failed last and in full."""
+"""Tables for people: successes first and short, failures last and in full."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ STYLES = {
 
 @draw.register(Outcomes)
 def draw_outcomes(outcomes: Sequence[Outcome], out: Console) -> None:
-    """The reply itself for one endpoint; a table of beginnings for many."""
+    """The reply itself for one endpoint; a table with the beginnings of replies for many."""
     well = [outcome for outcome in outcomes if outcome.ok]
     if len(outcomes) == 1 and well:
         out.print(well[0].reply, soft_wrap=True)
@@ -95,7 +95,7 @@ def draw_report(report: Report, out: Console) -> None:
         out.print(line, soft_wrap=True)
     for line in _gate_lines(report.switches):
         out.print(line, soft_wrap=True)
-    # At three in the morning a suspend tells what endangers it; the rest is for the check.
+    # A suspend shows only warnings; the rest is for the check.
     levels = ("warning",) if report.action == "suspend" else ("warning", "info")
     for line in _finding_lines(report.switches, levels):
         out.print(line, soft_wrap=True)
@@ -192,7 +192,7 @@ def _guard_lines(holds: List[Hold]) -> List[str]:
 
 
 def _gate_lines(switches: List[Switch]) -> List[str]:
-    """What the gates counted, a line per frontend over all endpoints; none where nobody waited."""
+    """The gates' counters, a line per frontend over all endpoints; none if nothing waited."""
     lines = []
     for name in dict.fromkeys(one.frontend for one in switches):
         counted = [one.gate for one in switches if one.frontend == name and one.gate]
@@ -210,7 +210,7 @@ def _gate_lines(switches: List[Switch]) -> List[str]:
 
 
 def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]:
-    """What is the same at many places is told once."""
+    """A message that is the same at many switches is shown once."""
     places: Dict[Tuple[str, str], List[str]] = {}
     for level in levels:
         for one in switches:

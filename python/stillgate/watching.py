@@ -1,4 +1,4 @@
-"""What the keeper of a hold watches: the guard, and the gates."""
+"""Watches a hold for the thread that keeps it: its guard, and its gates."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ log = logging.getLogger("stillgate")
 
 
 class Watch(Protocol):
-    """Something that a hold depends on. For the one thread that keeps the hold."""
+    """Something that a hold depends on. Used only by the thread that keeps the hold."""
 
     saw_others: bool
-    """It was somebody's resume, or a hand, that ended the hold."""
+    """True if somebody else's resume, or somebody by hand, has ended the hold."""
 
     @property
     def descriptor(self) -> int:
-        """Readable where there is something to attend to; -1: there is nothing to watch."""
+        """Readable when there is news; -1: nothing to watch."""
 
     def start(self) -> None:
-        """Call before all else; whoever does calls stop() later."""
+        """Call first; then stop() must be called later."""
 
     def attend(self) -> bool:
-        """Call when the descriptor is readable. False where the hold is over, or would have nobody
-        to end it.
+        """Call when the descriptor is readable. False if the hold is over, or if nothing would end
+        it any more.
         """
 
     def stop(self) -> None:
-        """Call before the resume, which is not to wait for it."""
+        """Call before the resume, which must not wait for it."""
 
     def close(self) -> None:
         """Call when the resume is done."""
 
 
 class _Core(Protocol):
-    """What of the engine's fleet knows the hold's guard."""
+    """The part of the engine's fleet that knows the hold's guard."""
 
     def guard_descriptor(self) -> int:
         ...
@@ -49,7 +49,7 @@ class _Core(Protocol):
 
 
 class GuardWatch:
-    """The hold's guard: its events go to `on_line`, and when it dies another one is started."""
+    """The hold's guard: its events go to `on_line`, and if it dies another one is started."""
 
     saw_others = False
 
@@ -64,10 +64,10 @@ class GuardWatch:
         return self._core.guard_descriptor()
 
     def start(self) -> None:
-        """It runs already."""
+        """The guard runs already."""
 
     def attend(self) -> bool:
-        """False where nothing guards the hold any more."""
+        """False if nothing guards the hold any more."""
         try:
             said = os.read(self.descriptor, 65536)
         except OSError:
@@ -82,10 +82,10 @@ class GuardWatch:
         return True
 
     def stop(self) -> None:
-        """The resume sends it home."""
+        """The resume ends the guard."""
 
     def close(self) -> None:
-        """It is gone."""
+        """The guard has ended."""
 
     def _renew(self) -> bool:
         log.warning("the guard has died; starting another")
@@ -97,9 +97,9 @@ class GuardWatch:
 
 
 class GateWatch:
-    """The gates of a hold, which say nothing by themselves: `look`, a status of the fleet, is taken
-    again and again on a thread of its own, and `stop_looking` ends one that is under way. The hold
-    counts as over when none of those that answer holds for it any more, seen twice in a row.
+    """The gates of a hold. They report nothing by themselves, so a thread calls `look`, a status of
+    the fleet, every EVERY_S seconds; `stop_looking` ends a running call. The hold counts as over
+    when no gate that answers holds any more, twice in a row.
     """
 
     EVERY_S = 0.5
@@ -116,7 +116,7 @@ class GateWatch:
         self._look = look
         self._stop_looking = stop_looking
         self._stopping = threading.Event()
-        # Its closing is the news: the reading end is readable then.
+        # Closing it is the signal: the reading end becomes readable.
         heard, over = os.pipe2(os.O_CLOEXEC)
         self._heard, self._over = open(heard, "rb", 0), open(over, "wb", 0)
         self._thread = threading.Thread(target=self._watch, name="stillgate-gates")
@@ -127,7 +127,7 @@ class GateWatch:
         return self._heard.fileno() if self._gates else -1
 
     def start(self) -> None:
-        """Errors: RuntimeError where there can be no other thread."""
+        """Errors: RuntimeError if no thread can be started."""
         if self._gates:
             self._thread.start()
 
@@ -143,7 +143,7 @@ class GateWatch:
             self._stop_looking()
 
     def close(self) -> None:
-        """Waits for its thread, which has nothing to do any more."""
+        """Waits for its thread to end."""
         if self._thread.ident is not None:
             self._thread.join()
         self._heard.close()

@@ -2,12 +2,12 @@
 
     fleet = stillgate.aio.Fleet(["unix:///run/haproxy/admin.sock"])
     async with fleet.suspended("balanced", max_hold=15) as hold:
-        await migrate()             # cancelled at the deadline, resumed on every way out
+        await migrate()             # cancelled at the deadline, always resumed
 
-Options, reports and errors are those of stillgate.Fleet. Each call works on a thread of its own and
-leaves the event loop free. A call that is cancelled ends within milliseconds, and is over when the
-cancellation comes out: a suspend has rolled back what it did, a resume tries no more, an extend may
-have moved the deadline or not. `on_event` is called on the call's thread.
+Options, reports and errors are those of stillgate.Fleet. Each call runs on its own thread and
+leaves the event loop free. A cancelled call ends within milliseconds, and has ended when
+CancelledError is raised: a suspend has rolled back, a resume retries no more, an extend may or may
+not have moved the deadline. `on_event` is called on the call's thread.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ T = TypeVar("T")
 def _awaited(
     verb: Callable[Concatenate[sync.Fleet, P], T], undo: Optional[Undo[T]] = None
 ) -> Callable[Concatenate[Fleet, P], Coroutine[Any, Any, T]]:
-    """The verb of stillgate.Fleet, with its own options. `undo` takes back what it did, where its
-    caller is cancelled as it comes to its end.
+    """The verb of stillgate.Fleet, with its own options. `undo` rolls it back if its caller is
+    cancelled just when it has succeeded.
     """
 
     @functools.wraps(verb)
@@ -78,8 +78,8 @@ def _awaited(
 def _holding(
     verb: Callable[Concatenate[sync.Fleet, P], sync_hold.Suspending],
 ) -> Callable[Concatenate[Fleet, P], Suspending]:
-    """stillgate.Fleet.suspended with its own options, but for `at_deadline`: that is when the block
-    is cancelled.
+    """stillgate.Fleet.suspended with its own options, except `at_deadline`: at the deadline the
+    block is cancelled.
     """
     signature = inspect.signature(verb)
     kept = [one for name, one in signature.parameters.items() if name != "at_deadline"]
@@ -98,22 +98,22 @@ def _holding(
     suspended.__signature__ = signature  # type: ignore[attr-defined]
     suspended.__module__ = __name__
     suspended.__doc__ = """As `stillgate.Fleet.suspended`, for an `async with` block or to decorate
-        a coroutine. At the deadline the block is cancelled, as by asyncio.timeout(), and
-        HoldExpired is raised instead of the cancellation. A block that is cancelled from elsewhere
-        ends when all is resumed.
+        a coroutine function. At the deadline the block is cancelled, as by asyncio.timeout(), and
+        HoldExpired is raised instead of the cancellation. If the block is cancelled by anything
+        else, it ends when all is resumed.
         """
     return cast("Callable[Concatenate[Fleet, P], Suspending]", suspended)
 
 
 def _take_back(fleet: sync.Fleet, report: Report) -> None:
-    # A hazard was accepted, or there is none: else there would be no hold.
+    # A hazard was accepted, or there is none: otherwise there would be no hold.
     hold = report.holds[0]
     fleet.resume(*hold.frontends, hold=hold.id, accept_hazard=True)
 
 
 class Fleet:
-    """As stillgate.Fleet, with its options. Several calls may be under way at once; to end one
-    early, cancel it.
+    """As stillgate.Fleet, with its options. Several calls may run at once; to end one early,
+    cancel it.
     """
 
     def __init__(self, endpoints: Iterable[str], **options: Any) -> None:
@@ -144,7 +144,7 @@ class Fleet:
         return self._fleet.max_hold
 
     def progress(self) -> Tuple[str, int, int, Optional[int]]:
-        """As stillgate.Fleet.progress, of the call that began last."""
+        """As stillgate.Fleet.progress, of the call that was started last."""
         return self._latest.progress()
 
     execute = _awaited(sync.Fleet.execute)
@@ -159,7 +159,7 @@ class Fleet:
     suspended = _holding(sync.Fleet.suspended)
 
     async def _call(self, call: Callable[[sync.Fleet], T], undo: Optional[Undo[T]] = None) -> T:
-        # Of its own: one call at a time is what a fleet can do.
+        # Its own fleet, because a fleet makes one call at a time.
         self._latest = self._fleet.twin()
         return await settled_call(self._latest, call, undo)
 

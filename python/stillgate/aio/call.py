@@ -1,4 +1,4 @@
-"""How a call of the fleet is awaited: on a thread of its own, and settled before it is left."""
+"""Awaits a call of the fleet: it runs on its own thread, and has ended when the await ends."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ log = logging.getLogger("stillgate")
 async def settled_call(
     fleet: Fleet, call: Callable[[Fleet], T], undo: Optional[Undo[T]] = None
 ) -> T:
-    """`call(fleet)`. Cancelled, it stops the fleet and waits for the call's orderly end; where that
-    was well all the same, nobody would know of it, and `undo` takes it back.
+    """Runs `call(fleet)`. If cancelled, it stops the fleet and waits for the call to end. If the
+    call succeeded all the same, its caller would never know, so `undo` rolls it back.
     """
     work = on_thread(functools.partial(call, fleet))
     try:
@@ -39,7 +39,7 @@ async def settled_call(
 
 
 async def settled(work: asyncio.Future[T]) -> int:
-    """Waits for its end, whoever cancels meanwhile; returns how often."""
+    """Waits for its end, even if cancelled meanwhile; returns how often it was cancelled."""
     cancelled = 0
     while not work.done():
         try:
@@ -54,8 +54,8 @@ class Stopped(Exception):
 
 
 def on_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Not on one of the loop's own threads: a block may have them all at work, and wants to be
-    resumed nevertheless.
+    """Not on one of the loop's own threads: a block may keep them all busy, and must be resumed
+    nevertheless.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
@@ -80,7 +80,7 @@ def on_thread(call: Callable[[], T]) -> asyncio.Future[T]:
         try:
             loop.call_soon_threadsafe(settle, result, error)
         except RuntimeError:
-            pass  # the loop is closed, and nobody waits any more
+            pass  # the loop is closed; nothing waits for it
 
     threading.Thread(target=work, name="stillgate-call").start()
     return future

@@ -61,7 +61,7 @@ class Suspension:
 
     @property
     def expired(self) -> bool:
-        """The deadline came first: traffic flows again."""
+        """The deadline came before the end of the block: traffic flows again."""
         return self._hold.expired
 
     async def extend(self, seconds: float) -> Report:
@@ -71,11 +71,11 @@ class Suspension:
 
 class Suspending(AsyncContextManager[Suspension]):
     """What `fleet.suspended(...)` gives: for an `async with` block, which gets the `Suspension`, or
-    to decorate a coroutine function. Each call of that is a hold of its own, until it has returned
-    or raised or was cancelled; where the frontends are held already, by another task or by the
+    to decorate a coroutine function. Each call of that function runs in its own hold, until it has
+    returned, raised or was cancelled. If the frontends are already held, by another task or by the
     coroutine that called it, the call raises HeldByOther and the coroutine is not run.
 
-    What is no coroutine function is refused (TypeError): it would run when nothing is held yet.
+    Other functions are refused (TypeError): they would run before anything is held.
     """
 
     def __init__(self, call: _Call, begin: Begin) -> None:
@@ -123,7 +123,7 @@ class _Call(Protocol):
 
 
 class _Block:
-    """The task inside one hold, which the deadline cancels while it is inside."""
+    """The task inside one hold. The deadline cancels it while it is inside."""
 
     def __init__(self, call: _Call) -> None:
         self._call = call
@@ -159,8 +159,8 @@ class _Block:
         )
 
     async def leave(self, error: Optional[BaseException]) -> None:
-        """Resumes, and then raises what comes first: that this failed, that the task is cancelled
-        from elsewhere, the block's own exception, or that its time was over.
+        """Resumes, and then raises the first of these: the resume failed, the task was cancelled by
+        something else, the block's own exception, the deadline passed.
         """
         self._inside = False
         assert self._manager is not None
@@ -188,7 +188,7 @@ class _Block:
 
     def _expire(self) -> None:
         if not self._inside:
-            # Behind the block it is nothing any more.
+            # After the block it has no meaning.
             self._over_early = self._manager is None
             return
         self._expired = True

@@ -1,4 +1,4 @@
-"""`stillgate check`: all that would stop or endanger a hold."""
+"""`stillgate check`: everything that would stop or endanger a hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`stillgate completion`: what a shell has to read to complete verbs, options and fleets."""
+"""`stillgate completion`: the script that makes a shell complete verbs, options and fleets."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def gate(context: click.Context, frontend: Optional[str], **options: Any) -> Non
 
 
 def _refuse_options_of_config(context: click.Context) -> None:
-    """The Lua file is one for all: who says more wanted the lines."""
+    """The Lua file has no options: with one, the lines were meant."""
     typed = click.core.ParameterSource.COMMANDLINE
     if any(context.get_parameter_source(name) is typed for name in context.params):
         raise click.UsageError("these options need --config FRONTEND")

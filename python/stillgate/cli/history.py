@@ -46,7 +46,7 @@ def history(
 ) -> int:
     """Show who held what from this machine, when and how long.
 
-    Without FRONTEND: all. Tells how each hold ended. Reads the history beside the journal, and
+    Without FRONTEND: all. Shows how each hold ended. Reads the history beside the journal, and
     contacts no HAProxy.
     """
     if as_events and as_json:

@@ -17,7 +17,7 @@ from stillgate.run_until import check_runnable
 
 
 class _WithCommand(click.Command):
-    """What stands behind `--` is COMMAND, whatever it looks like."""
+    """Everything after `--` is COMMAND, whatever it looks like."""
 
     def parse_args(self, ctx: click.Context, args: List[str]) -> List[str]:
         at = args.index("--") if "--" in args else len(args)

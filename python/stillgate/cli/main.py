@@ -50,9 +50,9 @@ def _stop(number: int, frame: Optional[FrameType]) -> None:
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Returns the exit status."""
-    # As Ctrl-C: a suspend that is told to end, or whose terminal is closed, rolls back first.
+    # As Ctrl-C: a suspend that gets SIGTERM, or whose terminal closes, rolls back first.
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        # What was started under nohup is to outlive its terminal.
+        # A command started under nohup must outlive its terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
     guard_streams()
@@ -73,7 +73,8 @@ def _run(arguments: List[str]) -> int:
 
 
 def _told(status: int, arguments: List[str]) -> int:
-    """What a verb has done is true whether or not it could be told; what only tells has failed."""
+    """A verb that changed something keeps its exit status even if its output could not be
+    written; a verb that only shows something has failed then."""
     failure = failure_of(sys.stdout)
     failure_of(sys.stderr)
     if failure is None:

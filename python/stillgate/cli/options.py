@@ -1,4 +1,4 @@
-"""The options of the table as click has them, and the fleet that they name."""
+"""Makes click options from the table, and the fleet that they name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ frontends_argument = click.argument("frontends", metavar="[FRONTEND]...", nargs=
 def complete_fleet(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> List[str]:
-    """Names of the inventory, for the shell. A broken inventory completes nothing."""
+    """Fleet names for completion. A broken inventory completes nothing."""
     from stillgate.errors import InventoryError
     from stillgate.inventory import fleet_names
 
@@ -31,7 +31,7 @@ def complete_fleet(
 
 
 def options_of(verb: str) -> Callable[[F], F]:
-    """Adds all that the verb has, in the order of the table. The command gets `make_fleet` (which
+    """Adds all options of the verb, in the order of the table. The command gets `make_fleet` (which
     may raise InputError), `as_json`, and the options of the call by their names.
     """
 
@@ -65,7 +65,7 @@ def make_fleet(
     inventory: Optional[str],
     chosen: Dict[str, Any],
 ) -> Fleet:
-    """The fleet that the options name; what the command line chose comes before the inventory's."""
+    """The fleet that the options name; the command line comes before the inventory."""
     if name is None:
         return Fleet(endpoints, **chosen)
     return Fleet.load(name, inventory, **chosen)
@@ -77,7 +77,7 @@ def _as_click(option: Option, verb: str) -> Callable[[F], F]:
     words = option.default_words
     default = option.default
     if option.inventory:
-        # Nobody's word on the command line leaves it to the inventory.
+        # An option that is not on the command line is left to the inventory.
         words = "" if default is None else f"the inventory's, else {_plain(default)}"
         default = None
     if words:
@@ -88,7 +88,7 @@ def _as_click(option: Option, verb: str) -> Callable[[F], F]:
 
 
 def _type_of(option: Option) -> Dict[str, Any]:
-    """What its kind is in click."""
+    """The click type of an option."""
     kind = option.kind
     if isinstance(kind, Seconds):
         return {"type": click.FloatRange(kind.least, kind.most), "metavar": "SECONDS"}

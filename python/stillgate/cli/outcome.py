@@ -1,4 +1,4 @@
-"""How a call comes out: tables and sentences for people, a document for programs."""
+"""Shows how a call ended: tables and sentences for people, a JSON document for programs."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "hist
 def carry_out(
     action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet], Report]
 ) -> int:
-    """Calls, shows, and turns whatever came of it into the exit status."""
+    """Makes the call, shows its result, and returns the exit status."""
     try:
         fleet = make_fleet()
         with ProgressLine(fleet):
@@ -37,7 +37,7 @@ def carry_out(
 
 
 def show_refusal(error: StillgateError) -> None:
-    """What went wrong, on standard error, where standard output is somebody else's."""
+    """Writes errors to standard error, if standard output is for JSON or for COMMAND."""
     if isinstance(error, ReportError):
         show_report(error.report, sys.stderr)
     else:
@@ -54,8 +54,8 @@ def show_failure(action: str, error: StillgateError, as_json: bool) -> int:
 
 
 def json_verb(arguments: List[str]) -> Optional[str]:
-    """The verb whose caller waits for a JSON document, looked up in the bare arguments: wrong usage
-    ends the parsing before any option is known.
+    """The verb whose caller expects a JSON document, found in the bare arguments: after wrong usage
+    no option has been parsed.
     """
     before = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if "--json" not in before:
@@ -64,7 +64,7 @@ def json_verb(arguments: List[str]) -> Optional[str]:
 
 
 def show_usage(error: click.ClickException, verb: Optional[str]) -> int:
-    """Wrong usage, for people always; returns the exit status."""
+    """Shows wrong usage, always for people; returns the exit status."""
     error.show()
     if verb is not None:
         parameter = getattr(error, "param", None)

@@ -1,4 +1,4 @@
-"""`stillgate resume`: let through again wherever it can be reached."""
+"""`stillgate resume`: release at every endpoint that can be reached."""
 
 from __future__ import annotations
 

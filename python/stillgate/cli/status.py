@@ -1,4 +1,4 @@
-"""`stillgate status`: what is held, by whom, and what slipped through."""
+"""`stillgate status`: what is held, by whom, and how many requests leaked."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import carry_out
 from stillgate.fleet import Fleet
 
-EVERY = 1.0  # seconds between two looks of --watch
+EVERY = 1.0  # seconds between two refreshes of --watch
 
 
 @click.command()

@@ -1,4 +1,4 @@
-"""A command inside a hold: suspend, run, resume, and what came of it."""
+"""Runs a command inside a hold: suspend, run, resume, and the result."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, run_until
 from stillgate.suspension import Suspension
 
-FAILED = 125  # Stillgate itself, as env(1) and timeout(1) have it: the others are the command's
-GRACE = 2.0  # seconds, unless told otherwise or the hold is shorter than twice that
+FAILED = (
+    125  # Stillgate itself failed, as for env(1) and timeout(1); other statuses are the command's
+)
+GRACE = 2.0  # seconds, by default; less if the hold is shorter than twice that
 STANDARD_ERROR = 2
 
 
 def check_grace(grace: Optional[float], max_hold: Optional[float]) -> None:
-    """Errors: InputError, where nothing would be left for the command."""
+    """Errors: InputError, if no time would be left for the command."""
     if grace is not None and max_hold is not None and grace >= max_hold:
         words = f"grace: {grace:g} s must be less than max_hold, {max_hold:g} s"
         raise InputError("bad_option", words, "grace")
 
 
 class _Over:
-    """That the hold is over, for who waits for a descriptor. Its keeper may say so when the block
-    has ended, and the number of a closed descriptor is another's soon.
+    """A descriptor that becomes readable when the hold is over. tell() may come after close(): the
+    number of a closed descriptor may belong to another file by then.
     """
 
     def __init__(self) -> None:
@@ -52,7 +54,7 @@ class _Over:
 class HeldCommand:
     """One hold, from its suspend to its resume. `options` are those of Fleet.suspended; `grace` is
     the seconds before the end at which the command gets SIGTERM. With `quiet_stdout` its standard
-    output goes to standard error; with `talk` our own words do too.
+    output goes to standard error; with `talk` our own messages do, too.
     """
 
     def __init__(
@@ -74,8 +76,8 @@ class HeldCommand:
         self.error: Optional[StillgateError] = None
 
     def run(self, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
-        """Raises nothing but wrong input (InputError) and what a signal's handler raises; else see
-        `status`, `error` and `document`.
+        """Raises only wrong input (InputError) and what a signal's handler raises. For all other
+        failures see `status`, `error` and `document`.
         """
         max_hold = options.get("max_hold")
         check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
@@ -91,7 +93,7 @@ class HeldCommand:
         except InputError:
             raise
         except HoldExpired as error:
-            # That the hold is over surprises nobody where its end has ended the command.
+            # HoldExpired is no news if the end of the hold has ended the command.
             if self.result is None or not self.result.ended_by_deadline:
                 self.error = error
         except StillgateError as error:
@@ -101,7 +103,7 @@ class HeldCommand:
 
     def _work(self, held: Suspension, over: int) -> None:
         left = held.remaining
-        # What we printed comes before what the command prints.
+        # Our output comes before the command's.
         sys.stdout.flush()
         with HoldLine(self._fleet, held):
             self.result = run_until(
@@ -118,7 +120,7 @@ class HeldCommand:
 
     @property
     def status(self) -> int:
-        """The exit status: the command's own, 124 at the deadline, 125 where Stillgate failed."""
+        """The exit status: the command's own, 124 at the deadline, 125 if Stillgate failed."""
         if isinstance(self.error, HoldExpired):
             return ENDED_BY_DEADLINE
         if self.error is not None or self.result is None:
@@ -127,14 +129,14 @@ class HeldCommand:
 
     @property
     def suspended(self) -> Optional[Report]:
-        """None where even the suspend gave no report."""
+        """None if the suspend gave no report."""
         if self._held is not None:
             return self._held.report
         return self.error.report if isinstance(self.error, ReportError) else None
 
     @property
     def resumed(self) -> Optional[Report]:
-        """None where nothing was held."""
+        """None if nothing was held."""
         if self._held is None:
             return None
         if self._held.resumed is not None:
@@ -145,7 +147,7 @@ class HeldCommand:
         return hold_document(self.status, self.result, self.suspended, self.resumed, self.error)
 
     def last_words(self) -> List[str]:
-        """For people, where no table follows."""
+        """For people, when no table follows."""
         words = []
         if self.resumed is not None and self.resumed.ok:
             leaked = [one.leaked for one in self.resumed.switches if one.leaked is not None]

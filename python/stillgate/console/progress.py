@@ -14,13 +14,13 @@ from stillgate.suspension import Suspension
 L = TypeVar("L", bound="_Line")
 
 PATIENCE = 0.5  # seconds before anything is shown
-STEP = 0.1  # seconds between two drawings
-LOOK = 0.5  # seconds between two questions to the HAProxies
+STEP = 0.1  # seconds between two redraws
+LOOK = 0.5  # seconds between two status calls
 CLEAR = "\r\x1b[K"
 
 
 class _Line:
-    """Draws on standard error while its block runs, if a person looks."""
+    """Draws on standard error while its block runs, if that is a terminal."""
 
     def __init__(self) -> None:
         self._over = threading.Event()
@@ -30,7 +30,7 @@ class _Line:
         raise NotImplementedError
 
     def end(self) -> None:
-        """Takes the line away; safe to call again."""
+        """Removes the line; safe to call again."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -57,7 +57,7 @@ class _Line:
 
 
 class ProgressLine(_Line):
-    """How far a call of the fleet has come."""
+    """The progress of a call of the fleet."""
 
     def __init__(self, fleet: Fleet) -> None:
         super().__init__()
@@ -72,11 +72,11 @@ class ProgressLine(_Line):
 
 
 class HoldLine(_Line):
-    """What goes on in a hold: the seconds left, and what the HAProxies say of it."""
+    """The progress of a hold: the seconds left, and the counts of the HAProxies."""
 
     def __init__(self, fleet: Fleet, hold: Suspension) -> None:
         super().__init__()
-        # Of its own, because the hold may be in the middle of a call of that one.
+        # Its own fleet, because the hold may be in the middle of a call of that one.
         self._fleet = fleet.twin()
         self._hold = hold
         self._names = sorted({one.frontend for one in hold.report.switches})
@@ -90,7 +90,7 @@ class HoldLine(_Line):
             in_flight = [one.in_flight for one in switches]
             leaked = [one.leaked for one in switches]
             self._told = f"in flight {_sum(in_flight)}, leaked {_sum(leaked)}"
-        # Under maxconn clients wait in the kernel, where nobody counts them.
+        # Under maxconn clients wait in the kernel, where they are not counted.
         left = f"{self._hold.remaining:.1f} s left"
         return f"holding {', '.join(self._names)}: {left}, waiting -, {self._told}"
 

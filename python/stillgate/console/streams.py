@@ -1,5 +1,5 @@
-"""Standard output and error that fail no call: a full disk behind them must not make a suspend that
-holds look like one that was undone.
+"""Standard output and error that fail no call: if their disk is full, a suspend that holds must not
+look like one that was rolled back.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ STREAMS = 3
 
 
 class Unfailing(io.TextIOWrapper):
-    """What cannot be written is dropped, and `failure` says why. The first failure is the last:
-    from then on the descriptor leads nowhere, so that neither the end of Python nor a command that
-    inherits it meets it again.
+    """Output that cannot be written is dropped, and `failure` says why. After the first failure the
+    descriptor leads to /dev/null, so that neither Python's exit nor a command that inherits it
+    fails again.
     """
 
     failure: Optional[OSError] = None
@@ -41,8 +41,8 @@ class Unfailing(io.TextIOWrapper):
 
 
 def guard_streams() -> None:
-    """Once, before anything is opened: a descriptor that was closed would else be the next
-    socket's, and what is printed would go to an HAProxy.
+    """Call once, before anything is opened. A closed descriptor's number would be given to the next
+    socket, and our output would go to an HAProxy.
     """
     closed = [number for number in range(STREAMS) if not _is_open(number)]
     for number in closed:
@@ -52,7 +52,7 @@ def guard_streams() -> None:
 
 
 def failure_of(stream: Optional[TextIO]) -> Optional[OSError]:
-    """Why not all of it arrived; None where it did."""
+    """Why some output was lost; None if all was written."""
     if not isinstance(stream, Unfailing):
         return None
     stream.flush()
@@ -61,14 +61,14 @@ def failure_of(stream: Optional[TextIO]) -> Optional[OSError]:
 
 @contextmanager
 def telling() -> Iterator[None]:
-    """Around what prints a result, where standard output is another program's: said on standard
-    error if it cannot be told.
+    """Put around the printing of a result: reports on standard error if standard output cannot be
+    written.
     """
     try:
         yield
         sys.stdout.flush()
     except OSError as error:
-        # What is buffered would fail again at the end of Python.
+        # Buffered output would fail again at Python's exit.
         _lead_nowhere(sys.stdout.fileno())
         say_untold(error)
 
@@ -96,7 +96,7 @@ def _is_open(number: int) -> bool:
 
 def _unfailing(stream: Optional[TextIO], number: int, closed: bool) -> TextIO:
     if stream is not None and not isinstance(stream, io.TextIOWrapper):
-        # Somebody's own, in whose process this runs.
+        # A stream of the program that has imported us.
         return stream
     if isinstance(stream, Unfailing):
         return stream
@@ -108,7 +108,7 @@ def _unfailing(stream: Optional[TextIO], number: int, closed: bool) -> TextIO:
         made = Unfailing(
             stream.detach(),
             encoding,
-            "backslashreplace",  # a reply may hold what the terminal's character set cannot say
+            "backslashreplace",  # a reply may have characters that the terminal's encoding lacks
             line_buffering=by_line,
             write_through=at_once,
         )

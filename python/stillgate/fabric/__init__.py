@@ -1,11 +1,11 @@
 """Tasks for Fabric: `from stillgate.fabric import check, suspend, resume, status, hold, extend`.
 
 In a fabfile that gives `fab suspend`, `fab resume` and so on; `from stillgate.fabric import ns` has
-them all as a Collection. Settings stand under `stillgate:` in fabric.yaml.
+them all as a Collection. Write settings under `stillgate:` in fabric.yaml.
 
-Whatever the number of endpoints or hosts, a task is one call. Its exit status is that of the
-command `stillgate`. Called from a task of your own, each returns its Report (`hold`: its
-CommandResult), None in a dry run, and raises TaskFailed, an invoke.exceptions.Exit, where it fails.
+A task is one call, for any number of endpoints or hosts. Its exit status is that of the command
+`stillgate`. If your own task calls one, it returns its Report (`hold`: its CommandResult; None in a
+dry run), and raises TaskFailed, an invoke.exceptions.Exit, if it fails.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _OWN_HELP = {"run": "The command to run while the frontends are held, for /bin/s
 
 
 def _task(work: Callable[..., T]) -> Callable[..., T]:
-    """Fabric's task of the verb that `work` is named for, with the flags of stillgate.options.
-    `work` gets the call, and what it names itself.
+    """Makes Fabric's task of the verb that `work` is named for, with the flags of
+    stillgate.options. `work` gets the call and its own positional arguments.
     """
     verb = work.__name__
     rows = {
@@ -64,7 +64,7 @@ def _task(work: Callable[..., T]) -> Callable[..., T]:
 
 
 def _signature(names: list[str], rows: dict[str, Option], hints: dict[str, Any]) -> Any:
-    """By which Fabric knows the flags."""
+    """The signature, from which Fabric makes the flags."""
     parameters = [inspect.Parameter("c", inspect.Parameter.POSITIONAL_OR_KEYWORD)]
     for name in names:
         default: Any = None
@@ -82,12 +82,12 @@ def _is_positional(option: Option) -> bool:
 
 
 def _place_of(name: str) -> int:
-    """Of a flag in the signature: those that callers tell by their place come first."""
+    """The parameter of a flag; positional arguments of callers come first."""
     return {"seconds": 0, "frontend": 1, "json": 2}.get(name, 3)
 
 
 def _help(option: Option, verb: str) -> str:
-    """With what the value may be, where the command line has a metavar for it."""
+    """The help, with the metavar of the command line if there is one."""
     kind = option.kind
     may = ""
     if isinstance(kind, Seconds):

@@ -31,11 +31,11 @@ STOPPED = 130
 
 
 class TaskFailed(Exit):  # type: ignore[misc]
-    """What a task raises: Fabric ends with its status and words, a caller finds all that is known.
+    """What a task raises: Fabric ends with its status and message.
 
-    `error` is Stillgate's exception, None where a command inside a hold ended badly, and then
-    `result` is that command's. `report` tells of each endpoint and frontend, as far as anything
-    was asked of them; of `hold` it is the last one.
+    `error` is Stillgate's exception, or None if the command inside a hold failed; `result` is then
+    that command's. `report` has each endpoint and frontend that was contacted; for `hold` it is the
+    last report.
     """
 
     def __init__(
@@ -53,8 +53,8 @@ class TaskFailed(Exit):  # type: ignore[misc]
 
 
 class TaskCall:
-    """`context` is Fabric's, or what a task has gathered of it. `flags` stand under the names of
-    the settings that they come before.
+    """`context` is Fabric's, or what a task has collected from it. `flags` have the names of the
+    settings that they override.
     """
 
     def __init__(self, action: str, context: Any, flags: Mapping[str, Any], as_json: bool) -> None:
@@ -64,8 +64,8 @@ class TaskCall:
         self._as_json = as_json
 
     def report(self) -> Optional[Report]:
-        """All verbs but hold, with the options that somebody told. None in a dry run.
-        Errors: TaskFailed, with everything told.
+        """All verbs except hold, with the options that were given. None in a dry run.
+        Errors: TaskFailed, after everything was shown.
         """
         with self._ending():
             settings, fleet, names = self._prepared()
@@ -80,7 +80,7 @@ class TaskCall:
             try:
                 self._show(report)
             except KeyboardInterrupt:
-                # The status says that nothing is held, so nothing may be.
+                # The exit status says that nothing is held, so it must be true.
                 if self._action == "suspend":
                     fleet.resume(*names, hold=report.holds[0].id)
                 raise
@@ -121,7 +121,7 @@ class TaskCall:
     # --- before -----------------------------------------------------------------------
 
     def _prepared(self) -> tuple[Settings, Fleet, Sequence[str]]:
-        """All that can be wrong in the input is, before anything is sent."""
+        """Checks all input before anything is sent."""
         connections = self._told.connections
         settings = read_settings(
             self._told.given,
@@ -156,7 +156,7 @@ class TaskCall:
         return Fleet(settings.endpoints, **options)
 
     def _connection(self, host: Host) -> Connection:
-        """As Fabric makes one of a task's hosts."""
+        """Makes a Connection as Fabric does for a task's hosts."""
         try:
             if isinstance(host, str):
                 return Connection(host, config=self._told.config)
@@ -165,7 +165,7 @@ class TaskCall:
             raise InputError("bad_endpoint", f"host {host!r}: {error}", "hosts") from error
 
     def _dry(self) -> bool:
-        """`fab --dry`: Fabric runs the bodies of tasks all the same."""
+        """`fab --dry`: Fabric runs the bodies of tasks nevertheless."""
         return bool(self._told.config.run.dry)
 
     # --- after ------------------------------------------------------------------------
@@ -180,7 +180,7 @@ class TaskCall:
     def _show_dry(
         self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str = ""
     ) -> None:
-        """Not a result, so it leaves standard output to a document that does not come."""
+        """On standard error: a dry run has no result, and no JSON document."""
         out = sys.stderr if self._as_json else sys.stdout
         for line in _dry_lines(self._action, fleet.endpoints, names, settings, command):
             print(line, file=out)
@@ -188,7 +188,7 @@ class TaskCall:
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
-        """Tells what went wrong, and ends the task with the status that the command line has."""
+        """Shows what went wrong, and ends the task with the exit status of the command line."""
         failed = FAILED if self._action == "hold" else None
         try:
             with _stoppable():
@@ -230,7 +230,7 @@ def _dry_lines(
     """What would be sent where, and what would be run."""
     recorded = "limit" not in settings.options or action == "hold"
     limit = "<the limit on record>" if recorded else str(settings.options["limit"])
-    # Which method it will be, only the HAProxies can tell.
+    # Only the HAProxies know which method it will be.
     shut = {"maxconn": "set maxconn frontend {} 0", "gate": "close the gate of {}"}.get(
         settings.options.get("method", "auto"),
         "close the gate of {0}, or set maxconn frontend {0} 0",
@@ -272,8 +272,8 @@ def _raise_interrupt(number: int, frame: Optional[FrameType]) -> None:
 
 @contextmanager
 def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGHUP as Ctrl-C, where nobody has other plans for them: Fabric would be ended on
-    the spot, and leave everything held.
+    """SIGTERM and SIGHUP act as Ctrl-C, unless they have a handler: otherwise they would end Fabric
+    at once, and leave everything held.
     """
     changed = []
     try:

@@ -1,8 +1,8 @@
-"""Fabric's hosts as SSH endpoints: what a Connection says of the way there, as a URL.
+"""Fabric's hosts as SSH endpoints: turns a Connection into a URL.
 
-Fabric has made up its mind on user and port, by its own precedence, and so the URL names them. The
-rest of ssh_config is the engine's to read, from the files that Fabric has read: it knows of them
-what Paramiko does not.
+Fabric chooses user and port by its own precedence, so the URL names them. The engine reads the rest
+of ssh_config itself, from the files that Fabric has read, because it knows keywords that Paramiko
+does not.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from fabric import Connection
 from stillgate.errors import InputError
 from stillgate.fabric.values import Socket
 
-# As the canonical form of an endpoint leaves them.
+# Characters that the canonical form of an endpoint leaves unescaped.
 _PLAIN = "-._~/:@,[]"
-# Of connect_kwargs, what can neither be handed over nor left out without logging in otherwise.
+# Arguments of connect_kwargs that a URL cannot carry, and that change the login if left out.
 _UNFIT = ("pkey", "sock")
 
 
 def urls_of(connections: Sequence[Connection], socket: Socket, auth: Optional[str]) -> List[str]:
     """One endpoint per connection, in order: its socket, or `tcp://address:port` as seen from the
-    host. `auth` is what the engine is to ask for on the terminal. Errors: InputError.
+    host. `auth` is what the engine asks for on the terminal. Errors: InputError.
     """
     for one in connections:
         if not isinstance(socket, str) and one.original_host not in socket:
             raise _unfit(one, "setting stillgate.socket names no socket for this host", "socket")
     everybody = [hop for one in connections for hop in (one, *_gateways(one))]
-    # Fabric puts the keys that ssh_config has for one host into its settings, and so before all
-    # hosts that come later.
+    # Fabric copies the keys that ssh_config has for one host into its settings, and so uses them
+    # first for all later hosts.
     strays = {key for one in everybody for key in one.ssh_config.get("identityfile", [])}
     return [
         _url(
@@ -45,7 +45,7 @@ def urls_of(connections: Sequence[Connection], socket: Socket, auth: Optional[st
 
 
 def patience_of(connections: Iterable[Connection]) -> Optional[float]:
-    """The longest of Fabric's connect timeouts; None where there is none."""
+    """The longest of Fabric's connect timeouts; None if there is none."""
     told = [one.connect_timeout or one.connect_kwargs.get("timeout") for one in connections]
     return max((float(one) for one in told if one), default=None)
 
@@ -74,7 +74,7 @@ def _url(c: Connection, socket: str, auth: Optional[str], strays: Set[str]) -> s
 
 
 def _hop(c: Connection, config: str) -> str:
-    # By the name that ssh_config knows it by, where that is read.
+    # By its name in ssh_config, if that is read.
     host = str(c.host if config == "none" else c.original_host)
     return f"{c.user}@{f'[{host}]' if ':' in host else host}:{c.port}"
 
@@ -84,14 +84,14 @@ def _hop(c: Connection, config: str) -> str:
 
 def _key_files(c: Connection) -> List[str]:
     named = c.connect_kwargs.get("key_filename") or []
-    # From 3.1 on Fabric has a place of its own for them.
+    # From 3.1 on Fabric stores them separately.
     authentication = c.config.get("authentication") or {}
     found = [named] if isinstance(named, str) else [*named]
     return [str(one) for one in [*found, *(authentication.get("identities") or [])]]
 
 
 def _typed_keys(c: Connection) -> Set[str]:
-    """Those of `fab -i`."""
+    """The keys of `fab -i`."""
     told = getattr(c.config, "_overrides", {}).get("connect_kwargs", {})
     return {str(one) for one in told.get("key_filename") or []}
 
@@ -104,9 +104,9 @@ def _absolute(path: str) -> str:
 
 
 def _config_of(c: Connection) -> str:
-    """The endpoint's `config=`: a file, or nothing where the usual ones hold. `none` where Fabric
-    reads none, and where a program has told it something that no URL can say: then what Fabric
-    has made of it is all there is.
+    """The endpoint's `config=`: a file, or nothing for the usual files. `none` if Fabric reads
+    none, or if a program gave it a configuration that no URL can express: then only Fabric's own
+    settings count.
     """
     config = c.config
     proxied = "proxyjump" in c.ssh_config or "proxycommand" in c.ssh_config
@@ -122,7 +122,7 @@ def _config_of(c: Connection) -> str:
 
 
 def _gateways(c: Connection) -> List[Connection]:
-    """From the host towards here."""
+    """The gateways, from the host to this machine."""
     found: List[Connection] = []
     gateway: Any = c.gateway
     while isinstance(gateway, Connection):
@@ -132,8 +132,8 @@ def _gateways(c: Connection) -> List[Connection]:
 
 
 def _jumps_as_ssh_config_says(c: Connection) -> bool:
-    """Then the engine finds the way itself. Fabric has the hops of a ProxyJump the other way
-    round than ssh.
+    """True if the engine finds the same hops itself. Fabric has the hops of a ProxyJump in the
+    reverse order of ssh.
     """
     named = c.ssh_config.get("proxyjump")
     if named is None:
@@ -143,7 +143,7 @@ def _jumps_as_ssh_config_says(c: Connection) -> bool:
 
 
 def _refuse_commands(c: Connection, config: str) -> None:
-    """A command in place of a jump host is known to ssh_config alone."""
+    """A command instead of a jump host: only ssh_config can name one."""
     for one in (c, *_gateways(c)):
         own = config != "none" and one.gateway == one.ssh_config.get("proxycommand")
         if isinstance(one.gateway, str) and not own:

@@ -1,7 +1,7 @@
-"""The kind of task that Stillgate's are: one call, whatever the number of hosts.
+"""A task that makes one call for any number of hosts.
 
 Fabric runs a task's body once per host, one after the other, and its post tasks once. So a body
-that Fabric runs for a host only notes the host, and a post task that nobody sees does the work.
+that Fabric runs for a host only notes the host, and a hidden post task does the work.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from invoke import Executor
 
 from stillgate.options import OPTIONS
 
-# The same letter is the same flag in every task. What overrules a check has none.
+# A letter is the same flag in every task. Flags that overrule a check have no letter.
 SHORT = {"run": "c", **{one.word: one.fabric_letter for one in OPTIONS if one.fabric_letter}}
 
 
 class Told:
-    """What a call has from Fabric: its configuration as it stood, and hosts, if it gave any."""
+    """What a call gets from Fabric: its configuration, and hosts if there are any."""
 
     def __init__(self, context: Any) -> None:
         self.config = context.config
         given = self.config.get("stillgate")
-        # A copy: the settings of a collection hold for its own tasks, and not for post tasks.
+        # A copy: the settings of a collection count for its own tasks, not for post tasks.
         self.given = dict(given) if isinstance(given, Mapping) else given
         prefix = f"{self.config.env_prefix or self.config.prefix}_stillgate_".upper()
         self.environment = {key: os.environ[key] for key in os.environ if key.startswith(prefix)}
@@ -36,7 +36,7 @@ class Told:
 
 
 class VerbTask(Task):  # type: ignore[misc]
-    """`body` gets Fabric's context, or a Told where Fabric gave hosts."""
+    """`body` gets Fabric's context, or a Told if Fabric gave hosts."""
 
     def __init__(self, body: Callable[..., Any], **options: Any) -> None:
         super().__init__(body, **options)
@@ -81,8 +81,8 @@ class VerbTask(Task):  # type: ignore[misc]
 
 
 def _executor_of(caller: FrameType) -> Optional[Executor]:
-    """Fabric's executor, where it is the caller, and so runs the post task too. A task of the
-    user's that calls this one wants its answer now.
+    """Fabric's executor, if it is the caller: it then runs the post task, too. A user's task that
+    calls this one needs the result at once.
     """
     runner = caller.f_locals.get("self")
     return runner if isinstance(runner, Executor) else None

@@ -1,4 +1,4 @@
-"""What Fabric's tasks are told: the settings under `stillgate:` and the flags before them, checked.
+"""The options of Fabric's tasks: flags, and the settings under `stillgate:`, checked.
 
 Nothing here knows Fabric: settings, environment and flags come as plain values.
 """
@@ -35,9 +35,9 @@ Reader = Callable[[Place, Any], Any]
 class Settings:
     """One task's settings and flags.
 
-    At most one of `fleet`, a name in the inventory, `endpoints` and `hosts` is there, and exactly
-    one where Fabric gave no hosts. `options` are those of stillgate.options that somebody told:
-    for the others Stillgate's own defaults hold.
+    At most one of `fleet` (a name in the inventory), `endpoints` and `hosts` is set; exactly one if
+    Fabric gave no hosts. `options` are the options of stillgate.options that were given; for the
+    others Stillgate's defaults count.
     """
 
     fleet: Optional[str] = None
@@ -50,7 +50,7 @@ class Settings:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def told(self, *names_of: str) -> Dict[str, Any]:
-        """Those of these options that somebody told."""
+        """Those of these options that were given."""
         return {name: self.options[name] for name in names_of if name in self.options}
 
 
@@ -69,7 +69,7 @@ def _reader(option: Option) -> Reader:
     return names if kind.commas else texts
 
 
-# What names a fleet; the last three are Fabric's own.
+# Keys that name a fleet; the last three are Fabric's own.
 PLACES = ("fleet", "endpoints", "inventory", "frontends", "hosts", "socket", "auth")
 _READERS: Dict[str, Reader] = {
     **{one.name: _reader(one) for one in OPTIONS if one.fabric in ("both", "setting")},
@@ -88,11 +88,11 @@ def read_settings(
     *,
     with_hosts: bool = False,
 ) -> Settings:
-    """`given` is what stands under `stillgate:` (None where nothing does); `flags` come before it,
-    as the texts that were typed or as values. A flag that is None, False or empty was not given.
-    `environment` has variables by their whole names, which end in a key: Fabric itself takes them
-    for keys that stand somewhere already, so only the others are taken from here. `with_hosts`:
-    Fabric gave hosts, and they come before all that names a fleet.
+    """`given` is the setting `stillgate:` (None if it is missing). `flags` come before it, as typed
+    text or as values; a flag that is None, False or empty was not given. `environment` has
+    variables by their whole names, which end in a key. Fabric itself reads them for keys that exist
+    in its configuration, so only the others are read here. `with_hosts`: Fabric gave hosts, and
+    they come before everything that names a fleet.
 
     Errors: InputError, which names the key, the variable or the flag.
     """

@@ -1,4 +1,4 @@
-"""One value of Fabric's settings or flags: what it must be, and the refusal that names its place.
+"""Checks one value of Fabric's settings or flags; the refusal names its place.
 
 Nothing here knows Fabric.
 """
@@ -11,15 +11,15 @@ from typing import Any, Callable, Mapping, Tuple, Union
 
 from stillgate.errors import InputError
 
-# What stands for one of Fabric's hosts: a text, or keyword arguments of its Connection.
+# One of Fabric's hosts: text, or keyword arguments of its Connection.
 Host = Union[str, Mapping[str, Any]]
-# Where HAProxy's stats socket lies: on all hosts, or by a host's name.
+# The path of HAProxy's stats socket: on all hosts, or by a host's name.
 Socket = Union[str, Mapping[str, str]]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value stands, in words; only what was typed may be the text of a number."""
+    """Where a value comes from, in words. Only typed text may stand for a number."""
 
     words: str
     key: str
@@ -50,7 +50,7 @@ def texts(place: Place, value: Any) -> Tuple[str, ...]:
 
 
 def names(place: Place, value: Any) -> Tuple[str, ...]:
-    """Several in one text have commas between them, as the hosts of `fab -H` do."""
+    """Several in one text are separated by commas, as for `fab -H`."""
     if isinstance(value, str):
         value = [one.strip() for one in text(place, value).split(",")]
     return texts(place, value)

@@ -14,11 +14,11 @@ INSPECT_DELAY_S = 60
 MODES = ("http", "tcp")
 
 _NAME = re.compile(r"[A-Za-z0-9_.:-]+")
-# A word of haproxy.cfg that needs no quoting, so that none of it is taken for syntax.
+# A word of haproxy.cfg that needs no quoting, and contains no syntax.
 _WORD = re.compile(r"[A-Za-z0-9_.:/@%+=-]+")
-_VARIABLES = (2, 4)  # from here on the switch is a process variable
-_LUA_BOOLEANS = (3, 1)  # from here on HAProxy wants to be told how Lua is to see booleans
-_ABORTING = ((2, 4), (2, 8))  # seen with 2.6.12; the branches beside it are a guess
+_VARIABLES = (2, 4)  # from 2.4 on the switch is a process variable
+_LUA_BOOLEANS = (3, 1)  # from 3.1 on HAProxy needs a setting for booleans in Lua
+_ABORTING = ((2, 4), (2, 8))  # seen with 2.6.12; assumed for the neighbouring branches
 _TCP = (2, 6)  # below, the first timer ends a wait in tcp mode
 _ABSTRACT_NAME = 100  # a unix address has 107 bytes
 
@@ -38,7 +38,7 @@ def lua() -> str:
 
 
 def encode(frontend: str) -> str:
-    """The frontend's name as it stands in names of variables and files."""
+    """The frontend's name as used in names of variables and files."""
     return re.sub("[^A-Za-z0-9]", lambda found: f"_{ord(found[0]):02x}", frontend)
 
 
@@ -55,7 +55,7 @@ def config(
 ) -> str:
     """The lines for haproxy.cfg, as text to be pasted section by section; options as of lines().
 
-    ValueError where one of them cannot stand in haproxy.cfg.
+    ValueError if haproxy.cfg cannot have one of them.
     """
     found = lines(
         frontend,
@@ -89,9 +89,9 @@ def lines(
 ) -> Lines:
     """The lines of each section.
 
-    `folder` is the state folder, `probe` begins the name of the abstract socket of the proof (one
-    of its own for each HAProxy of a machine), `exempt` a path that is never held, `inspect_delay`
-    the longest hold in tcp mode, in seconds.
+    `folder` is the state folder; `probe` the prefix of the proof's abstract socket (different for
+    each HAProxy on a machine); `exempt` a path that is never held; `inspect_delay` the longest hold
+    in tcp mode, in seconds.
     """
     release = _release(version)
     if not _NAME.fullmatch(frontend):
@@ -144,7 +144,7 @@ def _global_lines(release: Tuple[int, int], folder: str, lua_file: str, probe: s
 
 
 def _guard(frontend: str) -> str:
-    """Where nothing is held, requests pass without Lua; a process that is being replaced asks."""
+    """While nothing is held, requests pass without Lua; a stopping process always runs Lua."""
     guard = f"{{ var(proc.stillgate_guard_{encode(frontend)}) -m str open }}"
     return f"{guard} !{{ stopping }} !{{ so_name stillgate }}"
 

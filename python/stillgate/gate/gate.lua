@@ -683,7 +683,7 @@ local function prove(name)
   local socket = core.tcp()
   socket:settimeout(2)
   local fine, why = socket:connect("abns@" .. probe_prefix .. "-" .. name)
-  if not fine then return nil, why or "nobody listens there" end
+  if not fine then return nil, why or "nothing listens there" end
   socket:send("GET / HTTP/1.0\r\n\r\n")
   local text = socket:receive("*a") or ""
   socket:close()
