@@ -1,9 +1,11 @@
-"""The pages: links that lead somewhere, facts that exist, and plain terms in place of old ones."""
+"""The pages: links that lead somewhere, facts that exist, and plain terms in pages and messages."""
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,35 @@ REPLACED = {
     r"the number that stood before|what stood before": "the old limit",
 }
 
+# The same for messages, which are short enough to be stricter.
+REPLACED_IN_MESSAGES = {
+    **REPLACED,
+    r"nobody listens": "nothing listens",
+    r"(?:is|are|was|were|or) not known": "unknown",
+    r"(?:held|in effect) already": "already held, already in effect",
+    r"alone": "only",
+    r"behind": "after, or through",
+    r"stands?(?! for)": "is, or comes",
+    r"by way of": "through",
+    r"put(?:s|ting)? back|tak(?:e|es|ing|en) back|took back": "restore, apply again, or roll back",
+    r"let(?:s|ting)? (?:\w+ ){0,3}through": "release",
+    r"somebody's hand": "somebody by hand",
+    r"all the same": "nevertheless",
+    r"reads? back as it was|does not read back": "HAProxy does not report it",
+    r"be told|(?:was|is) told|tells? (?:of|whose|which)": "gets, or shows",
+    r"bounds?": "limit",
+}
+MESSAGES = ("cpp/bindings", "cpp/include", "cpp/src", "python/stillgate", "recipes/stillgate")
+# These are being rewritten, and their messages with them.
+BEING_REWRITTEN = (
+    "cpp/src/hold/resume/",
+    "cpp/src/hold/suspend/",
+    "python/stillgate/past_holds.py",
+    "python/stillgate/results/",
+)
+QUOTED = r'"(?:[^"\\\n]|\\.)*"'
+QUOTED_OR_SINGLE = QUOTED + r"|'(?:[^'\\\n]|\\.)*'"
+
 
 def files(*endings: str) -> list[Path]:
     """What git keeps, or would: nothing that was built, fetched or found by a fuzzer."""
@@ -59,6 +90,30 @@ def prose(text: str) -> str:
     text = re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL)
     text = re.sub(r"^ {4,}\S.*$", "", text, flags=re.MULTILINE)
     return re.sub(r"`[^`]*`", "", text)
+
+
+def literals(path: Path) -> Iterator[str]:
+    """The string literals of a source, without its comments. Adjacent ones are one."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+        return
+    is_cpp = path.suffix not in (".rb", ".lua")
+    one = QUOTED if is_cpp else QUOTED_OR_SINGLE
+    comment = r"(?:^|(?<=\s))" + {".rb": r"#(?!\{)", ".lua": "--"}.get(path.suffix, "//") + r".*$"
+    bare = re.sub(rf"({one})|{comment}", r"\1", text, flags=re.MULTILINE)
+    for found in re.findall(rf"(?:{one})(?:\s*(?:{one}))*" if is_cpp else one, bare):
+        yield re.sub(r'"\s*"', "", found)
+
+
+def messages(path: Path) -> Iterator[str]:
+    """Literals that are sentences, or parts of one."""
+    for literal in literals(path):
+        text = " ".join(literal.split())
+        if re.search(r"[a-z]{2,} [a-z]", text):
+            yield text
 
 
 def links(path: Path) -> list[str]:
@@ -109,6 +164,36 @@ def test_no_page_uses_the_old_words(page: Path) -> None:
     for old, better in REPLACED.items():
         found = re.search(rf".{{0,40}}\b(?:{old})\b.{{0,20}}", text, re.IGNORECASE)
         assert found is None, f"{found and found.group()!r}: say '{better}'"
+
+
+SPEAKING = [
+    path
+    for path in files(".cpp", ".hpp", ".def", ".py", ".lua", ".rb")
+    if place(path).startswith(MESSAGES) and not place(path).startswith(BEING_REWRITTEN)
+]
+
+
+@pytest.mark.parametrize("source", SPEAKING, ids=place)
+def test_no_message_uses_the_old_words(source: Path) -> None:
+    for text in messages(source):
+        for old, better in REPLACED_IN_MESSAGES.items():
+            found = re.search(rf"\b(?:{old})\b", text, re.IGNORECASE)
+            assert found is None, f"{found and found.group()!r} in {text!r}: say '{better}'"
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("a.cpp", 'int a;  // "a comment"\nconst char* b = "nobody "\n    "listens"; // more\n'),
+        ("a.py", '# "a comment"\nraise ValueError("nobody " "listens")\n'),
+        ("a.rb", "# 'a comment'\nraise 'nobody listens'\n"),
+        ("a.lua", '-- "a comment"\nreturn nil, "nobody listens"  -- more\n'),
+    ],
+)
+def test_messages_are_found_in_each_language(name: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(text)
+    assert [message.strip("'\"") for message in messages(path)] == ["nobody listens"]
 
 
 def test_a_fact_that_a_file_points_at_is_there() -> None:

@@ -19,7 +19,7 @@ async def settled_call(
     fleet: Fleet, call: Callable[[Fleet], T], undo: Optional[Undo[T]] = None
 ) -> T:
     """Runs `call(fleet)`. If cancelled, it stops the fleet and waits for the call to end. If the
-    call succeeded all the same, its caller would never know, so `undo` rolls it back.
+    call succeeded nevertheless, its caller would never know, so `undo` rolls it back.
     """
     work = on_thread(functools.partial(call, fleet))
     try:
