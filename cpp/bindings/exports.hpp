@@ -21,7 +21,7 @@ void export_fleet(pybind11::module_& module);
 /// Raises the input error for another word.
 EventFormat to_event_format(const std::string& text);
 
-/// HAProxy's bytes as text; what is no UTF-8 becomes U+FFFD. Needs the GIL.
+/// HAProxy's bytes as text; bytes that are not UTF-8 become U+FFFD. Needs the GIL.
 pybind11::str to_text(const std::string& bytes);
 
 template <class T>

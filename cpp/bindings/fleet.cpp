@@ -1,4 +1,4 @@
-// The fleet: calls run on a thread of the engine's own, while this one looks for signals.
+// The fleet: calls run on the engine's thread, while this one checks for signals.
 #include "exports.hpp"
 
 #include <chrono>
@@ -32,7 +32,7 @@ constexpr milliseconds slice{25};
   raise_input_error({Errc::bad_option, field + ": " + why, {}, {}, field});
 }
 
-/// Seconds of Python to milliseconds; the range itself is checked behind the border.
+/// Seconds of Python to milliseconds; the engine checks the range.
 milliseconds to_milliseconds(double seconds, const char* field) {
   constexpr double largest = 1e9;
   if (!std::isfinite(seconds) || std::abs(seconds) > largest) {
@@ -42,7 +42,7 @@ milliseconds to_milliseconds(double seconds, const char* field) {
   return milliseconds(static_cast<milliseconds::rep>(rounded));
 }
 
-/// A fleet, and what its calls tell meanwhile.
+/// A fleet, and the events of its calls.
 struct TellingFleet {
   std::shared_ptr<Mailbox> mailbox;
   Fleet fleet;
@@ -68,10 +68,10 @@ std::optional<py::error_already_set> attend(const std::vector<std::string>& line
   return std::nullopt;
 }
 
-/// Runs `call(stop_token)` on a thread of its own, without the GIL, while this one delivers events
+/// Runs `call(stop_token)` on its own thread, without the GIL, while this one delivers events
 /// to `on_line`. A signal whose Python handler raises (Ctrl-C) stops the call and waits for its
 /// orderly end (a suspend rolls back). If the call had come to its end just before, `undo` takes
-/// its result back; then the handler's exception goes on its way.
+/// its result back; then the handler's exception is raised.
 template <class Call, class Undo>
 auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call,
                        const Undo& undo) {
@@ -103,7 +103,7 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
         engine.request_stop();
         engine.join();
         undo(*value);
-        // The rollback is told too; a second exception would hide the first.
+        // The rollback's events are delivered, too; a second exception would hide the first.
         (void)attend(take_lines(), on_line);
         break;
       }
@@ -139,7 +139,7 @@ Expiry to_expiry(const std::string& text) {
   bad_option("on_expiry", "must be release or reject");
 }
 
-/// Walks the options of a struct, and takes from `told` those that it has.
+/// Walks the options of a struct, and sets those that `told` has.
 struct Filling {
   py::dict* told;
 
@@ -174,7 +174,7 @@ struct Filling {
   }
 };
 
-/// A struct of options by its names; what is not told has the struct's default.
+/// A struct of options by its names; an option that is not given has the struct's default.
 template <class Options>
 Options filled(py::dict told) {
   Options options;

@@ -9,12 +9,12 @@
 
 namespace stillgate::bindings {
 
-/// Whoever waits on `changed`, with `mutex` locked, looks at `lines`.
+/// Wait on `changed` with `mutex` locked, then check `lines`.
 struct Mailbox {
   std::mutex mutex;
   std::condition_variable changed;
   std::vector<std::string> lines;
-  bool stopping{false};  ///< somebody wants the call to end early
+  bool stopping{false};  ///< the call must end early
 
   void put(const std::string& line) {
     const std::scoped_lock lock(mutex);

@@ -46,7 +46,7 @@ class Link final : public transport::Listener {
   /// Opens the barrier for this link: it may write.
   void release();
   void fail(const Error& error);
-  /// Fails if the deadline is not after `now`; the code says what the link waited for.
+  /// Fails if the deadline is not after `now`; the code names what the link waited for.
   void expire(Clock::time_point now);
 
   /// The error of a link that is too slow, while other endpoints are held.

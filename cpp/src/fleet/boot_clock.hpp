@@ -1,4 +1,4 @@
-// The clock that deadlines are kept by: nobody steps it, and it goes on while the machine sleeps.
+// The clock of deadlines: it is never stepped, and runs on while the machine sleeps.
 #pragma once
 
 #include <chrono>

@@ -13,7 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-/// Walks the options of a struct, and keeps the first that is out of its bounds.
+/// Walks the options of a struct, and keeps the first that is outside its limits.
 struct Bounds {
   std::optional<Error>* found;
 

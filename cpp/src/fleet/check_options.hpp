@@ -1,4 +1,4 @@
-// Checking what a caller asks for, before anything is sent.
+// Checks a caller's input, before anything is sent.
 #pragma once
 
 #include <chrono>

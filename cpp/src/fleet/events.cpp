@@ -17,7 +17,7 @@
 namespace stillgate::fleet {
 namespace {
 
-// What HAProxy answers may be long. All else in a line is bounded by what a call accepts.
+// HAProxy's answers may be long. All else in a line is limited by what a call accepts.
 constexpr std::size_t longest_message = 8000;
 constexpr int append_flags = O_RDWR | O_APPEND | O_CREAT;
 

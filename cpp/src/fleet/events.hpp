@@ -11,7 +11,7 @@
 namespace stillgate::fleet {
 
 /// The folder's `history.jsonl`, rotated to `history.jsonl.1` above 4 MB. Processes may share it.
-/// For any thread. Never fails, and never waits for whoever listens.
+/// For any thread. Never fails, and never waits for a listener.
 class EventLog {
  public:
   static constexpr std::int64_t largest_file = 4'000'000;  ///< bytes

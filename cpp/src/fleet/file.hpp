@@ -1,4 +1,4 @@
-// A file descriptor that closes itself, and who may read what is kept in the state folder.
+// A file descriptor that closes itself, and the permissions of the state folder's files.
 #pragma once
 
 #include <cerrno>
@@ -16,7 +16,7 @@ inline constexpr mode_t owner_only_file = 0600;
 
 class File {
  public:
-  /// `flags` as open(2) has them; a file that it makes is its owner's alone.
+  /// `flags` as open(2) has them; only its owner may read a file that it creates.
   File(const std::filesystem::path& path, int flags)
       : fd_(::open(path.c_str(), flags | O_CLOEXEC, owner_only_file)) {}
   File(const File&) = delete;

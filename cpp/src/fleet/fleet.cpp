@@ -59,7 +59,7 @@ struct Fleet::State {
   fleet::GuardKeeper guard;
   std::shared_ptr<void> ssh_sessions{};
 
-  /// From its first use on: whoever makes a fleet may fork before that.
+  /// Made at the first use: a process may fork between making a fleet and using it.
   void keep_sessions() { ssh_sessions = engine::keep_ssh_sessions(endpoints); }
   [[nodiscard]] hold::HoldRequest hold_request(const std::vector<std::string>& frontends) const {
     hold::HoldRequest request;

@@ -1,4 +1,4 @@
-// The journal: records of holds in files that survive the death of whoever wrote them.
+// The journal: records of holds in files, which survive the process that wrote them.
 #pragma once
 
 #include <filesystem>
@@ -26,7 +26,7 @@ class Journal {
   [[nodiscard]] std::optional<hold::Record> find(const std::string& id) const;
 
   /// Returns only after the record is on the disk. One without switches is removed instead.
-  /// Error: journal_failed, with the path and the system's words.
+  /// Error: journal_failed, with the path and the system's message.
   [[nodiscard]] std::optional<Error> keep(const hold::Record& record) const;
 
  private:

@@ -20,7 +20,7 @@ namespace {
 
 using Depths = std::map<std::uint16_t, std::int64_t>;
 
-constexpr unsigned listening = 10;  // TCP_LISTEN, which <netinet/tcp.h> has for C alone
+constexpr unsigned listening = 10;  // TCP_LISTEN, which <netinet/tcp.h> has for C only
 constexpr timeval patience{0, 200'000};
 constexpr std::size_t buffer_bytes = 32'768;
 

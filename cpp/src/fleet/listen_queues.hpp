@@ -7,7 +7,7 @@
 namespace stillgate::fleet {
 
 /// By port: how many connections may wait there to be accepted, summed over the sockets that share
-/// the port. Empty where the kernel does not tell (netlink, sock_diag(7)).
+/// the port. Empty if the kernel does not report it (netlink, sock_diag(7)).
 [[nodiscard]] std::map<std::uint16_t, std::int64_t> listen_depths();
 
 }  // namespace stillgate::fleet

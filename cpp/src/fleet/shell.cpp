@@ -40,7 +40,8 @@ int above_standard(int fd) {
   return higher;
 }
 
-/// The input as a file in memory: a pipe would hold 64 kB at most, and break if nobody read it.
+/// The input as a file in memory: a pipe holds 64 kB at most, and breaks if the command does not
+/// read it.
 int memory_with(const std::string& text) {
   const int fd = above_standard(::memfd_create("stillgate-event", MFD_CLOEXEC));
   if (fd < 0) return -1;

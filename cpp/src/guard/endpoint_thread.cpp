@@ -26,7 +26,7 @@ FleetOptions short_timeouts() {
 }
 
 constexpr milliseconds wait_line_timeout{300};
-/// So long after the guard itself, which is more exact and says what it did.
+/// This long after the guard itself, which is more exact and reports what it did.
 constexpr milliseconds wait_after_guard{30};
 
 bool has_wait(const std::string& version) {
@@ -97,11 +97,11 @@ runtime_api::Answer EndpointThread::ask(const hold::guard_step::Ask& wanted) {
 }
 
 /// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
-/// nobody closes the connection. It stands before anything is held, because that can happen in the
-/// middle of a commit; what it would restore is in force until then.
+/// nobody closes the connection. It is set up before anything is held, because that can happen in
+/// the middle of a commit; the limit that it would restore is in force until then.
 void EndpointThread::renew_wait_line(const hold::GuardInput& input) {
   if (!plan_.holds()) {
-    // It would open what somebody else may hold by then.
+    // It would open a frontend that somebody else may hold by then.
     held_line_.reset();
     return;
   }
@@ -116,7 +116,7 @@ void EndpointThread::renew_wait_line(const hold::GuardInput& input) {
     if (text) line = std::make_unique<engine::HeldLine>(endpoint_[0]);
     if (line && line->send(*std::move(text), wait_line_timeout)) line.reset();
   }
-  // The new one stands before the old one goes.
+  // The new one is set up before the old one ends.
   held_line_ = std::move(line);
   plan_.set_backed(held_line_ != nullptr);
   wait_line_ = WaitLine{wanted.deadline, wanted.process, plan_.record().switches};

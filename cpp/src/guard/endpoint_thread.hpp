@@ -20,7 +20,7 @@
 
 namespace stillgate::guard {
 
-/// With connections and a thread of its own, so that no endpoint waits for another.
+/// Has its own connections and thread, so that no endpoint waits for another.
 class EndpointThread {
  public:
   /// `state` must outlive it. Starts at once. `first_wait` spreads the later surveys of all
@@ -31,7 +31,7 @@ class EndpointThread {
   EndpointThread& operator=(const EndpointThread&) = delete;
   ~EndpointThread() = default;
 
-  /// Breaks off a survey that is under way, from any thread.
+  /// Interrupts a running survey, from any thread.
   void interrupt();
 
  private:

@@ -140,7 +140,7 @@ void Guard::obey(const std::string& line) {
   if (line == "hold") {
     if (state_.order().mode != GuardMode::arming) return;
     state_.set_mode(GuardMode::holding);
-    // First its standby: one that knew of the arming only would take a hold back that was promised.
+    // First its standby guard: one that only knows of the arming would roll back a confirmed hold.
     keep_standby();
     holder_.say("holding\n");
   } else if (line == "end") {
@@ -168,7 +168,7 @@ void Guard::interrupt_if_due() {
   if (due && boot_time() - order.deadline >= expiry_patience) events_.tell_end(false);
 }
 
-/// The journal of this machine says whether somebody here has ended the hold, or moved its end.
+/// The journal shows whether somebody on this machine has ended the hold, or moved its deadline.
 void Guard::read_journal() {
   if (boot_time() < journal_due_at_) return;
   journal_due_at_ = boot_time() + 2 * longest_turn;

@@ -1,4 +1,4 @@
-// A guard: keeps one hold by maxconn until its deadline, ends it, and tells what it did.
+// A guard: keeps one hold by maxconn until its deadline, ends it, and reports what it did.
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,7 @@ namespace stillgate::guard {
 /// our answers, and each event as a line of JSON.
 class Guard {
  public:
-  /// `received`: what the holder has said behind the order already.
+  /// `received`: what the holder has already sent after the order.
   Guard(const fleet::GuardOrder& order, std::string received);
   Guard(const Guard&) = delete;
   Guard& operator=(const Guard&) = delete;
@@ -53,7 +53,7 @@ class Guard {
   Standby standby_;
   std::vector<std::unique_ptr<EndpointThread>> threads_;
   bool started_{false};      ///< the start was answered
-  bool leaving_{false};      ///< nothing is held: there is nothing to end, and nothing to tell
+  bool leaving_{false};      ///< nothing is held: nothing to end, and nothing to report
   bool interrupted_{false};  ///< surveys were broken off for the release
   bool in_journal_{false};
   int standbys_started_{0};

@@ -1,4 +1,5 @@
-// Whoever started the guard: its words on our standard input, our answers on standard output.
+// The process that started the guard: its lines on our standard input, our answers on standard
+// output.
 #pragma once
 
 #include <optional>
@@ -12,7 +13,7 @@ namespace stillgate::guard {
 /// Not thread-safe.
 class Holder {
  public:
-  /// `received`: what came behind the order already.
+  /// `received`: what has already come after the order.
   explicit Holder(std::string received) : received_(std::move(received)) {}
 
   /// Readable where it says something or has died; -1 once it has.

@@ -1,4 +1,4 @@
-// The program stillgate-guard: started by a suspend, it outlives whoever held.
+// The program stillgate-guard: a suspend starts it, and it outlives the holder.
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -17,7 +17,7 @@
 
 namespace {
 
-/// In the background and in a session of its own: no terminal's end, and no Ctrl-C meant for
+/// In the background and in its own session: no terminal's end, and no Ctrl-C meant for
 /// others, reaches it. The working folder stays: ssh_config may name files relative to it.
 void detach(bool is_standby) {
   const pid_t child = ::fork();
@@ -34,7 +34,7 @@ bool is_socket(int descriptor) {
   return ::fstat(descriptor, &found) == 0 && S_ISSOCK(found.st_mode);
 }
 
-/// The order, and what came behind it already.
+/// The order, and what has already come after it.
 std::pair<std::string, std::string> read_order() {
   static constexpr std::string_view end_of_order = "\ngo\n";
   std::string text;

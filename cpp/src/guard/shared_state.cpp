@@ -1,4 +1,4 @@
-// How the hold stands, and what the endpoints' threads report, under one lock.
+// The state of the hold and the reports of the endpoints' threads, under one lock.
 #include "shared_state.hpp"
 
 #include <algorithm>
@@ -23,7 +23,7 @@ hold::GuardInput SharedState::input() const {
 void SharedState::wait_until(milliseconds until) {
   std::unique_lock lock(mutex_);
   const auto before = changes_;
-  // In slices: the clock of waiting stands still while the machine sleeps, and ours does not.
+  // In slices: the clock of waiting stops while the machine sleeps, ours does not.
   constexpr milliseconds slice{100};
   for (;;) {
     const auto left = until - fleet::boot_time();

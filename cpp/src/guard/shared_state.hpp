@@ -1,4 +1,5 @@
-// What the threads of a guard share: how the hold stands, and what each endpoint's thread reports.
+// What the threads of a guard share: the state of the hold, and the reports of each endpoint's
+// thread.
 #pragma once
 
 #include <chrono>
@@ -28,9 +29,9 @@ class SharedState {
   /// Returns at that time, or as soon as the mode, the deadline or `over` has changed.
   void wait_until(std::chrono::milliseconds until);
   [[nodiscard]] bool dismissed() const;
-  /// After every step: what the endpoint's plan knows now.
+  /// Call after every step, with what the endpoint's plan knows now.
   void update(std::size_t endpoint, hold::GuardPlan& plan);
-  /// HAProxy's `wait` stands behind the lease at that endpoint, or does not.
+  /// Whether HAProxy's `wait` is the backup of the lease at that endpoint.
   void set_backed(std::size_t endpoint, bool backed);
   void set_finished(std::size_t endpoint);
 
@@ -43,9 +44,9 @@ class SharedState {
   void set_mode(hold::GuardMode mode);
   /// All threads are to end.
   void dismiss();
-  /// Somebody has ended the hold, or some of it, elsewhere: nothing is put back any more.
+  /// Somebody has ended the hold, or some of it, elsewhere: nothing is applied again any more.
   void set_over();
-  /// Moves the deadline on; one that is no later changes nothing.
+  /// Moves the deadline; an earlier one changes nothing.
   void extend(WallTime deadline);
 
   [[nodiscard]] bool all_surveyed() const;
@@ -54,7 +55,7 @@ class SharedState {
   [[nodiscard]] bool all_backing_known() const;
   [[nodiscard]] std::vector<std::size_t> backed_endpoints() const;
   [[nodiscard]] bool all_finished() const;
-  /// The order as whoever takes over should have it; counts up when it changes.
+  /// The order for a standby guard that takes over; the count rises when it changes.
   [[nodiscard]] fleet::GuardOrder order() const;
   [[nodiscard]] std::uint64_t revision() const;
 

@@ -52,7 +52,7 @@ std::string words(const Error& error) {
   return fmt::format("{}: {}{}", name(error.code), error.message, theirs);
 }
 
-/// The call's own error, else a switch's that is no consequence of another's.
+/// The call's own error, else that of a switch that did not only fail because of another one.
 std::string cause(const Report& report) {
   if (report.ending == Ending::cancelled) return "stopped by the caller";
   if (report.error) return words(*report.error);

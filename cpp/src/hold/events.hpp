@@ -1,4 +1,4 @@
-// The events that tell a call's course, made from its report.
+// The events of a call, made from its report.
 #pragma once
 
 #include <string>
@@ -19,7 +19,7 @@ namespace stillgate::hold {
 
 [[nodiscard]] Event drained_event(const Record& record, const Report& report, WallTime now);
 
-/// What was taken back, and each endpoint of which nobody knows whether it was.
+/// The rollback, and each endpoint whose state is unknown after it.
 [[nodiscard]] std::vector<Event> rolled_back_events(const Record& record, const Report& report,
                                                     WallTime now);
 

@@ -1,4 +1,4 @@
-// The course of an extend.
+// The steps of an extend.
 #include "extend_plan.hpp"
 
 #include <algorithm>
@@ -172,7 +172,7 @@ Step ExtendPlan::write() {
   return batch;
 }
 
-/// Below 2.4 the journal alone knows a hold by maxconn, and its guard looks there.
+/// Below 2.4 only the journal has a hold by maxconn, and its guard reads that.
 Step ExtendPlan::verified(const Observation& observation) {
   const auto& answers = std::get<observed::Answers>(observation.what).answers;
   for (std::size_t index = 0; index < courses_.size(); ++index) {

@@ -14,15 +14,15 @@
 
 namespace stillgate::hold {
 
-/// Refuses all or extends what it can reach: an endpoint that cannot be asked ends its own part at
-/// the deadline that it knows.
+/// Refuses all, or extends where it can: at an endpoint that cannot be reached the hold ends at its
+/// old deadline.
 class ExtendPlan final : public Plan {
  public:
   struct Request {
     HoldRequest hold;
     std::vector<Record> records;  ///< holds that the journal knows
     Claim claim;
-    std::chrono::milliseconds by{0};  ///< the new deadline is so much later
+    std::chrono::milliseconds by{0};  ///< moves the deadline by this time
   };
 
   explicit ExtendPlan(Request request);

@@ -1,4 +1,4 @@
-// A plan: the procedure as a machine that is told what happened and says what to do next.
+// A plan: the procedure as a state machine. It gets what happened and returns what to do next.
 #pragma once
 
 #include <chrono>
@@ -33,7 +33,7 @@ struct TellGuard {
   enum class Word {
     hold,   ///< the hold is in effect
     leave,  ///< nothing is held
-    end,    ///< something may still be held: go on releasing it
+    end,    ///< something may still be held: continue to release it
   };
   Word word{};
 };
@@ -56,7 +56,7 @@ struct Tick {};                ///< to a Wait that is over
 struct Guarded {               ///< to a StartGuard or a TellGuard
   std::optional<Error> error;  ///< its `field` is the endpoint that it is about, if any
   std::vector<std::string>
-      backed;  ///< to a StartGuard: endpoints where HAProxy's `wait` stands behind it
+      backed;  ///< to a StartGuard: endpoints where HAProxy's `wait` is its backup
 };
 }  // namespace observed
 using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick,
@@ -79,7 +79,7 @@ class Plan {
 
   virtual Step next(const Observation& observation) = 0;
 
-  /// What has happened by now, to be told before the next step is carried out.
+  /// The events so far, to be reported before the next step is carried out.
   [[nodiscard]] std::vector<Event> take_events() { return std::exchange(events_, {}); }
 
  protected:

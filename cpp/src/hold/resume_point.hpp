@@ -1,4 +1,4 @@
-// A function that hands out a step in its middle, and goes on behind it when it is called again.
+// A function that returns a step in its middle, and continues there when it is called again.
 #pragma once
 
 /// A plan is one function that is read from top to bottom, in place of a coroutine: g++ 12
@@ -14,8 +14,8 @@
 ///       return Done{};
 ///     }
 ///
-/// What must outlive a YIELD is a member: no local variable may be in scope there. Each has a
-/// number of its own within its function.
+/// What must outlive a YIELD is a member: no local variable may be in scope there. Each has its own
+/// number within its function.
 #define YIELD(number, step) \
   do {                      \
     at_ = (number);         \

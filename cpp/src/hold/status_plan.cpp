@@ -1,4 +1,4 @@
-// The course of a status.
+// The steps of a status.
 #include "status_plan.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// The plan of `status`: what is held, by whom, and what slipped through. Changes nothing.
+// The plan of `status`: what is held, by whom, and how many requests leaked. Changes nothing.
 #pragma once
 
 #include <string>

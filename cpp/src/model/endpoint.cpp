@@ -15,8 +15,8 @@ constexpr std::string_view tcp_scheme = "tcp://";
 constexpr std::string_view ssh_scheme = "ssh://";
 constexpr std::size_t longest_shown = 200;
 
-/// What may be a password, between a ':' and the '@' or behind `pass...=`, is not repeated to a
-/// log, of whatever kind the endpoint was to be.
+/// Hides what may be a password, between a ':' and the '@' or after `pass...=`, from messages and
+/// logs, for endpoints of any kind.
 std::string without_secrets(std::string_view text) {
   constexpr std::string_view hidden = "***";
   std::string shown(text);
@@ -66,7 +66,7 @@ std::optional<std::string> wrong_path(std::string_view path) {
   return std::nullopt;
 }
 
-/// One `name=value` of an ssh endpoint's query; what is wrong with it, if something is.
+/// One `name=value` of an ssh endpoint's query; returns what is wrong with it, if anything.
 std::optional<std::string> take_parameter(std::string_view name, const std::string& value,
                                           SshAccess& access) {
   const auto absolute = [&value] { return value.starts_with('/') && !value.ends_with('/'); };

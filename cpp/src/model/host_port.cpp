@@ -38,7 +38,7 @@ std::optional<HostPort> parse_host_port(std::string_view text) {
     const std::size_t close = text.find(']');
     if (close == std::string_view::npos) return std::nullopt;
     const std::string_view host = text.substr(1, close - 1);
-    // Without a colon it is no IPv6 address, and would lose its brackets in the canonical form.
+    // Without a colon it is not an IPv6 address, and would lose its brackets in the canonical form.
     if (host.find(':') == std::string_view::npos ||
         !std::all_of(host.begin(), host.end(), address6_character)) {
       return std::nullopt;

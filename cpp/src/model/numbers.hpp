@@ -19,7 +19,7 @@ template <std::integral T>
   return value;
 }
 
-/// Hexadecimal digits alone, of either case.
+/// Hexadecimal digits only, of either case.
 [[nodiscard]] inline std::optional<unsigned> parse_hexadecimal(std::string_view text) noexcept {
   unsigned value = 0;
   const char* const end = text.data() + text.size();

@@ -17,7 +17,7 @@ namespace stillgate::runtime_api {
 /// When to give up on the last endpoints while others are held. They have the connect or greeting
 /// timeout, whichever is longer.
 enum class Haste {
-  none,                ///< each step has its own timeout alone
+  none,                ///< only each step's own timeout counts
   once_half_answered,  ///< from then, or as long again as half of them took: they may have to log
                        ///< in
   from_the_beginning,  ///< all of them have just answered
@@ -25,10 +25,10 @@ enum class Haste {
 
 struct Batch {
   const char* phase{"asking"};  ///< for the progress line; a string literal
-  /// Per endpoint, in the fleet's order. None: that endpoint is left alone.
+  /// Per endpoint, in the fleet's order. None: that endpoint is skipped.
   std::vector<std::vector<Command>> work;
   Closing closing{Closing::keep};
-  /// All connections stand and are greeted before the first byte of any command is written. If
+  /// All connections are open and greeted before the first byte of any command is written. If
   /// one cannot get there, or the caller stops, nothing is written anywhere. The writes are so
   /// timed that they arrive at the same instant: far endpoints first.
   bool barrier{false};

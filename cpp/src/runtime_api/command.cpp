@@ -75,14 +75,14 @@ bool has_bare_semicolon(std::string_view text) {
 }
 
 /// Words that change the connection's framing, so that replies could not be separated. `@1 ...`
-/// addresses a worker behind a master socket, whose prompt differs.
+/// addresses a worker through a master socket, whose prompt differs.
 std::optional<Error> check_first_word(std::string_view word) {
   static constexpr std::array<std::string_view, 4> framing{"prompt", "quit", "q", "_getsocks"};
   if (std::find(framing.begin(), framing.end(), word) != framing.end()) {
     return bad_command(
         fmt::format("'{}' changes the connection itself; Stillgate does that", word));
   }
-  // HAProxy removes it before looking the word up: `pro\mpt` runs `prompt`.
+  // HAProxy removes it before it searches the command: `pro\mpt` runs `prompt`.
   if (word.find('\\') != std::string_view::npos) {
     return bad_command("the first word contains a backslash; no command does");
   }

@@ -17,7 +17,7 @@ namespace stillgate::runtime_api {
 class Command {
  public:
   /// The longest command with its payload, in bytes. HAProxy reads it into one buffer
-  /// (tune.bufsize, 16,384 by default); beyond it 2.6.12 hangs without a word
+  /// (tune.bufsize, 16,384 by default); above it 2.6.12 hangs silently
   /// (docs/haproxy-facts.md, section 3).
   static constexpr std::size_t max_bytes = 16'000;
 

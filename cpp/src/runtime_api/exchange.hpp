@@ -37,7 +37,7 @@ struct Finished {};  ///< see answer() and reusable()
 }  // namespace action
 using Action = std::variant<action::Write, action::Read, action::Barrier, action::Finished>;
 
-/// What is being waited for; each has a deadline and an error code of its own.
+/// What it waits for; each has its own deadline and error code.
 enum class Waiting { connection, greeting, barrier, reply, nothing };
 
 class Exchange {

@@ -8,7 +8,7 @@
 namespace stillgate::runtime_api {
 namespace {
 
-/// What stands behind ` key=`, up to the next space.
+/// The value after ` key=`, up to the next space.
 std::optional<std::string_view> value_of(std::string_view line, std::string_view key) {
   const std::size_t at = line.find(key);
   if (at == std::string_view::npos) return std::nullopt;

@@ -1,4 +1,4 @@
-// One reply of HAProxy: its words, and whether they are a refusal.
+// One reply of HAProxy: its text, and whether it is a refusal.
 #pragma once
 
 #include <optional>
@@ -11,7 +11,7 @@ namespace stillgate::runtime_api {
 
 struct Reply {
   std::string text;              ///< without severity prefix and closing line feeds
-  std::optional<Error> refusal;  ///< HAProxy refused; its words stand in `haproxy`
+  std::optional<Error> refusal;  ///< HAProxy refused; its own words are in `haproxy`
 };
 
 /// Tells refusals from answers. With `set severity-output number` HAProxy itself marks each

@@ -55,7 +55,7 @@ ReplyReader::State ReplyReader::scan() {
 ReplyReader::State ReplyReader::scan_greeting() {
   const std::string_view seen = std::string_view(buffer_).substr(start_);
   if (prompts_due_ == greeting_commands) {
-    // `prompt` is answered by the prompt alone, so the first bytes show who answers.
+    // The answer to `prompt` is only the prompt, so the first bytes show who answers.
     const std::string_view head = seen.substr(0, prompt.size());
     if (head != prompt.substr(0, head.size())) {
       const std::size_t known = std::min(seen.size(), master_prompt.size());

@@ -16,7 +16,7 @@ enum class Closing {
   /// By the prompt `\n> `; the connection stays open. Only for commands whose replies cannot
   /// hold a line that begins with `> `: the ones that Stillgate itself makes.
   keep,
-  /// By `quit` behind the command and the end of the stream, so that a reply may hold anything.
+  /// By `quit` after the command, and the end of the stream, so that a reply may have any text.
   quit,
 };
 

@@ -45,7 +45,7 @@ std::optional<Stat::Row> take_row(std::string_view& text) {
   }
   if (quoted) return std::nullopt;
   text.remove_prefix(std::min(text.size(), i + 1));
-  // HAProxy ends each line with a comma: what follows the last one is no column.
+  // HAProxy ends each line with a comma: after the last one there is no column.
   if (!value.empty()) row.push_back(std::move(value));
   return row;
 }

@@ -19,7 +19,7 @@ struct Stream {
   std::optional<std::int64_t> age_s;   ///< whole seconds
 };
 
-/// Error: malformed_reply, where a line is no stream.
+/// Error: malformed_reply, if a line is not a stream.
 Result<std::vector<Stream>> parse_streams(std::string_view text);
 
 }  // namespace stillgate::runtime_api

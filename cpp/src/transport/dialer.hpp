@@ -15,8 +15,8 @@ namespace stillgate::transport {
 
 /// Tries addresses in order. Starts the next when the last has failed or has not answered for a
 /// while; the slow one stays in the race (RFC 8305, section 5). Names often have a dead IPv6
-/// address, which alone would use up the connect timeout. Not thread-safe. Destroying it ends its
-/// attempts.
+/// address, which by itself would use up the connect timeout. Not thread-safe. Destroying it ends
+/// its attempts.
 class Dialer {
  public:
   using Socket = boost::asio::generic::stream_protocol::socket;

@@ -1,4 +1,4 @@
-// Which transport an endpoint has, and what the transports of one thread share.
+// Picks an endpoint's transport, and makes what the transports of one thread share.
 #include "transport.hpp"
 
 #include <algorithm>

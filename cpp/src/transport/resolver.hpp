@@ -22,7 +22,7 @@ struct Address {
 /// Ctrl-C) does not wait. Numeric addresses need no thread.
 class Resolver {
  public:
-  /// `failure`: getaddrinfo's own words, or empty.
+  /// `failure`: getaddrinfo's message, or empty.
   using Handler =
       std::function<void(const std::vector<Address>& addresses, const std::string& failure)>;
 

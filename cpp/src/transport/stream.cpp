@@ -244,7 +244,7 @@ class TcpStream final : public Stream {
       fail(number);
       return;
     }
-    // A command is one small write: Nagle would hold it back behind the greeting's ACK.
+    // A command is one small write: Nagle would hold it back until the greeting's ACK.
     const int on = 1;
     ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     connected(std::move(socket));

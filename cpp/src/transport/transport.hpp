@@ -51,7 +51,7 @@ struct Shared {
   std::chrono::milliseconds connect_timeout;
   Resolver resolver;
   std::unique_ptr<ssh::Access> ssh;  ///< once there is an ssh endpoint
-  /// Shared: an idle connection needs no buffer of its own. Made at the first read and not cleared,
+  /// Shared: an idle connection needs no own buffer. Made at the first read and not cleared,
   /// so that only used pages take memory.
   static constexpr std::size_t read_bytes = std::size_t{64} * 1024;
   std::unique_ptr<char[]> read_buffer{};
@@ -67,7 +67,7 @@ class Transport {
 
   /// Then on_connected or on_failed. Retries a full listen queue until close().
   virtual void connect() = 0;
-  /// Writes what the kernel takes at once and the rest as it takes it.
+  /// Writes at once what the kernel accepts, and the rest when it accepts more.
   virtual void write(std::string bytes) = 0;
   /// Then once on_bytes, on_end_of_stream or on_failed.
   virtual void read() = 0;
@@ -92,7 +92,7 @@ enum class Reading { usual, never };
 std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoint,
                                           Listener& listener, Reading reading = Reading::usual);
 
-/// As long as somebody holds the result, SSH sessions outlive the transports that made them. Null
+/// While the result exists, SSH sessions outlive the transports that made them. Null
 /// where none of these endpoints needs one. Thread-safe.
 [[nodiscard]] std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints);
 

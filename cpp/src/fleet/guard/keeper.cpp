@@ -1,4 +1,4 @@
-// Starting the guard of a hold, and passing on what a plan says to it.
+// Starts the guard of a hold, and passes a plan's messages on to it.
 #include "keeper.hpp"
 
 #include <chrono>

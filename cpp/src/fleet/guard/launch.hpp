@@ -10,7 +10,7 @@ namespace stillgate::fleet {
 [[nodiscard]] std::string guard_executable();
 
 /// Starts it with these descriptors as standard input and output. It puts itself into the
-/// background, so that no dead child is left to whoever embeds us. Returns why it did not start.
+/// background, so that no zombie is left to the embedding program. Returns why it did not start.
 [[nodiscard]] std::optional<std::string> launch_guard(int input, int output);
 
 }  // namespace stillgate::fleet

@@ -14,7 +14,7 @@ namespace stillgate::fleet {
 
 struct GuardOrder {
   hold::GuardMode mode{hold::GuardMode::arming};
-  hold::Record record;                    ///< with its switches by maxconn alone
+  hold::Record record;                    ///< with only its switches by maxconn
   std::chrono::milliseconds deadline{0};  ///< on boot_time()
   std::string state_folder;               ///< an absolute path
   std::string on_event;                   ///< a command; empty: none

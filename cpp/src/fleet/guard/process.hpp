@@ -1,4 +1,4 @@
-// A guard that this process started: its start, what is said to it, and what it answers.
+// A guard that this process started: its start, the messages to it, and its answers.
 #pragma once
 
 #include <chrono>
@@ -27,14 +27,14 @@ class GuardProcess {
   GuardProcess& operator=(GuardProcess&& other) noexcept;
   ~GuardProcess();
 
-  /// The endpoints where HAProxy's own `wait` stands behind the guard.
+  /// The endpoints where HAProxy's own `wait` is the guard's backup.
   [[nodiscard]] const std::vector<std::string>& backed() const noexcept { return backed_; }
   /// The hold is in effect. Error: guard_failed, where the guard is not there any more: then
   /// nothing would end the hold.
   std::optional<Error> hold(std::chrono::milliseconds patience);
   /// Nothing is held: it may go.
   void dismiss();
-  /// Something may be held that this process could not release: it goes on trying.
+  /// Something may be held that this process could not release: the guard continues to try.
   void end_hold();
 
   /// Readable when the guard says something or is dead. This object owns it.

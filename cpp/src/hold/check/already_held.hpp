@@ -10,12 +10,12 @@
 
 namespace stillgate::hold {
 
-/// Why a hold stands in the way there, by a hold of ours or by somebody's hand; `target` is told
-/// its id. `record`: what record_of() gives.
+/// Why a new hold is not possible there: a hold of Stillgate's, or a limit of 0 set by hand. Sets
+/// the hold's id in `target`. `record`: what record_of() gives.
 [[nodiscard]] std::optional<Error> held_already(Switch& target, const Seen& seen,
                                                 std::size_t frontend, const Record* record);
 
-/// A frontend that refuses its clients is no held one.
+/// A frontend that refuses its clients is not held.
 [[nodiscard]] Error stopped(std::string_view frontend);
 
 }  // namespace stillgate::hold

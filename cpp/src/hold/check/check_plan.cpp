@@ -1,4 +1,4 @@
-// The course of a check.
+// The steps of a check.
 #include "check_plan.hpp"
 
 #include <utility>
@@ -44,8 +44,8 @@ Step CheckPlan::surveyed(const Observation& observation) {
   return step::Done{std::move(report_)};
 }
 
-/// Which requests are slow, and who else talks to the stats sockets: for a check alone, because it
-/// costs HAProxy more than most that is asked.
+/// Which requests are slow, and who else uses the stats sockets. Only for a check, because these
+/// commands cost HAProxy more than the others.
 Step CheckPlan::look_closer() {
   stage_ = Stage::looking;
   Batch batch;

@@ -1,4 +1,4 @@
-// The plan of `check`: all that would stop or endanger a hold. Changes nothing.
+// The plan of `check`: everything that would stop or endanger a hold. Changes nothing.
 #pragma once
 
 #include <chrono>

@@ -1,4 +1,4 @@
-// What stands against a hold: the survey weighed against the rules.
+// What refuses a hold: the survey, checked against the rules.
 #pragma once
 
 #include <vector>
@@ -12,11 +12,11 @@
 namespace stillgate::hold {
 
 /// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
-/// the error that says it. `records`: holds known to be in effect.
+/// its error. `records`: holds known to be in effect.
 [[nodiscard]] std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& seen,
                                         const std::vector<Record>& records);
 
-/// Weighs, and says in the report how the check ended and whose holds are in the way.
+/// Checks, and sets in the report how the check ended and whose holds are in effect.
 void conclude(Report& report, const HoldRequest& request, const std::vector<Seen>& seen,
               const std::vector<Record>& records);
 

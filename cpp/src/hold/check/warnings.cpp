@@ -28,7 +28,7 @@ constexpr std::int64_t stats_in_reserve = 3;
 constexpr std::string_view stats_frontend = "GLOBAL";
 
 void add(Switch& target, const char* code, Level level, std::string message) {
-  // Whoever looks again finds the same again.
+  // A second check at the same endpoint finds the same again.
   const bool told = std::any_of(target.findings.begin(), target.findings.end(),
                                 [&](const Finding& one) { return one.message == message; });
   if (!told) target.findings.push_back({code, level, std::move(message)});
@@ -51,7 +51,7 @@ void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
                        : ""));
 }
 
-/// How many connections can wait; empty: not known. Of several ports the smallest queue counts.
+/// How many connections can wait; empty: unknown. Of several ports the smallest queue counts.
 std::optional<std::int64_t> depth_of(const HoldRequest& request, const std::string& frontend,
                                      const std::vector<Listener>& listeners) {
   std::optional<std::int64_t> depth;
@@ -64,8 +64,8 @@ std::optional<std::int64_t> depth_of(const HoldRequest& request, const std::stri
 }
 
 /// The kernel's queue is min(backlog, or maxconn where it is not set; somaxconn) + 1 deep
-/// (docs/haproxy-facts.md, section 2). The runtime API does not tell the backlog, the kernel of the
-/// same machine does.
+/// (docs/haproxy-facts.md, section 2). The runtime API does not report the backlog; the kernel of
+/// the same machine does.
 void advise_queue(Switch& target, const HoldRequest& request, const FrontendSeen& frontend,
                   const std::vector<Listener>& listeners) {
   const double arrivals = arrivals_of(request, frontend);
@@ -128,13 +128,13 @@ void advise_streams(Switch& target, const std::vector<Stream>& streams,
                   slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
 }
 
-/// How many connections this HAProxy has; 0 where it does not tell.
+/// How many connections this HAProxy has; 0 if it does not report that.
 std::int64_t connections_now(const Seen& seen) {
   const auto text = seen.info ? seen.info->find("CurrConns") : std::nullopt;
   return text ? runtime_api::parse_number<std::int64_t>(*text).value_or(0) : 0;
 }
 
-/// Its kernel is ours, as far as can be told.
+/// True if it runs on this machine, as far as is known.
 bool is_here(const HoldRequest& request, std::size_t endpoint) {
   return request.endpoints[endpoint].starts_with("unix://") && !request.listen_depths.empty();
 }
@@ -179,8 +179,8 @@ void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen
                   seconds(request.options.max_hold)));
 }
 
-/// Held connections stay open, and so take up the frontend's limit; who comes later waits in the
-/// kernel's queue, where a client that gives up is not noticed.
+/// Held connections stay open, and so use up the frontend's limit. Later clients wait in the
+/// kernel's queue, where HAProxy does not notice that a client gives up.
 void advise_slots(Switch& target, const HoldRequest& request, const FrontendSeen& frontend) {
   const double wanted = arrivals_of(request, frontend) + static_cast<double>(frontend.sessions);
   if (wanted <= static_cast<double>(frontend.limit)) return;

@@ -1,4 +1,4 @@
-// The guard's way at one endpoint, step by step. What it makes of a survey: guard_verdict.cpp.
+// The guard's steps at one endpoint. What it decides from a survey: guard_verdict.cpp.
 #include "guard_plan.hpp"
 
 #include <algorithm>
@@ -75,7 +75,7 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
         }
         if (answering_.stopping) {
           // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section
-          // 4): whoever took over is asked on a new one.
+          // 4): the new worker is reached on a new one.
           if (!asked_fresh_) continue;
           YIELD(3, wait_for_survey(input));
           continue;
@@ -157,7 +157,7 @@ std::optional<Error> GuardPlan::parse(const Answer& answer) {
     guarded.seen = {*limit, std::move(remembered), recorded, lock && lock->id == hold_.id};
   }
   answering_ = {{info->pid, info->uptime_s}, std::move(info->version), info->stopping};
-  // A release that does not tell whether it is stopping is asked on new connections alone.
+  // A release that does not report whether it is stopping is asked on new connections only.
   fresh_ = info->stopping || !info->find("Stopping");
   return std::nullopt;
 }
@@ -200,8 +200,8 @@ Ask GuardPlan::put_back() {
   return {std::move(commands), asked_fresh_, false};
 }
 
-/// Whatever was answered, only what is read back counts. Where nothing was, the command may still
-/// run, late.
+/// Only what is read back counts, not the answer. Without an answer the command may still run,
+/// late.
 void GuardPlan::note_written(const Answer& answer) {
   if (!answer.error) return;
   if (answer.sent) write_lost_ = true;

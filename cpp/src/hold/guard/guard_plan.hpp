@@ -20,11 +20,11 @@ namespace stillgate::hold {
 /// What the guard knows of the hold as a whole when it asks its plan for the next step.
 struct GuardInput {
   GuardMode mode{GuardMode::arming};
-  /// Both on one clock that nobody steps and that goes on while the machine sleeps.
+  /// Both on one clock that is never stepped, and runs on while the machine sleeps.
   std::chrono::milliseconds now{0};
   std::chrono::milliseconds deadline{0};
-  WallTime wall;     ///< for the marks that are left in HAProxy alone
-  bool over{false};  ///< somebody resumed it elsewhere: nothing is put back any more
+  WallTime wall;     ///< only for the marks that are left in HAProxy
+  bool over{false};  ///< somebody resumed it elsewhere: nothing is applied again
   /// The holds that this machine's journal has now: the answer to a ReadJournal, else nullptr.
   const std::vector<Record>* journal{nullptr};
 };
@@ -42,7 +42,7 @@ namespace guard_step {
 struct Ask {
   std::vector<runtime_api::Command> commands;
   bool fresh{false};    ///< on a new connection: the kept one may lead to an old worker
-  bool release{false};  ///< worth waiting for beyond the deadline
+  bool release{false};  ///< may wait for its answer after the deadline
 };
 /// Nothing to do until then, unless the input changes.
 struct Wait {
@@ -60,9 +60,9 @@ class GuardPlan {
       std::variant<guard_step::Ask, guard_step::Wait, guard_step::ReadJournal, guard_step::Done>;
 
   static constexpr std::chrono::milliseconds pause{100};  ///< between two surveys
-  /// What the guard itself opened is watched for so long: a commit that was under way may come
-  /// late. Longer where an answer of its own was lost; and to the deadline where the suspend failed
-  /// or died, because nobody knows what became of its commit.
+  /// How long the guard watches a frontend that it opened: a commit in transit may come late.
+  /// Longer if an answer to the guard was lost; until the deadline if the suspend failed or died,
+  /// because the result of its commit is unknown.
   static constexpr std::chrono::milliseconds quiet{400};
   static constexpr std::chrono::milliseconds quiet_after_loss{2000};
   /// An HAProxy that is not there for so long after the deadline has nothing left to release.
@@ -70,7 +70,7 @@ class GuardPlan {
   /// And one that is there and does not answer is given up.
   static constexpr std::chrono::milliseconds given_up_after{3'600'000};
 
-  /// `record`: with its switches at that endpoint alone.
+  /// `record`: with only the switches at that endpoint.
   GuardPlan(std::string endpoint, Record record);
 
   /// `answer`: to the last Ask, else nullptr.
@@ -88,8 +88,8 @@ class GuardPlan {
   /// The HAProxy process that serves, once it is known, and its release.
   [[nodiscard]] std::int64_t process() const noexcept { return process_ ? process_->pid : 0; }
   [[nodiscard]] const std::string& version() const noexcept { return version_; }
-  /// HAProxy's own `wait` stands behind the guard now, or does not: so a hold that is put back has
-  /// it on record.
+  /// Whether HAProxy's own `wait` is the guard's backup now; the record of a hold that is applied
+  /// again has it.
   void set_backed(bool backed);
   /// What it holds now, with the limits to restore: a reload may have changed them.
   [[nodiscard]] Record record() const;
@@ -148,7 +148,7 @@ class GuardPlan {
   void give_up(GuardedSwitch& guarded, GuardNotice::Kind kind, std::string message);
   void notice(GuardNotice::Kind kind, const GuardedSwitch& guarded, std::string message);
 
-  int at_{0};  ///< where next() goes on
+  int at_{0};  ///< where next() continues
   std::string endpoint_;
   Record hold_;  ///< its switches are those below
   std::vector<GuardedSwitch> switches_;

@@ -1,4 +1,4 @@
-// What a guard makes of each survey of its endpoint: what to release, to put back, to leave alone.
+// What a guard decides from each survey of its endpoint: what to release, apply again, or leave.
 #include "guard_plan.hpp"
 
 #include <algorithm>
@@ -51,7 +51,7 @@ void GuardPlan::judge(const GuardInput& input) {
     has_variables_ = guarded.seen.remembered.supported;
     judge_switch(input, guarded);
   }
-  // Its pid is what tells it from the next one where there are no variables.
+  // Without variables only its pid distinguishes it from the next process.
   if (any(Todo::put_back)) process_ = answering_.process;
 }
 
@@ -74,7 +74,7 @@ void GuardPlan::judge_switch(const GuardInput& input, GuardedSwitch& guarded) {
   }
 }
 
-/// A commit or a write of ours may come late; a hold of somebody else's has its record there.
+/// A late commit, or a late write of ours; somebody else's hold has its record there.
 void GuardPlan::judge_released(GuardedSwitch& guarded) const {
   const SwitchReading& seen = guarded.seen;
   const Remembered& memory = seen.remembered;
@@ -103,7 +103,7 @@ void GuardPlan::judge_held(const GuardInput& input, GuardedSwitch& guarded) {
     return;
   }
   if (ours && record && record->ramping && *seen.limit != guarded.held.limit_before) {
-    // Whoever ramps may die: the deadline ends that too.
+    // A resume that ramps may die: the deadline ends that, too.
     if (due) guarded.todo = Todo::release;
     return;
   }
@@ -154,16 +154,16 @@ void GuardPlan::leave_what_is_taken(const GuardInput& input) {
   }
 }
 
-/// Where there are no variables the next hold looks like this one. A hold that simply comes to its
-/// end is not doubted: its release must not depend on a disk.
+/// Without variables the next hold looks like this one. A hold that reaches its deadline is not
+/// doubted: its release must not depend on a disk.
 bool GuardPlan::is_doubtful(const GuardInput& input, const GuardedSwitch& guarded) const {
   if (has_variables_) return false;
   return guarded.state == State::released || input.over || input.mode == GuardMode::ending;
 }
 
-/// A suspend is in the journal before it holds. One that came since ours had ended found it open.
-/// While ours stands there too, only one from behind its release counts: of two suspends at the
-/// same moment the loser may have died, and would have nobody end the hold.
+/// A suspend is in the journal before it holds. A later one found the frontend open after our hold
+/// had ended. While ours is in the journal, too, only one that began after its release counts: of
+/// two suspends at the same moment the loser may have died, and nothing would end the hold.
 bool GuardPlan::is_taken(const GuardInput& input, const GuardedSwitch& guarded) const {
   bool recorded = false;
   std::optional<WallTime> other;
@@ -180,7 +180,7 @@ bool GuardPlan::is_taken(const GuardInput& input, const GuardedSwitch& guarded) 
   return other >= released_at_.value_or(end);
 }
 
-/// To end a hold may crash that release, unless the operator said that it does not.
+/// Ending a hold may crash that release, unless the operator has accepted the hazard.
 bool GuardPlan::may_not_put_back() const {
   return !hold_.accept_hazard && runtime_api::resume_crash(version_);
 }
@@ -194,8 +194,8 @@ void GuardPlan::give_up_put_back() {
   }
 }
 
-/// A record that outlives its hold would be taken for the hold's. Where somebody else resumed, it
-/// is theirs to empty, unless they died over it.
+/// A record that outlives its hold would look like a hold. If somebody else resumed, they empty
+/// it, unless they died before.
 bool GuardPlan::is_left_over(const GuardInput& input, const GuardedSwitch& guarded) const {
   if (guarded.cleared || guarded.state == State::held) return false;
   const SwitchReading& seen = guarded.seen;
@@ -221,8 +221,8 @@ bool GuardPlan::is_done(const GuardInput& input) {
   return !pending && !is_watching(input);
 }
 
-/// For a hold of 0 that is nobody's. Where HAProxy has no variables only this machine's journal can
-/// tell whose it is: it may be somebody's on another machine, and the watch is short.
+/// For a late commit. Without variables only this machine's journal shows whose it is: it may be
+/// a hold from another machine, so the watch is short.
 bool GuardPlan::is_watching(const GuardInput& input) const {
   if (!opened_at_) return false;
   if (input.now - *opened_at_ < (write_lost_ ? quiet_after_loss : quiet)) return true;

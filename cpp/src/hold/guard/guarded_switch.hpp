@@ -14,7 +14,7 @@ namespace stillgate::hold {
 struct SwitchReading {
   std::optional<std::int64_t> limit{};  ///< empty: HAProxy has no such frontend
   Remembered remembered{};
-  bool recorded{false};  ///< our record stands there
+  bool recorded{false};  ///< our record is there
   bool locked{false};    ///< the lock there is ours
 };
 
@@ -29,7 +29,7 @@ struct GuardedSwitch {
   HeldSwitch held;
   State state{State::held};
   Todo todo{Todo::nothing};  ///< as of the last survey
-  bool reapplied{false};     ///< put back after a reload or restart
+  bool reapplied{false};     ///< held again after a reload or restart
   bool cleared{false};       ///< our record and our lock were taken back
   SwitchReading seen{};
 };

@@ -4,9 +4,9 @@
 namespace stillgate::hold {
 
 enum class GuardMode {
-  arming,   ///< the suspend goes on: nothing is put back; if it dies, all is rolled back
+  arming,   ///< the suspend is running: nothing is applied again; if it dies, all is rolled back
   holding,  ///< until the deadline
-  ending,   ///< at once: the suspend died or failed, or the guard was told to end the hold
+  ending,   ///< at once: the suspend died or failed, or the guard must end the hold
 };
 
 }  // namespace stillgate::hold

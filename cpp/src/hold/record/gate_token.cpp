@@ -1,4 +1,4 @@
-// The gate's words.
+// Writes and reads the gate's token.
 #include "gate_token.hpp"
 
 #include <algorithm>

@@ -1,4 +1,4 @@
-// Switching the gate: the words that it is switched with, and the record in them.
+// Switching the gate: the token that switches it, and the record in that.
 #pragma once
 
 #include <chrono>
@@ -19,23 +19,23 @@ namespace stillgate::hold {
 struct GateHandle {
   bool used{false};
   bool table{false};  ///< switched by a stick table: there are no process variables below 2.4
-  std::string token;  ///< what it is, or is to be, switched to
+  std::string token;  ///< the token it is, or will be, switched to
 };
 
-/// What a gate is told beyond the record.
+/// What a gate's token has besides the record.
 struct GateOrder {
   std::chrono::milliseconds lasts{0};  ///< from when the gate first sees the hold's id
-  /// And not beyond this instant of the gate's own clock, however long the switch was under way.
+  /// And not after this instant of the gate's own clock, even if the switch was long in transit.
   std::optional<std::int64_t> until_ms;
   Expiry on_expiry{Expiry::release};
   std::int64_t max_waiting{0};
 };
 
-/// `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. `record` should hold that switch alone.
+/// `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. `record` should have that switch only.
 [[nodiscard]] std::string gate_token(const Record& record, const GateOrder& order);
 
-/// The same switch with a later deadline, and a record that says so. One that cannot be read comes
-/// back as it is.
+/// The same switch with a later deadline, and a record that says so. A token that cannot be read is
+/// returned unchanged.
 [[nodiscard]] std::string longer_token(std::string_view token, std::chrono::milliseconds by,
                                        const Record& record);
 

@@ -12,12 +12,11 @@
 
 namespace stillgate::hold {
 
-/// A process variable can be set once and never unset. So the lock is a chain: whoever wants it
-/// sets the variable that names the successor of the last one who had it. The chain begins behind
-/// this id.
+/// A process variable can be set once and never unset. So the lock is a chain: to take it,
+/// set the variable that names the successor of its last holder. The chain begins after this id.
 inline constexpr std::string_view lock_root = "0";
 
-/// One who has the lock, or had it.
+/// A hold that has the lock, or had it.
 struct LockHolder {
   std::string id;
   std::optional<WallTime> deadline{};  ///< empty: until it is marked as ended
@@ -33,8 +32,7 @@ struct Ended {
   WallTime at;
 };
 
-/// One frontend's lock, as a look at an HAProxy found it. `last` is a hint: others may have
-/// followed.
+/// One frontend's lock, as found at an HAProxy. `last` is a hint: others may have followed.
 struct LockSeen {
   std::optional<LockHolder> last{};
   std::optional<Ended> ended{};
@@ -46,7 +44,7 @@ struct LockSeen {
 [[nodiscard]] bool has_ended(const LockHolder& holder, const std::optional<Ended>& ended,
                              WallTime now);
 
-/// `ID.DEADLINE.RECORD`. `record` should hold that switch alone.
+/// `ID.DEADLINE.RECORD`. `record` should have that switch only.
 [[nodiscard]] std::string lock_value(const Record& record);
 
 [[nodiscard]] runtime_api::Command read_hint(std::string_view frontend);
@@ -60,8 +58,8 @@ struct LockSeen {
 [[nodiscard]] Result<std::vector<runtime_api::Command>> write_hint(std::string_view frontend,
                                                                    std::string_view value);
 
-/// Frees the lock of that hold, and says how it ended. For 2.4 and later. What was marked before is
-/// overwritten: only whoever has the lock may mark, or one that was freed would count as taken.
+/// Frees the lock of that hold, and says how it ended. For 2.4 and later. Overwrites the
+/// last mark: only the holder of the lock may mark, or a free lock would count as taken.
 [[nodiscard]] std::vector<runtime_api::Command> mark_ended(std::string_view frontend,
                                                            std::string_view id, How how,
                                                            WallTime now);

@@ -14,14 +14,14 @@ namespace stillgate::hold {
 [[nodiscard]] const Record* find_record(const std::vector<Record>& records,
                                         std::string_view endpoint, std::string_view frontend);
 
-/// From where that record's leaks are counted. What an HAProxy below 2.4 keeps does not say it, and
-/// the journal's record of the same hold does.
+/// From where that record's leaks are counted. An HAProxy below 2.4 does not store it; the
+/// journal's record of the same hold does.
 [[nodiscard]] std::optional<Counters> counters_before(const Record& record,
                                                       std::string_view endpoint,
                                                       std::string_view frontend,
                                                       const std::vector<Record>& records);
 
-/// A time of the day, as messages tell it.
+/// A time of the day, as messages show it.
 [[nodiscard]] std::string clock(WallTime time);
 
 }  // namespace stillgate::hold

@@ -11,17 +11,17 @@
 
 namespace stillgate::hold {
 
-/// What a caller says of himself.
+/// Who the caller claims to be.
 struct Claim {
   std::string owner;
-  std::string hold;    ///< the id that he names; empty: none
-  bool force{false};   ///< he overrules whoever holds
-  std::string reason;  ///< why he does
+  std::string hold;    ///< the id that the caller names; empty: none
+  bool force{false};   ///< overrule the holder
+  std::string reason;  ///< why
 };
 
-/// Why this caller must leave that hold alone, or nothing: not_the_holder. The holder is who has
-/// the same owner's name, or the hold in the journal here, or names its id; after the deadline
-/// anybody is. Who names another id means another hold, whatever else is true.
+/// not_the_holder if this caller may not end that hold, else nothing. The holder has the same
+/// owner, or has the hold in the journal here, or names its id; after the deadline anybody may end
+/// it. A caller that names another id means another hold, whatever else is true.
 [[nodiscard]] std::optional<Error> not_the_holder(const Record& hold, const Claim& claim,
                                                   const std::vector<Record>& journal, WallTime now);
 

@@ -21,11 +21,11 @@ struct Counters {
   bool operator==(const Counters&) const = default;
 };
 
-/// Who ends a hold by maxconn. The gate keeps its own.
+/// What ends a hold by maxconn. The gate ends its own.
 enum class Lease {
-  none,    ///< nobody, or the gate
+  none,    ///< nothing, or the gate
   guard,   ///< the guard
-  backed,  ///< the guard, and behind it HAProxy's own `wait`
+  backed,  ///< the guard, with HAProxy's own `wait` as its backup
 };
 
 /// As reports say it: none, guard, guard+wait.
@@ -46,7 +46,7 @@ struct Record {
   std::string owner;
   std::string reason;
   WallTime started_at;                 ///< in whole milliseconds
-  std::optional<WallTime> deadline{};  ///< in whole milliseconds; empty: nobody ends it
+  std::optional<WallTime> deadline{};  ///< in whole milliseconds; empty: only a resume ends it
   bool accept_hazard{false};           ///< the operator overruled the table of hazards
   bool ramping{false};                 ///< a resume has begun to raise the limits step by step
   std::vector<HeldSwitch> switches;
@@ -54,7 +54,7 @@ struct Record {
   bool operator==(const Record&) const = default;
 
   [[nodiscard]] const HeldSwitch* find(std::string_view endpoint, std::string_view frontend) const;
-  /// The same hold with this switch alone, or without switches where it has no such one.
+  /// The same hold with only this switch, or without switches if it has no such switch.
   [[nodiscard]] Record only(std::string_view endpoint, std::string_view frontend) const;
   /// The hold as reports show it.
   [[nodiscard]] Hold summary() const;
@@ -64,13 +64,12 @@ struct Record {
 void add_hold(Report& report, const Record& record);
 
 /// Of these, the records whose deadline has passed and of which the report shows switches open:
-/// with what is left of them. HAProxy itself ended a hold by the gate, and nobody was there to say
-/// so.
+/// with what is left of them. HAProxy itself ended a hold by the gate, and no event reported it.
 [[nodiscard]] std::vector<Record> ended_records(const Report& report,
                                                 const std::vector<Record>& records, WallTime now);
 
-/// Any bytes as one word without spaces and control characters, and back; nothing where that is
-/// broken.
+/// Any bytes as one word without spaces and control characters, and back; nothing if the word is
+/// malformed.
 [[nodiscard]] std::string escape(std::string_view text);
 [[nodiscard]] std::optional<std::string> unescape(std::string_view word);
 

@@ -24,21 +24,21 @@ namespace stillgate::hold {
 /// `stillgate_maxconn_` and the frontend's name, encoded.
 [[nodiscard]] std::string variable_of(std::string_view frontend);
 
-/// The value in the answer to `get var`; nothing where it was never set, or is no text.
+/// The value in the answer to `get var`; nothing if it was never set, or is not text.
 [[nodiscard]] std::optional<std::string_view> value_in(const runtime_api::Reply& reply);
 
 [[nodiscard]] runtime_api::Command read_variable(std::string_view frontend);
 
-/// Writes the record, which should hold that switch alone. Errors: bad_command, too long.
+/// Writes the record, which should have that switch only. Errors: bad_command, too long.
 [[nodiscard]] Result<std::vector<runtime_api::Command>> write_variable(std::string_view frontend,
                                                                        const Record& record);
 
-/// There is no unset: an emptied variable stays, and counts as none
+/// A variable cannot be unset: an emptied one stays, and counts as none
 /// (docs/haproxy-facts.md, section 3).
 [[nodiscard]] std::vector<runtime_api::Command> empty_variable(std::string_view frontend);
 
 /// What the answer to read_variable holds. Where HAProxy has no process variables, `supported` is
-/// false. A value that cannot be read is told in `error`.
+/// false. If the value cannot be read, `error` says so.
 struct Remembered {
   bool supported{false};
   bool emptied{false};  ///< there was one in this process, and its hold is over
@@ -46,8 +46,8 @@ struct Remembered {
   std::optional<Error> error;
 };
 
-/// `endpoint`: how this call names the HAProxy; whoever wrote the record may have named it
-/// otherwise.
+/// `endpoint`: how this call names the HAProxy; the writer of the record may have named it
+/// differently.
 [[nodiscard]] Remembered read_remembered(const runtime_api::Reply& reply, std::string_view endpoint,
                                          std::string_view frontend);
 

@@ -24,7 +24,7 @@ std::int64_t number(const Stat& stat, const Stat::Row& row, std::string_view col
   return stat.number(row, column).value_or(0);
 }
 
-/// Nothing where its limit is no number.
+/// Nothing if its limit is not a number.
 std::optional<FrontendSeen> read_frontend(const Stat& stat, const Stat::Row& row) {
   const auto limit = stat.number(row, "slim");
   if (!limit) return std::nullopt;
@@ -53,7 +53,7 @@ BackendSeen read_backend(const Stat& stat, const Stat::Row& row) {
   return seen;
 }
 
-/// One server without a limit of its own takes all: then the backend has no bound.
+/// If one server has no limit, the backend has none.
 void add_servers(const Stat& stat, BackendSeen& backend) {
   std::int64_t sum = 0;
   bool any = false;
@@ -87,7 +87,7 @@ std::optional<Error> read_stat(Seen& seen, const Stat& stat,
 }
 
 /// An HAProxy without the Lua file does not know the command: then it has no gate. Everything else
-/// that cannot be understood is an error, because a hold might hide behind it.
+/// that cannot be understood is an error, because it might hide a hold.
 std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
                                const std::string& endpoint,
                                const std::vector<std::string>& frontends) {
@@ -169,7 +169,7 @@ std::optional<Counters> Seen::counters(std::size_t frontend) const {
 std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
                                    const std::optional<Counters>& now) {
   if (!before || !now || before->pid != now->pid) return std::nullopt;
-  // Counters that run backwards were cleared by somebody.
+  // Counters that went down were cleared by somebody.
   if (now->reached < before->reached || now->begun < before->begun) return std::nullopt;
   return std::min(now->reached - before->reached, now->begun - before->begun);
 }
@@ -182,7 +182,7 @@ std::vector<Command> survey_commands(const std::vector<std::string>& frontends, 
       scope == Scope::servers ? Command::show_servers() : Command::show_proxies(),
       Command::show_cli_level()};
   if (scope == Scope::proxies) return commands;
-  // The proof tries the state file too, and the status tells of it.
+  // The proof also tries the state file, and the status reports the result.
   if (scope == Scope::servers) commands.push_back(*Command::gate_proofs(frontends));
   commands.push_back(*Command::gate_status(frontends));
   if (scope == Scope::gates) return commands;

@@ -1,4 +1,4 @@
-// The survey: what each HAProxy says of itself, of its proxies and of the holds it knows of.
+// The survey: what each HAProxy reports of itself, its proxies and the holds that it stores.
 #pragma once
 
 #include <cstdint>
@@ -63,20 +63,20 @@ struct Seen {
   std::vector<Remembered> remembered;  ///< per frontend asked, where that was asked
   std::vector<LockSeen> locks;         ///< as `remembered`
   std::optional<GateSeen> gate;        ///< where one is loaded, and was asked for
-  std::optional<std::string> level;    ///< of the socket; empty where HAProxy does not tell
+  std::optional<std::string> level;    ///< of the socket; empty if HAProxy does not report it
   std::optional<double> rtt_ms;
 
-  /// The process that was there before answers, not one that took its place.
+  /// The same process answers as before.
   [[nodiscard]] bool same_process(const Seen& before) const;
   [[nodiscard]] std::optional<std::int64_t> limit(std::size_t frontend) const;
   /// Streams that have a backend, and requests queued there, over all backends.
   [[nodiscard]] std::int64_t in_flight() const;
-  /// nullptr where there is no gate.
+  /// nullptr if there is no gate.
   [[nodiscard]] const runtime_api::GateSwitch* gate_switch(std::size_t frontend) const;
   [[nodiscard]] bool gate_holds(std::size_t frontend) const;
   /// Has process variables, as far as was asked.
   [[nodiscard]] bool has_variables() const;
-  /// Has compare and set for them too, so that of two who want the lock one gets it.
+  /// Has compare and set for them, too, so that of two suspends only one gets the lock.
   [[nodiscard]] bool can_lock() const;
   /// How this frontend's gate is switched; `used` if it holds now.
   [[nodiscard]] GateHandle gate_handle(std::size_t frontend) const;
@@ -87,7 +87,7 @@ struct Seen {
 /// servers and the gate's proof too.
 enum class Scope { proxies, gates, holds, servers };
 
-/// What is worth asking again, of one that answered so before.
+/// The scope of a second survey of an HAProxy that answered like this.
 [[nodiscard]] Scope lean_scope(const Seen& before);
 
 /// The commands of a survey, for one endpoint.
@@ -98,15 +98,15 @@ enum class Scope { proxies, gates, holds, servers };
 [[nodiscard]] Seen read_survey(const runtime_api::Answer& answer, const std::string& endpoint,
                                const std::vector<std::string>& frontends, Scope scope);
 
-/// The record of a hold on this frontend: what the HAProxy itself remembers comes before what
-/// `records` (the journal) know, because it lives and ends with the hold.
+/// The record of a hold on this frontend: what the HAProxy itself stores comes before
+/// `records` (the journal), because it lives and ends with the hold.
 [[nodiscard]] const Record* record_of(const Seen& seen, std::size_t frontend,
                                       std::string_view endpoint, std::string_view name,
                                       const std::vector<Record>& records);
 
-/// At most so many requests reached servers between two looks; nothing where another process
-/// counted. HAProxy does not say which backends are a frontend's: what reached any backend bounds
-/// it, and what the frontend began bounds it too.
+/// An upper bound of the requests that reached servers between two surveys; nothing if another
+/// process counted. HAProxy does not say which backends belong to a frontend. So it is the smaller
+/// of two numbers: requests that reached any backend, and requests that the frontend began.
 [[nodiscard]] std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
                                                  const std::optional<Counters>& now);
 

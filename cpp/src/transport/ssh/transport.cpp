@@ -63,7 +63,7 @@ class EngineForwarder final : public ChannelListener {
   boost::asio::io_context& worker_;
 };
 
-/// Used on the engine's thread alone.
+/// Used on the engine's thread only.
 class SshTransport final : public Transport, public std::enable_shared_from_this<SshTransport> {
  public:
   SshTransport(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
@@ -139,7 +139,7 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
   }
 
  private:
-  /// Each phase has its own deadline. This one bounds the wait for a turn at a busy server.
+  /// Each phase has its own deadline. This one limits the wait for a turn at a busy server.
   static constexpr milliseconds longest_connect{120'000};
 
   void keep_loop_alive() { work_.emplace(shared_.io.get_executor()); }

@@ -27,7 +27,7 @@ using SessionHandle = std::unique_ptr<LIBSSH2_SESSION, EndSession>;
 /// session is not.
 [[nodiscard]] SessionHandle new_session(SessionNotes& notes);
 
-/// Before 1.11 libssh2 signs with RSA keys by SHA-1 alone, which OpenSSH from 8.8 on refuses.
+/// Before 1.11 libssh2 signs with RSA keys by SHA-1 only, which OpenSSH 8.8 and later refuses.
 inline constexpr bool has_modern_rsa = LIBSSH2_VERSION_NUM >= 0x010b00;
 
 }  // namespace stillgate::transport::ssh

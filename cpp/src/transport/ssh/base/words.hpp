@@ -6,12 +6,12 @@
 
 namespace stillgate::transport::ssh {
 
-/// Blanks at a line's front. A carriage return there is no blank.
+/// Blanks at a line's front. A carriage return is not a blank there.
 inline void skip_blanks(std::string_view& text) {
   text.remove_prefix(std::min(text.find_first_not_of(" \t"), text.size()));
 }
 
-/// The next word. `text` moves behind it and behind the blanks after it.
+/// The next word. `text` moves past it and the blanks after it.
 inline std::string_view take_word(std::string_view& text) {
   constexpr std::string_view separators = " \t\r";
   const std::string_view word = text.substr(0, text.find_first_of(separators));

@@ -46,7 +46,7 @@ class Selection {
     return std::nullopt;
   }
 
-  /// The second walk knows the host's real name alone, and cannot change it any more.
+  /// The second walk knows only the host's real name, and can no longer change it.
   std::optional<Error> walk_finally(const std::vector<Directive>& directives,
                                     const std::string& name) {
     host_ = name;
@@ -106,7 +106,7 @@ class Selection {
   bool final_{false};
 };
 
-/// As with ssh, the mere word is enough, whether or not its line could hold for the host.
+/// As with ssh, the word is enough, whether or not its line could apply to the host.
 bool asks_for_final(const std::vector<Directive>& directives) {
   return std::any_of(directives.begin(), directives.end(), [](const Directive& directive) {
     return std::any_of(directive.criteria.begin(), directive.criteria.end(),

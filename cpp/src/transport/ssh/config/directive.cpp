@@ -42,7 +42,7 @@ constexpr std::array keywords{
     Named{"addressfamily", Keyword::address_family},
 };
 
-// Those behind "localuser" are known to some release of ssh and cannot be evaluated here.
+// Those after "localuser" are known to some release of ssh, and cannot be evaluated here.
 constexpr std::array<std::string_view, 10> criteria_with_argument{
     "host",         "originalhost", "user",    "localuser",   "exec",
     "localnetwork", "tagged",       "version", "sessiontype", "command"};
@@ -108,7 +108,7 @@ std::optional<Error> check(const Directive& directive, std::string_view name) {
   return std::nullopt;
 }
 
-/// ssh takes Match lines apart as it does keywords, not as it does arguments.
+/// ssh splits Match lines as it does keywords, not as it does arguments.
 Result<std::vector<Criterion>> understand_match(std::string_view rest, const Place& place) {
   std::vector<Criterion> criteria;
   for (auto word = next_word(rest); word && !word->empty() && !word->starts_with('#');
@@ -118,7 +118,7 @@ Result<std::vector<Criterion>> understand_match(std::string_view rest, const Pla
     criterion.name = lower(std::string_view(*word).substr(criterion.negated ? 1 : 0));
     if (criterion.name == "all") {
       const auto more = next_word(rest);
-      // ssh itself lets one criterion stand before it, which "Match final all" needs.
+      // ssh itself allows one criterion before it, which "Match final all" needs.
       if (criteria.size() > 1 || (more && !more->empty() && !more->starts_with('#'))) {
         return bad_config(place, "match: 'all' cannot be combined with other criteria");
       }
@@ -140,7 +140,7 @@ Result<std::vector<Criterion>> understand_match(std::string_view rest, const Pla
   return criteria;
 }
 
-/// ProxyJump and ProxyCommand are not taken apart; an `=` may stand before them.
+/// ProxyJump and ProxyCommand are not split; an `=` may come before them.
 std::vector<std::string> whole_text(Keyword keyword, std::string_view rest) {
   rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n="), rest.size()));
   if (keyword == Keyword::proxy_jump) {

@@ -43,7 +43,7 @@ struct Criterion {
   bool negated{false};
 };
 
-/// Where a directive stands, for messages.
+/// The place of a directive, for messages.
 struct Place {
   std::shared_ptr<const std::string> file;
   unsigned line{0};
@@ -60,7 +60,7 @@ struct Directive {
 [[nodiscard]] Result<std::optional<Directive>> understand(std::string_view line,
                                                           const Place& place);
 
-/// The code ssh_config, with file and line before the words.
+/// The code ssh_config, with file and line before the message.
 [[nodiscard]] Error bad_config(const Place& place, std::string_view why);
 
 }  // namespace stillgate::transport::ssh

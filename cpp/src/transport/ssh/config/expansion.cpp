@@ -8,7 +8,7 @@
 namespace stillgate::transport::ssh {
 namespace {
 
-/// `text` starts with `%`. Appends what it stands for and takes it off the front.
+/// `text` starts with `%`. Appends its value, and removes it from the front.
 std::optional<Error> take_token(std::string_view& text, const Tokens& tokens, const Place& place,
                                 std::string& result) {
   if (text.size() < 2) return bad_config(place, "a single % at the end; write %% for a plain %");

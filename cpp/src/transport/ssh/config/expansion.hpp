@@ -1,4 +1,4 @@
-// What may stand for something else in an ssh_config's values: `~`, `%h` and the like, `${NAME}`.
+// Expands what an ssh_config's values may contain: `~`, tokens such as `%h`, `${NAME}`.
 #pragma once
 
 #include <map>
@@ -12,7 +12,7 @@
 
 namespace stillgate::transport::ssh {
 
-/// What each token stands for; those that the keyword does not allow are not in it. `%%` always is.
+/// The value of each token; tokens that the keyword does not allow are not in it. `%%` always is.
 using Tokens = std::map<char, std::string>;
 
 /// `~` and `~/...`. Error: ssh_config, for another user's home folder.

@@ -15,7 +15,7 @@ void skip(std::string_view& text, std::string_view characters) {
   text.remove_prefix(std::min(text.find_first_not_of(characters), text.size()));
 }
 
-/// The character that a backslash at the front of `text` stands before, if it means anything.
+/// The character that a backslash at the front of `text` escapes, if it escapes one.
 bool escapes(std::string_view text, char quote) {
   if (text.size() < 2 || text[0] != '\\') return false;
   return text[1] == '\'' || text[1] == '"' || text[1] == '\\' || (quote == 0 && text[1] == ' ');
@@ -75,7 +75,7 @@ std::optional<std::string> next_word(std::string_view& text) {
 }
 
 std::optional<SplitLine> split_line(std::string_view line) {
-  // ssh works on C strings: what stands behind a NUL does not exist.
+  // ssh works on C strings: text after a NUL does not exist.
   line = line.substr(0, line.find('\0'));
   line = line.substr(0, line.find_last_not_of(white_at_the_end) + 1);
   auto keyword = next_word(line);

@@ -17,7 +17,7 @@ struct SplitLine {
 /// nullopt: an empty line or a comment.
 [[nodiscard]] std::optional<SplitLine> split_line(std::string_view line);
 
-/// The next word, and `text` moves behind it: words end at white space and at one `=`, a quote
+/// The next word, and `text` moves past it: words end at white space and at one `=`, a quote
 /// ends at the next one. nullopt: nothing is left, or a quote stays open.
 [[nodiscard]] std::optional<std::string> next_word(std::string_view& text);
 

@@ -12,8 +12,8 @@ enum class Case { exact, ignored };
 /// Takes at most the product of both lengths, however many stars there are.
 [[nodiscard]] bool matches(std::string_view text, std::string_view pattern, Case letters);
 
-/// A list with commas, as in known_hosts and behind a Match criterion: one pattern must match, and
-/// none behind a `!`.
+/// A list with commas, as in known_hosts and after a Match criterion: one pattern must match, and
+/// none after a `!`.
 [[nodiscard]] bool matches_list(std::string_view text, std::string_view list, Case letters);
 
 /// The arguments of a Host line, in which a comma means nothing.

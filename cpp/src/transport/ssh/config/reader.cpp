@@ -93,7 +93,7 @@ bool others_can_write(const FileText& file, unsigned uid) {
   return (file.owner != 0 && file.owner != uid) || (file.mode & (S_IWGRP | S_IWOTH)) != 0;
 }
 
-/// nullopt: there is no such file.
+/// nullopt: no such file.
 Result<std::optional<std::string>> read_config(const std::string& path, Trust trust, unsigned uid) {
   auto file = read_file(path);
   if (!file) {

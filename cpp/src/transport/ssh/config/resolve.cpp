@@ -82,7 +82,7 @@ class Resolution {
     }
   }
 
-  /// As OpenSSH 9.2 has it, the path is taken as it stands: no `~`, no tokens, no variables.
+  /// As in OpenSSH 9.2, the path is used unchanged: no `~`, no tokens, no variables.
   void choose_revoked_keys() {
     const Directive* const directive = lines_.first(Keyword::revoked_host_keys);
     if (directive == nullptr || is_none(directive->arguments[0])) return;

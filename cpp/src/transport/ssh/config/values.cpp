@@ -93,7 +93,7 @@ std::optional<Destination> parse_hop(std::string_view text) {
   const std::size_t at = text.rfind('@');
   if (at != std::string_view::npos) {
     const std::string_view user = text.substr(0, at);
-    // A URI may carry parameters of the connection behind the user; ssh does not look at them.
+    // A URI may have parameters of the connection after the user; ssh ignores them.
     hop.user = uri ? decode(user.substr(0, user.find(';'))) : std::string(user);
     if (!hop.user || hop.user->empty()) return std::nullopt;
     text.remove_prefix(at + 1);

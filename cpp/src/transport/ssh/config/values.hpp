@@ -25,7 +25,7 @@ namespace stillgate::transport::ssh {
 /// any case gives no hop at all.
 [[nodiscard]] std::optional<std::vector<Destination>> parse_jumps(std::string_view text);
 
-/// What ssh takes for a variable's name behind a `$`.
+/// What ssh takes for a variable's name after a `$`.
 [[nodiscard]] bool valid_variable(std::string_view name);
 
 }  // namespace stillgate::transport::ssh

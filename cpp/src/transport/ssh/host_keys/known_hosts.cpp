@@ -1,4 +1,4 @@
-// Parsing known_hosts files and looking keys up in them.
+// Parses known_hosts files, and finds keys in them.
 #include "known_hosts.hpp"
 
 #include <algorithm>

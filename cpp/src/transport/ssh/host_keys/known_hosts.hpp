@@ -20,8 +20,8 @@ class KnownHosts {
     known,
     unknown,
     changed,     ///< the host is known by another key of the same type
-    other_type,  ///< it is known by keys of other types alone, which to ssh is a changed key too:
-                 ///< whoever is in between has but to offer another type
+    other_type,  ///< only keys of other types are known, which to ssh is a changed key, too:
+                 ///< an attacker in between only has to offer another type
     revoked,
   };
   struct Found {
@@ -36,7 +36,7 @@ class KnownHosts {
   /// The lines of all files that can be read; as with ssh, one that cannot is as good as missing.
   static KnownHosts load(const std::vector<std::string>& files);
 
-  /// Another file's lines behind those that are there.
+  /// Adds another file's lines after the existing ones.
   void add(std::string_view text, std::string file);
 
   /// `names` are those of lookup_names(). The first one decides; by the others a host can only be
@@ -66,12 +66,12 @@ class KnownHosts {
   std::vector<Line> lines_;
 };
 
-/// The names by which ssh looks a host's key up, the decisive one first: the HostKeyAlias alone if
+/// The names by which ssh finds a host's key, the decisive one first: only the HostKeyAlias if
 /// there is one, `host` for port 22, else `[host]:port` and then `host`.
 [[nodiscard]] std::vector<std::string> lookup_names(std::string_view host, std::uint16_t port,
                                                     std::string_view host_key_alias = {});
 
-/// The type that stands in the key itself, such as "ssh-ed25519"; empty if it is no key.
+/// The type that the key itself contains, such as "ssh-ed25519"; empty if it is not a key.
 [[nodiscard]] std::string_view key_type(std::string_view blob);
 
 /// "SHA256:" and 43 characters, as ssh prints it.
@@ -82,7 +82,7 @@ class KnownHosts {
 [[nodiscard]] std::string known_hosts_line(std::string_view name, std::string_view blob,
                                            bool hashed);
 
-/// Appends a line to the file. Creates it and its folder, for the user alone, where they are not.
+/// Appends a line to the file. Creates it and its folder, for the user only, if they are missing.
 /// Error: system_error.
 [[nodiscard]] std::optional<Error> append_known_hosts_line(const std::string& file,
                                                            std::string_view line);

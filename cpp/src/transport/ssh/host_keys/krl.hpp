@@ -12,15 +12,15 @@ struct Krl {
   std::unordered_set<std::string> keys;     ///< as they are on the wire
   std::unordered_set<std::string> sha1s;    ///< of such keys, 20 bytes each
   std::unordered_set<std::string> sha256s;  ///< 32 bytes each
-  std::string fault;  ///< why it cannot be relied on, whatever stands above; empty: it can
+  std::string fault;  ///< why it cannot be relied on, whatever is above; empty: it can
 
   [[nodiscard]] bool has(std::string_view key) const;
 };
 
 [[nodiscard]] bool is_krl(std::string_view text);
 
-/// `text` is one. Anything in it that OpenSSH would not take, or does not know, is a fault: behind
-/// it may stand the very key that is asked for.
+/// `text` is one. Anything in it that OpenSSH would not accept, or does not know, is a fault: it
+/// may hide the very key that is looked for.
 [[nodiscard]] Krl read_krl(std::string_view text);
 
 }  // namespace stillgate::transport::ssh

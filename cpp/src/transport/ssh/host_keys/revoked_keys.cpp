@@ -19,12 +19,12 @@ namespace {
 /// What OpenSSH itself would read of a file.
 constexpr std::size_t max_bytes = 128U << 20U;
 
-/// How a type is called where it is certified: "ssh-ed25519-cert-v01@openssh.com".
+/// The name of a type with a certificate: "ssh-ed25519-cert-v01@openssh.com".
 constexpr std::string_view certified = "-cert-v01@openssh.com";
 
 struct KeyForm {
   std::string_view type;
-  unsigned fields;          ///< the strings behind the type, in a certificate behind its nonce
+  unsigned fields;          ///< the strings after the type, in a certificate after its nonce
   std::string_view stem{};  ///< before `certified`, where that is not the type
 };
 

@@ -24,7 +24,7 @@ class RevokedKeys {
   /// the key as it is on the wire.
   [[nodiscard]] std::optional<unsigned> find(std::string_view blob) const;
 
-  /// What is wrong, to stand behind the file's name; empty: nothing. Where there is something, no
+  /// What is wrong, for use after the file's name; empty: nothing. If anything is wrong, no
   /// key may be accepted, found or not.
   [[nodiscard]] const std::string& fault() const noexcept { return fault_; }
 

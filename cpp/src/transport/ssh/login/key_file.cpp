@@ -35,7 +35,7 @@ struct Wiped {
 };
 
 /// The private part of PROTOCOL.key where no cipher hides it: a number twice, the type, the public
-/// key, and the seed with the public key behind it.
+/// key, and the seed with the public key after it.
 std::shared_ptr<const Secret> seed_of(std::string_view private_part) {
   constexpr std::size_t seed_bytes = 32;
   WireReader reader(private_part);

@@ -38,8 +38,8 @@ bool is_server_refusal(int code) {
 
 bool is_rsa(std::string_view blob) { return key_type(blob) == "ssh-rsa"; }
 
-/// Reading the key by libssh2, OpenSSL tries every format that there is, for each login anew: that
-/// took longer than all the rest of it (10 of 15 million instructions with libssh2 1.10).
+/// If libssh2 reads the key, OpenSSL tries every format, again for each login. That took longer
+/// than all the rest of the login (10 of 15 million instructions with libssh2 1.10).
 LIBSSH2_USERAUTH_PUBLICKEY_SIGN_FUNC(sign_with_seed) {
   (void)session;
   const std::string_view seed = static_cast<const Secret*>(*abstract)->view();

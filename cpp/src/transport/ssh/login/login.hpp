@@ -39,7 +39,7 @@ class Login {
   int step();
   /// Only wake() makes progress now, not the socket.
   [[nodiscard]] bool asks_agent() const noexcept { return agent_ && agent_->asking(); }
-  /// For a timeout's message: what is waited for, if not the server.
+  /// For a timeout's message: what the login waits for, if not the server.
   [[nodiscard]] std::string waits_for() const;
   /// The reason, after step() has returned an error.
   [[nodiscard]] Error refusal() const;

@@ -104,7 +104,7 @@ Result<const Config*> Routes::config(const std::string& which) {
   return &configs_.emplace(which, *std::move(loaded)).first->second;
 }
 
-/// `jumps`: those that stand in place of ssh_config's own, null where nothing does.
+/// `jumps`: the hops that replace ssh_config's own; null if nothing does.
 Routes::Found Routes::find(const Destination& destination, const SshAccess& access,
                            const std::vector<Destination>* jumps, unsigned depth) {
   if (depth > max_jump_depth) {

@@ -83,7 +83,7 @@ std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt,
     ::explicit_bzero(answer.data(), answer.size());
     return nullptr;
   }
-  // Copied and wiped rather than cut short: a string keeps what lies behind its end.
+  // Copied and wiped rather than cut short: a string keeps the bytes after its end.
   std::string said = answer.substr(0, end);
   ::explicit_bzero(answer.data(), answer.size());
   return Secret::take(std::move(said));

@@ -20,7 +20,7 @@ class Secret {
   Secret& operator=(const Secret&) = delete;
   ~Secret();
 
-  /// With a NUL behind it.
+  /// With a NUL after it.
   [[nodiscard]] std::string_view view() const noexcept { return {text_, size_}; }
 
  private:
@@ -31,7 +31,7 @@ class Secret {
   char* text_;
 };
 
-/// Asks on this process's terminal, without an echo. nullptr: there is no terminal, nothing was
+/// Asks on this process's terminal, without an echo. nullptr: no terminal, nothing was
 /// typed, or the caller stopped it. Blocks.
 [[nodiscard]] std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt,
                                                             const std::stop_token& stop);

@@ -133,7 +133,7 @@ class Command final : public Carrier {
   }
 
  private:
-  /// In a process session of its own: Ctrl-C at the terminal must not end a connection that holds
+  /// In its own process session: Ctrl-C at the terminal must not end a connection that holds
   /// traffic.
   int spawn(int end) {
     posix_spawn_file_actions_t files{};

@@ -65,7 +65,7 @@ void Connection::overdue(const Error& error) {
   move_unbegun(slow);
 }
 
-/// Moves channels that waited behind a hanging one to another session. A target that does not
+/// Moves channels that waited for a hanging one to another session. A target that does not
 /// answer must not fail the others.
 void Connection::move_unbegun(const std::shared_ptr<Channel>& hanging) {
   std::vector<std::shared_ptr<Channel>> others;

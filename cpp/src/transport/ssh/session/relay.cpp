@@ -56,7 +56,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
 
   void on_failed(Error error) override {
     if (const auto ready = std::exchange(ready_, nullptr)) {
-      // The SSH server behind the jump host refused, not HAProxy.
+      // The SSH server after the jump host refused, not HAProxy.
       if (error.code == Errc::connection_refused) error.code = Errc::unreachable;
       error.message = "through a jump host: " + error.message;
       ready(std::move(error));
@@ -155,7 +155,7 @@ class Jump final : public Carrier {
   }
 
  private:
-  /// Used on this worker's thread alone.
+  /// Used on this worker's thread only.
   struct Outcome {
     Handler handler;
     bool answered{false};

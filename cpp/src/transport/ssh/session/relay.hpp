@@ -1,4 +1,4 @@
-// A channel of a jump host's session as a file descriptor, for the session behind it.
+// A channel of a jump host's session as a file descriptor, for the session through it.
 #pragma once
 
 #include <memory>
