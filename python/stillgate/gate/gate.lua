@@ -1,39 +1,39 @@
 -- The request gate: holds each request of a held frontend inside HAProxy. One file for 2.2 and later.
 --
 -- The lines that go with it: `stillgate gate --config FRONTEND`. Runtime API:
---   stillgate sync [FRONTEND...]    looks at the switches again; changes nothing of its own accord
+--   stillgate sync [FRONTEND...]    reads the switches again; changes nothing by itself
 --   stillgate status [FRONTEND...]  the counters, as one line of JSON
 --   stillgate prove [FRONTEND...]   whether that frontend's requests come through this gate
--- Any level may call them: what is not a frontend of this HAProxy is passed over, so that nobody can
+-- Any level may call them: names that are not frontends of this HAProxy are ignored, so that nobody can
 -- fill its memory or the state folder with names. The switch itself needs the admin level: a process
 -- variable from 2.4 on, below it an entry of the stick table `stillgate`.
 --
 -- Everything here runs under HAProxy's one Lua lock, so no two calls ever overlap between yields.
 
 local FORMAT = "1"
-local POLL_MS = 4           -- without queues (below 2.8): how often a held request looks, while they are few
-local CALL_MS = 10          -- the same for one that may not sleep, which costs more
+local POLL_MS = 4           -- without queues (below 2.8): how often a held request checks, while they are few
+local CALL_MS = 10          -- the same in tcp mode, where it may not sleep and costs more
 local CALLS_TO_TIDY = 256
-local RAMP_SLICE_MS = 50    -- how often a request that is let go later looks whether it is held again
-local FOLLOW_MS = 20        -- how often a stopping worker follows the one that took over
+local RAMP_SLICE_MS = 50    -- how often a request that is released later checks whether it is held again
+local FOLLOW_MS = 20        -- how often a stopping worker follows the new one
 local IDLE_MS = 250
-local YOUNG_S = 5           -- so long after its start, a process may miss what its forerunner is told
-local COLLECT_S = 1         -- at most so often a look at the counters counts the requests that gave up
-local TICK_S = 0.01         -- what /proc/uptime tells, and so often it is looked at, however many requests come
-local SAVE_AGAIN_S = 1      -- how often a state that could not be written is tried again
+local YOUNG_S = 5           -- this long after its start, a process may miss a command to the old process
+local COLLECT_S = 1         -- requests that gave up are counted at most this often
+local TICK_S = 0.01         -- the resolution of /proc/uptime; it is read at most this often
+local SAVE_AGAIN_S = 1      -- how often a failed write of the state is retried
 local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state file either
 local LONGEST_MS = 24 * 3600 * 1000
-local LONGEST_TOLD = 200    -- of what is malformed
+local LONGEST_TOLD = 200    -- bytes of a malformed text
 local PROBE_BIND = "stillgate"
-local PROBE_LOOKS = 100     -- how often a probe in tcp mode is looked for its first byte
+local PROBE_LOOKS = 100     -- how often the first byte of a probe in tcp mode is checked
 
 local folder = os.getenv("STILLGATE_STATE")
 local probe_prefix = os.getenv("STILLGATE_PROBE") or "stillgate"
 local has_queues = core.queue ~= nil
 
-local OURS = {}             -- the mark of what is ours
+local OURS = {}             -- marks our own values
 local switches = {}         -- by frontend
-local started               -- when this process began to run, not when it began to read this file
+local started               -- when this process began to run, not when it read this file
 local stopping = false
 local pid = 0
 local collected = 0
@@ -58,9 +58,9 @@ end
 
 local booted_at             -- on the clock below; nil without /proc/uptime
 
--- What deadlines are kept by: the wall clock as this process found it, and from there on the kernel's
--- seconds since the boot. HAProxy's own clock stays behind by what it was frozen for (seen on 2.2, 2.6
--- and 3.0), and takes a step of the wall clock that comes while it works for time that has passed (2.6).
+-- The clock of deadlines: the wall clock at the start of this process, plus the kernel's seconds since
+-- then. HAProxy's own clock loses the time for which it was frozen (seen on 2.2, 2.6 and 3.0), and
+-- counts a step of the wall clock during its work as passed time (2.6).
 local function clock()
   local up = uptime()
   if not up then return now() end
@@ -99,9 +99,9 @@ end
 -- A hold is `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. The time counts from when this
 -- HAProxy first saw that id, so that no two clocks need to agree, and so that a hold may be written
 -- again, with another record or a longer time. UNTIL is an instant of this process's own clock in
--- milliseconds, as `stillgate status` tells it: a switch that was long under way holds no longer for
--- that. Who finds the hold in a file goes on by the clock of the process that was told it first.
--- `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is Stillgate's own and passed through.
+-- milliseconds, as `stillgate status` reports it: a switch that was long in transit does not hold longer.
+-- A process that reads the hold from a file uses the clock of the process that got it first.
+-- `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is Stillgate's own, and kept unchanged.
 local function read_token(text)
   local ramp = text:match("^open%.?(%d*)$")
   if ramp then return {open = true, ramp = (tonumber(ramp) or 0) / 1000} end
@@ -126,12 +126,12 @@ local function new_switch(name)
   return {
     name = name, mode = "open", said = nil, known = {}, ended = {},
     token = nil, hold = nil, deadline = nil,
-    -- On the clock of the process that was told the hold first, as UNTIL is; ours is that much ahead.
+    -- On the clock of the process that got the hold first, as UNTIL is; ours is `ahead` of it.
     began = nil, ahead = 0, clock_at = 0,
     ramp_from = nil, ramp_over = 0,
     guard = "proc.stillgate_guard_" .. encoded, variable = "proc.stillgate_gate_" .. encoded,
     file = encoded, seen = nil, read_at = 0, unsaved = false, tried_at = 0, malformed = nil,
-    -- Weak: a request that HAProxy has dropped must not be kept alive by us.
+    -- Weak: must not keep a request alive that HAProxy has dropped.
     waiting = 0, tickets = 0, visits = setmetatable({}, {__mode = "v"}),
     counters = {most_waiting = 0, held = 0, released = 0, given_up = 0, rejected = 0, longest = 0},
   }
@@ -146,15 +146,15 @@ local function switch_of(name)
   return switch
 end
 
--- --- letting go ---
+-- --- releasing ---
 
--- Counts those that gave up, and takes them out of `visits`.
+-- Counts the requests that gave up, and removes them from `visits`.
 local function collect()
   collectgarbage("collect")
   collected = now()
 end
 
--- Those that wait, in the order in which they came.
+-- The waiting requests, in order of arrival.
 local function visits_of(switch)
   local found = {}
   for _, visit in pairs(switch.visits) do
@@ -166,9 +166,9 @@ end
 
 -- At once, or evenly over `ramp` seconds.
 --
--- A queue keeps the task of a request that was dropped while it waited there, and pushing would wake
--- a task that is no more. So each request has a queue of its own, and what was dropped is collected
--- first: until then its task exists, because HAProxy needs the lock that we have to let go of it.
+-- A queue keeps the task of a request that was dropped while it waited there, and a push would wake a
+-- task that no longer exists. So each request has its own queue, and dropped requests are collected
+-- first: until then their tasks exist, because HAProxy needs our lock to free them.
 local function wake(switch, ramp)
   if switch.waiting == 0 then return end
   collect()
@@ -186,7 +186,7 @@ local function open(switch, ramp)
   wake(switch, ramp)
 end
 
--- The deadline, whoever comes by first: a held request, a new one, the timer, or a command.
+-- The deadline, noticed first by a held request, a new one, the timer, or a command.
 local function expire(switch)
   if switch.mode ~= "held" or math.abs(now() - switch.clock_at) < TICK_S then return end
   switch.clock_at = now()
@@ -199,8 +199,8 @@ local function expire(switch)
   end
 end
 
--- The requests themselves do not look at the clock: a thousand that do cost a tenth of a core. Nor is
--- all of the rest slept away: HAProxy's timers are late by what it was frozen for.
+-- Not the requests themselves: a thousand that read the clock cost a tenth of a core. It sleeps in
+-- steps, because HAProxy's timers are late by the time for which it was frozen.
 local function start_timer(switch)
   local token = switch.token
   core.register_task(function()
@@ -249,12 +249,12 @@ local function tell_state(error)
 end
 
 local function write_file(path, text)
-  -- Of this process alone: around a reload two may write.
+  -- Only of this process: around a reload two may write.
   local aside = path .. "." .. pid .. ".new"
   local handle, why = io.open(aside, "w")
   if not handle then return tell_state(why) end
   local written, failure = handle:write(text)
-  -- What a full disk refuses is told by the close, where the write was buffered.
+  -- A full disk shows only at the close, if the write was buffered.
   local closed, close_failure = handle:close()
   if not written or not closed then
     os.remove(aside)
@@ -289,8 +289,8 @@ local function state_of(switch)
   return string.format("open %.6f\n", now())
 end
 
--- Only what this process was told itself is written: what it has read, or what time has done, every
--- other process knows too, and may know better.
+-- Writes only what this process got by a command: what it has read, or what a deadline did, every
+-- other process knows, too, and may know better.
 local function save(switch)
   local where, why = folder_or_why()
   if not where then return tell_state(why) end
@@ -299,12 +299,12 @@ local function save(switch)
   if write_file(path, text) then
     switch.seen, switch.unsaved = text, false
   elseif switch.mode == "open" and os.remove(path) then
-    -- No state is better than one that would hold again after the next reload.
+    -- No state is better than a state that would hold again after the next reload.
     switch.seen = nil
   end
 end
 
--- Whether the folder can be written, told by state_error.
+-- Whether the folder can be written; state_error says why not.
 local function try_folder()
   local where, why = folder_or_why()
   if not where then return tell_state(why) end
@@ -333,7 +333,7 @@ local function recall(switch)
   if not handle then return end
   local text = handle:read(LARGEST_STATE) or ""
   handle:close()
-  -- What was there before this process was told otherwise is no news, also where it could not write.
+  -- A state from before this process got its command is old, even if it could not write its own.
   if text == switch.seen then return end
   switch.seen = text
   local since, held = text:match("^held (%d+%.%d+) (%S+)\n$")
@@ -354,7 +354,7 @@ end
 -- --- the switch in HAProxy ---
 
 local function apply(switch, text)
-  -- The same words again, by whomever: a hold is not begun anew, nor a ramp.
+  -- The same token again: neither the hold nor a ramp begins again.
   if text == switch.said then return end
   local token = read_token(text)
   if not token then
@@ -363,7 +363,7 @@ local function apply(switch, text)
   end
   switch.malformed, switch.said = nil, text
   if token.open then
-    -- Where it was over here already, others may go by the file still, and hold on.
+    -- It has ended here already, but others may still follow the file and hold.
     local held_elsewhere = switch.seen and switch.seen:match("^held ")
     if switch.mode ~= "open" or switch.ramp_over > 0 or held_elsewhere then
       open(switch, token.ramp)
@@ -373,7 +373,7 @@ local function apply(switch, text)
     local same = switch.mode ~= "open" and switch.hold.id == token.id
     local began, ahead = clock(), 0
     if same then began, ahead = switch.began, switch.ahead end
-    -- Over before it came: it is not begun, not even to refuse.
+    -- Its deadline passed before it came: it does not begin, not even to reject.
     if not same and deadline_of(token, began) <= began then
       switch.ended[token.id] = true
       return
@@ -385,7 +385,7 @@ local function apply(switch, text)
   end
 end
 
--- Below 2.4: keys are FRONTEND/TOKEN; the number is 1 while it holds, 0 once it is released, and else
+-- Below 2.4: keys are FRONTEND/TOKEN; the number is 1 while it holds, 0 when it is released, otherwise
 -- the milliseconds of a ramp.
 local function carrier()
   local proxy = core.proxies["stillgate"]
@@ -401,7 +401,7 @@ local function table_says(switch)
       local number = entry.gpt0 or 0
       local token = read_token(text)
       local ended = token and token.id and switch.ended[token.id]
-      -- Entries have no order, and a hold that was made longer has two.
+      -- Entries have no order, and an extended hold has two.
       if number == 1 and not token then
         switch.malformed = text
       elseif number == 1 and not ended then
@@ -421,7 +421,7 @@ local function sync(applet, switch)
   local text = applet:get_var(switch.variable)
   if text == nil or text == "" then text = table_says(switch) end
   if text then apply(switch, text) end
-  -- Only ever set here and where a request is let through, under the lock: no two can cross.
+  -- Set only here and where a request passes, under the lock: two writes cannot overlap.
   local short_cut = switch.mode == "open" and not worker_is_young()
   applet:set_var(switch.guard, short_cut and "open" or "held")
   if switch.unsaved then save(switch) end
@@ -429,7 +429,7 @@ end
 
 -- --- the requests ---
 
--- Whether what the file says may be newer than what this process was told.
+-- Whether the file may be newer than the last command to this process.
 local function follow(switch)
   local stale = switch.read_at == 0
     or (stopping or worker_is_young()) and now() - switch.read_at > 0.001
@@ -437,7 +437,7 @@ local function follow(switch)
 end
 
 local left = {__gc = function(visit)
-  -- HAProxy never tells an action that its client is gone; it just drops it.
+  -- HAProxy does not notify an action when its client has gone; it drops the action.
   if visit.done then return end
   local switch = visit.switch
   switch.waiting = switch.waiting - 1
@@ -452,7 +452,7 @@ local function due_in_ms(visit)
   return math.ceil(((visit.due or 0) - now()) * 1000)
 end
 
--- Whether the request goes. The shortest way is for those that are held: a thousand come by again and again.
+-- Whether the request passes. Held requests take the shortest path: a thousand check repeatedly.
 local function wait(visit)
   local switch, bell = visit.switch, visit.bell
   while true do
@@ -460,7 +460,7 @@ local function wait(visit)
       if bell then
         bell:pop_wait()
       else
-        -- Thousands that look every 4 ms would cost a core.
+        -- Thousands that check every 4 ms would cost a core.
         core.msleep(math.max(POLL_MS, switch.waiting // 64))
       end
     elseif switch.mode == "rejecting" then
@@ -473,7 +473,7 @@ local function wait(visit)
   end
 end
 
--- The same for one that may not sleep: nil, and in how many milliseconds it is to look again.
+-- The same for an action that may not sleep: nil, and after how many milliseconds to check again.
 local function look_again(visit)
   local switch = visit.switch
   if switch.mode == "held" then return nil, math.max(CALL_MS, switch.waiting // 16) end
@@ -483,7 +483,7 @@ local function look_again(visit)
   return nil, math.min(left_ms, RAMP_SLICE_MS)
 end
 
--- Nil where there is no room.
+-- Nil if max_waiting is reached.
 local function enter(switch, may_sleep)
   if switch.hold.bound > 0 and switch.waiting >= switch.hold.bound then
     collect_now_and_then()
@@ -506,32 +506,32 @@ local function leave(visit, through)
   local switch = visit.switch
   visit.done, switch.visits[visit.ticket] = true, nil
   switch.waiting = switch.waiting - 1
-  -- Those of the hold that it waits in now: it may have begun since this request came.
+  -- The counters of the hold that it waits in now, which may have begun after this request came.
   local counters, what = switch.counters, through and "released" or "rejected"
   counters.longest = math.max(counters.longest, now() - visit.began)
   counters[what] = counters[what] + 1
   return through
 end
 
--- In tcp mode HAProxy 2.6 loses the wake-up of an action that sleeps, where that is due already when HAProxy
--- notes it: it reads the clock behind the Lua code, and another thread's Lua or a busy machine takes 4 ms
--- now and then. Such a connection slept until its inspect-delay was over (one in some hundreds). So there an
--- action returns in place of sleeping and is called anew: in between, the clock is not read. It never is
--- behind Lua code where there are queues, from 2.8 on.
+-- In tcp mode HAProxy 2.6 loses the wake-up of a sleeping action that is already due when HAProxy stores
+-- it: it reads the clock after the Lua code, and another thread's Lua or a busy machine sometimes takes
+-- 4 ms. Such a connection slept until its inspect-delay was over (one in some hundreds). So there an action
+-- returns instead of sleeping, and is called again: in between, the clock is not read. From 2.8 on, where
+-- there are queues, it is never read after Lua code.
 local function sleep_between_calls(txn, kept, ms)
   txn:set_priv(kept)
   act.wake_time(ms)
   return act.YIELD
 end
 
--- What sleep_between_calls() kept; another script may keep something, too.
+-- The value that sleep_between_calls() stored; another script may store something, too.
 local function kept_of(txn)
   local kept = txn:get_priv()
   return type(kept) == "table" and kept.mark == OURS and kept or nil
 end
 
--- Below 2.6 a connection that waits is let go of at the first timer, as if its inspect-delay were over:
--- such a gate must not be proven.
+-- Below 2.6 the first timer releases a waiting connection, as if its inspect-delay were over: such a gate
+-- must not be proven.
 local function tcp_holds()
   local major, minor = tostring(core.get_info().Version):match("^(%d+)%.(%d+)")
   return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
@@ -546,7 +546,7 @@ local function answer_probe(txn, is_http, kept)
   elseif not tcp_holds() then
     txn:done()
   else
-    -- A connection that is closed with something unread is reset, and the answer with it.
+    -- A connection that is closed with unread bytes is reset, and the answer is lost.
     local looks = kept and kept.looks or 0
     if looks < PROBE_LOOKS and (tonumber(txn.f:req_len()) or 0) == 0 then
       return sleep_between_calls(txn, {mark = OURS, looks = looks + 1}, POLL_MS)
@@ -557,7 +557,7 @@ local function answer_probe(txn, is_http, kept)
 end
 
 local function pass(txn, answer, switch)
-  -- Held again since, or a young process that must go on looking: no short cut for others.
+  -- Held again meanwhile, or a young process that must keep checking: no short cut for others.
   if switch.mode == "open" and not worker_is_young() then txn:set_var(switch.guard, "open") end
   txn:set_var(answer, "go")
 end
@@ -589,15 +589,15 @@ local function come_again(txn, answer, visit)
   if leave(visit, through) then pass(txn, answer, visit.switch) end
 end
 
--- Whatever goes wrong, the answer stays at `wait`, and the line behind refuses the request. What ends the
--- action by `done` is an error of HAProxy's own, which no pcall may catch.
+-- After any failure the answer stays `wait`, and the next line refuses the request. `done` ends the action
+-- by an error of HAProxy's own, which no pcall may catch.
 local function gate(answer, is_http)
   local may_sleep = is_http or has_queues
   return function(txn)
     local kept = not is_http and kept_of(txn) or nil
     if not kept then
       txn:set_var(answer, "wait")
-      -- Known to the first request that comes behind it, however seldom our own task looks.
+      -- So the next request knows it, however rarely our own task checks.
       local replaced = txn.f:stopping()
       stopping = stopping or replaced == true or replaced == 1
     end
@@ -613,7 +613,7 @@ local function gate(answer, is_http)
       last_error = tostring(said)
       return
     end
-    -- Each return leaves a value behind in the request's coroutine, which is replaced where one ends so.
+    -- Each return leaves a value in the request's coroutine, so the coroutine is replaced.
     if said and kept and kept.calls % CALLS_TO_TIDY == 0 then core.done(said) end
     return said
   end
@@ -622,7 +622,7 @@ end
 core.register_action("stillgate", {"http-req"}, gate("txn.stillgate", true))
 core.register_action("stillgate_tcp", {"tcp-req"}, gate("sess.stillgate", false))
 
--- --- what is told ---
+-- --- status and proof ---
 
 local function describe(switch)
   follow(switch)
@@ -654,7 +654,7 @@ local function status(applet, names)
   }) .. "\n")
 end
 
--- Those named behind the two words of the command itself; without any, all frontends.
+-- The frontends named after the two words of the command; without any, all.
 local function names_in(...)
   local typed, names = {...}, {}
   for index = 3, #typed do
@@ -702,8 +702,8 @@ core.register_cli({"stillgate", "prove"}, "stillgate prove [FRONTEND...]", funct
   applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told}) .. "\n")
 end)
 
--- What another process is told is found in the files: by one that is being replaced, by one that has
--- just replaced another, and by whoever holds, so that a resume that reached one of them ends it in all.
+-- The files carry commands to other processes: a stopping one, a young one, and one that holds read them.
+-- So a resume that reached one process ends the hold in all.
 local function look(switch)
   expire(switch)
   if stopping or worker_is_young() or switch.mode ~= "open" then recall(switch) end
@@ -712,7 +712,7 @@ end
 
 core.register_task(function()
   started, pid = now(), core.get_info().Pid
-  clock()  -- found before anything can freeze us
+  clock()  -- before this process can be frozen
   while true do
     local busy = stopping
     for _, switch in pairs(switches) do
