@@ -1,5 +1,5 @@
-# Turns properties into words of the command line. Each is one word of an array that no shell reads,
-# and has its value behind a `=`, so that no value is taken for an option.
+# Turns properties into arguments of the command line. Each is one element of an array that no shell
+# reads, with its value after a `=`, so that no value is taken for an option.
 
 module StillgateCookbook
   module Arguments

@@ -1,4 +1,4 @@
-# What the actions of traffic and hold share: suspend, resume, and the sentences that tell of them.
+# What the actions of traffic and hold share: suspend, resume, and the sentences that describe them.
 
 module StillgateCookbook
   module Calls

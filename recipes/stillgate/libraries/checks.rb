@@ -1,4 +1,4 @@
-# What a property may be: wrong input is refused by its name, and nothing is sent.
+# Checks properties: wrong input is refused with the property's name, and nothing is sent.
 
 module StillgateCookbook
   module Checks
@@ -25,7 +25,7 @@ module StillgateCookbook
       }
     end
 
-    # What has a slash is an endpoint, and no name of a fleet.
+    # A value with a slash is an endpoint, not the name of a fleet.
     def to_fleet(value)
       return if value.nil?
       return value.include?('/') ? [value] : value if value.is_a?(String)

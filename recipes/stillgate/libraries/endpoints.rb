@@ -18,7 +18,7 @@ module StillgateCookbook
       found
     end
 
-    # What the node itself says, in its attributes.
+    # The endpoints that the node itself names, in its attributes.
     def own(node)
       named = value(node, 'stillgate', 'endpoints') || value(node, 'stillgate', 'endpoint')
       named && Array(named).map(&:to_s)

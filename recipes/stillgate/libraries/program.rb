@@ -1,8 +1,8 @@
-# Calls the installed `stillgate`, and turns what it says into a Report.
+# Calls the installed `stillgate`, and turns its output into a Report.
 
 module StillgateCookbook
   class Program
-    # Seconds that a call may take on top of what it was told to wait for.
+    # Seconds that a call may take in addition to the time that it waits for.
     MARGIN = 60
     LONGEST_HOLD = 3600
     LINES_TOLD = 20
@@ -13,13 +13,13 @@ module StillgateCookbook
       @shell = shell
     end
 
-    # A Report, also of what failed.
+    # A Report, also of a failure.
     def ask(verb, options, frontends, timeout: nil)
       done = run(verb, ['--json', *options], frontends, timeout: timeout)
       Report.read(verb, done.stdout, done.exitstatus, done.stderr)
     end
 
-    # A Report of what was done. Errors: Failed.
+    # A Report of a success. Errors: Failed.
     def do(verb, options, frontends, timeout: nil)
       report = ask(verb, options, frontends, timeout: timeout)
       raise Failed, "#{verb}: #{report.failures.join("\n")}" unless report.ok?
@@ -63,7 +63,7 @@ module StillgateCookbook
       raise Failed, "timeout: stillgate #{verb} was ended after #{timeout || MARGIN} s; 'stillgate status' shows what is held"
     end
 
-    # How long a call with such a resource may take, where nobody said so.
+    # How long a call with such a resource may take by default.
     def self.patience(resource, with_command: false)
       waits = [resource.drain_timeout, resource.retry_for, resource.ramp]
       waits << (resource.max_hold || LONGEST_HOLD) if with_command

@@ -1,4 +1,4 @@
-# Asks resources, in a why-run that is not told, whether they would change anything.
+# Asks resources, in a silent why-run, whether they would change anything.
 
 module StillgateCookbook
   module Rehearsal

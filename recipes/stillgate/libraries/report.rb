@@ -1,4 +1,4 @@
-# Reads what `stillgate --json` says: what is held, by whom, and what went wrong in HAProxy's words.
+# Reads the document of `stillgate --json`: what is held, by whom, and what failed, in HAProxy's words.
 require 'json'
 
 module StillgateCookbook
@@ -6,12 +6,12 @@ module StillgateCookbook
   class Failed < RuntimeError; end
 
   class Report
-    # A hold that has these is past its deadline: no state that anybody asked for.
+    # A hold with these findings is past its deadline: not a state that was asked for.
     PAST = %w(overdue rejecting).freeze
 
     attr_reader :document
 
-    # `text` is the standard output; what else was said is told where that is no document.
+    # `text` is the standard output; the rest of the output is shown if that is not a document.
     def self.read(verb, text, status, said)
       document = JSON.parse(text)
       raise JSON::ParserError, 'no document' unless document.is_a?(Hash)
@@ -48,12 +48,12 @@ module StillgateCookbook
       :other
     end
 
-    # Of a resume: the switches that something else had opened before it came.
+    # Of a resume: the switches that were already open.
     def opened_before
       switches.select { |one| one['verdict'] == 'open' || finding?(one, ['already_open']) }
     end
 
-    # One line per thing that is wrong, the same words once.
+    # One line per failure, the same text once.
     def failures
       parts = [document, document['suspend'], document['resume']].compact
       lines = parts.flat_map { |part| [words(part['error'])] + (part['switches'] || []).map { |one| switch_words(one) } }
@@ -80,7 +80,7 @@ module StillgateCookbook
       switch['findings'].any? { |finding| codes.include?(finding['code']) }
     end
 
-    # A switch that went well, and was rolled back because of another, is not what is wrong.
+    # A switch that was rolled back because of another one is not the failure.
     def switch_words(switch)
       return if switch['error'].nil? || switch['error']['code'] == 'rolled_back'
 

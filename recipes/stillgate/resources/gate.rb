@@ -56,7 +56,7 @@ action_class do
     end
   end
 
-  # `haproxy -c` knows the file by its path alone: what was there before is put back where it fails.
+  # `haproxy -c` knows the file by its path alone: the old file is restored if that fails.
   def prove(before)
     files = new_resource.config.flat_map { |path| ['-f', path] }
     done = shell_out(new_resource.haproxy, '-c', *files)

@@ -67,7 +67,7 @@ action_class do
     Array(new_resource.command).join(' ')
   end
 
-  # Compiled as a recipe is, before anybody waits: what cannot be compiled holds nobody.
+  # Compiled like a recipe, before anything is held: a block that cannot be compiled holds nothing.
   def compiled_block
     inside = run_context.create_child
     recipe = Chef::Recipe.new(new_resource.cookbook_name, new_resource.recipe_name, inside)
@@ -81,7 +81,7 @@ action_class do
     new_resource.updated_by_last_action(true) if inside.resource_collection.any?(&:updated?)
   end
 
-  # Resumes on every way out: an exception of any kind, and Ctrl-C. At SIGTERM Chef goes on to the end of the run.
+  # Resumes after any exception, and after Ctrl-C. At SIGTERM Chef continues to the end of the run.
   def held_while
     hold_id = nil
     failure = nil
@@ -107,7 +107,7 @@ action_class do
 
     Chef::Log.warn("#{new_resource}: #{words}")
   rescue StillgateCookbook::Failed => error
-    # What failed inside the hold must not be lost behind this.
+    # A failure inside the hold must not be hidden by this one.
     raise if failure.nil?
 
     raise StillgateCookbook::Failed, "#{error.message}\nand inside the hold: #{failure.message}"
@@ -126,6 +126,6 @@ action :run, description: 'Suspend, run, and resume however the command or the b
   next if new_resource.rehearse && !StillgateCookbook::Rehearsal.changes?(compiled_block)
 
   inside = compiled_block
-  # In a why-run nothing is held, and the resources tell what they would do.
+  # In a why-run nothing is held, and the resources show what they would do.
   held_while { converge_inside(inside) }
 end

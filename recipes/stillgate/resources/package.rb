@@ -1,4 +1,4 @@
-# Installs Stillgate's Python package into a virtual environment of its own.
+# Installs Stillgate's Python package into its own virtual environment.
 unified_mode true
 provides :stillgate_package
 resource_name :stillgate_package
@@ -51,7 +51,7 @@ load_current_value do |wanted|
 end
 
 action_class do
-  # A wheel that was built anew has the version of the one before.
+  # A wheel that was built again has the same version as before.
   def source_digest
     source = new_resource.source
     Digest::SHA256.file(source).hexdigest if source && ::File.file?(source)

@@ -12,8 +12,8 @@ property :traffic, Symbol,
          skip_docs: true,
          description: 'What `stillgate status` found; not for recipes.'
 
-# A why-run asks nobody: what the run would have done before this is not done, so an answer would be
-# none to the question.
+# A why-run contacts no HAProxy: the steps before this one were not done, so the answer would mean
+# nothing.
 load_current_value do |wanted|
   if Chef::Config[:why_run]
     traffic :unasked
@@ -43,5 +43,5 @@ action :resume, description: 'Release, unless nothing is held.' do
   converge_by(resume_sentence) { resume }
 end
 
-# Behind the actions: Chef makes the first one the default else, and nobody is to be held by a mere name.
+# After the actions: otherwise Chef makes the first one the default, and a resource without an action would hold.
 default_action :nothing
