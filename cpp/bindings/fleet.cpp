@@ -43,7 +43,7 @@ milliseconds to_milliseconds(double seconds, const char* field) {
 }
 
 /// A fleet, and the events of its calls.
-struct TellingFleet {
+struct FleetWithEvents {
   std::shared_ptr<Mailbox> mailbox;
   Fleet fleet;
 };
@@ -186,21 +186,21 @@ Options filled(py::dict told) {
   return options;
 }
 
-TellingFleet make_fleet(const std::vector<std::string>& urls, const py::kwargs& told) {
+FleetWithEvents make_fleet(const std::vector<std::string>& urls, const py::kwargs& told) {
   auto options = filled<FleetOptions>(told);
   auto mailbox = std::make_shared<Mailbox>();
   options.events.on_line = [mailbox](const std::string& line) { mailbox->put(line); };
   return {mailbox, take(Fleet::create(parse_all(urls), options))};
 }
 
-std::vector<Outcome> execute(TellingFleet& told, const std::string& command,
+std::vector<Outcome> execute(FleetWithEvents& told, const std::string& command,
                              const std::optional<std::string>& payload) {
   return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
     return told.fleet.execute(command, payload, stop);
   }));
 }
 
-Report check(TellingFleet& told, const std::vector<std::string>& frontends,
+Report check(FleetWithEvents& told, const std::vector<std::string>& frontends,
              const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<SuspendOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
@@ -208,7 +208,7 @@ Report check(TellingFleet& told, const std::vector<std::string>& frontends,
   }));
 }
 
-Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
+Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends,
                const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<SuspendOptions>(asked);
   return take(run_interruptibly(
@@ -223,7 +223,7 @@ Report suspend(TellingFleet& told, const std::vector<std::string>& frontends,
       }));
 }
 
-Report resume(TellingFleet& told, const std::vector<std::string>& frontends,
+Report resume(FleetWithEvents& told, const std::vector<std::string>& frontends,
               const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<ResumeOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
@@ -231,7 +231,7 @@ Report resume(TellingFleet& told, const std::vector<std::string>& frontends,
   }));
 }
 
-Report extend(TellingFleet& told, const std::vector<std::string>& frontends,
+Report extend(FleetWithEvents& told, const std::vector<std::string>& frontends,
               const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<ExtendOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
@@ -239,7 +239,7 @@ Report extend(TellingFleet& told, const std::vector<std::string>& frontends,
   }));
 }
 
-Report status(TellingFleet& told, const std::vector<std::string>& frontends) {
+Report status(FleetWithEvents& told, const std::vector<std::string>& frontends) {
   return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
     return told.fleet.status(frontends, stop);
   }));
@@ -248,10 +248,10 @@ Report status(TellingFleet& told, const std::vector<std::string>& frontends) {
 }  // namespace
 
 void export_fleet(py::module_& module) {
-  py::class_<TellingFleet>(module, "Fleet")
+  py::class_<FleetWithEvents>(module, "Fleet")
       .def(py::init(&make_fleet), py::arg("endpoints"))
       .def_property_readonly("endpoints",
-                             [](const TellingFleet& told) {
+                             [](const FleetWithEvents& told) {
                                std::vector<std::string> urls;
                                for (const auto& one : told.fleet.endpoints())
                                  urls.push_back(one.url());
@@ -264,19 +264,19 @@ void export_fleet(py::module_& module) {
       .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
       .def("stop",
-           [](TellingFleet& told) {
+           [](FleetWithEvents& told) {
              const std::scoped_lock lock(told.mailbox->mutex);
              told.mailbox->stopping = true;
              told.mailbox->changed.notify_one();
            })
       .def("guard_descriptor",
-           [](const TellingFleet& told) { return told.fleet.guard_descriptor(); })
+           [](const FleetWithEvents& told) { return told.fleet.guard_descriptor(); })
       .def("renew_guard",
-           [](TellingFleet& told) {
+           [](FleetWithEvents& told) {
              const py::gil_scoped_release released;
              return told.fleet.renew_guard();
            })
-      .def("progress", [](const TellingFleet& told) {
+      .def("progress", [](const FleetWithEvents& told) {
         const Progress& now = told.fleet.progress();
         const std::int64_t flying = now.in_flight.load();
         return py::make_tuple(now.phase.load(), now.connected.load(), now.answered.load(),

@@ -9,8 +9,8 @@ std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) 
   return transport::keep_sessions(endpoints);
 }
 
-std::string typed_secrets() { return transport::typed_secrets(); }
+std::string export_secrets() { return transport::export_secrets(); }
 
-void know_secrets(std::string_view secrets) { transport::know_secrets(secrets); }
+void import_secrets(std::string_view secrets) { transport::import_secrets(secrets); }
 
 }  // namespace stillgate::engine

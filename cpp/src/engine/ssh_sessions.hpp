@@ -16,7 +16,7 @@ namespace stillgate::engine {
 
 /// Passphrases and passwords that were typed in this process, for a process without a terminal.
 /// Both are thread-safe. The caller wipes the text.
-[[nodiscard]] std::string typed_secrets();
-void know_secrets(std::string_view secrets);
+[[nodiscard]] std::string export_secrets();
+void import_secrets(std::string_view secrets);
 
 }  // namespace stillgate::engine

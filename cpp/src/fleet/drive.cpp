@@ -47,7 +47,7 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
                          false};
   for (;;) {
     hold::Step step = plan.next(seen);
-    for (Event& event : plan.take_events()) means.events.tell(std::move(event));
+    for (Event& event : plan.take_events()) means.events.report(std::move(event));
     if (auto* done = std::get_if<hold::step::Done>(&step)) {
       means.progress.phase = "done";
       return std::move(done->report);

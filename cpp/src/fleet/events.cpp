@@ -55,7 +55,7 @@ bool ends_inside_a_line(int fd) {
 EventLog::EventLog(std::filesystem::path folder, EventOptions options)
     : folder_(std::move(folder)), options_(std::move(options)), host_(host_name()) {}
 
-void EventLog::tell(Event event) noexcept {
+void EventLog::report(Event event) noexcept {
   try {
     deliver(event);
   } catch (...) {  // NOLINT(bugprone-empty-catch): no memory for a line is no reason to end a hold
@@ -65,7 +65,7 @@ void EventLog::tell(Event event) noexcept {
 void EventLog::deliver(Event& event) {
   event.host = host_;
   event.pid = ::getpid();
-  event.seq = ++told_;
+  event.seq = ++reported_;
   event.message.resize(std::min(event.message.size(), longest_message));
   const std::string line = format(event, EventFormat::json);
   append(line);

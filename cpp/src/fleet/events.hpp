@@ -21,7 +21,7 @@ class EventLog {
   /// Fills in host, pid and seq. An event that cannot be written is lost: a hold that fails because
   /// its history cannot be written would be worse. The processes of `on_event` may run in any
   /// order: the line has `at` and `seq`.
-  void tell(Event event) noexcept;
+  void report(Event event) noexcept;
 
  private:
   void deliver(Event& event);
@@ -30,7 +30,7 @@ class EventLog {
   std::filesystem::path folder_;
   EventOptions options_;
   std::string host_;
-  std::atomic<std::uint64_t> told_{0};
+  std::atomic<std::uint64_t> reported_{0};
 };
 
 }  // namespace stillgate::fleet

@@ -94,7 +94,7 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
   Report report = drive(plan, journal, stop);
   report.action = "check";
   if (report.ending != Ending::cancelled) {
-    events.tell(hold::checked_event(report, frontends, std::chrono::system_clock::now()));
+    events.report(hold::checked_event(report, frontends, std::chrono::system_clock::now()));
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
@@ -199,7 +199,7 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
   report.action = "resume";
   for (Event& event : hold::resumed_events(report, {fleet::default_owner(), options.at_deadline},
                                            std::chrono::system_clock::now())) {
-    state_->events.tell(std::move(event));
+    state_->events.report(std::move(event));
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
@@ -219,7 +219,7 @@ Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
   Report report = state_->drive(plan, journal, stop);
   report.action = "extend";
   for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
-    state_->events.tell(std::move(event));
+    state_->events.report(std::move(event));
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;

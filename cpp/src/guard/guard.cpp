@@ -68,14 +68,14 @@ void Guard::run() {
     wait();
     interrupt_if_due();
     read_journal();
-    events_.tell_notices();
+    events_.report_notices();
     answer_start();
     keep_standby();
     trim_memory();
   }
-  events_.tell_notices();
+  events_.report_notices();
   if (!leaving_) {
-    events_.tell_end(true);
+    events_.report_end(true);
     close_journal();
   }
   standby_.dismiss();
@@ -119,7 +119,7 @@ void Guard::wait() {
   if (watched[1].revents != 0) {
     signalfd_siginfo info{};
     (void)!::read(signals_, &info, sizeof info);
-    events_.tell(EventKind::guard_lost, "the guard got SIGTERM, and ends the hold");
+    events_.report(EventKind::guard_lost, "the guard got SIGTERM, and ends the hold");
     state_.set_mode(GuardMode::ending);
   }
   if (watched[2].revents != 0) {
@@ -152,8 +152,8 @@ void Guard::obey(const std::string& line) {
 
 void Guard::holder_died() {
   if (state_.order().mode != GuardMode::arming) return;
-  events_.tell(EventKind::rolled_back,
-               "the suspend died before it was done; the guard rolls it back");
+  events_.report(EventKind::rolled_back,
+                 "the suspend died before it was done; the guard rolls it back");
   state_.set_mode(GuardMode::ending);
 }
 
@@ -165,7 +165,7 @@ void Guard::interrupt_if_due() {
     for (const auto& thread : threads_) thread->interrupt();
   }
   interrupted_ = due;
-  if (due && boot_time() - order.deadline >= expiry_patience) events_.tell_end(false);
+  if (due && boot_time() - order.deadline >= expiry_patience) events_.report_end(false);
 }
 
 /// The journal shows whether somebody on this machine has ended the hold, or moved its deadline.

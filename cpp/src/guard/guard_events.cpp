@@ -33,23 +33,23 @@ GuardEvents::GuardEvents(const fleet::GuardOrder& order, SharedState& state,
                          std::vector<std::string> urls)
     : log_(order.state_folder, event_options(order)), state_(state), urls_(std::move(urls)) {}
 
-void GuardEvents::tell(EventKind kind, const std::string& message,
-                       std::optional<std::size_t> endpoint, const std::string& frontend) {
+void GuardEvents::report(EventKind kind, const std::string& message,
+                         std::optional<std::size_t> endpoint, const std::string& frontend) {
   Event happened = event(kind, message);
   if (endpoint) happened.endpoint = urls_[*endpoint];
   if (!frontend.empty()) happened.frontend = frontend;
-  log_.tell(std::move(happened));
+  log_.report(std::move(happened));
 }
 
-void GuardEvents::tell_notices() {
+void GuardEvents::report_notices() {
   using Kind = hold::GuardNotice::Kind;
   for (const auto& [endpoint, notice] : state_.take_notices()) {
     switch (notice.kind) {
       case Kind::reapplied:
-        tell(EventKind::reapplied, notice.message, endpoint, notice.frontend);
+        report(EventKind::reapplied, notice.message, endpoint, notice.frontend);
         break;
       case Kind::lost:
-        tell(EventKind::endpoint_lost, notice.message, endpoint);
+        report(EventKind::endpoint_lost, notice.message, endpoint);
         break;
       case Kind::released:
         if (!released_) released_at_ = std::chrono::system_clock::now();
@@ -66,18 +66,18 @@ void GuardEvents::tell_notices() {
   }
 }
 
-void GuardEvents::tell_end(bool last) {
-  if (end_told_ || (!released_ && given_up_.empty())) return;
+void GuardEvents::report_end(bool last) {
+  if (end_reported_ || (!released_ && given_up_.empty())) return;
   const auto order = state_.order();
   if (!last && !state_.all_finished() && releases_.empty()) return;
-  end_told_ = true;
+  end_reported_ = true;
   std::string message = fmt::format("released by the guard: {}", fmt::join(releases_, ", "));
   if (!given_up_.empty()) message += fmt::format("; {}", fmt::join(given_up_, "; "));
   const bool rolled_back =
       order.mode == hold::GuardMode::ending && fleet::boot_time() < order.deadline;
   Event ended = event(rolled_back ? EventKind::rolled_back : EventKind::expired, message);
   if (released_) ended.at = released_at_;
-  log_.tell(std::move(ended));
+  log_.report(std::move(ended));
 }
 
 Event GuardEvents::event(EventKind kind, const std::string& message) const {

@@ -20,13 +20,13 @@ class GuardEvents {
   /// `state` must outlive it. `urls`: of the endpoints, in the order of their numbers.
   GuardEvents(const fleet::GuardOrder& order, SharedState& state, std::vector<std::string> urls);
 
-  void tell(EventKind kind, const std::string& message, std::optional<std::size_t> endpoint = {},
-            const std::string& frontend = {});
+  void report(EventKind kind, const std::string& message, std::optional<std::size_t> endpoint = {},
+              const std::string& frontend = {});
   /// What the plans have noticed since the last call.
-  void tell_notices();
+  void report_notices();
   /// How the hold ended: once, as soon as that is known of some endpoint or, with `last`, at all
   /// events.
-  void tell_end(bool last);
+  void report_end(bool last);
 
  private:
   [[nodiscard]] Event event(EventKind kind, const std::string& message) const;
@@ -38,7 +38,7 @@ class GuardEvents {
   WallTime released_at_;
   std::vector<std::string> releases_;
   std::vector<std::string> given_up_;
-  bool end_told_{false};
+  bool end_reported_{false};
 };
 
 }  // namespace stillgate::guard

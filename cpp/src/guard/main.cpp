@@ -56,7 +56,7 @@ void take_secrets(stillgate::fleet::GuardOrder& order) {
   if (order.secrets.empty()) return;
   // Pieces of them may lie where nobody can wipe them any more: this process leaves no core.
   ::prctl(PR_SET_DUMPABLE, 0);
-  stillgate::engine::know_secrets(order.secrets);
+  stillgate::engine::import_secrets(order.secrets);
   stillgate::fleet::wipe(order.secrets);
 }
 

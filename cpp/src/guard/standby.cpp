@@ -69,7 +69,7 @@ bool Standby::start() {
 }
 
 void Standby::send(fleet::GuardOrder order) {
-  order.secrets = engine::typed_secrets();
+  order.secrets = engine::export_secrets();
   std::string text = fleet::encode(order);
   if (fd_ >= 0 && !send_all(fd_, text)) close();
   fleet::wipe(text);

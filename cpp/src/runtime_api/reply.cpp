@@ -1,4 +1,4 @@
-// Telling refusals from answers by the severity that HAProxy itself prints.
+// Separates refusals from answers by the severity that HAProxy itself prints.
 #include "reply.hpp"
 
 #include <fmt/format.h>

@@ -56,8 +56,10 @@ std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints) {
   return ssh::Hub::of_process();
 }
 
-std::string typed_secrets() { return ssh::Passphrases::of_process().export_all(); }
+std::string export_secrets() { return ssh::Passphrases::of_process().export_all(); }
 
-void know_secrets(std::string_view told) { ssh::Passphrases::of_process().import_all(told); }
+void import_secrets(std::string_view secrets) {
+  ssh::Passphrases::of_process().import_all(secrets);
+}
 
 }  // namespace stillgate::transport

@@ -98,7 +98,7 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
 
 /// Passphrases and passwords typed on the terminal, for a process of ours that has none. Both are
 /// thread-safe. The caller wipes the text.
-[[nodiscard]] std::string typed_secrets();
-void know_secrets(std::string_view told);
+[[nodiscard]] std::string export_secrets();
+void import_secrets(std::string_view secrets);
 
 }  // namespace stillgate::transport

@@ -96,7 +96,7 @@ def test_nobody_resumes_and_the_hold_ends_at_its_deadline(
 
 @pytest.mark.parametrize("label", SAFE)
 @pytest.mark.parametrize("who", [active, standby], ids=["active", "standby"])
-def test_a_guard_that_is_killed_is_replaced_by_its_twin(
+def test_a_guard_that_is_killed_is_replaced_by_its_standby_guard(
     label: str, who: Any, haproxy: Start, app: App, state: Path
 ) -> None:
     proxies = pair(haproxy, app, label)
@@ -109,7 +109,7 @@ def test_a_guard_that_is_killed_is_replaced_by_its_twin(
     ends_in_time(proxies, report.holds[0].deadline, state)
 
 
-def test_a_guard_that_dies_with_its_promise_to_hold_has_told_its_twin(
+def test_a_guard_that_dies_with_its_promise_to_hold_has_told_its_standby_guard(
     haproxy: Start, state: Path
 ) -> None:
     # Newer ones remember who holds, and a bare guard is nobody there.
@@ -131,7 +131,7 @@ def test_a_guard_that_dies_with_its_promise_to_hold_has_told_its_twin(
         guard.hang_up()
         os.kill(first, signal.SIGKILL)
     wait_until(lambda: len(guards(state)) == 2 and guards(state) != before, "a new pair")
-    wait_until(lambda: threads(active(state)) > 1, "the twin's look at its endpoint")
+    wait_until(lambda: threads(active(state)) > 1, "the standby guard to survey its endpoint")
     try:
         stays_until = time.monotonic() + 0.3
         while time.monotonic() < stays_until:

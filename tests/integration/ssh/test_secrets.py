@@ -120,7 +120,7 @@ def test_a_question_can_be_interrupted(
 def test_the_guard_logs_in_by_what_was_typed(
     proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh, locked: Path, state: Path
 ) -> None:
-    """It has no terminal; and its twin, which takes over from it, has none either."""
+    """It has no terminal; and its standby guard, which takes over, has none either."""
     server = sshd(authorized=[locked])
     url = ssh_home.url(ssh_home.host("lb1", server, key=locked), proxy.sockets[0])
     here = ssh_home.environment()

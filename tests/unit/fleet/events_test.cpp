@@ -68,8 +68,8 @@ class EventsTest : public testing::Test {
 
 TEST_F(EventsTest, WritesALinePerEventForItsOwnerAlone) {
   EventLog log(state_);
-  log.tell(event("one"));
-  log.tell(event("two"));
+  log.report(event("one"));
+  log.report(event("two"));
   const auto all = lines(history());
   ASSERT_EQ(all.size(), 2U);
   EXPECT_NE(all[0].find(R"("message":"one")"), std::string::npos);
@@ -85,7 +85,7 @@ TEST_F(EventsTest, TheCallerIsTold) {
   std::vector<std::string> told;
   EventOptions options;
   options.on_line = [&told](const std::string& line) { told.push_back(line); };
-  EventLog(state_, options).tell(event("x"));
+  EventLog(state_, options).report(event("x"));
   EXPECT_EQ(told, lines(history()));
 }
 
@@ -98,15 +98,15 @@ TEST_F(EventsTest, NothingCanFailTheCall) {
     told = true;
     throw std::runtime_error("the listener's own trouble");
   };
-  EventLog(folder_ / "file", options).tell(event("x"));
+  EventLog(folder_ / "file", options).report(event("x"));
   EXPECT_TRUE(told);
 }
 
 TEST_F(EventsTest, RotatesAboveItsSize) {
   EventLog log(state_);
-  log.tell(event("first"));
+  log.report(event("first"));
   std::filesystem::resize_file(history(), EventLog::largest_file);
-  log.tell(event("second"));
+  log.report(event("second"));
   EXPECT_EQ(lines(history()).size(), 1U);
   const auto aside = state_ / "history.jsonl.1";
   EXPECT_EQ(std::filesystem::file_size(aside), static_cast<std::size_t>(EventLog::largest_file));
@@ -115,7 +115,7 @@ TEST_F(EventsTest, RotatesAboveItsSize) {
 TEST_F(EventsTest, WritersAtOnceLoseNothingOverARotation) {
   constexpr int writers = 8;
   constexpr int each = 100;
-  EventLog(state_).tell(event("first"));
+  EventLog(state_).report(event("first"));
   std::filesystem::resize_file(history(), EventLog::largest_file - 20'000);
   std::ofstream(history(), std::ios::app) << "\n";
   {
@@ -123,7 +123,7 @@ TEST_F(EventsTest, WritersAtOnceLoseNothingOverARotation) {
     for (int i = 0; i < writers; ++i) {
       threads.emplace_back([this] {
         EventLog log(state_);
-        for (int n = 0; n < each; ++n) log.tell(event(std::string(200, 'x')));
+        for (int n = 0; n < each; ++n) log.report(event(std::string(200, 'x')));
       });
     }
   }
@@ -135,9 +135,9 @@ TEST_F(EventsTest, WritersAtOnceLoseNothingOverARotation) {
 
 TEST_F(EventsTest, ALineThatWasCutShortEndsThere) {
   EventLog log(state_);
-  log.tell(event("whole"));
+  log.report(event("whole"));
   std::ofstream(history(), std::ios::app) << R"({"schema":1,"ev)";
-  log.tell(event("next"));
+  log.report(event("next"));
   const auto all = lines(history());
   ASSERT_EQ(all.size(), 3U);
   EXPECT_NE(all[2].find(R"("message":"next")"), std::string::npos);
@@ -146,7 +146,7 @@ TEST_F(EventsTest, ALineThatWasCutShortEndsThere) {
 TEST_F(EventsTest, TheCommandGetsTheLineAndTheKind) {
   EventOptions options;
   options.on_event = into("told", "echo $STILLGATE_EVENT; cat");
-  EventLog(state_, options).tell(event("hello"));
+  EventLog(state_, options).report(event("hello"));
   EXPECT_EQ(wait_for(folder_ / "told"), "held\n" + lines(history()).at(0) + "\n");
 }
 
@@ -154,7 +154,7 @@ TEST_F(EventsTest, TheCommandGetsItsFormat) {
   EventOptions options;
   options.on_event = into("told", "cat");
   options.format = EventFormat::journald;
-  EventLog(state_, options).tell(event("hello"));
+  EventLog(state_, options).report(event("hello"));
   EXPECT_EQ(wait_for(folder_ / "told").substr(0, 14), "MESSAGE=hello\n");
   EXPECT_EQ(lines(history()).at(0)[0], '{');
 }
@@ -162,7 +162,7 @@ TEST_F(EventsTest, TheCommandGetsItsFormat) {
 TEST_F(EventsTest, ALongMessageIsCut) {
   EventOptions options;
   options.on_event = into("told", "wc -c");
-  EventLog(state_, options).tell(event(std::string(1'000'000, 'x')));
+  EventLog(state_, options).report(event(std::string(1'000'000, 'x')));
   EXPECT_LT(std::stoi(wait_for(folder_ / "told")), 9000);
 }
 
@@ -172,7 +172,7 @@ TEST_F(EventsTest, TheCommandHasNoFileOfOurs) {
   ASSERT_EQ(::dup2(STDIN_FILENO, careless), careless);
   EventOptions options;
   options.on_event = into("files", "for fd in 0 1 2 57; do test -e /proc/$$/fd/$fd; echo $?; done");
-  EventLog(state_, options).tell(event("x"));
+  EventLog(state_, options).report(event("x"));
   EXPECT_EQ(wait_for(folder_ / "files"), "0\n0\n0\n1\n");
   ::close(careless);
 }
@@ -181,7 +181,7 @@ TEST_F(EventsTest, TheCommandHasASessionOfItsOwnAndAWholeSigpipe) {
   const auto before = std::signal(SIGPIPE, SIG_IGN);
   EventOptions options;
   options.on_event = into("told", "cut -d' ' -f6 /proc/$$/stat; grep SigIgn /proc/$$/status");
-  EventLog(state_, options).tell(event("x"));
+  EventLog(state_, options).report(event("x"));
   const std::string told = wait_for(folder_ / "told");
   std::signal(SIGPIPE, before);
   EXPECT_NE(std::stoi(told), ::getsid(0));
@@ -192,7 +192,7 @@ TEST_F(EventsTest, TheCommandHasASessionOfItsOwnAndAWholeSigpipe) {
 TEST_F(EventsTest, ACommandThatHangsDelaysNothingAndLeavesNoChild) {
   EventOptions options;
   options.on_event = into("pid", "echo $$") + "; exec tail -f /dev/null";
-  EventLog(state_, options).tell(event("x"));
+  EventLog(state_, options).report(event("x"));
   EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
   EXPECT_EQ(errno, ECHILD);
   const pid_t hanging = std::stoi(wait_for(folder_ / "pid"));
@@ -203,8 +203,8 @@ TEST_F(EventsTest, ACommandThatFailsIsNobodysBusiness) {
   EventOptions options;
   options.on_event = "exit 3";
   EventLog log(state_, options);
-  log.tell(event("x"));
-  log.tell(event("y"));
+  log.report(event("x"));
+  log.report(event("y"));
   EXPECT_EQ(lines(history()).size(), 2U);
 }
 

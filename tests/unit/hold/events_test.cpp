@@ -53,7 +53,7 @@ Report resume(SimulatedFleet& fleet) {
 
 WallTime after(const Hold& hold, milliseconds time) { return hold.started_at + time; }
 
-TEST(TellingTest, HeldIsToldBeforeTheDrainAndDrainedBehindIt) {
+TEST(HoldEvents, HeldIsToldBeforeTheDrainAndDrainedBehindIt) {
   SimulatedFleet fleet = gated();
   fleet.hosts[0].in_flight = {2, 2, 2, 0};
   const Report report = suspend(fleet);
@@ -73,7 +73,7 @@ TEST(TellingTest, HeldIsToldBeforeTheDrainAndDrainedBehindIt) {
   EXPECT_EQ(figure(drained, "drain_ms"), *report.drain_ms);
 }
 
-TEST(TellingTest, ADrainThatNobodyWantedIsNotTold) {
+TEST(HoldEvents, ADrainThatNobodyWantedIsNotTold) {
   SimulatedFleet fleet = gated();
   auto request = suspend_request(fleet);
   request.drain_timeout = milliseconds(0);
@@ -82,14 +82,14 @@ TEST(TellingTest, ADrainThatNobodyWantedIsNotTold) {
   EXPECT_EQ(kinds(fleet.events), std::vector{EventKind::held});
 }
 
-TEST(TellingTest, ARefusalTellsNothing) {
+TEST(HoldEvents, ARefusalTellsNothing) {
   SimulatedFleet fleet = gated();
   fleet.hosts[1].level = "operator";
   EXPECT_EQ(suspend(fleet).ending, Ending::refused);
   EXPECT_TRUE(fleet.events.empty());
 }
 
-TEST(TellingTest, ARollbackSaysWhy) {
+TEST(HoldEvents, ARollbackSaysWhy) {
   SimulatedFleet fleet = gated();
   fleet.faults[{commit, 1}] = Fault::refuses_writes;
   EXPECT_FALSE(suspend(fleet).ok());
@@ -101,7 +101,7 @@ TEST(TellingTest, ARollbackSaysWhy) {
   EXPECT_EQ(told.hold->frontends, (std::vector<std::string>{"a", "b"}));
 }
 
-TEST(TellingTest, AStopIsARollbackToo) {
+TEST(HoldEvents, AStopIsARollbackToo) {
   SimulatedFleet fleet = gated();
   fleet.cancel_at = 5;
   EXPECT_EQ(suspend(fleet).ending, Ending::cancelled);
@@ -110,7 +110,7 @@ TEST(TellingTest, AStopIsARollbackToo) {
   EXPECT_NE(fleet.events.back().message.find("stopped by the caller"), std::string::npos);
 }
 
-TEST(TellingTest, AnEndpointThatDiedInTheCommitIsLost) {
+TEST(HoldEvents, AnEndpointThatDiedInTheCommitIsLost) {
   SimulatedFleet fleet = gated();
   fleet.faults[{commit, 1}] = Fault::dies;
   EXPECT_FALSE(suspend(fleet).ok());
@@ -119,14 +119,14 @@ TEST(TellingTest, AnEndpointThatDiedInTheCommitIsLost) {
   EXPECT_EQ(figure(fleet.events[1], "still_held"), 2);
 }
 
-TEST(TellingTest, AFailureBeforeTheCommitIsToldAsWell) {
+TEST(HoldEvents, AFailureBeforeTheCommitIsToldAsWell) {
   SimulatedFleet fleet(2, {"a"});
   fleet.faults[{arming, 1}] = Fault::refuses_writes;
   EXPECT_FALSE(suspend(fleet).ok());
   EXPECT_EQ(kinds(fleet.events), std::vector{EventKind::rolled_back});
 }
 
-TEST(TellingTest, AResumeHasItsFigures) {
+TEST(HoldEvents, AResumeHasItsFigures) {
   SimulatedFleet fleet = gated();
   const Hold hold = suspend(fleet).holds.at(0);
   const Report report = resume(fleet);
@@ -141,7 +141,7 @@ TEST(TellingTest, AResumeHasItsFigures) {
   EXPECT_NE(events[0].message.find("resumed by other@host, held by"), std::string::npos);
 }
 
-TEST(TellingTest, TheDeadlinesOwnResumeIsAnExpiry) {
+TEST(HoldEvents, TheDeadlinesOwnResumeIsAnExpiry) {
   SimulatedFleet fleet = gated();
   const Hold hold = suspend(fleet).holds.at(0);
   const Report report = resume(fleet);
@@ -150,7 +150,7 @@ TEST(TellingTest, TheDeadlinesOwnResumeIsAnExpiry) {
   EXPECT_NEAR(figure(events[0], "late_s"), 0.02, 0.001);
 }
 
-TEST(TellingTest, AResumeOfWhatHadExpiredSaysSo) {
+TEST(HoldEvents, AResumeOfWhatHadExpiredSaysSo) {
   SimulatedFleet fleet = gated();
   const Hold hold = suspend(fleet).holds.at(0);
   Report report = resume(fleet);
@@ -159,13 +159,14 @@ TEST(TellingTest, AResumeOfWhatHadExpiredSaysSo) {
   }
   const auto late = resumed_events(report, {whoever, false}, *hold.deadline + seconds(60));
   ASSERT_EQ(kinds(late), std::vector{EventKind::expired});
-  EXPECT_NE(late[0].message.find("already open when resumed by"), std::string::npos) << late[0].message;
+  EXPECT_NE(late[0].message.find("already open when resumed by"), std::string::npos)
+      << late[0].message;
   // Before the deadline it was somebody's hand, or a reload.
   const auto early = resumed_events(report, {whoever, false}, *hold.deadline - seconds(1));
   EXPECT_EQ(kinds(early), std::vector{EventKind::resumed});
 }
 
-TEST(TellingTest, WhatCannotBeResumedIsLostAndNotResumed) {
+TEST(HoldEvents, WhatCannotBeResumedIsLostAndNotResumed) {
   SimulatedFleet fleet = gated();
   const Hold hold = suspend(fleet).holds.at(0);
   for (Host& host : fleet.hosts) host.alive = false;
@@ -174,7 +175,7 @@ TEST(TellingTest, WhatCannotBeResumedIsLostAndNotResumed) {
   for (const Event& event : events) EXPECT_EQ(event.kind, EventKind::endpoint_lost);
 }
 
-TEST(TellingTest, ALimitWithoutARecordIsToldWithoutAHold) {
+TEST(HoldEvents, ALimitWithoutARecordIsToldWithoutAHold) {
   Report report;
   Switch one;
   one.endpoint = "unix:///a";
@@ -186,7 +187,7 @@ TEST(TellingTest, ALimitWithoutARecordIsToldWithoutAHold) {
   EXPECT_FALSE(events[0].hold);
 }
 
-TEST(TellingTest, ACheckCountsWhatItFound) {
+TEST(HoldEvents, ACheckCountsWhatItFound) {
   Report report;
   Switch one;
   one.endpoint = "unix:///a";

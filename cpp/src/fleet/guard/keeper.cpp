@@ -49,7 +49,7 @@ Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& st
 
 Guarded GuardKeeper::begin(const std::stop_token& stop) {
   process_.reset();
-  order_.secrets = engine::typed_secrets();
+  order_.secrets = engine::export_secrets();
   auto started = GuardProcess::start(order_, start_patience, stop);
   wipe(order_.secrets);
   if (!started) return {started.error(), {}};

@@ -19,7 +19,7 @@ struct GuardOrder {
   std::string state_folder;               ///< an absolute path
   std::string on_event;                   ///< a command; empty: none
   std::string event_format;
-  /// As engine::typed_secrets() gives it: a guard has no terminal. Set only while the order is
+  /// As engine::export_secrets() gives it: a guard has no terminal. Set only while the order is
   /// sent; see wipe().
   std::string secrets;
 };

@@ -86,7 +86,7 @@ bool one_haproxy(const Seen& a, const Seen& b) {
          a.info->version == b.info->version && std::abs(a.info->uptime_s - b.info->uptime_s) <= 1;
 }
 
-std::optional<std::size_t> earlier_twin(const std::vector<Seen>& seen, std::size_t index) {
+std::optional<std::size_t> earlier_endpoint(const std::vector<Seen>& seen, std::size_t index) {
   for (std::size_t i = 0; i < index; ++i) {
     if (one_haproxy(seen[i], seen[index])) return i;
   }
@@ -99,7 +99,7 @@ std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& s
                           const std::vector<Record>& records) {
   std::vector<Switch> switches;
   for (std::size_t i = 0; i < seen.size(); ++i) {
-    const auto twin = earlier_twin(seen, i);
+    const auto earlier = earlier_endpoint(seen, i);
     for (std::size_t j = 0; j < request.frontends.size(); ++j) {
       Switch target;
       target.endpoint = request.endpoints[i];
@@ -110,10 +110,10 @@ std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& s
         weigh_switch(target, request, seen[i], j,
                      record_of(seen[i], j, target.endpoint, target.frontend, records));
       }
-      if (twin) {
+      if (earlier) {
         refuse(target, Errc::same_haproxy,
                fmt::format("this is the same HAProxy as {}; name each HAProxy once",
-                           request.endpoints[*twin]));
+                           request.endpoints[*earlier]));
       }
       if (target.limit_now) advise(target, request, seen[i], j);
       switches.push_back(std::move(target));
