@@ -15,14 +15,6 @@ using runtime_api::Batch;
 using runtime_api::Command;
 using std::chrono::milliseconds;
 
-namespace {
-
-const std::vector<Answer>& answers_of(const Observation& observation) {
-  return std::get<observed::Answers>(observation.what).answers;
-}
-
-}  // namespace
-
 ResumePlan::ResumePlan(Request request)
     : request_(std::move(request)),
       endpoints_(request_.hold.endpoints.size()),
