@@ -67,6 +67,8 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
             SRC + "runtime_api",
             HOLD + "record",
             HOLD + "request",
+            HOLD + "resume_point",
+            HOLD + "rows",
             HOLD + "plan",
             HOLD + "survey",
             HOLD + "check",
