@@ -199,7 +199,6 @@ bool ResumePlan::mark_next_record() {
     record.ramping = true;
     return true;
   }
-  next_record_ = 0;
   return false;
 }
 
@@ -240,6 +239,7 @@ bool ResumePlan::must_retry(const Observation& observation) const {
 }
 
 void ResumePlan::conclude(const Observation& observation) {
+  next_record_ = 0;
   if (observation.cancelled && any_switch(rows_, is_pending)) {
     report_.ending = Ending::cancelled;
   } else if (any_switch(rows_, [](const auto& row) { return row.report.error.has_value(); })) {
