@@ -43,6 +43,18 @@ Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
   return outcome;
 }
 
+/// Its HAProxy runs on this machine, as far as the kind of its socket says.
+bool is_local(const Endpoint& endpoint) {
+  switch (endpoint.kind()) {
+    case Endpoint::Kind::unix_socket:
+      return true;
+    case Endpoint::Kind::tcp:
+    case Endpoint::Kind::ssh:
+      return false;
+  }
+  return false;
+}
+
 }  // namespace
 
 struct Fleet::State {
@@ -71,6 +83,9 @@ struct Fleet::State {
                                                const SuspendOptions& options) const {
     hold::HoldRequest request = hold_request(frontends);
     request.options = options;
+    for (const Endpoint& endpoint : endpoints) {
+      if (is_local(endpoint)) request.local_endpoints.insert(endpoint.url());
+    }
     request.listen_depths = fleet::listen_depths();
     return request;
   }

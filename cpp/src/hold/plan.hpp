@@ -69,6 +69,12 @@ struct Observation {
   bool cancelled{false};  ///< the caller wants it to end; stays true once it was
 };
 
+/// Of a Batch.
+[[nodiscard]] inline const std::vector<runtime_api::Answer>& answers_of(
+    const Observation& observation) {
+  return std::get<observed::Answers>(observation.what).answers;
+}
+
 /// Each step is carried out and answered before the next is asked for; after Done nothing is.
 class Plan {
  public:

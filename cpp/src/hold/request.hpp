@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@ struct HoldRequest {
   std::vector<std::string> endpoints;  ///< canonical URLs
   std::vector<std::string> frontends;
   SuspendOptions options;
+  std::set<std::string> local_endpoints;  ///< those whose HAProxy runs on this machine
   /// How many connections may wait at the listening TCP ports of this machine.
   std::map<std::uint16_t, std::int64_t> listen_depths;
 };

@@ -425,6 +425,7 @@ SuspendPlan::Request suspend_request(const SimulatedFleet& fleet) {
   SuspendPlan::Request request;
   request.hold.endpoints = fleet.urls();
   request.hold.frontends = fleet.frontends;
+  for (const Host& host : fleet.hosts) request.hold.local_endpoints.insert(host.url);
   request.record.id = "0123456789abcdef";
   request.record.owner = "test@here";
   request.drain_timeout = milliseconds(500);

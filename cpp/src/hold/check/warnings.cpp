@@ -134,9 +134,10 @@ std::int64_t connections_now(const Seen& seen) {
   return text ? runtime_api::parse_number<std::int64_t>(*text).value_or(0) : 0;
 }
 
-/// True if it runs on this machine, as far as is known.
+/// True if its listen queues are those of this machine, and known.
 bool is_here(const HoldRequest& request, std::size_t endpoint) {
-  return request.endpoints[endpoint].starts_with("unix://") && !request.listen_depths.empty();
+  return request.local_endpoints.contains(request.endpoints[endpoint]) &&
+         !request.listen_depths.empty();
 }
 
 /// What ends the hold, and what could keep it from that (docs/guard.md).

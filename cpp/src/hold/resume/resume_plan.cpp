@@ -1,307 +1,294 @@
-// The course of a resume. Its ramp stands in resume_ramp.cpp, what it makes of each answer in
-// resume_verdict.cpp, whose holds it leaves alone in resume_ownership.cpp.
+// The course of a resume, from check to done. Its parts decide, and say what is sent; only next()
+// knows their order.
 #include "resume_plan.hpp"
-#include "hold/record/lookup.hpp"
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
+#include "hold/record/lookup.hpp"
+#include "hold/resume_point.hpp"
+#include "owner.hpp"
+#include "ramp.hpp"
+#include "release.hpp"
+#include "verdict.hpp"
+
 namespace stillgate::hold {
 
-using runtime_api::Answer;
 using runtime_api::Batch;
-using runtime_api::Command;
 using std::chrono::milliseconds;
 
 namespace {
 
-const std::vector<Answer>& answers_of(const Observation& observation) {
-  return std::get<observed::Answers>(observation.what).answers;
+bool is_limit_due(const ResumedSwitch& row) { return is_due(row) && !row.gate.used; }
+
+/// Open by the gate, but not all who waited there have gone.
+bool is_emptying(const ResumedSwitch& row) {
+  return row.settled && row.was_gated && row.report.verdict == Verdict::resumed &&
+         row.report.waiting.value_or(0) > 0;
 }
 
 }  // namespace
 
 ResumePlan::ResumePlan(Request request)
     : request_(std::move(request)),
-      endpoints_(request_.hold.endpoints.size()),
-      frontends_(request_.hold.frontends.size()),
-      courses_(endpoints_ * frontends_),
-      first_(endpoints_),
-      last_(endpoints_),
       waited_up_(!request_.wait_up),
       ramped_(request_.ramp <= milliseconds(0)) {
   report_.action = "resume";
-  for (const std::string& endpoint : request_.hold.endpoints) {
+  for (const std::string& url : request_.hold.endpoints) {
+    ResumedEndpoint endpoint{url};
     for (const std::string& frontend : request_.hold.frontends) {
-      Switch one;
-      one.endpoint = endpoint;
-      one.frontend = frontend;
-      report_.switches.push_back(std::move(one));
+      ResumedSwitch row;
+      row.place = endpoint.switches.size();
+      row.report.endpoint = url;
+      row.report.frontend = frontend;
+      endpoint.switches.push_back(std::move(row));
     }
+    rows_.push_back(std::move(endpoint));
   }
 }
 
 Step ResumePlan::next(const Observation& observation) {
-  switch (stage_) {
-    case Stage::start:
-    case Stage::pausing:
-    case Stage::waiting_up:
-      stage_ = Stage::surveying;
-      return ask("checking");
-    case Stage::letting_through:
-      stage_ = Stage::verifying;
-      return ask("letting through");
-    case Stage::surveying:
-    case Stage::verifying:
-      return surveyed(observation);
-    case Stage::marking:
-      return marked(observation);
-    case Stage::marking_journal:
-      if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
-        report_.error = error;
-        ramped_ = true;
-        return release();
+  switch (at_) {
+    case 0:
+      // Each attempt is short and its end is told to the caller, so that a stop can act between
+      // two. In one of them nothing is released twice: without the pause between, and the look at
+      // the time there, a release that breaks off each time would be asked for ever.
+      for (;;) {
+        YIELD(1, ask("checking"));
+        read(observation);
+        if (refuse_foreign(observation)) return done();
+        if (must_wait_up(observation)) {
+          YIELD(2, step::Wait{wait_up_pause});
+          continue;
+        }
+        if (may_release(observation)) {
+          if (must_ramp()) {
+            YIELD(3, ramp::mark(rows_, request_));
+            ramp::read_marks(rows_, answers_of(observation));
+            while (mark_next_record()) {
+              YIELD(4, step::WriteJournal{request_.records[next_record_ - 1]});
+              if (!confirm_mark(observation)) break;
+            }
+            while (takes_step(observation)) {
+              YIELD(5, ramp::raise(rows_, request_, step_));
+              YIELD(6,
+                    step::Wait{observation.cancelled ? milliseconds(0) : ramp::pause_of(request_)});
+            }
+          }
+          YIELD(7, release());
+          release::read(rows_, answers_of(observation));
+          YIELD(8, ask("verifying"));
+          read(observation);
+          while (must_look_last(observation)) {
+            YIELD(9, step::Wait{last_look_pause});
+            YIELD(10, ask("letting through"));
+            read(observation);
+          }
+        }
+        if (!must_retry(observation)) break;
+        YIELD(11, step::Wait{retry_pause});
       }
-      return mark_journal(observation);
-    case Stage::between_steps:
-      return ramp_step(observation);
-    case Stage::ramping:
-      stage_ = Stage::between_steps;
-      return step::Wait{observation.cancelled
-                            ? milliseconds(0)
-                            : std::max(shortest_ramp_step, request_.ramp / ramp_steps)};
-    case Stage::releasing:
-      return released(answers_of(observation));
-    case Stage::disarming:
-      return close_records();
-    case Stage::closing_records:
-      if (const auto& error = std::get<observed::Journaled>(observation.what).error;
-          error && !report_.error) {
-        report_.error = error;
+      conclude(observation);
+      if (asks(owner::disarm(rows_, request_, observation.now))) {
+        YIELD(12, owner::disarm(rows_, request_, observation.now));
       }
-      return close_records();
+      while (close_next_record()) {
+        YIELD(13, step::WriteJournal{request_.records[next_record_ - 1]});
+        note_closed(observation);
+      }
   }
   return done();
 }
 
-bool ResumePlan::pending(std::size_t endpoint) const {
-  const auto* first = &courses_[endpoint * frontends_];
-  return std::any_of(first, first + frontends_, [](const Course& one) { return !one.settled; });
+/// A ramp takes its time: nobody waits for its end.
+bool ResumePlan::is_letting_through(const ResumedEndpoint& endpoint) const {
+  return request_.ramp <= milliseconds(0) && std::ranges::any_of(endpoint.switches, is_emptying);
 }
 
-/// Open by the gate, but not all who waited there have gone. A ramp takes its time.
-bool ResumePlan::letting_through(std::size_t endpoint) const {
-  for (std::size_t j = 0; j < frontends_; ++j) {
-    const std::size_t index = endpoint * frontends_ + j;
-    if (courses_[index].settled && courses_[index].was_gated &&
-        report_.switches[index].verdict == Verdict::resumed &&
-        report_.switches[index].waiting.value_or(0) > 0) {
-      return request_.ramp <= milliseconds(0);
-    }
-  }
-  return false;
+bool ResumePlan::is_asked(const ResumedEndpoint& endpoint) const {
+  return std::ranges::any_of(endpoint.switches, is_pending) || is_letting_through(endpoint);
 }
 
-bool ResumePlan::anybody_waits() const {
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (letting_through(i)) return true;
-  }
-  return false;
-}
-
-/// Each attempt is short and its end is told to the caller, so that a stop can act between two.
-Step ResumePlan::ask(const char* phase) {
+Batch ResumePlan::ask(const char* phase) const {
   Batch batch;
   batch.phase = phase;
   batch.uninterruptible = step_ > 0;
   batch.haste = runtime_api::Haste::once_half_answered;
-  batch.work.resize(endpoints_);
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (!pending(i) && !letting_through(i)) continue;
-    batch.work[i] = survey_commands(request_.hold.frontends, Scope::holds);
+  for (const ResumedEndpoint& endpoint : rows_) {
+    auto& work = batch.work.emplace_back();
+    if (is_asked(endpoint)) work = survey_commands(request_.hold.frontends, Scope::holds);
   }
   return batch;
 }
 
-Step ResumePlan::surveyed(const Observation& observation) {
+void ResumePlan::read(const Observation& observation) {
   const auto& answers = answers_of(observation);
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (!pending(i) && !letting_through(i)) continue;
-    last_[i] =
-        read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends, Scope::holds);
-    judge(i, *last_[i]);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    ResumedEndpoint& endpoint = rows_[i];
+    if (!is_asked(endpoint)) continue;
+    endpoint.last = read_survey(answers[i], endpoint.url, request_.hold.frontends, Scope::holds);
+    verdict::judge(endpoint, request_, *endpoint.last);
   }
-  if (stage_ == Stage::surveying && !observation.cancelled && refuse_foreign(observation.now)) {
-    return done();
-  }
-  if (stage_ == Stage::verifying && !observation.cancelled && anybody_waits() &&
-      last_looks_++ < most_last_looks) {
-    stage_ = Stage::letting_through;
-    return step::Wait{last_look_pause};
-  }
-  // After a release nothing is released at once again: without the pause between, and the look at
-  // the time there, one that breaks off each time would be asked for ever.
-  if (observation.cancelled || stage_ == Stage::verifying || !any_due()) {
-    return retry_or_close(observation);
-  }
-  return wait_up_or_release(observation);
 }
 
-Step ResumePlan::wait_up_or_release(const Observation& observation) {
-  if (!waited_up_) {
-    const auto who = down();
-    if (who && observation.elapsed + wait_up_pause < request_.retry_for) {
-      stage_ = Stage::waiting_up;
-      return step::Wait{wait_up_pause};
-    }
-    if (who) {
-      for (std::size_t i = 0; i < courses_.size(); ++i) {
-        if (!due(i)) continue;
-        courses_[i].settled = true;
-        report_.switches[i].error =
-            Error{Errc::application_down,
-                  fmt::format("no server was up in time: {}; 'stillgate resume {}' without "
-                              "--wait-up lets the requests through all the same",
-                              *who, report_.switches[i].frontend)};
-      }
-      return retry_or_close(observation);
-    }
-    waited_up_ = true;
-  }
-  if (!ramped_ && any_limit_due()) return mark_ramp();
-  return release();
+/// Something was released.
+bool ResumePlan::has_begun() const {
+  return step_ > 0 || any_switch(rows_, [](const ResumedSwitch& row) { return row.written; });
+}
+
+/// True where somebody else's hold ends the call, with nothing released anywhere.
+bool ResumePlan::refuse_foreign(const Observation& observation) {
+  if (observation.cancelled) return false;
+  const bool too_late = has_begun();
+  if (!owner::leave_foreign(rows_, request_, report_, observation.now) || too_late) return false;
+  report_.ending = Ending::held_by_other;
+  return true;
 }
 
 /// The first backend without a server that is up, as `name at endpoint`.
-std::optional<std::string> ResumePlan::down() const {
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    if (!pending(i) || !last_[i] || last_[i]->error) continue;
-    for (const BackendSeen& backend : last_[i]->backends) {
-      if (backend.up) continue;
-      return fmt::format("backend '{}' at {}", backend.name, request_.hold.endpoints[i]);
+std::optional<std::string> ResumePlan::find_down() const {
+  for (const ResumedEndpoint& endpoint : rows_) {
+    const bool pending = std::ranges::any_of(endpoint.switches, is_pending);
+    if (!pending || !endpoint.last || endpoint.last->error) continue;
+    for (const BackendSeen& backend : endpoint.last->backends) {
+      if (!backend.up) return fmt::format("backend '{}' at {}", backend.name, endpoint.url);
     }
   }
   return std::nullopt;
 }
 
-bool ResumePlan::any_due() const {
-  for (std::size_t i = 0; i < courses_.size(); ++i) {
-    if (due(i)) return true;
+bool ResumePlan::must_wait_up(const Observation& observation) {
+  if (waited_up_ || !may_release(observation)) return false;
+  const auto down = find_down();
+  waited_up_ = !down;
+  if (down && observation.elapsed + wait_up_pause < request_.retry_for) return true;
+  if (down) give_up_waiting(*down);
+  return false;
+}
+
+void ResumePlan::give_up_waiting(const std::string& down) {
+  for (ResumedEndpoint& endpoint : rows_) {
+    for (ResumedSwitch& row : endpoint.switches) {
+      if (!is_due(row)) continue;
+      row.settled = true;
+      row.report.error =
+          Error{Errc::application_down,
+                fmt::format("no server was up in time: {}; 'stillgate resume {}' without "
+                            "--wait-up lets the requests through all the same",
+                            down, row.report.frontend)};
+    }
+  }
+}
+
+bool ResumePlan::may_release(const Observation& observation) const {
+  return !observation.cancelled && any_switch(rows_, is_due);
+}
+
+bool ResumePlan::must_ramp() const { return !ramped_ && any_switch(rows_, is_limit_due); }
+
+/// The journal's records of what is ramped, one after the other, are marked too.
+bool ResumePlan::mark_next_record() {
+  while (next_record_ < request_.records.size()) {
+    Record& record = request_.records[next_record_++];
+    const bool concerned = any_switch(
+        rows_, [&record](const ResumedSwitch& row) { return row.report.hold_id == record.id; });
+    if (!concerned) continue;
+    record.ramping = true;
+    return true;
   }
   return false;
 }
 
-bool ResumePlan::any_limit_due() const {
-  for (std::size_t i = 0; i < courses_.size(); ++i) {
-    if (due(i) && !courses_[i].gate.used) return true;
-  }
+/// Without its mark there is no ramp.
+bool ResumePlan::confirm_mark(const Observation& observation) {
+  const auto& error = std::get<observed::Journaled>(observation.what).error;
+  if (!error) return true;
+  report_.error = error;
+  ramped_ = true;
   return false;
 }
 
-/// Seen at 0 just now (or in the middle of a ramp that nobody finished), and wanted open.
-bool ResumePlan::due(std::size_t course) const {
-  const Course& one = courses_[course];
-  return !one.settled && !one.written && (one.target || one.gate.used) &&
-         (one.unfinished || report_.switches[course].verdict == Verdict::held);
+/// A stop in the middle opens at once: a resume is never left half-way.
+bool ResumePlan::takes_step(const Observation& observation) {
+  if (ramped_) return false;
+  ++step_;
+  ramped_ = observation.cancelled || step_ >= ramp::steps_of(request_);
+  return !ramped_;
 }
 
-Step ResumePlan::release() {
-  Batch batch;
-  batch.phase = "resuming";
+Batch ResumePlan::release() {
+  Batch batch = release::write(rows_, request_);
   // Where a ramp has begun, it must come to its end.
   batch.uninterruptible = step_ > 0;
-  batch.work.resize(endpoints_);
-  for (std::size_t i = 0; i < courses_.size(); ++i) {
-    Course& course = courses_[i];
-    if (!due(i)) continue;
-    course.written = true;
-    course.refusal.reset();
-    const std::string& frontend = report_.switches[i].frontend;
-    const std::vector<Command> commands =
-        course.gate.used ? open_gate(frontend, course.gate, request_.ramp)
-                         : std::vector<Command>{*Command::set_maxconn(frontend, *course.target)};
-    course.commands = commands.size();
-    auto& work = batch.work[i / frontends_];
-    work.insert(work.end(), commands.begin(), commands.end());
-  }
-  stage_ = Stage::releasing;
   return batch;
 }
 
-/// What is read back afterwards decides; a refusal only says why it is so.
-Step ResumePlan::released(const std::vector<Answer>& answers) {
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    std::size_t reply = 0;
-    for (std::size_t j = 0; j < frontends_; ++j) {
-      Course& course = courses_[i * frontends_ + j];
-      const std::size_t end = reply + std::exchange(course.commands, 0);
-      if (course.settled || !course.written) continue;
-      if (end > reply) course.lost = answers[i].error;
-      for (; reply < std::min(end, answers[i].replies.size()); ++reply) {
-        if (!course.refusal) course.refusal = answers[i].replies[reply].refusal;
-      }
-    }
-  }
-  stage_ = Stage::verifying;
-  return ask("verifying");
+bool ResumePlan::must_look_last(const Observation& observation) {
+  if (observation.cancelled) return false;
+  const bool any = std::ranges::any_of(
+      rows_, [this](const ResumedEndpoint& endpoint) { return is_letting_through(endpoint); });
+  return any && last_looks_++ < most_last_looks;
 }
 
-Step ResumePlan::retry_or_close(const Observation& observation) {
-  const bool open_ends =
-      std::any_of(courses_.begin(), courses_.end(), [](const Course& one) { return !one.settled; });
-  if (open_ends && !observation.cancelled &&
-      observation.elapsed + retry_pause < request_.retry_for) {
-    stage_ = Stage::pausing;
-    return step::Wait{retry_pause};
-  }
-  const bool failed = std::any_of(report_.switches.begin(), report_.switches.end(),
-                                  [](const Switch& one) { return one.error.has_value(); });
-  if (observation.cancelled && open_ends) {
+bool ResumePlan::must_retry(const Observation& observation) const {
+  return any_switch(rows_, is_pending) && !observation.cancelled &&
+         observation.elapsed + retry_pause < request_.retry_for;
+}
+
+void ResumePlan::conclude(const Observation& observation) {
+  next_record_ = 0;
+  if (observation.cancelled && any_switch(rows_, is_pending)) {
     report_.ending = Ending::cancelled;
-  } else if (failed) {
+  } else if (any_switch(rows_, [](const auto& row) { return row.report.error.has_value(); })) {
     report_.ending = Ending::endpoint_failed;
   }
-  for (std::size_t i = 0; i < courses_.size(); ++i) {
-    if (courses_[i].record) {
-      add_hold(report_, *courses_[i].record);
-      continue;
-    }
-    const Switch& one = report_.switches[i];
-    if (const Record* record = find_record(request_.records, one.endpoint, one.frontend)) {
-      add_hold(report_, *record);
+  for (const ResumedEndpoint& endpoint : rows_) {
+    for (const ResumedSwitch& row : endpoint.switches) {
+      const Record* record = row.record
+                                 ? &*row.record
+                                 : find_record(request_.records, endpoint.url, row.report.frontend);
+      if (record != nullptr) add_hold(report_, *record);
     }
   }
-  return disarm(observation.now);
 }
 
-/// Open, with the limit that was wanted or by somebody else's hand: no record is needed any more.
-bool ResumePlan::over(std::size_t course) const {
-  const Verdict verdict = report_.switches[course].verdict;
-  return (verdict == Verdict::resumed || verdict == Verdict::open) && !courses_[course].unfinished;
+bool ResumePlan::is_over(const HeldSwitch& held) const {
+  return any_switch(rows_, [&held](const ResumedSwitch& row) {
+    return row.report.endpoint == held.endpoint && row.report.frontend == held.frontend &&
+           hold::is_over(row);
+  });
 }
 
-/// Takes what is open again off the records, one record after the other.
-Step ResumePlan::close_records() {
-  stage_ = Stage::closing_records;
+/// Takes what is open again off the journal's records, one record after the other.
+bool ResumePlan::close_next_record() {
   while (next_record_ < request_.records.size()) {
-    Record record = request_.records[next_record_++];
-    const auto erased = std::erase_if(record.switches, [this](const HeldSwitch& held) {
-      for (std::size_t i = 0; i < courses_.size(); ++i) {
-        const Switch& one = report_.switches[i];
-        if (one.endpoint == held.endpoint && one.frontend == held.frontend) return over(i);
-      }
-      return false;
-    });
-    if (erased > 0) return step::WriteJournal{std::move(record)};
+    Record& record = request_.records[next_record_++];
+    const auto erased =
+        std::erase_if(record.switches, [this](const HeldSwitch& held) { return is_over(held); });
+    if (erased > 0) return true;
   }
-  return done();
+  return false;
+}
+
+void ResumePlan::note_closed(const Observation& observation) {
+  const auto& error = std::get<observed::Journaled>(observation.what).error;
+  if (error && !report_.error) report_.error = error;
+}
+
+Report ResumePlan::report() const {
+  Report report = report_;
+  for (const ResumedEndpoint& endpoint : rows_) {
+    for (const ResumedSwitch& row : endpoint.switches) report.switches.push_back(row.report);
+  }
+  return report;
 }
 
 Step ResumePlan::done() {
   if (report_.error && report_.ending == Ending::done) report_.ending = Ending::endpoint_failed;
-  return step::Done{std::move(report_)};
+  return step::Done{report()};
 }
 
 }  // namespace stillgate::hold

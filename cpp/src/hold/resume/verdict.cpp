@@ -1,174 +1,192 @@
-// What a resume makes of each look at an HAProxy.
+// The verdict of a resume on each switch.
+#include "verdict.hpp"
+
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "hold/check/warnings.hpp"
 #include "hold/record/lookup.hpp"
-#include "resume_plan.hpp"
 #include "runtime_api/hazards.hpp"
 
-namespace stillgate::hold {
+namespace stillgate::hold::verdict {
+namespace {
 
-void ResumePlan::judge(std::size_t endpoint, const Seen& seen) {
-  for (std::size_t j = 0; j < frontends_; ++j) {
-    Switch& one = report_.switches[endpoint * frontends_ + j];
-    Course& course = courses_[endpoint * frontends_ + j];
-    if (course.settled) {
-      if (course.was_gated) {
-        one.waiting.reset();
-        if (!seen.error) tell_gate(one, seen, j);
-      }
-      continue;
-    }
-    one.error.reset();
-    if (seen.error) {
-      one.verdict = Verdict::unknown;
-      one.error = seen.error;
-      // A release whose outcome cannot be read is sent again: restoring a limit twice is harmless.
-      course.written = false;
-      course.lost.reset();
-      course.refusal.reset();
-      continue;
-    }
-    one.version = seen.info->version;
-    one.rtt_ms = seen.rtt_ms;
-    one.limit_now = seen.limit(j);
-    tell_gate(one, seen, j);
-    recognize(one, course, seen, j);
-    if (!one.limit_now) {
-      course.settled = true;
-      one.error = Error{Errc::no_such_frontend,
-                        fmt::format("this HAProxy has no frontend '{}'", one.frontend)};
-    } else if (seen.gate_holds(j)) {
-      judge_gate(one, course, seen, j);
-    } else if (course.gate.used && std::exchange(course.gate.used, false) && *one.limit_now == 0) {
-      // Held by maxconn too: that is the next attempt's.
-      course.written = false;
-      judge_zero(one, course);
-    } else if (*one.limit_now > 0) {
-      judge_open(one, course);
-      if (!course.was_gated && first_[endpoint] && !seen.same_process(*first_[endpoint])) {
-        one.error = Error{Errc::haproxy_restarted,
-                          "open, but another process answers than before: requests that waited in "
-                          "the old one may be lost"};
-      }
-    } else {
-      judge_zero(one, course);
-    }
-  }
-  if (!seen.error && !first_[endpoint]) first_[endpoint] = seen;
+void aim(ResumedSwitch& row, const ResumeRequest& request) {
+  row.target = request.limit ? request.limit : row.report.limit_before;
+}
+
+/// A release that got no answer is sent again.
+void forgive_loss(ResumedSwitch& row) {
+  row.report.error = std::exchange(row.lost, std::nullopt);
+  row.written = false;
 }
 
 /// Which hold it is, and what reached servers in spite of it until now.
-void ResumePlan::recognize(Switch& one, Course& course, const Seen& seen, std::size_t frontend) {
-  course.keeps_marks = seen.has_variables();
-  if (frontend < seen.locks.size()) course.lock = seen.locks[frontend];
-  course.remembered = frontend < seen.remembered.size() && seen.remembered[frontend].record;
-  if (course.written) return;
-  const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
+void recognize(ResumedSwitch& row, const ResumeRequest& request, const Seen& seen) {
+  Switch& report = row.report;
+  row.keeps_marks = seen.has_variables();
+  if (row.place < seen.locks.size()) row.lock = seen.locks[row.place];
+  row.remembered = row.place < seen.remembered.size() && seen.remembered[row.place].record;
+  if (row.written) return;
+  const Record* record =
+      record_of(seen, row.place, report.endpoint, report.frontend, request.records);
   if (record == nullptr) return;
-  course.record = *record;
-  const Record* journal = find_record(request_.records, one.endpoint, one.frontend);
+  row.record = *record;
+  const Record* journal = find_record(request.records, report.endpoint, report.frontend);
   if (journal != nullptr && journal->id == record->id && journal->ramping) {
-    course.record->ramping = true;
+    row.record->ramping = true;
   }
-  one.hold_id = record->id;
-  const HeldSwitch* held = record->find(one.endpoint, one.frontend);
-  one.limit_before = held->limit_before;
-  if (one.limit_now == 0 || seen.gate_holds(frontend)) {
-    one.leaked = leaked(counters_before(*record, one.endpoint, one.frontend, request_.records),
-                        seen.counters(frontend));
+  report.hold_id = record->id;
+  report.limit_before = record->find(report.endpoint, report.frontend)->limit_before;
+  if (report.limit_now == 0 || seen.gate_holds(row.place)) {
+    report.leaked =
+        leaked(counters_before(*record, report.endpoint, report.frontend, request.records),
+               seen.counters(row.place));
   }
 }
 
 /// A gate that is open needs no limit restored, and survives the process that it was in.
-void ResumePlan::judge_gate(Switch& one, Course& course, const Seen& seen, std::size_t frontend) {
-  one.verdict = Verdict::held;
-  course.was_gated = true;
-  course.gate = seen.gate_handle(frontend);
-  if (course.lost) {
-    one.error = std::exchange(course.lost, std::nullopt);
-    course.written = false;
-  } else if (course.written) {
-    course.settled = true;
-    one.error = course.refusal.value_or(
+void judge_gate(ResumedSwitch& row, const Seen& seen) {
+  row.report.verdict = Verdict::held;
+  row.was_gated = true;
+  row.gate = seen.gate_handle(row.place);
+  if (row.lost) {
+    forgive_loss(row);
+  } else if (row.written) {
+    row.settled = true;
+    row.report.error = row.refusal.value_or(
         Error{Errc::gate_failed, "HAProxy took the switch, but the gate still holds"});
   }
 }
 
-void ResumePlan::judge_open(Switch& one, Course& course) {
-  if (course.was_gated) {
-    one.verdict = Verdict::resumed;
-    course.settled = true;
+/// The ramp of a resume that died: its limit is not the old one. One that was restarted in between
+/// and then ramped on looks the same, so that it is no exception.
+bool is_broken_off(ResumedSwitch& row, const ResumeRequest& request) {
+  const bool ramping = row.record && row.record->ramping;
+  if (!ramping || row.written || row.ramped) return false;
+  aim(row, request);
+  row.unfinished = row.report.limit_now != row.target;
+  return row.unfinished;
+}
+
+void judge_open(ResumedSwitch& row, const ResumeRequest& request) {
+  Switch& report = row.report;
+  if (row.was_gated) {
+    report.verdict = Verdict::resumed;
+    row.settled = true;
     return;
   }
-  // The ramp of a resume that died: its limit is not the one that stood before. One that was
-  // restarted in between and then ramped on looks the same, so that it is no exception.
-  const bool ramping = course.record && course.record->ramping;
-  if (ramping && !course.written && !course.ramped) {
-    aim(one, course);
-    course.unfinished = one.limit_now != course.target;
-    if (course.unfinished) {
-      one.verdict = Verdict::open;
-      one.error =
-          Error{Errc::limit_mismatch,
-                fmt::format("open, but the limit is {}: a ramp was broken off", *one.limit_now)};
-      return;
-    }
-  }
-  course.unfinished = course.ramped && course.target && one.limit_now != course.target;
-  one.verdict = course.target || course.record ? Verdict::resumed : Verdict::open;
-  if (course.unfinished && course.lost) {
-    one.error = std::exchange(course.lost, std::nullopt);
-    course.written = false;
+  if (is_broken_off(row, request)) {
+    report.verdict = Verdict::open;
+    report.error =
+        Error{Errc::limit_mismatch,
+              fmt::format("open, but the limit is {}: a ramp was broken off", *report.limit_now)};
     return;
   }
-  course.settled = true;
-  if (course.target && one.limit_now != course.target) {
-    one.error = course.refusal.value_or(
+  row.unfinished = row.ramped && row.target && report.limit_now != row.target;
+  report.verdict = row.target || row.record ? Verdict::resumed : Verdict::open;
+  if (row.unfinished && row.lost) return forgive_loss(row);
+  row.settled = true;
+  if (row.target && report.limit_now != row.target) {
+    report.error = row.refusal.value_or(
         Error{Errc::limit_mismatch, fmt::format("open, but the limit reads {} in place of {}",
-                                                *one.limit_now, *course.target)});
-  } else if (!course.target && course.record) {
-    one.findings.push_back(
+                                                *report.limit_now, *row.target)});
+  } else if (!row.target && row.record) {
+    report.findings.push_back(
         {"already_open", Level::info,
          "was open already: its lease, a reload or somebody's hand ended the hold"});
   }
 }
 
-void ResumePlan::aim(Switch& one, Course& course) {
-  course.target = request_.limit ? request_.limit : one.limit_before;
-}
-
-void ResumePlan::judge_zero(Switch& one, Course& course) {
-  one.verdict = Verdict::held;
-  if (course.lost) {
-    one.error = std::exchange(course.lost, std::nullopt);
-    course.written = false;
-    return;
-  }
-  if (course.written) {
-    course.settled = true;
-    one.error = course.refusal.value_or(
+void judge_zero(ResumedSwitch& row, const ResumeRequest& request) {
+  Switch& report = row.report;
+  report.verdict = Verdict::held;
+  if (row.lost) return forgive_loss(row);
+  if (row.written) {
+    row.settled = true;
+    report.error = row.refusal.value_or(
         Error{Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0"});
     return;
   }
-  aim(one, course);
-  if (!course.target) {
-    course.settled = true;
-    one.error = Error{Errc::limit_is_zero,
-                      fmt::format("the limit is 0, and no record says what it was before; "
-                                  "'stillgate resume {} --limit N' restores it to N",
-                                  one.frontend)};
+  aim(row, request);
+  if (!row.target) {
+    row.settled = true;
+    report.error = Error{Errc::limit_is_zero,
+                         fmt::format("the limit is 0, and no record says what it was before; "
+                                     "'stillgate resume {} --limit N' restores it to N",
+                                     report.frontend)};
     return;
   }
-  const auto crash = runtime_api::resume_crash(*one.version);
+  const auto crash = runtime_api::resume_crash(*report.version);
   const bool accepted =
-      request_.hold.options.accept_hazard || (course.record && course.record->accept_hazard);
+      request.hold.options.accept_hazard || (row.record && row.record->accept_hazard);
   if (crash && !accepted) {
-    course.settled = true;
-    one.error = Error{Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same"};
+    row.settled = true;
+    report.error =
+        Error{Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same"};
   }
 }
 
-}  // namespace stillgate::hold
+/// A release whose outcome cannot be read is sent again: restoring a limit twice is harmless.
+void judge_lost(ResumedSwitch& row, const Error& error) {
+  row.report.verdict = Verdict::unknown;
+  row.report.error = error;
+  row.written = false;
+  row.lost.reset();
+  row.refusal.reset();
+}
+
+/// Of a gate that was opened: who waits there still.
+void judge_settled(ResumedSwitch& row, const Seen& seen) {
+  if (!row.was_gated) return;
+  row.report.waiting.reset();
+  if (!seen.error) tell_gate(row.report, seen, row.place);
+}
+
+void judge_limit(ResumedSwitch& row, const ResumedEndpoint& endpoint, const ResumeRequest& request,
+                 const Seen& seen) {
+  if (row.gate.used && std::exchange(row.gate.used, false) && row.report.limit_now == 0) {
+    // Held by maxconn too: that is the next attempt's.
+    row.written = false;
+  }
+  if (*row.report.limit_now <= 0) return judge_zero(row, request);
+  judge_open(row, request);
+  if (!row.was_gated && endpoint.first && !seen.same_process(*endpoint.first)) {
+    row.report.error =
+        Error{Errc::haproxy_restarted,
+              "open, but another process answers than before: requests that waited in the old one "
+              "may be lost"};
+  }
+}
+
+void judge_switch(ResumedSwitch& row, const ResumedEndpoint& endpoint, const ResumeRequest& request,
+                  const Seen& seen) {
+  if (row.settled) return judge_settled(row, seen);
+  Switch& report = row.report;
+  report.error.reset();
+  if (seen.error) return judge_lost(row, *seen.error);
+  report.version = seen.info->version;
+  report.rtt_ms = seen.rtt_ms;
+  report.limit_now = seen.limit(row.place);
+  tell_gate(report, seen, row.place);
+  recognize(row, request, seen);
+  if (!report.limit_now) {
+    row.settled = true;
+    report.error = Error{Errc::no_such_frontend,
+                         fmt::format("this HAProxy has no frontend '{}'", report.frontend)};
+  } else if (seen.gate_holds(row.place)) {
+    judge_gate(row, seen);
+  } else {
+    judge_limit(row, endpoint, request, seen);
+  }
+}
+
+}  // namespace
+
+void judge(ResumedEndpoint& endpoint, const ResumeRequest& request, const Seen& seen) {
+  for (ResumedSwitch& row : endpoint.switches) judge_switch(row, endpoint, request, seen);
+  if (!seen.error && !endpoint.first) endpoint.first = seen;
+}
+
+}  // namespace stillgate::hold::verdict

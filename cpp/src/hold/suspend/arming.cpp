@@ -1,68 +1,90 @@
 // Writing the record into HAProxies, and reading it back.
 #include "arming.hpp"
 
-#include "hold/record/record_variable.hpp"
+#include <algorithm>
+#include <cstddef>
+#include <span>
 
-namespace stillgate::hold {
+#include "hold/record/record_variable.hpp"
+#include "lock.hpp"
+
+namespace stillgate::hold::arming {
 
 using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Command;
+using runtime_api::Reply;
 
-Arming::Arming(const HoldRequest& request, const std::vector<GateHandle>& gates)
-    : request_(request), gates_(gates) {}
+namespace {
 
-std::vector<std::string> Arming::armed_frontends(std::size_t endpoint, const Seen& seen) const {
-  std::vector<std::string> names;
-  if (!seen.has_variables()) return names;
-  const std::size_t frontends = request_.frontends.size();
-  for (std::size_t j = 0; j < frontends; ++j) {
-    if (!gates_[endpoint * frontends + j].used) names.push_back(request_.frontends[j]);
+bool is_armed(const SuspendedSwitch& row) { return !row.commands.empty(); }
+
+/// The last reply is the record read back, those before it are to its writes.
+std::optional<Error> unarmed(const SuspendedSwitch& row, std::span<const Reply> replies,
+                             const Record& hold) {
+  for (const Reply& reply : replies.first(replies.size() - 1)) {
+    if (reply.refusal) return reply.refusal;
   }
-  return names;
+  const auto now = read_remembered(replies.back(), row.held.endpoint, row.held.frontend);
+  if (now.record && now.record->id == hold.id) return std::nullopt;
+  return Error{Errc::journal_failed,
+               "HAProxy took the record of the hold, but it does not read back; somebody else "
+               "may be holding the same frontend just now"};
 }
 
-bool Arming::arms(std::size_t endpoint, const Seen& seen) const {
-  return !armed_frontends(endpoint, seen).empty();
-}
-
-Result<Batch> Arming::begin(const std::vector<Seen>& seen, const Record& record) const {
-  Batch batch;
-  batch.phase = "arming";
-  batch.work.resize(seen.size());
-  for (std::size_t i = 0; i < seen.size(); ++i) {
-    auto& work = batch.work[i];
-    for (const std::string& frontend : armed_frontends(i, seen[i])) {
-      const auto commands = write_variable(frontend, record.only(request_.endpoints[i], frontend));
-      if (!commands) return commands.error();
-      work.insert(work.end(), commands->begin(), commands->end());
-      work.push_back(read_variable(frontend));
-    }
-    if (work.empty()) work.push_back(Command::show_cli_level());
-  }
-  return batch;
-}
-
-std::optional<Error> Arming::unarmed(const Seen& seen, std::size_t endpoint, const Answer& answer,
-                                     const std::string& id) const {
+/// Why the record does not stand in that HAProxy.
+std::optional<Error> unarmed(const SuspendedEndpoint& endpoint, const Answer& answer,
+                             const Record& hold) {
   if (answer.error) return answer.error;
-  const auto names = armed_frontends(endpoint, seen);
-  if (names.empty()) return std::nullopt;
-  // Written by begin() for each: two commands that write, and one that reads. Others may follow.
-  static constexpr std::size_t each = 3;
-  for (std::size_t n = 0; n < each * names.size(); ++n) {
-    const auto& reply = answer.replies[n];
-    if (n % each != each - 1) {
-      if (reply.refusal) return reply.refusal;
-      continue;
-    }
-    const auto now = read_remembered(reply, request_.endpoints[endpoint], names[n / each]);
-    if (now.record && now.record->id == id) continue;
-    return Error{Errc::journal_failed,
-                 "HAProxy took the record of the hold, but it does not read back; somebody else "
-                 "may be holding the same frontend just now"};
+  std::span<const Reply> left(answer.replies);
+  for (const SuspendedSwitch& row : endpoint.switches) {
+    if (!is_armed(row)) continue;
+    const std::size_t count = row.commands.size();
+    if (auto error = unarmed(row, left.first(count), hold)) return error;
+    left = left.subspan(count);
   }
   return std::nullopt;
 }
 
-}  // namespace stillgate::hold
+}  // namespace
+
+std::optional<Error> prepare(SuspendRows& rows, const Record& hold) {
+  for (SuspendedEndpoint& endpoint : rows) {
+    if (!endpoint.before.has_variables()) continue;
+    for (SuspendedSwitch& row : endpoint.switches) {
+      if (row.gate.used) continue;
+      const auto commands = write_variable(row.held.frontend, record_for(hold, row));
+      if (!commands) return commands.error();
+      row.commands = *commands;
+      row.commands.push_back(read_variable(row.held.frontend));
+    }
+  }
+  return std::nullopt;
+}
+
+Batch write(const SuspendRows& rows) {
+  Batch batch;
+  batch.phase = "arming";
+  for (const SuspendedEndpoint& endpoint : rows) {
+    auto& work = batch.work.emplace_back();
+    for (const SuspendedSwitch& row : endpoint.switches) append(work, row.commands);
+    if (work.empty()) work.push_back(Command::show_cli_level());
+    append(work, lock::write_hints(endpoint));
+  }
+  return batch;
+}
+
+bool read(SuspendRows& rows, const std::vector<Answer>& answers, const Record& hold) {
+  bool all = true;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SuspendedEndpoint& endpoint = rows[i];
+    endpoint.armed = answers[i].sent && std::ranges::any_of(endpoint.switches, is_armed);
+    const auto error = unarmed(endpoint, answers[i], hold);
+    if (!error) continue;
+    all = false;
+    for (SuspendedSwitch& row : endpoint.switches) row.report.error = error;
+  }
+  return all;
+}
+
+}  // namespace stillgate::hold::arming

@@ -1,325 +1,417 @@
-// The course of a suspend.
+// The course of a suspend, from check to done. Its parts decide, and say what is sent; only next()
+// knows their order.
 #include "suspend_plan.hpp"
 
 #include <algorithm>
+#include <cstddef>
+#include <iterator>
 #include <utility>
 
+#include "arming.hpp"
+#include "drain.hpp"
 #include "hold/check/method.hpp"
 #include "hold/check/refusals.hpp"
 #include "hold/check/warnings.hpp"
 #include "hold/events.hpp"
+#include "hold/resume_point.hpp"
+#include "hold/survey/timing.hpp"
+#include "lock.hpp"
+#include "rollback.hpp"
+#include "verdict.hpp"
 
 namespace stillgate::hold {
 
 using runtime_api::Answer;
 using runtime_api::Batch;
 using std::chrono::milliseconds;
+using Word = step::TellGuard::Word;
 
 namespace {
 
-const std::vector<Answer>& answers_of(const Observation& observation) {
-  return std::get<observed::Answers>(observation.what).answers;
+bool needs_guard(const SuspendedSwitch& row) { return row.held.lease != Lease::none; }
+
+/// A gate needs no guard: HAProxy itself keeps its deadline.
+SuspendedSwitch row_of(Switch found, std::size_t place, const Seen& before, bool no_lease) {
+  SuspendedSwitch row;
+  row.place = place;
+  row.gate.used = found.method == by_gate;
+  row.gate.table = !before.has_variables();
+  row.held = {found.endpoint, found.frontend, *found.limit_now, {}, Lease::none};
+  if (!row.gate.used && !no_lease) row.held.lease = Lease::guard;
+  row.report = std::move(found);
+  row.report.limit_before = row.report.limit_now;
+  // Nothing is held yet.
+  row.report.method.reset();
+  return row;
 }
 
 }  // namespace
 
-SuspendPlan::SuspendPlan(Request request)
-    : request_(std::move(request)),
-      endpoints_(request_.hold.endpoints.size()),
-      frontends_(request_.hold.frontends.size()),
-      armed_(endpoints_, false),
-      sent_(endpoints_, false),
-      lost_(endpoints_, false),
-      gates_(endpoints_ * frontends_),
-      lock_(request_.hold, request_.record, before_, request_.known),
-      arming_(request_.hold, gates_),
-      drain_(request_.hold, gates_),
-      rollback_(request_.hold, report_.switches, armed_, gates_, lock_) {
+SuspendPlan::SuspendPlan(Request request) : request_(std::move(request)) {
   report_.action = "suspend";
+  for (const std::string& url : request_.hold.endpoints) rows_.push_back({url, {}});
 }
 
 Step SuspendPlan::next(const Observation& observation) {
-  now_ = observation.now;
-  switch (stage_) {
-    case Stage::start:
-      stage_ = Stage::surveying;
-      return survey_all();
-    case Stage::surveying:
-      return surveyed(observation);
-    case Stage::looking:
-      return looked(answers_of(observation), observation);
-    case Stage::recording:
-      return recorded(observation);
-    case Stage::starting_guard:
-      return guarded(observation);
-    case Stage::locking:
-      return locked(observation);
-    case Stage::arming:
-      return armed(observation);
-    case Stage::committing:
-      return committed(observation);
-    case Stage::verifying:
-      return verified(observation);
-    case Stage::sealing:
-      return sealed(observation);
-    case Stage::draining:
-      return drain(drain_.read(answers_of(observation)), observation);
-    case Stage::waiting:
-      return look(observation.elapsed);
-    case Stage::recording_counters:
-      // Without its counters the record still ends the hold; only the leaks go uncounted.
-      if (!observation.cancelled) return hand_over();
-      report_.ending = Ending::cancelled;
-      report_.holds.clear();
-      return roll_back();
-    case Stage::handing_over:
-      return handed_over(observation);
-    case Stage::rolling_back:
-      if (auto step = rollback_.next(observation)) return *std::move(step);
-      return close_record();
-    case Stage::closing_record:
-      if (const auto& error = std::get<observed::Journaled>(observation.what).error;
-          error && !report_.error) {
-        report_.error = error;
-        if (report_.ending == Ending::done) report_.ending = Ending::endpoint_failed;
+  switch (at_) {
+    case 0:
+      YIELD(1, survey());
+      if (!confirm_free(observation)) return done();
+      if (asks(look_closer())) {
+        YIELD(2, look_closer());
+        advise(answers_of(observation));
+      } else {
+        advise(std::vector<Answer>(rows_.size()));
       }
-      return dismiss_guard();
-    case Stage::dismissing:
+      if (stopped(observation)) return done();
+
+      // From here on something is kept, and an end that is no hold takes it back.
+      make_record(observation);
+      YIELD(3, step::WriteJournal{record()});
+      if (!confirm_journal(observation)) return done();
+      if (stopped(observation)) goto roll_back;
+
+      if (any_switch(rows_, needs_guard)) {
+        YIELD(4, start_guard());
+        if (!confirm_guard(observation)) goto roll_back;
+      }
+
+      if (!prepare_lock(observation)) goto roll_back;
+      while (lock::is_pending(rows_)) {
+        YIELD(5, lock::take(rows_, request_));
+        if (!confirm_lock(observation)) goto roll_back;
+      }
+
+      if (!prepare_arming()) goto roll_back;
+      YIELD(6, arming::write(rows_));
+      if (!confirm_armed(observation) || too_late(observation)) goto roll_back;
+
+      if (!prepare_commit(observation)) goto roll_back;
+      YIELD(7, commit::write(rows_));
+      if (!confirm_sent(observation)) goto roll_back;
+
+      YIELD(8, verdict::read_back(rows_, request_));
+      if (!confirm_held(observation) || too_late(observation)) goto roll_back;
+      events_.push_back(held_event(record(), report(), observation.now));
+
+      begin_drain(observation);
+      for (;;) {
+        if (give_up_drain(observation)) goto roll_back;
+        if (must_drain()) {
+          YIELD(9, step::Wait{drain::pause});
+        } else {
+          note_drained(observation);
+          YIELD(10, commit::seal(rows_, request_.record, terms_));
+          if (stopped(observation)) goto roll_back;
+          if (confirm_sealed(observation)) break;
+        }
+        YIELD(11, drain::look(rows_, request_, observation.elapsed));
+        drain::read(rows_, request_, answers_of(observation));
+      }
+      note_sealed(observation);
+      // Without its counters the record still ends the hold; only the leaks go uncounted.
+      YIELD(12, step::WriteJournal{record()});
+      if (stopped(observation)) goto roll_back;
+
+      if (has_guard_) {
+        YIELD(13, step::TellGuard{Word::hold});
+        if (!confirm_handover(observation)) goto roll_back;
+      }
+      report_.holds.push_back(record().summary());
       return done();
+
+    roll_back:
+      rollback::begin(rows_);
+      while (any_switch(rows_, may_be_held) && attempt_ < rollback::attempts) {
+        if (attempt_++ > 0) YIELD(14, step::Wait{rollback::pause});
+        YIELD(15, rollback::revert(rows_));
+        // Whatever was answered, only what is read back counts.
+        YIELD(16, rollback::read_back(rows_, request_));
+        rollback::judge(rows_, request_, answers_of(observation));
+      }
+      if (asks(rollback::disarm(rows_, request_.record, observation.now))) {
+        YIELD(17, rollback::disarm(rows_, request_.record, observation.now));
+      }
+      close_record(observation);
+      YIELD(18, step::WriteJournal{record_with(may_be_held)});
+      note_closed(observation);
+      if (has_guard_) YIELD(19, dismiss_guard());
   }
   return done();
 }
 
-Step SuspendPlan::surveyed(const Observation& observation) {
-  const auto& answers = answers_of(observation);
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    before_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
-                                  Scope::servers));
-  }
-  conclude(report_, request_.hold, before_, request_.known);
-  if (observation.cancelled) return cancel();
-  return report_.ok() ? look_closer(observation) : done();
-}
-
-/// Before anything was changed.
-Step SuspendPlan::cancel() {
-  report_.ending = Ending::cancelled;
-  return done();
-}
-
-Step SuspendPlan::look_closer(const Observation& observation) {
-  stage_ = Stage::looking;
+Batch SuspendPlan::survey() const {
   Batch batch;
   batch.phase = "checking";
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    batch.work.push_back(closer_look(request_.hold, i, before_[i], false));
-  }
-  const bool nothing = std::all_of(batch.work.begin(), batch.work.end(),
-                                   [](const auto& commands) { return commands.empty(); });
-  return nothing ? looked(std::vector<Answer>(endpoints_), observation) : Step(std::move(batch));
+  batch.work.assign(rows_.size(), survey_commands(request_.hold.frontends, Scope::servers));
+  return batch;
 }
 
-Step SuspendPlan::looked(const std::vector<Answer>& answers, const Observation& observation) {
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    advise_closer(report_.switches, request_.hold, i, before_[i], answers[i], std::nullopt);
+bool SuspendPlan::confirm_free(const Observation& observation) {
+  std::vector<Seen> seen;
+  for (const Answer& answer : answers_of(observation)) {
+    seen.push_back(
+        read_survey(answer, rows_[seen.size()].url, request_.hold.frontends, Scope::servers));
   }
-  return observation.cancelled ? cancel() : record(observation);
+  conclude(report_, request_.hold, seen, request_.known);
+  for (std::size_t i = 0; i < rows_.size(); ++i) rows_[i].before = std::move(seen[i]);
+  return !stopped(observation) && report_.ok();
 }
 
-Step SuspendPlan::record(const Observation& observation) {
+Batch SuspendPlan::look_closer() const {
+  Batch batch;
+  batch.phase = "checking";
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    batch.work.push_back(closer_look(request_.hold, i, rows_[i].before, false));
+  }
+  return batch;
+}
+
+void SuspendPlan::advise(const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    advise_closer(report_.switches, request_.hold, i, rows_[i].before, answers[i], std::nullopt);
+  }
+}
+
+/// What the check found becomes rows.
+void SuspendPlan::make_record(const Observation& observation) {
+  const SuspendOptions& options = request_.hold.options;
+  auto found = std::make_move_iterator(report_.switches.begin());
+  for (SuspendedEndpoint& endpoint : rows_) {
+    for (std::size_t place = 0; place < request_.hold.frontends.size(); ++place) {
+      endpoint.switches.push_back(row_of(*found++, place, endpoint.before, options.no_lease));
+    }
+  }
+  report_.switches.clear();
   Record& record = request_.record;
   record.started_at = std::chrono::time_point_cast<milliseconds>(observation.now);
-  bool leased = !request_.hold.options.no_lease;
-  for (std::size_t i = 0; i < report_.switches.size(); ++i) {
-    Switch& one = report_.switches[i];
-    one.limit_before = one.limit_now;
-    gates_[i].used = one.method == by_gate;
-    const bool guarded = !gates_[i].used && !request_.hold.options.no_lease;
-    record.switches.push_back(
-        {one.endpoint, one.frontend, *one.limit_now, {}, guarded ? Lease::guard : Lease::none});
-    gates_[i].table = !before_[i / frontends_].has_variables();
-    leased = leased || gates_[i].used;
-    // Nothing is held yet.
-    one.method.reset();
-  }
-  if (leased) {
-    record.deadline = record.started_at + request_.hold.options.max_hold;
-    deadline_ = observation.elapsed + request_.hold.options.max_hold;
-  }
-  stage_ = Stage::recording;
-  return step::WriteJournal{record};
+  terms_.order.on_expiry = options.on_expiry;
+  terms_.order.max_waiting = options.max_waiting;
+  if (options.no_lease && !any_switch(rows_, [](const auto& row) { return row.gate.used; })) return;
+  record.deadline = record.started_at + options.max_hold;
+  terms_.deadline = observation.elapsed + options.max_hold;
 }
 
-Step SuspendPlan::recorded(const Observation& observation) {
-  if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
-    report_.ending = Ending::refused;
-    report_.error = error;
-    return done();
-  }
-  if (observation.cancelled) {
-    report_.ending = Ending::cancelled;
-    return close_record();
-  }
-  return start_guard(observation);
+bool SuspendPlan::confirm_journal(const Observation& observation) {
+  const auto& error = std::get<observed::Journaled>(observation.what).error;
+  if (!error) return true;
+  report_.ending = Ending::refused;
+  report_.error = error;
+  return false;
 }
 
-Step SuspendPlan::arm() {
-  auto batch = arming_.begin(before_, request_.record);
-  if (!batch) {
-    report_.ending = Ending::refused;
-    report_.error = batch.error();
-    return roll_back();
+step::StartGuard SuspendPlan::start_guard() const { return {record_with(needs_guard)}; }
+
+bool SuspendPlan::confirm_guard(const Observation& observation) {
+  const auto& [error, backed] = std::get<observed::Guarded>(observation.what);
+  has_guard_ = !error;
+  for (SuspendedEndpoint& endpoint : rows_) {
+    const bool waits = std::find(backed.begin(), backed.end(), endpoint.url) != backed.end();
+    for (SuspendedSwitch& row : endpoint.switches) {
+      if (waits && row.held.lease == Lease::guard) row.held.lease = Lease::backed;
+    }
   }
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    const auto hints = lock_.hints(i);
-    batch->work[i].insert(batch->work[i].end(), hints.begin(), hints.end());
+  if (!error && !observation.cancelled) return true;
+  end(observation, Ending::refused);
+  if (!error || error->code == Errc::cancelled) return false;
+  for (SuspendedEndpoint& endpoint : rows_) {
+    if (endpoint.url != error->field) continue;
+    for (SuspendedSwitch& row : endpoint.switches) row.report.error = error;
   }
-  stage_ = Stage::arming;
-  return *std::move(batch);
+  report_.error = error;
+  report_.error->field.clear();
+  return false;
 }
 
-Step SuspendPlan::armed(const Observation& observation) {
+bool SuspendPlan::prepare_lock(const Observation& observation) {
+  const auto error = lock::prepare(rows_, request_.record, observation.now);
+  has_begun_ = !error;
+  if (!error) return true;
+  report_.ending = Ending::refused;
+  report_.error = error;
+  return false;
+}
+
+bool SuspendPlan::confirm_lock(const Observation& observation) {
+  lock::read(rows_, request_, answers_of(observation), observation.now);
+  const bool failed = lock::has_failed(rows_);
+  if (failed) lock::tell(rows_, report_);
+  return !stopped(observation) && !failed;
+}
+
+bool SuspendPlan::prepare_arming() {
+  const auto error = arming::prepare(rows_, request_.record);
+  if (!error) return true;
+  report_.ending = Ending::refused;
+  report_.error = error;
+  return false;
+}
+
+bool SuspendPlan::confirm_armed(const Observation& observation) {
+  const bool armed = arming::read(rows_, answers_of(observation), request_.record);
+  if (armed && !observation.cancelled) return true;
+  end(observation, Ending::endpoint_failed);
+  return false;
+}
+
+/// A suspend that was frozen for so long must not hold any more: whoever keeps the lease has ended
+/// it, or is about to.
+bool SuspendPlan::too_late(const Observation& observation) {
+  if (!terms_.deadline || observation.elapsed < *terms_.deadline) return false;
+  report_.ending = Ending::endpoint_failed;
+  report_.error = Error{Errc::deadline_passed,
+                        "the hold's deadline came before the suspend was done; give it a longer "
+                        "--max-hold, or look what has kept this machine"};
+  return true;
+}
+
+bool SuspendPlan::prepare_commit(const Observation& observation) {
+  if (terms_.deadline) {
+    terms_.order.lasts = std::clamp(*terms_.deadline - observation.elapsed, milliseconds(1),
+                                    request_.hold.options.max_hold);
+  }
+  const auto error = commit::prepare(rows_, request_.record, terms_);
+  if (!error) return true;
+  report_.ending = Ending::endpoint_failed;
+  report_.error = error;
+  return false;
+}
+
+bool SuspendPlan::confirm_sent(const Observation& observation) {
   const auto& answers = answers_of(observation);
-  bool failed = false;
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    armed_[i] = arming_.arms(i, before_[i]) && answers[i].sent;
-    const auto error = arming_.unarmed(before_[i], i, answers[i], request_.record.id);
-    if (!error) continue;
-    failed = true;
-    for (std::size_t j = 0; j < frontends_; ++j) at(i, j).error = error;
+  if (!commit::read(rows_, answers)) {
+    end(observation, Ending::endpoint_failed);
+    return false;
   }
-  if (failed || observation.cancelled) {
-    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
-    return roll_back();
-  }
-  if (too_late(observation)) return roll_back();
-  auto batch = commit(observation);
-  if (!batch) {
-    report_.ending = Ending::endpoint_failed;
-    report_.error = batch.error();
-    return roll_back();
-  }
-  stage_ = Stage::committing;
-  return *std::move(batch);
+  report_.commit_window_ms = commit_window_ms(answers);
+  report_.skew_ms = skew_ms(answers);
+  return true;
 }
 
-Step SuspendPlan::verified(const Observation& observation) {
-  const auto& answers = answers_of(observation);
-  held_.clear();
-  for (std::size_t i = 0; i < endpoints_; ++i) {
-    held_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
-                                lean_scope(before_[i])));
-    judge(i, held_.back());
-  }
-  const bool all_held =
-      std::all_of(report_.switches.begin(), report_.switches.end(),
-                  [](const Switch& one) { return one.verdict == Verdict::held && !one.error; });
-  if (!all_held || observation.cancelled) {
-    report_.ending = all_held ? Ending::cancelled : Ending::endpoint_failed;
-    return roll_back();
-  }
-  if (too_late(observation)) return roll_back();
-  events_.push_back(held_event(request_.record, report_, now_));
-  return drain(drain_.begin(held_, observation.elapsed), observation);
+bool SuspendPlan::confirm_held(const Observation& observation) {
+  if (verdict::judge(rows_, request_, answers_of(observation))) return !stopped(observation);
+  report_.ending = Ending::endpoint_failed;
+  return false;
 }
 
-Step SuspendPlan::look(milliseconds elapsed) {
-  stage_ = Stage::draining;
-  return drain_.look(elapsed);
+bool SuspendPlan::wants_drain() const { return request_.drain_timeout > milliseconds(0); }
+
+void SuspendPlan::begin_drain(const Observation& observation) {
+  drain_began_ = observation.elapsed;
+  drain::begin(rows_);
 }
 
-Step SuspendPlan::drain(Drain::State state, const Observation& observation) {
-  const auto spent = observation.elapsed - drain_.began();
-  const bool over = spent + Drain::pause > request_.drain_timeout;
-  const bool wanted = request_.drain_timeout > milliseconds(0);
-  const bool failed =
-      state == Drain::State::failed || (wanted && over && state != Drain::State::drained);
-  if (observation.cancelled || failed) {
-    report_.ending = observation.cancelled ? Ending::cancelled : Ending::endpoint_failed;
-    if (failed) drain_.tell(report_.switches, state == Drain::State::more);
-    if (wanted) report_.drained = false;
-    return roll_back();
-  }
-  if (wanted && state == Drain::State::more) {
-    stage_ = Stage::waiting;
-    return step::Wait{Drain::pause};
-  }
-  if (wanted) {
-    report_.drained = true;
-    report_.drain_ms = std::chrono::duration<double, std::milli>(spent).count();
-    drain_.tell(report_.switches, false);
-  }
-  return seal();
+bool SuspendPlan::give_up_drain(const Observation& observation) {
+  const auto state = drain::state_of(rows_);
+  const auto spent = observation.elapsed - drain_began_;
+  const bool timed_out =
+      wants_drain() && spent + drain::pause > request_.drain_timeout && state == drain::State::more;
+  const bool failed = timed_out || state == drain::State::failed;
+  if (!failed && !observation.cancelled) return false;
+  end(observation, Ending::endpoint_failed);
+  if (failed) drain::tell(rows_, timed_out);
+  if (wants_drain()) report_.drained = false;
+  return true;
 }
 
-Step SuspendPlan::sealed(const Observation& observation) {
-  if (observation.cancelled) {
-    report_.ending = Ending::cancelled;
-    return roll_back();
-  }
+bool SuspendPlan::must_drain() const {
+  return wants_drain() && drain::state_of(rows_) == drain::State::more;
+}
+
+void SuspendPlan::note_drained(const Observation& observation) {
+  if (!wants_drain()) return;
+  const auto spent = observation.elapsed - drain_began_;
+  report_.drained = true;
+  report_.drain_ms = std::chrono::duration<double, std::milli>(spent).count();
+  drain::tell(rows_, false);
+}
+
+/// Whoever did not answer may be gone, and the hold there with it: one more look tells.
+bool SuspendPlan::confirm_sealed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   bool doubtful = false;
-  for (std::size_t i = 0; i < endpoints_; ++i) {
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
     if (!answers[i].error) continue;
-    drain_.doubt(i);
+    drain::doubt(rows_[i]);
     doubtful = true;
   }
-  // Whoever did not answer may be gone, and the hold there with it: one more look tells.
-  if (doubtful && !std::exchange(doubted_, true)) return look(observation.elapsed);
-  if (report_.drained) events_.push_back(drained_event(request_.record, report_, now_));
-  for (Switch& one : report_.switches) one.leaked = 0;
-  report_.holds.push_back(request_.record.summary());
-  stage_ = Stage::recording_counters;
-  return step::WriteJournal{request_.record};
+  return !doubtful || std::exchange(has_doubted_, true);
 }
 
-Step SuspendPlan::roll_back() {
-  stage_ = Stage::rolling_back;
-  if (auto step = rollback_.begin(now_)) return *std::move(step);
-  return close_record();
+/// From here on leaks are counted.
+void SuspendPlan::note_sealed(const Observation& observation) {
+  if (report_.drained) events_.push_back(drained_event(record(), report(), observation.now));
+  for (SuspendedEndpoint& endpoint : rows_) {
+    for (SuspendedSwitch& row : endpoint.switches) row.report.leaked = 0;
+  }
+}
+
+bool SuspendPlan::confirm_handover(const Observation& observation) {
+  const auto& error = std::get<observed::Guarded>(observation.what).error;
+  if (!error && !observation.cancelled) return true;
+  end(observation, Ending::endpoint_failed);
+  if (!observation.cancelled) report_.error = error;
+  return false;
 }
 
 /// What is not surely open again stays on record, for `resume`.
-Step SuspendPlan::close_record() {
-  if (stage_ == Stage::rolling_back) {
-    for (Event& event : rolled_back_events(request_.record, report_, now_)) {
+void SuspendPlan::close_record(const Observation& observation) {
+  if (has_begun_) {
+    for (Event& event : rolled_back_events(record(), report(), observation.now)) {
       events_.push_back(std::move(event));
     }
   }
-  auto& switches = request_.record.switches;
-  std::erase_if(switches, [this](const HeldSwitch& held) {
-    return std::none_of(
-        report_.switches.begin(), report_.switches.end(), [&held](const Switch& one) {
-          return one.endpoint == held.endpoint && one.frontend == held.frontend && may_be_held(one);
-        });
-  });
-  if (!switches.empty()) report_.holds.push_back(request_.record.summary());
-  stage_ = Stage::closing_record;
-  return step::WriteJournal{request_.record};
+  const Record left = record_with(may_be_held);
+  if (!left.switches.empty()) report_.holds.push_back(left.summary());
 }
 
-Step SuspendPlan::done() { return step::Done{std::move(report_)}; }
-
-Batch SuspendPlan::survey_all() const {
-  Batch batch;
-  batch.phase = "checking";
-  batch.work.assign(endpoints_, survey_commands(request_.hold.frontends, Scope::servers));
-  return batch;
+void SuspendPlan::note_closed(const Observation& observation) {
+  const auto& error = std::get<observed::Journaled>(observation.what).error;
+  if (!error || report_.error) return;
+  report_.error = error;
+  if (report_.ending == Ending::done) report_.ending = Ending::endpoint_failed;
 }
 
-Batch SuspendPlan::verify() const {
-  Batch batch;
-  batch.phase = "verifying";
-  batch.uninterruptible = true;
-  batch.haste = runtime_api::Haste::from_the_beginning;
-  for (const Seen& before : before_) {
-    batch.work.push_back(survey_commands(request_.hold.frontends, lean_scope(before)));
+/// What the rollback could not reach, the guard goes on trying. And a commit whose answer was lost
+/// may still be on its way: it would hold what was read back as open, with nobody left to end that.
+step::TellGuard SuspendPlan::dismiss_guard() const {
+  const bool on_its_way = std::any_of(
+      rows_.begin(), rows_.end(), [](const SuspendedEndpoint& endpoint) { return endpoint.lost; });
+  return {any_switch(rows_, may_be_held) || on_its_way ? Word::end : Word::leave};
+}
+
+bool SuspendPlan::stopped(const Observation& observation) {
+  if (observation.cancelled) report_.ending = Ending::cancelled;
+  return observation.cancelled;
+}
+
+void SuspendPlan::end(const Observation& observation, Ending ending) {
+  report_.ending = observation.cancelled ? Ending::cancelled : ending;
+}
+
+Report SuspendPlan::report() const {
+  Report report = report_;
+  for (const SuspendedEndpoint& endpoint : rows_) {
+    for (const SuspendedSwitch& row : endpoint.switches) report.switches.push_back(row.report);
   }
-  return batch;
+  return report;
 }
 
-Switch& SuspendPlan::at(std::size_t endpoint, std::size_t frontend) {
-  return report_.switches[endpoint * frontends_ + frontend];
+template <class Test>
+Record SuspendPlan::record_with(const Test& test) const {
+  Record record = request_.record;
+  for (const SuspendedEndpoint& endpoint : rows_) {
+    for (const SuspendedSwitch& row : endpoint.switches) {
+      if (test(row)) record.switches.push_back(row.held);
+    }
+  }
+  return record;
 }
+
+Record SuspendPlan::record() const {
+  return record_with([](const SuspendedSwitch&) { return true; });
+}
+
+Step SuspendPlan::done() const { return step::Done{report()}; }
 
 }  // namespace stillgate::hold

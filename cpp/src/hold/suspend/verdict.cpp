@@ -1,73 +1,114 @@
-// What a suspend makes of what it reads back after the commit.
+// The verdict on each switch after the commit.
+#include "verdict.hpp"
+
+#include <cstddef>
+#include <string>
+
 #include "hold/check/already_held.hpp"
 #include "hold/check/method.hpp"
-#include "suspend_plan.hpp"
 
-namespace stillgate::hold {
+namespace stillgate::hold::verdict {
 
-/// What was read back decides, not the answer to the commit: a lost answer with the limit at 0
-/// is a hold.
-void SuspendPlan::judge(std::size_t endpoint, const Seen& now) {
-  for (std::size_t j = 0; j < frontends_; ++j) {
-    Switch& one = at(endpoint, j);
-    if (now.error) {
-      one.verdict = sent_[endpoint] ? Verdict::unknown : Verdict::unchanged;
-      if (!one.error) one.error = now.error;
-      continue;
-    }
-    one.limit_now = now.limit(j);
-    if (gates_[endpoint * frontends_ + j].used) {
-      judge_gate(one, endpoint, j, now);
-      continue;
-    }
-    if (!now.same_process(before_[endpoint])) {
-      one.verdict = one.limit_now == 0 ? Verdict::unknown : Verdict::unchanged;
-      one.error = Error{Errc::haproxy_restarted,
-                        "another process answers than before the commit; its limits are those of "
-                        "its configuration"};
-    } else if (now.frontends[j] && now.frontends[j]->stopped) {
-      one.verdict = Verdict::unknown;
-      one.error = stopped(one.frontend);
-    } else if (one.limit_now == 0) {
-      one.verdict = Verdict::held;
-      one.error.reset();
-      one.method = by_maxconn;
-      one.lease = word(request_.record.switches[endpoint * frontends_ + j].lease);
-      one.hold_id = request_.record.id;
-    } else {
-      // A commit without an answer may still run, late: it is rolled back like one that did.
-      one.verdict = lost_[endpoint] ? Verdict::unknown : Verdict::unchanged;
-      if (!one.error) {
-        one.error = Error{Errc::limit_mismatch,
-                          "HAProxy took the command, but the limit reads back as it was"};
-      }
-    }
-  }
+using runtime_api::Answer;
+using runtime_api::Batch;
+
+namespace {
+
+bool is_held(const SuspendedSwitch& row) {
+  return row.report.verdict == Verdict::held && !row.report.error;
+}
+
+void set_held(SuspendedSwitch& row, const char* method, std::string_view lease,
+              const std::string& hold_id) {
+  row.report.verdict = Verdict::held;
+  row.report.error.reset();
+  row.report.method = method;
+  row.report.lease = lease;
+  row.report.hold_id = hold_id;
 }
 
 /// Another process is no matter here: a gate outlives a reload.
-void SuspendPlan::judge_gate(Switch& one, std::size_t endpoint, std::size_t frontend,
-                             const Seen& now) {
-  const auto* gate = now.gate_switch(frontend);
-  const bool ours = gate != nullptr && now.gate_holds(frontend) && gate->id == request_.record.id;
-  if (ours) {
-    one.verdict = Verdict::held;
-    one.error.reset();
-    one.method = by_gate;
-    one.lease = "haproxy";
-    one.hold_id = request_.record.id;
-    one.waiting = gate->waiting;
-    one.gate = gate->counters;
+void judge_gate(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
+                const std::string& hold_id) {
+  Switch& report = row.report;
+  const auto* gate = now.gate_holds(row.place) ? now.gate_switch(row.place) : nullptr;
+  if (gate != nullptr && gate->id == hold_id) {
+    set_held(row, by_gate, "haproxy", hold_id);
+    report.waiting = gate->waiting;
+    report.gate = gate->counters;
     return;
   }
-  const bool others = gate != nullptr && now.gate_holds(frontend);
   // A switch that was written without its sync would hold at anybody's next sync, and a commit
   // without an answer may run late: both are rolled back like one that holds.
-  one.verdict = sent_[endpoint] && !others ? Verdict::unknown : Verdict::unchanged;
-  if (one.error) return;
-  one.error = Error{others ? Errc::already_held : Errc::gate_failed,
-                    others ? "the gate was switched to another hold just now"
-                           : "HAProxy took the switch, but the gate is open"};
+  const bool others = gate != nullptr;
+  report.verdict = endpoint.sent && !others ? Verdict::unknown : Verdict::unchanged;
+  if (report.error) return;
+  report.error = Error{others ? Errc::already_held : Errc::gate_failed,
+                       others ? "the gate was switched to another hold just now"
+                              : "HAProxy took the switch, but the gate is open"};
 }
 
-}  // namespace stillgate::hold
+void judge_limit(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
+                 const std::string& hold_id) {
+  Switch& report = row.report;
+  if (!now.same_process(endpoint.before)) {
+    report.verdict = report.limit_now == 0 ? Verdict::unknown : Verdict::unchanged;
+    report.error = Error{Errc::haproxy_restarted,
+                         "another process answers than before the commit; its limits are those of "
+                         "its configuration"};
+  } else if (now.frontends[row.place] && now.frontends[row.place]->stopped) {
+    report.verdict = Verdict::unknown;
+    report.error = stopped(report.frontend);
+  } else if (report.limit_now == 0) {
+    set_held(row, by_maxconn, word(row.held.lease), hold_id);
+  } else {
+    // A commit without an answer may still run, late: it is rolled back like one that did.
+    report.verdict = endpoint.lost ? Verdict::unknown : Verdict::unchanged;
+    if (!report.error) {
+      report.error = Error{Errc::limit_mismatch,
+                           "HAProxy took the command, but the limit reads back as it was"};
+    }
+  }
+}
+
+void judge_switch(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
+                  const std::string& hold_id) {
+  if (now.error) {
+    row.report.verdict = endpoint.sent ? Verdict::unknown : Verdict::unchanged;
+    if (!row.report.error) row.report.error = now.error;
+    return;
+  }
+  row.report.limit_now = now.limit(row.place);
+  if (row.gate.used) {
+    judge_gate(row, endpoint, now, hold_id);
+  } else {
+    judge_limit(row, endpoint, now, hold_id);
+  }
+}
+
+}  // namespace
+
+Batch read_back(const SuspendRows& rows, const SuspendRequest& request) {
+  Batch batch;
+  batch.phase = "verifying";
+  batch.uninterruptible = true;
+  batch.haste = runtime_api::Haste::from_the_beginning;
+  for (const SuspendedEndpoint& endpoint : rows) {
+    batch.work.push_back(survey_commands(request.hold.frontends, lean_scope(endpoint.before)));
+  }
+  return batch;
+}
+
+bool judge(SuspendRows& rows, const SuspendRequest& request, const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    SuspendedEndpoint& endpoint = rows[i];
+    endpoint.last =
+        read_survey(answers[i], endpoint.url, request.hold.frontends, lean_scope(endpoint.before));
+    for (SuspendedSwitch& row : endpoint.switches) {
+      judge_switch(row, endpoint, endpoint.last, request.record.id);
+    }
+  }
+  return !any_switch(rows, [](const SuspendedSwitch& row) { return !is_held(row); });
+}
+
+}  // namespace stillgate::hold::verdict

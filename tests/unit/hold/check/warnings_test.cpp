@@ -88,6 +88,7 @@ Switch looked(const HoldRequest& asked, std::int64_t rate, const std::vector<std
 HoldRequest request_here() {
   HoldRequest asked = request();
   asked.endpoints = {"unix:///run/a.sock"};
+  asked.local_endpoints = {"unix:///run/a.sock"};
   asked.frontends = {"balanced"};
   asked.listen_depths = {{80, 4097}, {81, 65}, {9999, 11}};
   return asked;

@@ -77,6 +77,17 @@ TEST(Ramp, OneThatWasBrokenOffIsFinishedByTheNext) {
   }
 }
 
+TEST(Ramp, WithoutItsMarkInTheJournalAllIsReleasedAtOnceAndTakenOffTheRecord) {
+  SimulatedFleet fleet = held();
+  fleet.journal_failures = {0};
+  const Report report = resume(fleet, milliseconds(2000));
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  EXPECT_EQ(report.error->code, Errc::journal_failed);
+  EXPECT_EQ(fleet.limits_set, (std::vector<std::int64_t>{100}));
+  EXPECT_TRUE(fleet.all_open());
+  EXPECT_TRUE(fleet.journal.empty());
+}
+
 TEST(WaitUp, NothingIsReleasedBeforeEachBackendHasAServer) {
   SimulatedFleet fleet = held();
   fleet.hosts[1].up = false;

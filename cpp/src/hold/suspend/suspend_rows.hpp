@@ -1,0 +1,100 @@
+// What a suspend decides on: its request, and one row per endpoint with one per switch.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <stillgate/error.hpp>
+#include <stillgate/report.hpp>
+
+#include "hold/record/gate_token.hpp"
+#include "hold/record/lock_variables.hpp"
+#include "hold/record/record.hpp"
+#include "hold/request.hpp"
+#include "hold/rows.hpp"
+#include "hold/survey/survey.hpp"
+#include "runtime_api/command.hpp"
+#include "runtime_api/streams.hpp"
+
+namespace stillgate::hold {
+
+struct SuspendRequest {
+  HoldRequest hold;
+  Record record;                               ///< without its switches: those are the rows
+  std::vector<Record> known;                   ///< holds that the journal knows
+  std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait
+};
+
+/// How far the lock on one switch is (lock.hpp).
+struct LockSlot {
+  enum class State {
+    asking,     ///< whether the last holder has it still
+    following,  ///< the last holder has not: we come next
+    done,
+    failed
+  };
+  State state{State::asking};
+  bool locks{false};      ///< this HAProxy can
+  std::size_t turn{0};    ///< the switches of one turn are locked in one batch
+  LockHolder last{};      ///< whoever came last, as far as is known
+  std::string value{};    ///< ours
+  bool ours{false};       ///< read back
+  bool uncertain{false};  ///< it was asked for, and the answer never came
+  int steps{0};
+  std::optional<Error> error{};
+  std::optional<Record> holder{};  ///< the hold in the way
+  std::optional<std::string> hold_id{};
+};
+
+/// How far the drain of one HAProxy is (drain.hpp).
+struct DrainState {
+  bool drained{false};
+  std::optional<std::int64_t> quiet_begun;  ///< requests so far, when it was quiet
+  bool listing{false};                      ///< the look that is under way lists the streams
+  std::optional<std::chrono::milliseconds> listed_at;
+  std::optional<std::vector<runtime_api::Stream>> streams;  ///< of the held frontends
+  std::optional<Error> error;
+  int failures{0};
+};
+
+struct SuspendedSwitch {
+  std::size_t place{0};  ///< of its frontend in the request, which is its place in a Seen
+  Switch report;         ///< as the report has it
+  HeldSwitch held;       ///< as the record has it
+  GateHandle gate{};     ///< `used`: it is to be held by the gate
+  LockSlot lock{};
+  std::vector<runtime_api::Command> commands{};  ///< what arming, or the commit, sends for it
+  std::optional<Error> error_before{};           ///< when the rollback began
+};
+
+struct SuspendedEndpoint {
+  std::string url;
+  Seen before;        ///< by the check
+  Seen last{};        ///< the last good look since the commit
+  bool armed{false};  ///< it may keep our record
+  bool sent{false};   ///< the commit may have reached it
+  bool lost{false};   ///< and its answer never came
+  DrainState drain{};
+  std::vector<SuspendedSwitch> switches{};  ///< in the order of the frontends
+};
+
+/// In the order of the request.
+using SuspendRows = std::vector<SuspendedEndpoint>;
+
+/// The hold may still be in effect there.
+[[nodiscard]] inline bool may_be_held(const SuspendedSwitch& row) {
+  return row.report.verdict == Verdict::held || row.report.verdict == Verdict::unknown;
+}
+
+/// The record of that switch alone. `hold`: a record without switches.
+[[nodiscard]] inline Record record_for(const Record& hold, const SuspendedSwitch& row) {
+  Record record = hold;
+  record.switches = {row.held};
+  return record;
+}
+
+}  // namespace stillgate::hold
