@@ -131,7 +131,7 @@ class World {
   /// One command of its step, or the next step.
   void act_guard() {
     if (guard_asks_) {
-      run_one(*guard_asks_);
+      run_some(*guard_asks_);
       if (!guard_asks_->done()) return;
       guard_answer_ = std::move(guard_asks_->answer);
       guard_asks_.reset();
@@ -160,7 +160,7 @@ class World {
 
   void act_resume() {
     if (resume_asks_) {
-      run_one(*resume_asks_);
+      run_some(*resume_asks_);
       if (!resume_asks_->done()) return;
       std::vector<Answer> answers;
       answers.push_back(std::move(resume_asks_->answer));
@@ -184,11 +184,21 @@ class World {
     }
   }
 
-  void run_one(Exchange& asks) {
+  /// One command of those that write. A survey comes in two halves: more would add courses, and no
+  /// race that these do not have.
+  void run_some(Exchange& asks) {
     SimulatedFleet& fleet = processes_[asks.process];
-    auto answer = fleet.ask_one(0, {asks.commands[asks.answer.replies.size()]}, std::nullopt);
+    const bool writes =
+        std::any_of(asks.commands.begin(), asks.commands.end(),
+                    [](const Command& command) { return command.text().starts_with("set"); });
+    const std::size_t next = asks.answer.replies.size();
+    std::size_t end = writes ? next + 1 : asks.commands.size();
+    if (!writes && next == 0) end = (end + 1) / 2;
     asks.answer.sent = true;
-    asks.answer.replies.push_back(std::move(answer.replies.at(0)));
+    for (std::size_t i = next; i < end; ++i) {
+      auto answer = fleet.ask_one(0, {asks.commands[i]}, std::nullopt);
+      asks.answer.replies.push_back(std::move(answer.replies.at(0)));
+    }
   }
 
   void act_reload() {
@@ -359,7 +369,7 @@ TEST_P(Interleavings, OfAResumeAndAReloadLeaveNothingHeld) {
 
 INSTANTIATE_TEST_SUITE_P(Of, Interleavings,
                          testing::Values(Case{"3.0.11", true, From::here, Trouble::none},
-                                                              Case{"2.4.9", true, From::here, Trouble::none},
+                                         Case{"2.4.9", true, From::here, Trouble::none},
                                          Case{"2.2.9", false, From::here, Trouble::none},
                                          Case{"3.0.11", true, From::here, Trouble::resume_dies},
                                          Case{"3.0.11", true, From::here, Trouble::guard_dies},
