@@ -45,14 +45,14 @@ bool GuardPlan::is_new(const SwitchReading& seen) const {
 
 /// The old worker of a reload still tells that its hold was resumed; the new one does not know.
 void GuardPlan::judge_old_worker(const GuardInput& input) {
-  if (input.mode != GuardMode::holding || !process_ || answering_.process.pid != process_->pid) {
-    return;
-  }
+  if (input.mode != GuardMode::holding) return;
+  const bool held_there = process_ && answering_.process.pid == process_->pid;
   for (GuardedSwitch& guarded : switches_) {
     const SwitchReading& seen = guarded.seen;
     if (guarded.state != State::held || !seen.limit || *seen.limit == 0) continue;
     const auto& record = seen.remembered.record;
-    if (record && record->ramping) continue;
+    const bool known = held_there || seen.remembered.emptied || seen.recorded;
+    if (!known || (record && record->ramping)) continue;
     resumed_ = true;
     resumed_at_ = input.now;
     give_up(guarded, GuardNotice::Kind::resumed, "resumed by somebody");
