@@ -16,16 +16,16 @@ Link::Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptio
            Clock::time_point epoch, LinkObserver& observer)
     : endpoint_(endpoint), shared_(shared), options_(options), epoch_(epoch), observer_(observer) {}
 
-void Link::begin(const std::vector<runtime_api::Command>& commands, runtime_api::Closing closing,
-                 bool barrier) {
+void Link::begin(const std::vector<runtime_api::Command>& commands,
+                 const runtime_api::Batch& batch) {
   answer_ = {};
   timings_ = {};
   watched_ = Waiting::nothing;
   // HAProxy closes an idle connection after its `stats timeout`. A kept one is tested first, so
   // that no command is lost on a closed connection.
-  const bool kept = transport_ != nullptr && transport_->idle();
+  const bool kept = !batch.fresh && transport_ != nullptr && transport_->idle();
   if (!kept) close();
-  exchange_.emplace(commands, closing, barrier, !kept, options_.max_reply_bytes);
+  exchange_.emplace(commands, batch.closing, batch.barrier, !kept, options_.max_reply_bytes);
   if (kept) {
     on_connected();
     return;

@@ -39,10 +39,9 @@ class Link final : public transport::Listener {
   Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
        Clock::time_point epoch, LinkObserver& observer);
 
-  /// Starts an exchange, on the kept connection if that is good. `commands` must outlive it. Ends
-  /// in on_link_finished.
-  void begin(const std::vector<runtime_api::Command>& commands, runtime_api::Closing closing,
-             bool barrier);
+  /// Starts an exchange of these commands, on the kept connection if that is good and the batch
+  /// wants no new one. Both must outlive it. Ends in on_link_finished.
+  void begin(const std::vector<runtime_api::Command>& commands, const runtime_api::Batch& batch);
   /// Opens the barrier for this link: it may write.
   void release();
   void fail(const Error& error);

@@ -95,7 +95,7 @@ void Session::start_more() {
     link.answer() = {};
     if (commands.empty()) continue;
     ++active_;
-    link.begin(commands, batch_->closing, batch_->barrier);
+    link.begin(commands, *batch_);
   }
   starting_ = false;
   // Connections become free only if each is closed after its work, and none waits at a barrier.

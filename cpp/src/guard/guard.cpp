@@ -52,7 +52,9 @@ Guard::Guard(const fleet::GuardOrder& order, std::string received)
       urls_(endpoints_of(order.record)),
       state_(order, urls_.size(), wake_),
       events_(order, state_, urls_),
-      holder_(std::move(received)) {}
+      holder_(std::move(received)),
+      // A standby guard that takes over a hold in effect: it was on record before it began.
+      in_journal_(order.mode == GuardMode::holding) {}
 
 Guard::~Guard() {
   threads_.clear();

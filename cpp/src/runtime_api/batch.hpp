@@ -34,6 +34,8 @@ struct Batch {
   bool barrier{false};
   /// Runs to its end even when the caller stops: a rollback must.
   bool uninterruptible{false};
+  /// On new connections: a kept one may lead to the old worker of a reload.
+  bool fresh{false};
   Haste haste{Haste::none};
   std::optional<std::int64_t> in_flight;  ///< for the progress line: requests still being served
 };

@@ -43,4 +43,10 @@ std::optional<Release> Release::parse(std::string_view text) noexcept {
   return Release{*major, *minor, *patch};
 }
 
+bool has_compare_and_set(std::string_view version) noexcept {
+  constexpr Release first = Release{2, 6, Release::dev_base};
+  const auto release = Release::parse(version);
+  return release && *release >= first;
+}
+
 }  // namespace stillgate::runtime_api

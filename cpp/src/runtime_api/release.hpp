@@ -24,4 +24,8 @@ struct Release {
   auto operator<=>(const Release&) const = default;
 };
 
+/// Process variables can be set only where they are not set yet: 2.6 and later
+/// (docs/haproxy-facts.md, section 3). False for a version that cannot be parsed.
+[[nodiscard]] bool has_compare_and_set(std::string_view version) noexcept;
+
 }  // namespace stillgate::runtime_api

@@ -76,6 +76,7 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
         if (answering_.stopping) {
           // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section
           // 4): the new worker is reached on a new one.
+          judge_old_worker(input);
           if (!asked_fresh_) continue;
           YIELD(3, wait_for_survey(input));
           continue;
@@ -86,7 +87,7 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
           leave_what_is_taken(input);
         }
         if (any(Todo::release)) {
-          if (!is_ending(input) && !input.over) {
+          if (!is_ending(input) && !input.over && !resumed_) {
             YIELD(5, Wait{input.deadline});
             if (!is_ending(input)) continue;
           }
@@ -185,14 +186,15 @@ Ask GuardPlan::put_back() {
   for (GuardedSwitch& guarded : switches_) {
     if (guarded.todo != Todo::put_back) continue;
     HeldSwitch& held = guarded.held;
-    held.limit_before = *guarded.seen.limit;
+    // 0 is our own: the limit was taken by the write before this one, and the record was not.
+    if (*guarded.seen.limit != 0) held.limit_before = *guarded.seen.limit;
     held.counters.reset();
     guarded.reapplied = true;
     notice(GuardNotice::Kind::reapplied, guarded,
            fmt::format("held again after a reload or restart (process {})", process_->pid));
     Record record = hold_;
     record.switches.push_back(held);
-    if (auto set = write_variable(held.frontend, record)) {
+    if (auto set = write_first_record(held.frontend, record, version_)) {
       commands.insert(commands.end(), set->begin(), set->end());
     }
     commands.push_back(*Command::set_maxconn(held.frontend, 0));

@@ -124,6 +124,7 @@ class GuardPlan {
   bool give_up_lost(const GuardInput& input);
 
   // What follows from a survey (guard_verdict.cpp).
+  void judge_old_worker(const GuardInput& input);
   void judge(const GuardInput& input);
   void judge_switch(const GuardInput& input, GuardedSwitch& guarded);
   void judge_released(GuardedSwitch& guarded) const;
@@ -131,6 +132,7 @@ class GuardPlan {
   void judge_open(const GuardInput& input, GuardedSwitch& guarded);
   [[nodiscard]] bool is_ours(const SwitchReading& seen) const;
   [[nodiscard]] bool is_new(const SwitchReading& seen) const;
+  [[nodiscard]] static bool is_nobodys(const SwitchReading& seen);
   [[nodiscard]] bool needs_journal(const GuardInput& input) const;
   void leave_what_is_taken(const GuardInput& input);
   [[nodiscard]] bool is_doubtful(const GuardInput& input, const GuardedSwitch& guarded) const;

@@ -43,6 +43,22 @@ bool GuardPlan::is_new(const SwitchReading& seen) const {
   return !memory.record && !memory.emptied && !memory.error;
 }
 
+/// The old worker of a reload still tells that its hold was resumed; the new one does not know.
+void GuardPlan::judge_old_worker(const GuardInput& input) {
+  if (input.mode != GuardMode::holding) return;
+  const bool held_there = process_ && answering_.process.pid == process_->pid;
+  for (GuardedSwitch& guarded : switches_) {
+    const SwitchReading& seen = guarded.seen;
+    if (guarded.state != State::held || !seen.limit || *seen.limit == 0) continue;
+    const auto& record = seen.remembered.record;
+    const bool known = held_there || seen.remembered.emptied || seen.recorded;
+    if (!known || (record && record->ramping)) continue;
+    resumed_ = true;
+    resumed_at_ = input.now;
+    give_up(guarded, GuardNotice::Kind::resumed, "resumed by somebody");
+  }
+}
+
 void GuardPlan::judge(const GuardInput& input) {
   version_ = answering_.version;
   if (!process_ || input.mode == GuardMode::arming) process_ = answering_.process;
@@ -77,9 +93,7 @@ void GuardPlan::judge_switch(const GuardInput& input, GuardedSwitch& guarded) {
 /// A late commit, or a late write of ours; somebody else's hold has its record there.
 void GuardPlan::judge_released(GuardedSwitch& guarded) const {
   const SwitchReading& seen = guarded.seen;
-  const Remembered& memory = seen.remembered;
-  const bool nobodys = memory.supported && !memory.record && !memory.error;
-  if (*seen.limit == 0 && (is_ours(seen) || nobodys)) guarded.todo = Todo::release;
+  if (*seen.limit == 0 && (is_ours(seen) || is_nobodys(seen))) guarded.todo = Todo::release;
 }
 
 void GuardPlan::judge_held(const GuardInput& input, GuardedSwitch& guarded) {
@@ -110,7 +124,13 @@ void GuardPlan::judge_held(const GuardInput& input, GuardedSwitch& guarded) {
   judge_open(input, guarded);
 }
 
-/// Nothing of ours is held there, although it should be.
+/// A record that was emptied, or that never was: nobody else will set a limit of 0 back.
+bool GuardPlan::is_nobodys(const SwitchReading& seen) {
+  const Remembered& memory = seen.remembered;
+  return memory.supported && !memory.record && !memory.error;
+}
+
+/// Our record does not stand there with our limit of 0.
 void GuardPlan::judge_open(const GuardInput& input, GuardedSwitch& guarded) {
   const SwitchReading& seen = guarded.seen;
   if (input.mode == GuardMode::ending) {
@@ -126,12 +146,27 @@ void GuardPlan::judge_open(const GuardInput& input, GuardedSwitch& guarded) {
     notice(GuardNotice::Kind::released, guarded, "HAProxy's own 'wait' released it");
     return;
   }
-  if (is_new(seen) && *seen.limit != 0) {
-    if (!is_ending(input) && !input.over) {
-      guarded.todo = Todo::put_back;
-    } else {
-      give_up(guarded, GuardNotice::Kind::gone, "open: a reload or restart has ended the hold");
+  const bool closed = *seen.limit == 0;
+  const bool ending = is_ending(input) || input.over;
+  // A new process without our record: also one that took our limit of 0 and not the record. Without
+  // variables a limit of 0 there is somebody else's.
+  if (is_new(seen) && !ending && (!closed || seen.remembered.supported)) {
+    guarded.todo = Todo::put_back;
+    return;
+  }
+  if (closed && is_nobodys(seen)) {
+    // Somebody resumed it between our survey and our write, or a commit came after the resume.
+    if (!is_ending(input)) {
+      resumed_ = true;
+      resumed_at_ = input.now;
+      notice(GuardNotice::Kind::resumed, guarded, "resumed by somebody");
+      guarded.state = State::released;
     }
+    guarded.todo = Todo::release;
+    return;
+  }
+  if (is_new(seen) && !closed) {
+    give_up(guarded, GuardNotice::Kind::gone, "open: a reload or restart has ended the hold");
     return;
   }
   resumed_ = true;

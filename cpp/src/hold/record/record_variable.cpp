@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "runtime_api/release.hpp"
+
 namespace stillgate::hold {
 namespace {
 
@@ -99,6 +101,14 @@ Command read_variable(std::string_view frontend) {
 
 Result<std::vector<Command>> write_variable(std::string_view frontend, const Record& record) {
   auto set = Command::set_variable(variable_of(frontend), pack(record));
+  if (!set) return set.error();
+  return std::vector<Command>{Command::allow_experiments(), *std::move(set)};
+}
+
+Result<std::vector<Command>> write_first_record(std::string_view frontend, const Record& record,
+                                                std::string_view version) {
+  if (!runtime_api::has_compare_and_set(version)) return write_variable(frontend, record);
+  auto set = Command::set_variable_once(variable_of(frontend), pack(record));
   if (!set) return set.error();
   return std::vector<Command>{Command::allow_experiments(), *std::move(set)};
 }

@@ -33,6 +33,11 @@ namespace stillgate::hold {
 [[nodiscard]] Result<std::vector<runtime_api::Command>> write_variable(std::string_view frontend,
                                                                        const Record& record);
 
+/// As write_variable, in a process that has no record yet. Whoever resumes there meanwhile leaves
+/// an emptied one, which stays, from 2.6 on: there HAProxy can compare and set.
+[[nodiscard]] Result<std::vector<runtime_api::Command>> write_first_record(
+    std::string_view frontend, const Record& record, std::string_view version);
+
 /// A variable cannot be unset: an emptied one stays, and counts as none
 /// (docs/haproxy-facts.md, section 3).
 [[nodiscard]] std::vector<runtime_api::Command> empty_variable(std::string_view frontend);

@@ -77,7 +77,9 @@ Batch disarm(const ResumeRows& rows, const ResumeRequest& request, WallTime now)
     auto& work = batch.work.emplace_back();
     for (const ResumedSwitch& row : endpoint.switches) {
       const std::string& frontend = row.report.frontend;
-      if (row.remembered && !row.foreign && is_over(row)) append(work, empty_variable(frontend));
+      // Where a guard has not come yet, the emptied record tells it that the hold is over.
+      const bool marks = row.remembered || (row.young && !row.was_gated);
+      if (marks && !row.foreign && is_over(row)) append(work, empty_variable(frontend));
       if (const auto id = ended_here(row, request, now)) {
         append(work, mark_ended(frontend, *id, How::resumed, now));
       }

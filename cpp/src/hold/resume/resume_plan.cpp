@@ -30,6 +30,16 @@ bool is_emptying(const ResumedSwitch& row) {
          row.report.waiting.value_or(0) > 0;
 }
 
+/// Begins anew in the new worker. A gate outlives its process: it has nothing to begin anew.
+void follow_reload(ResumedSwitch& row) {
+  if (row.was_gated) return;
+  row.followed = is_over(row);
+  row.settled = row.written = row.ramped = row.unfinished = false;
+  row.lost.reset();
+  row.refusal.reset();
+  row.target.reset();
+}
+
 }  // namespace
 
 ResumePlan::ResumePlan(Request request)
@@ -59,6 +69,7 @@ Step ResumePlan::next(const Observation& observation) {
       for (;;) {
         YIELD(1, ask("checking"));
         read(observation);
+        if (turn_to_new_workers(observation)) continue;
         if (refuse_foreign(observation)) return done();
         if (must_wait_up(observation)) {
           YIELD(2, step::Wait{wait_up_pause});
@@ -87,6 +98,7 @@ Step ResumePlan::next(const Observation& observation) {
             YIELD(10, ask("letting through"));
             read(observation);
           }
+          if (turn_to_new_workers(observation)) continue;
         }
         if (!must_retry(observation)) break;
         YIELD(11, step::Wait{retry_pause});
@@ -116,6 +128,7 @@ Batch ResumePlan::ask(const char* phase) const {
   Batch batch;
   batch.phase = phase;
   batch.uninterruptible = step_ > 0;
+  batch.fresh = fresh_;
   batch.haste = runtime_api::Haste::once_half_answered;
   for (const ResumedEndpoint& endpoint : rows_) {
     auto& work = batch.work.emplace_back();
@@ -132,6 +145,23 @@ void ResumePlan::read(const Observation& observation) {
     endpoint.last = read_survey(answers[i], endpoint.url, request_.hold.frontends, Scope::holds);
     verdict::judge(endpoint, request_, *endpoint.last);
   }
+}
+
+/// A connection that was made before a reload leads to the old worker, which says that it is
+/// stopping. What it holds is of no matter any more: who waited there waits for the new one, which
+/// is asked from the start.
+bool ResumePlan::turn_to_new_workers(const Observation& observation) {
+  if (std::exchange(fresh_, false) || observation.cancelled || reloads_ >= most_reloads)
+    return false;
+  for (ResumedEndpoint& endpoint : rows_) {
+    if (!endpoint.last || endpoint.last->error || !endpoint.last->info->stopping) continue;
+    endpoint.first.reset();
+    endpoint.last.reset();
+    for (ResumedSwitch& row : endpoint.switches) follow_reload(row);
+    fresh_ = true;
+  }
+  if (fresh_) ++reloads_;
+  return fresh_;
 }
 
 /// Something was released.

@@ -22,6 +22,8 @@ class ResumePlan final : public Plan {
   /// counted is then complete.
   static constexpr int most_last_looks = 25;
   static constexpr std::chrono::milliseconds last_look_pause{20};
+  /// A HAProxy that is reloaded more often than that during one resume is taken as it is.
+  static constexpr int most_reloads = 5;
 
   explicit ResumePlan(Request request);
 
@@ -36,6 +38,7 @@ class ResumePlan final : public Plan {
   // What is made of an answer, in the rows and the report. Those that return a bool say whether
   // the resume goes that way.
   void read(const Observation& observation);
+  bool turn_to_new_workers(const Observation& observation);
   bool refuse_foreign(const Observation& observation);
   bool must_wait_up(const Observation& observation);
   [[nodiscard]] bool may_release(const Observation& observation) const;
@@ -66,6 +69,8 @@ class ResumePlan final : public Plan {
   std::int64_t step_{0};        ///< of the ramp
   std::size_t next_record_{0};  ///< of those that the journal knows
   int last_looks_{0};
+  bool fresh_{false};  ///< the next survey is on new connections
+  int reloads_{0};
 };
 
 }  // namespace stillgate::hold

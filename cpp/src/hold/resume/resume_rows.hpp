@@ -41,6 +41,8 @@ struct ResumedSwitch {
   bool ramped{false};              ///< it takes part in the ramp that is under way
   bool unfinished{false};          ///< open, but by a ramp that was broken off
   bool remembered{false};          ///< the HAProxy keeps a record of the hold
+  bool young{false};               ///< its process may be one that a guard is about to hold again
+  bool followed{false};            ///< it was resumed, or open, in the old worker of a reload
   bool was_gated{false};           ///< the gate held it when it was seen first
   bool foreign{false};             ///< its record is of somebody else's hold
   bool forced{false};              ///< so it was, and it was told that this is overruled

@@ -22,12 +22,21 @@ void forgive_loss(ResumedSwitch& row) {
   row.written = false;
 }
 
+/// A process without a record, that has not been up for longer than a hold may last.
+bool is_young(const ResumedSwitch& row, const Seen& seen) {
+  static constexpr auto longest = std::chrono::floor<std::chrono::seconds>(longest_wait).count();
+  if (!seen.has_variables() || seen.info->uptime_s > longest) return false;
+  const Remembered& memory = seen.remembered.at(row.place);
+  return !memory.record && !memory.emptied && !memory.error;
+}
+
 /// Which hold it is, and what reached servers in spite of it until now.
 void recognize(ResumedSwitch& row, const ResumeRequest& request, const Seen& seen) {
   Switch& report = row.report;
   row.keeps_marks = seen.has_variables();
   if (row.place < seen.locks.size()) row.lock = seen.locks[row.place];
   row.remembered = row.place < seen.remembered.size() && seen.remembered[row.place].record;
+  row.young = is_young(row, seen);
   if (row.written) return;
   const Record* record =
       record_of(seen, row.place, report.endpoint, report.frontend, request.records);
@@ -92,7 +101,7 @@ void judge_open(ResumedSwitch& row, const ResumeRequest& request) {
     report.error = row.refusal.value_or(
         Error{Errc::limit_mismatch, fmt::format("open, but the limit reads {} in place of {}",
                                                 *report.limit_now, *row.target)});
-  } else if (!row.target && row.record) {
+  } else if (!row.target && row.record && !row.followed) {
     report.findings.push_back(
         {"already_open", Level::info,
          "was open already: its lease, a reload or somebody's hand ended the hold"});

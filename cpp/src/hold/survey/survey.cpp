@@ -148,9 +148,7 @@ bool Seen::gate_holds(std::size_t frontend) const {
 bool Seen::has_variables() const { return !remembered.empty() && remembered[0].supported; }
 
 bool Seen::can_lock() const {
-  static constexpr runtime_api::Release first{2, 6, runtime_api::Release::dev_base};
-  const auto release = runtime_api::Release::parse(info ? info->version : "");
-  return has_variables() && release && *release >= first;
+  return has_variables() && info && runtime_api::has_compare_and_set(info->version);
 }
 
 GateHandle Seen::gate_handle(std::size_t frontend) const {
