@@ -55,6 +55,8 @@ struct Event {
 /// Without a line feed at its end, and in JSON and syslog without one inside. Bytes that are no
 /// UTF-8 become U+FFFD.
 [[nodiscard]] std::string format(const Event& event, EventFormat format);
+/// A line of the history; empty where it is none, or was cut short.
+[[nodiscard]] std::optional<Event> parse_event(std::string_view line);
 
 /// Who is told of events besides the file `history.jsonl`.
 struct EventOptions {

@@ -109,4 +109,7 @@ struct Report {
   [[nodiscard]] bool ok() const noexcept { return ending == Ending::done; }
 };
 
+/// The document that docs/schema.json calls a report. Bytes that are no UTF-8 become U+FFFD.
+[[nodiscard]] std::string to_json(const Report& report);
+
 }  // namespace stillgate
