@@ -49,9 +49,7 @@ std::pair<std::vector<std::string>, std::size_t> event_lines(
 }  // namespace
 
 EventFormat to_event_format(const std::string& text) {
-  if (text == "json") return EventFormat::json;
-  if (text == "syslog") return EventFormat::syslog;
-  if (text == "journald") return EventFormat::journald;
+  if (const auto known = event_format(text)) return *known;
   raise_input_error(
       {Errc::bad_option, "event_format: must be json, syslog or journald", {}, {}, "event_format"});
 }

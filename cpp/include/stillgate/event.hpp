@@ -26,12 +26,13 @@ enum class EventKind {
 [[nodiscard]] const std::vector<EventKind>& all_event_kinds();
 [[nodiscard]] std::optional<EventKind> event_kind(std::string_view name) noexcept;
 
-/// How a line says what happened; docs/operating.md, "Events", shows each.
+/// How a line says what happened; words.def has all, and docs/operating.md, "Events", shows each.
 enum class EventFormat {
-  json,      ///< one JSON object
-  syslog,    ///< RFC 5424, facility daemon
-  journald,  ///< lines KEY=VALUE, as `logger --journald` reads them
+#define STILLGATE_EVENT_FORMAT(format, meaning) format,
+#include <stillgate/words.def>
 };
+[[nodiscard]] std::string_view name(EventFormat format) noexcept;
+[[nodiscard]] std::optional<EventFormat> event_format(std::string_view name) noexcept;
 
 struct Event {
   using Figure = std::pair<std::string, std::variant<std::int64_t, double>>;

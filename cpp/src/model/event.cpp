@@ -29,6 +29,11 @@ constexpr std::array kinds{
 #undef STILLGATE_EVENT
 };
 
+constexpr std::array formats{
+#define STILLGATE_EVENT_FORMAT(format, meaning) std::string_view(#format),
+#include <stillgate/words.def>
+};
+
 int severity(EventKind kind) {
   return static_cast<int>(kinds.at(static_cast<std::size_t>(kind)).severity);
 }
@@ -125,6 +130,17 @@ std::optional<EventKind> event_kind(std::string_view text) noexcept {
   for (const Kind& row : kinds) {
     if (row.name == text) return row.kind;
   }
+  return std::nullopt;
+}
+
+std::string_view name(EventFormat format) noexcept {
+  return formats.at(static_cast<std::size_t>(format));
+}
+
+std::optional<EventFormat> event_format(std::string_view text) noexcept {
+#define STILLGATE_EVENT_FORMAT(format, meaning) \
+  if (text == #format) return EventFormat::format;
+#include <stillgate/words.def>
   return std::nullopt;
 }
 
