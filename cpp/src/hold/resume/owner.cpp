@@ -30,9 +30,9 @@ bool ResumePlan::refuse_foreign(WallTime now) {
     auto error = not_the_holder(*course.record, unforced, request_.records, now);
     const bool in_effect = one.verdict == Verdict::held || course.unfinished;
     if (error && in_effect && request_.claim.force && !std::exchange(course.forced, true)) {
-      one.findings.push_back({"forced", Level::warning,
-                              fmt::format("{}; ended by {}: {}", whose(*course.record, now),
-                                          request_.claim.owner, request_.claim.reason)});
+      one.findings.push_back(Finding::of(
+          FindingCode::forced, fmt::format("{}; ended by {}: {}", whose(*course.record, now),
+                                           request_.claim.owner, request_.claim.reason)));
     }
     course.foreign = error && !request_.claim.force;
     if (!course.foreign || !in_effect) continue;

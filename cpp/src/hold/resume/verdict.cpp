@@ -131,8 +131,8 @@ void ResumePlan::judge_open(Switch& one, Course& course) {
                                                 *one.limit_now, *course.target)});
   } else if (!course.target && course.record) {
     one.findings.push_back(
-        {"already_open", Level::info,
-         "was open already: its lease, a reload or somebody's hand ended the hold"});
+        Finding::of(FindingCode::already_open,
+                    "was open already: its lease, a reload or somebody's hand ended the hold"));
   }
 }
 
