@@ -75,14 +75,13 @@ def _hold(told: Dict[str, Any]) -> Hold:
 
 
 def _switch(told: Dict[str, Any]) -> Switch:
-    return Switch(
-        **{
-            **told,
-            "gate": GateCounters(**told["gate"]) if told["gate"] else None,
-            "findings": [Finding(**one) for one in told["findings"]],
-            "error": _error(told["error"]),
-        }
-    )
+    read: Dict[str, Any] = {
+        **told,
+        "gate": GateCounters(**told["gate"]) if told["gate"] else None,
+        "findings": [Finding(**one) for one in told["findings"]],
+        "error": _error(told["error"]),
+    }
+    return Switch(**read)
 
 
 def _error(told: Optional[Dict[str, Any]]) -> Optional[Error]:
