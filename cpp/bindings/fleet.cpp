@@ -127,15 +127,12 @@ std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
 }
 
 Method to_method(const std::string& text) {
-  if (text == "auto") return Method::automatic;
-  if (text == "gate") return Method::gate;
-  if (text == "maxconn") return Method::maxconn;
+  if (const auto known = method(text)) return *known;
   bad_option("method", "must be auto, gate or maxconn");
 }
 
 Expiry to_expiry(const std::string& text) {
-  if (text == "release") return Expiry::release;
-  if (text == "reject") return Expiry::reject;
+  if (const auto known = expiry(text)) return *known;
   bad_option("on_expiry", "must be release or reject");
 }
 

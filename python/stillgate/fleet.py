@@ -323,9 +323,10 @@ class Fleet:
             return _well(to_report(core))
         except KeyboardInterrupt:
             # A Ctrl-C just after the call: its caller would never learn of the hold.
-            if core.ok:
+            report = to_report(core)
+            if report.ok:
                 self.twin().resume(
-                    *names, accept_hazard=options["accept_hazard"], hold=core.holds[0].id
+                    *names, accept_hazard=options["accept_hazard"], hold=report.holds[0].id
                 )
             raise
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
-from stillgate.events import parse_event
+from stillgate.results.from_core import to_event
 from stillgate.results.hold import Event, PastHold, PastHolds
 from stillgate.results.report import Finding, Report, Switch
 
@@ -17,6 +17,7 @@ FILES = ("history.jsonl.1", "history.jsonl")  # the older one first
 RECENT = 86400.0  # seconds for which status tells of a hold that expired
 RECENT_BYTES = 256 * 1024  # of the history; status is asked often, and all of it may be 8 MB
 ENDS = ("resumed", "expired", "rolled_back")
+OF_A_LINE = ("schema", "hold", "endpoints")
 
 
 @dataclass(frozen=True)
@@ -31,25 +32,15 @@ def read_events(folder: Optional[str] = None, last_bytes: Optional[int] = None) 
     """The events in `folder` (else the journal's, $STILLGATE_STATE_DIR), or the last of them.
     Errors: OSError, where a file is there and cannot be read.
     """
-    home = Path(folder or _core.state_directory())
-    texts: List[bytes] = []
-    left = last_bytes
-    for name in reversed(FILES):
-        text = _tail(home / name, left)
-        texts.insert(0, text)
-        if left is not None:
-            left -= len(text)
-            if left <= 0:
-                break
-    events = []
-    skipped = 0
-    for line in b"".join(texts).split(b"\n"):
-        try:
-            if line:
-                events.append(parse_event(line.decode("utf-8")))
-        except ValueError:
-            skipped += 1
-    return Events(events, skipped)
+    lines, skipped = _core.event_lines(_read(folder, last_bytes), [], "json")
+    return Events([to_event(line) for line in lines], skipped)
+
+
+def read_lines(frontends: Sequence[str], line_format: str) -> Tuple[List[str], int]:
+    """The events of these frontends, or all, in a format of --event-format, and how many lines make
+    no sense. In the format json the lines are those of the files.
+    """
+    return _core.event_lines(_read(), frontends, line_format)
 
 
 def history(
@@ -68,11 +59,6 @@ def select(holds: List[PastHold], frontends: Iterable[str], limit: Optional[int]
     return [one for one in holds if not wanted or wanted & set(one.frontends)][:limit]
 
 
-def as_line(event: Event, line_format: str) -> str:
-    """In the format of --on-event: json, syslog, or journald (several lines)."""
-    return _core.format_event(event, line_format)
-
-
 def fold(events: List[Event], now: Optional[float] = None) -> List[PastHold]:
     """Events to holds, the newest first; `now` is seconds since the epoch."""
     by_hold: Dict[str, List[Event]] = {}
@@ -85,41 +71,47 @@ def fold(events: List[Event], now: Optional[float] = None) -> List[PastHold]:
 
 
 def with_history(report: Report) -> Report:
-    """A status with what the history adds: what the guard did to holds in effect, and which open
+    """A status, to which the history adds what the guard did to holds in effect, and which open
     frontends a deadline has opened. A history that cannot be read adds nothing.
     """
     try:
         events = read_events(last_bytes=RECENT_BYTES).events
     except OSError:
         return report
+    by_guard = [one for one in events if one.source == "guard" and one.hold]
+    for hold, told in zip(report.holds, report.document["holds"]):
+        hold.events.extend(one for one in by_guard if one.hold and one.hold.id == hold.id)
+        told["events"] = [event_document(one) for one in hold.events]
     now = time.time()
     past = fold(events, now)
-    by_guard = [one for one in events if one.source == "guard" and one.hold]
-    holds = [
-        replace(hold, events=[one for one in by_guard if one.hold and one.hold.id == hold.id])
-        for hold in report.holds
-    ]
-    return replace(
-        report, holds=holds, switches=[_with_expiry(one, past, now) for one in report.switches]
-    )
+    for switch, told in zip(report.switches, report.document["switches"]):
+        expiry = _expiry(switch, past, now)
+        if expiry:
+            # The HAProxy's own mark says the same, without the name.
+            switch.findings[:] = [one for one in switch.findings if one.code != expiry.code]
+            switch.findings.append(expiry)
+            told["findings"] = [vars(one) for one in switch.findings]
+    return report
 
 
-def _with_expiry(switch: Switch, past: List[PastHold], now: float) -> Switch:
+def event_document(event: Event) -> Dict[str, Any]:
+    """As it stands among the events of a hold, which need not say of which."""
+    return {name: value for name, value in event.document.items() if name not in OF_A_LINE}
+
+
+def _expiry(switch: Switch, past: List[PastHold], now: float) -> Optional[Finding]:
     if switch.verdict != "open":
-        return switch
+        return None
     for hold in past:
         places: List[str] = next((one.endpoints for one in hold.events if one.endpoints), [])
         if switch.frontend not in hold.frontends or switch.endpoint not in places:
             continue
         ended = hold.ended_at
         if hold.ended != "expired" or ended is None or now - ended > RECENT:
-            return switch
+            return None
         at = time.strftime("%H:%M:%S", time.gmtime(ended))
-        words = f"the last hold, by {hold.owner}, expired at {at} UTC"
-        # The HAProxy's own mark says the same, without the name.
-        others = [one for one in switch.findings if one.code != "expired"]
-        return replace(switch, findings=[*others, Finding("expired", "info", words)])
-    return switch
+        return Finding("expired", "info", f"the last hold, by {hold.owner}, expired at {at} UTC")
+    return None
 
 
 def _fold_one(events: List[Event], now: float) -> PastHold:
@@ -174,6 +166,20 @@ def _end(
 def _figure(events: List[Event], name: str) -> Any:
     """The last that was told."""
     return next((one.figures[name] for one in reversed(events) if name in one.figures), None)
+
+
+def _read(folder: Optional[str] = None, last_bytes: Optional[int] = None) -> bytes:
+    home = Path(folder or _core.state_directory())
+    texts: List[bytes] = []
+    left = last_bytes
+    for name in reversed(FILES):
+        text = _tail(home / name, left)
+        texts.insert(0, text)
+        if left is not None:
+            left -= len(text)
+            if left <= 0:
+                break
+    return b"".join(texts)
 
 
 def _tail(path: Path, size: Optional[int]) -> bytes:

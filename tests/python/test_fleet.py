@@ -12,13 +12,12 @@ from typing import Any
 import pytest
 
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired
+from stillgate.console.documents import rfc3339
 from stillgate.errors import ReportError
 from stillgate.results.haproxy import Info, StatRow
-from stillgate.results.hold import Hold
-from stillgate.results.outcome import Error
-from stillgate.results.report import Report
 from support.haproxy.faulty_peer import FaultyPeer, serve
 from support.process import wait_until
+from support.reports import core_report, error_told, hold_told
 
 NOBODY = "unix:///nowhere/a.sock"
 INFO = "Name: HAProxy\nVersion: 3.0.11\nPid: 7\nUptime_sec: 60\nnode: lb1\n"
@@ -34,13 +33,17 @@ class Core:
     def guard_descriptor(self) -> int:
         return -1
 
-    def __getattr__(self, verb: str) -> Callable[..., Report]:
-        def call(frontends: list[str], **options: Any) -> Report:
+    def __getattr__(self, verb: str) -> Callable[..., Any]:
+        def call(frontends: list[str], **options: Any) -> Any:
             self.calls.append((verb, list(frontends)))
             status = self.statuses.get(verb, 0)
-            error = None if status == 0 else Error("permission_denied", f"{verb} failed")
-            holds = [Hold("7d", "me@here", "", list(frontends), time.time(), None, None)]
-            return Report(verb, status == 0, status, holds, [], None, None, None, None, error)
+            error = error_told("permission_denied", f"{verb} failed")
+            return core_report(
+                verb,
+                status,
+                holds=[hold_told(started_at=rfc3339(time.time()), deadline=None)],
+                error=None if status == 0 else error,
+            )
 
         return call
 
@@ -124,11 +127,11 @@ def test_ctrl_c_while_it_resumes_waits_for_the_resume() -> None:
     core = Core()
     resuming, go_on = threading.Event(), threading.Event()
 
-    def slow(names: list[str], **options: Any) -> Report:
+    def slow(names: list[str], **options: Any) -> Any:
         resuming.set()
         go_on.wait(10)
         core.calls.append(("resume", names))
-        return Report("resume", True, 0, [], [], None, None, None, None, None)
+        return core_report("resume")
 
     core.resume = slow  # type: ignore[attr-defined]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import stillgate
-from stillgate import _core, errors
+from stillgate import errors
 from stillgate.results.outcome import Error
 from stillgate.results.report import Report, Switch
 
@@ -31,21 +30,6 @@ def test_every_public_name_is_there() -> None:
     with pytest.raises(AttributeError):
         stillgate.nothing  # noqa: B018
     assert stillgate.__version__ == (ROOT / "VERSION").read_text().strip()
-
-
-def finding_codes() -> set[str]:
-    """Those that the check gives its findings, as they stand in its source."""
-    folder = ROOT / "cpp" / "src" / "hold"
-    source = "".join(path.read_text() for path in sorted(folder.rglob("*.cpp")))
-    added = re.findall(r'(?:add\(target, |findings\.push_back\(\s*\{)"([a-z_]+)"', source)
-    assert len(added) > 8, "the search has lost the findings"
-    return set(added)
-
-
-def test_every_code_is_documented() -> None:
-    documented = (ROOT / "docs" / "errors.md").read_text()
-    codes = {*_core.error_codes(), "bad_inventory", "hold_expired", "expired", *finding_codes()}
-    assert set(re.findall(r"^\| `([a-z_]+)` \|", documented, re.MULTILINE)) == codes
 
 
 def test_the_tree_in_the_docstring_is_the_tree() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -15,13 +14,13 @@ from click.testing import CliRunner
 import stillgate
 from stillgate import _core
 from stillgate.cli.main import cli
-from stillgate.console.documents import report_document, rfc3339
-from stillgate.events import parse_event, to_listener
+from stillgate.console.documents import rfc3339
+from stillgate.events import to_listener
+from stillgate.options import EVENT_FORMATS
 from stillgate.past_holds import FILES, fold, read_events, with_history
-from stillgate.results.hold import Hold
-from stillgate.results.report import Report, Switch
+from stillgate.results.from_core import to_event, to_report
+from support.reports import URL, core_report, hold_told, switch_told
 
-URL = "unix:///run/a.sock"
 NOW = 1_700_000_000.0
 SCHEMA = json.loads((Path(__file__).resolve().parents[2] / "docs" / "schema.json").read_text())
 
@@ -69,11 +68,12 @@ HELD = line("held", NOW + 0.1, figures=BY_GATE)
 
 def write(state: Path, *lines: str, name: str = FILES[1]) -> None:
     state.mkdir(exist_ok=True)
-    (state / name).write_text("".join(f"{one}\n" for one in lines))
+    text = "".join(f"{one}\n" for one in lines)
+    (state / name).write_bytes(text.encode("utf-8", "surrogateescape"))
 
 
 def folded(*lines: str, now: float = NOW + 60) -> Any:
-    (hold,) = fold([parse_event(one) for one in lines], now)
+    (hold,) = fold([to_event(one) for one in lines], now)
     return hold
 
 
@@ -156,6 +156,45 @@ def test_lines_that_make_no_sense_are_skipped_and_told(
     assert "balanced" in told.out
 
 
+HOSTILE = {
+    "half a line": HELD[:80],
+    "infinity": HELD.replace('"switches": 1', '"switches": Infinity'),
+    "beyond a double": HELD.replace('"switches": 1', '"switches": 1e400'),
+    "a text for a figure": HELD.replace('"endpoints": 1', '"endpoints": "many"'),
+    "a number for an endpoint": HELD.replace('"endpoint": null', '"endpoint": 7'),
+    "a text for a list": HELD.replace('["balanced"]', '"balanced"'),
+    "a number for a time": HELD.replace(f'"{rfc3339(NOW)}"', "1700000000"),
+    "no month of the year": HELD.replace("2023-11", "2023-13"),
+    "another schema": HELD.replace('"schema": 1', '"schema": 2'),
+    "an unknown kind": HELD.replace('"event": "held"', '"event": "lost"'),
+    "no UTF-8": HELD.replace("it is held", "it is \udcff"),
+    "half a surrogate": HELD.replace("it is held", "it is \\ud800"),
+    "a name that would begin another field": HELD.replace('"switches"', '"a\\nMESSAGE=b"'),
+    "deeper than the stack": "[" * 100_000,
+    "no object": "7",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["--json"], *(["--events", "--format", one] for one in EVENT_FORMATS)],
+    ids=" ".join,
+)
+def test_a_hostile_line_is_skipped_and_told(
+    state: Path, capsys: pytest.CaptureFixture[str], name: str, arguments: list[str]
+) -> None:
+    assert HOSTILE[name] != HELD
+    write(state, HELD, HOSTILE[name], HELD)
+    assert cli.main(["history", *arguments], standalone_mode=False) == 0
+    told = capsys.readouterr()
+    assert told.err == "stillgate: the history: 1 line was cut short, and skipped\n"
+    write(state, HELD, HELD)
+    assert cli.main(["history", *arguments], standalone_mode=False) == 0
+    well = capsys.readouterr()
+    assert (well.out, well.err) == (told.out, "")
+
+
 def test_the_last_part_alone_begins_with_a_whole_line(state: Path) -> None:
     write(state, HELD, name=FILES[0])
     write(state, *[HELD] * 10)
@@ -193,7 +232,7 @@ def test_the_json_keeps_to_the_schema(state: Path) -> None:
 
 def test_the_events_come_out_as_they_went_in(state: Path) -> None:
     write(state, HELD)
-    assert json.loads(run("--events").stdout) == json.loads(HELD)
+    assert run("--events").stdout == HELD + "\n"
     syslog = run("--events", "--format", "syslog", "balanced").stdout
     assert syslog.startswith("<29>1 2023-11-14T22:13:20.100Z here stillgate 42 held [stillgate@0 ")
     assert 'commit_window_ms="1.500"] it is held\n' in syslog
@@ -215,72 +254,61 @@ def test_a_history_that_cannot_be_read(state: Path) -> None:
     document = json.loads(done.stdout)
     jsonschema.validate(document, SCHEMA)
     assert document["error"]["code"] == "journal_failed"
-    assert with_history(REPORT) is REPORT
+    report = to_report(core_report("status", holds=[hold_told()]))
+    assert with_history(report).holds[0].events == []
 
 
-def test_an_unknown_kind_or_format_is_refused() -> None:
-    event = parse_event(HELD)
-    with pytest.raises(stillgate.InputError, match="no known kind"):
-        _core.format_event(replace(event, event="lost"), "json")
+def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(stillgate.InputError, match="json, syslog or journald"):
-        _core.format_event(event, "xml")
+        _core.event_lines(b"", [], "xml")
 
 
 # --- status ---------------------------------------------------------------------------
 
-SWITCH = Switch(
-    endpoint=URL,
-    frontend="balanced",
-    hold_id=None,
-    verdict="open",
-    method=None,
-    lease=None,
-    limit_before=None,
-    limit_now=100,
-    waiting=None,
-    gate=None,
-    in_flight=None,
-    leaked=None,
-    version="3.0.11",
-    rtt_ms=0.1,
-    findings=[],
-    error=None,
-)
-REPORT = Report("status", True, 0, [], [SWITCH], None, None, None, None, None)
 
-
-def expiry(switch: Switch, state: Path, monkeypatch: Any, now: float) -> Optional[str]:
+def expiry(monkeypatch: Any, now: float, **told: Any) -> Optional[str]:
     monkeypatch.setattr("stillgate.past_holds.time.time", lambda: now)
-    (one,) = with_history(replace(REPORT, switches=[switch])).switches
+    report = with_history(to_report(core_report("status", switches=[switch_told(**told)])))
+    jsonschema.validate(report.document, SCHEMA)
+    (one,) = report.switches
+    assert report.document["switches"][0]["findings"] == [vars(each) for each in one.findings]
     return next((f.message for f in one.findings if f.code == "expired"), None)
 
 
 def test_a_status_names_the_last_hold_that_expired(state: Path, monkeypatch: Any) -> None:
     write(state, HELD)
     words = "the last hold, by deploy@host, expired at 22:13:23 UTC"
-    assert expiry(SWITCH, state, monkeypatch, NOW + 60) == words
-    assert expiry(SWITCH, state, monkeypatch, NOW + 2) is None
-    assert expiry(SWITCH, state, monkeypatch, NOW + 90_000) is None
+    assert expiry(monkeypatch, NOW + 60) == words
+    assert expiry(monkeypatch, NOW + 2) is None
+    assert expiry(monkeypatch, NOW + 90_000) is None
     for other in ({"endpoint": "unix:///b"}, {"frontend": "api"}, {"verdict": "held"}):
-        assert expiry(replace(SWITCH, **other), state, monkeypatch, NOW + 60) is None
+        assert expiry(monkeypatch, NOW + 60, **other) is None
+
+
+def test_a_status_says_once_that_a_hold_expired(state: Path, monkeypatch: Any) -> None:
+    write(state, HELD)
+    mark = {"code": "expired", "level": "info", "message": "the last hold ended at its deadline"}
+    told = expiry(monkeypatch, NOW + 60, findings=[mark])
+    assert told is not None and "deploy@host" in told
 
 
 def test_a_later_hold_that_was_resumed_comes_first(state: Path, monkeypatch: Any) -> None:
     later = {"id": "bb", "started": NOW + 10, "deadline": NOW + 13}
     resumed = line("resumed", NOW + 12, **later)
     write(state, HELD, line("held", NOW + 10, figures=BY_GATE, **later), resumed)
-    assert expiry(SWITCH, state, monkeypatch, NOW + 60) is None
+    assert expiry(monkeypatch, NOW + 60) is None
 
 
 def test_a_status_has_what_the_guard_did(state: Path) -> None:
     write(state, HELD, line("reapplied", NOW + 1, source="guard", endpoint=URL))
-    hold = Hold("aa", "deploy@host", "", ["balanced"], NOW, NOW + 3, 3.0)
-    held = replace(SWITCH, verdict="held", hold_id="aa")
-    report = with_history(replace(REPORT, holds=[hold], switches=[held]))
+    held = switch_told(verdict="held", hold_id="aa")
+    report = with_history(
+        to_report(core_report("status", holds=[hold_told(id="aa")], switches=[held]))
+    )
     assert [one.event for one in report.holds[0].events] == ["reapplied"]
-    document = report_document(report)
-    jsonschema.validate(document, SCHEMA)
-    assert document["holds"][0]["events"][0]["endpoint"] == URL
+    jsonschema.validate(report.document, SCHEMA)
+    (told,) = report.document["holds"][0]["events"]
+    assert (told["endpoint"], "hold" in told, "schema" in told) == (URL, False, False)
 
 
 # --- the listener ---------------------------------------------------------------------

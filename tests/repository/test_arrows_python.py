@@ -19,12 +19,12 @@ ROOMS: dict[str, set[str]] = {
     "run_until": set(),
     "results": {"_core"},
     "errors": {"_core", "results"},
-    "events": {"results"},
+    "events": set(),
     "tables": {"results"},
     "watching": {"results"},
     "suspension": {"errors", "results", "watching"},
     "inventory": {"errors", "options"},
-    "past_holds": {"_core", "events", "results", "tables"},
+    "past_holds": {"_core", "results", "tables"},
     "fleet": {
         *("_core", "errors", "events", "inventory", "options", "past_holds", "results"),
         *("suspension", "tables", "watching"),
@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "aio": {"errors", "fleet", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
-    "console": {"errors", "fleet", "results", "run_until", "suspension", "tables"},
+    "console": {"errors", "fleet", "past_holds", "results", "run_until", "suspension", "tables"},
     "cli": {
         *("__init__", "console", "errors", "fleet", "gate", "inventory", "options"),
         *("past_holds", "results", "run_until"),

@@ -26,12 +26,13 @@ enum class EventKind {
 [[nodiscard]] const std::vector<EventKind>& all_event_kinds();
 [[nodiscard]] std::optional<EventKind> event_kind(std::string_view name) noexcept;
 
-/// The format of an event's line; docs/operating.md, "Events", shows each.
+/// The format of an event's line; words.def has all, and docs/operating.md, "Events", shows each.
 enum class EventFormat {
-  json,      ///< one JSON object
-  syslog,    ///< RFC 5424, facility daemon
-  journald,  ///< lines KEY=VALUE, as `logger --journald` reads them
+#define STILLGATE_EVENT_FORMAT(format, meaning) format,
+#include <stillgate/words.def>
 };
+[[nodiscard]] std::string_view name(EventFormat format) noexcept;
+[[nodiscard]] std::optional<EventFormat> event_format(std::string_view name) noexcept;
 
 struct Event {
   using Figure = std::pair<std::string, std::variant<std::int64_t, double>>;
@@ -55,6 +56,8 @@ struct Event {
 
 /// One line (journald: several) without a final line feed. Bytes that are not UTF-8 become U+FFFD.
 [[nodiscard]] std::string format(const Event& event, EventFormat format);
+/// A line of the history; empty where it is none, or was cut short.
+[[nodiscard]] std::optional<Event> parse_event(std::string_view line);
 
 /// Who gets events, besides the file `history.jsonl`.
 struct EventOptions {

@@ -1,10 +1,13 @@
 // The report of check, suspend, resume and status: one switch per endpoint and frontend.
 #pragma once
 
+#include <array>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <stillgate/error.hpp>
@@ -13,34 +16,58 @@ namespace stillgate {
 
 using WallTime = std::chrono::system_clock::time_point;
 
-/// How a frontend is held. `automatic`: by the gate where it is proven, else by maxconn.
-enum class Method { automatic, gate, maxconn };
+/// How a frontend is held. words.def has all values of this and the next ones, with their meaning.
+enum class Method {
+#define STILLGATE_METHOD(method, name, meaning) method,
+#include <stillgate/words.def>
+};
+[[nodiscard]] constexpr std::string_view name(Method method) noexcept {
+  constexpr std::array names{
+#define STILLGATE_METHOD(method, name, meaning) std::string_view(name),
+#include <stillgate/words.def>
+  };
+  return names.at(static_cast<std::size_t>(method));
+}
+[[nodiscard]] std::optional<Method> method(std::string_view name) noexcept;
 
 /// What a gate does at the deadline, if nobody has resumed by then.
 enum class Expiry {
-  release,  ///< release the waiting requests
-  reject,   ///< answer 503 with Retry-After, until somebody resumes
+#define STILLGATE_EXPIRY(expiry, meaning) expiry,
+#include <stillgate/words.def>
 };
+[[nodiscard]] std::string_view name(Expiry expiry) noexcept;
+[[nodiscard]] std::optional<Expiry> expiry(std::string_view name) noexcept;
 
 /// The state of one frontend at one endpoint after the call, as read back.
 enum class Verdict {
-  unchanged,  ///< nothing was changed there
-  held,       ///< read back: new connections wait
-  reverted,   ///< was held in this call, and read back as it was before
-  resumed,    ///< read back: the old limit is in effect, or the gate is open
-  open,       ///< not held (status)
-  unknown,    ///< it could not be read back; `error` says why
+#define STILLGATE_VERDICT(verdict, meaning) verdict,
+#include <stillgate/words.def>
 };
 [[nodiscard]] std::string_view name(Verdict verdict) noexcept;
 
-enum class Level { info, warning, refusal };
+enum class Level {
+#define STILLGATE_LEVEL(level, meaning) level,
+#include <stillgate/words.def>
+};
 [[nodiscard]] std::string_view name(Level level) noexcept;
+
+/// What a check or a status may find, but for refusals; findings.def has all with their meaning.
+enum class FindingCode {
+#define STILLGATE_FINDING(code, level, worst, meaning) code,
+#include <stillgate/findings.def>
+#undef STILLGATE_FINDING
+};
+[[nodiscard]] std::string_view name(FindingCode code) noexcept;
 
 /// One line of a check's result. A refusal means that suspend would hold nothing.
 struct Finding {
-  std::string code;  ///< the name of an Errc for a refusal, else one of docs/errors.md, "Findings"
+  std::string code;  ///< the name of an Errc for a refusal, else of a FindingCode
   Level level{};
   std::string message;
+
+  /// At the code's usual level, or at its worst.
+  [[nodiscard]] static Finding of(FindingCode code, std::string message, bool at_worst = false);
+  [[nodiscard]] bool is(FindingCode other) const noexcept { return code == name(other); }
 };
 
 /// The gate's counters for the hold in effect, or for the last one.
@@ -88,11 +115,8 @@ struct Hold {
 
 /// How the call ended; the value is the command line's exit status.
 enum class Ending {
-  done = 0,
-  endpoint_failed = 1,  ///< suspend: all others rolled back; resume: see the verdicts
-  refused = 3,          ///< by the check; nothing was changed anywhere
-  held_by_other = 4,
-  cancelled = 130,  ///< the caller stopped it; suspend: rolled back
+#define STILLGATE_ENDING(ending, exit_status, meaning) ending = (exit_status),
+#include <stillgate/words.def>
 };
 
 struct Report {
@@ -110,5 +134,8 @@ struct Report {
 
   [[nodiscard]] bool ok() const noexcept { return ending == Ending::done; }
 };
+
+/// The document that docs/schema.json calls a report. Bytes that are no UTF-8 become U+FFFD.
+[[nodiscard]] std::string to_json(const Report& report);
 
 }  // namespace stillgate

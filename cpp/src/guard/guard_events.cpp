@@ -17,8 +17,7 @@ namespace {
 EventOptions event_options(const fleet::GuardOrder& order) {
   EventOptions options;
   options.on_event = order.on_event;
-  if (order.event_format == "syslog") options.format = EventFormat::syslog;
-  if (order.event_format == "journald") options.format = EventFormat::journald;
+  options.format = event_format(order.event_format).value_or(EventFormat::json);
   options.on_line = [](const std::string& line) {
     const std::string text = "event " + line + "\n";
     // Whoever does not listen, or no longer, must not keep the guard from its work.

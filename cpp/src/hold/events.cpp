@@ -80,12 +80,12 @@ bool is_unknown(const Switch& one) { return one.verdict == Verdict::unknown; }
 bool is_held(const Switch& one) { return one.verdict == Verdict::held; }
 
 /// HAProxy itself ends it.
-bool is_gated(const Switch& one) { return one.method == "gate"; }
+bool is_gated(const Switch& one) { return one.method == name(Method::gate); }
 
 bool was_open(const Switch& one) {
   return one.verdict == Verdict::open ||
          std::any_of(one.findings.begin(), one.findings.end(),
-                     [](const Finding& it) { return it.code == "already_open"; });
+                     [](const Finding& it) { return it.is(FindingCode::already_open); });
 }
 
 bool released(const Switch& one) { return one.verdict == Verdict::resumed && !was_open(one); }

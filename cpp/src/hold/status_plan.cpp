@@ -115,10 +115,11 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (one.verdict == Verdict::open) {
     if (record != nullptr) {
-      one.findings.push_back({"already_open", Level::info,
-                              fmt::format("the frontend is open, but a hold by {} is on record: "
-                                          "its lease, a reload or somebody by hand has ended it",
-                                          record->owner)});
+      one.findings.push_back(
+          Finding::of(FindingCode::already_open,
+                      fmt::format("the frontend is open, but a hold by {} is on record: "
+                                  "its lease, a reload or somebody by hand has ended it",
+                                  record->owner)));
     }
     if (frontend < seen.locks.size()) judge_lock(one, seen.locks[frontend], now);
     return one;
@@ -128,11 +129,11 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
     return one;
   }
   if (record == nullptr) {
-    one.findings.push_back(
-        {std::string(name(Errc::limit_is_zero)), Level::warning,
-         fmt::format("the limit is 0, and no record says who set it or has the old limit; run "
-                     "'stillgate resume {} --limit N' to set it to N",
-                     one.frontend)});
+    one.findings.push_back(Finding::of(
+        FindingCode::limit_is_zero,
+        fmt::format("the limit is 0, and no record says who set it or has the old limit; run "
+                    "'stillgate resume {} --limit N' to set it to N",
+                    one.frontend)));
     return one;
   }
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
@@ -142,12 +143,12 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.limit_before = held->limit_before;
   one.leaked = leaked(held->counters, seen.counters(frontend));
   if (record->deadline && *record->deadline < now) {
-    one.findings.push_back(
-        {"overdue", Level::warning,
-         fmt::format("the deadline passed at {:%H:%M:%S} UTC, and the hold is still in effect; run "
-                     "'stillgate resume {}'",
-                     std::chrono::time_point_cast<std::chrono::seconds>(*record->deadline),
-                     one.frontend)});
+    one.findings.push_back(Finding::of(
+        FindingCode::overdue,
+        fmt::format("the deadline passed at {:%H:%M:%S} UTC, and the hold is still in effect; run "
+                    "'stillgate resume {}'",
+                    std::chrono::time_point_cast<std::chrono::seconds>(*record->deadline),
+                    one.frontend)));
   }
   add_hold(report_, *record);
   return one;
@@ -156,20 +157,20 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
 /// Open: somebody may be about to hold it, and the deadline may have ended the last hold.
 void StatusPlan::judge_lock(Switch& one, const LockSeen& lock, WallTime now) {
   if (lock.taken(now) && one.findings.empty()) {
-    one.findings.push_back(
-        {"locked", Level::info,
-         lock.last->record
-             ? fmt::format("not held, but locked for a hold by {}{}{}, {}: it is about to begin, "
-                           "or its suspend died",
-                           lock.last->record->owner, lock.last->record->reason.empty() ? "" : ": ",
-                           lock.last->record->reason, time_left(*lock.last->record, now))
-             : fmt::format("not held, but locked for hold {}", lock.last->id)});
+    one.findings.push_back(Finding::of(
+        FindingCode::locked,
+        lock.last->record
+            ? fmt::format("not held, but locked for a hold by {}{}{}, {}: it is about to begin, "
+                          "or its suspend died",
+                          lock.last->record->owner, lock.last->record->reason.empty() ? "" : ": ",
+                          lock.last->record->reason, time_left(*lock.last->record, now))
+            : fmt::format("not held, but locked for hold {}", lock.last->id)));
   }
   if (lock.ended && lock.ended->how == How::expired) {
-    one.findings.push_back({"expired", Level::info,
-                            fmt::format("the last hold ended at its deadline {:%F} {}",
-                                        std::chrono::floor<std::chrono::seconds>(lock.ended->at),
-                                        clock(lock.ended->at))});
+    one.findings.push_back(Finding::of(
+        FindingCode::expired, fmt::format("the last hold ended at its deadline {:%F} {}",
+                                          std::chrono::floor<std::chrono::seconds>(lock.ended->at),
+                                          clock(lock.ended->at))));
   }
 }
 
@@ -179,17 +180,17 @@ void StatusPlan::judge_gate(Switch& one, const Seen& seen, std::size_t frontend,
   one.method = by_gate;
   one.lease = "haproxy";
   if (seen.gate->switches[frontend].mode == runtime_api::GateSwitch::Mode::rejecting) {
-    one.findings.push_back(
-        {"rejecting", Level::warning,
-         fmt::format("the deadline has passed, and the gate answers 503 to every request; run "
-                     "'stillgate resume {}' to let requests pass",
-                     one.frontend)});
+    one.findings.push_back(Finding::of(
+        FindingCode::rejecting,
+        fmt::format("the deadline has passed, and the gate answers 503 to every request; run "
+                    "'stillgate resume {}' to let requests pass",
+                    one.frontend)));
   }
   if (record == nullptr) {
     one.hold_id = seen.gate->switches[frontend].id;
-    one.findings.push_back(
-        {"record_unreadable", Level::warning,
-         "the gate holds for an unknown owner: the record in its switch cannot be read"});
+    one.findings.push_back(Finding::of(
+        FindingCode::record_unreadable,
+        "the gate holds for an unknown owner: the record in its switch cannot be read"));
     return;
   }
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);

@@ -1,13 +1,13 @@
-// Events as lines: JSON, syslog (RFC 5424) and journald.
+// Events as lines for syslog (RFC 5424) and journald.
+#include <stillgate/event.hpp>
+
 #include <array>
-#include <chrono>
-#include <cmath>
 #include <cstdint>
-#include <ctime>
 
 #include <fmt/format.h>
 
-#include <stillgate/event.hpp>
+#include "json.hpp"
+#include "utf8.hpp"
 
 namespace stillgate {
 namespace {
@@ -29,118 +29,32 @@ constexpr std::array kinds{
 #undef STILLGATE_EVENT
 };
 
+constexpr std::array formats{
+#define STILLGATE_EVENT_FORMAT(format, meaning) std::string_view(#format),
+#include <stillgate/words.def>
+};
+
 int severity(EventKind kind) {
   return static_cast<int>(kinds.at(static_cast<std::size_t>(kind)).severity);
 }
 
-std::string rfc3339(WallTime at) {
-  const auto since = std::chrono::floor<std::chrono::milliseconds>(at.time_since_epoch()).count();
-  const auto seconds = static_cast<std::time_t>(since / 1000);
-  std::tm parts{};
-  ::gmtime_r(&seconds, &parts);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900,
-                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
-                     since % 1000);
-}
-
-/// How many bytes the UTF-8 character at the front has; 0 where there is none (Unicode, table 3-7).
-std::size_t utf8_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xc0U) != 0x80) return 0;
-  }
-  const bool overlong = (lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xf0 && byte(1) < 0x90);
-  const bool beyond = (lead == 0xed && byte(1) > 0x9f) || (lead == 0xf4 && byte(1) > 0x8f);
-  return overlong || beyond ? 0 : length;
-}
-
-/// Goes through the text by characters: `each` gets one, U+FFFD for a byte that belongs to none.
-template <class Each>
-std::string mapped(std::string_view text, const Each& each) {
-  std::string out;
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    out += each(length == 0 ? std::string_view("\xef\xbf\xbd") : text.substr(0, length));
-    text.remove_prefix(length == 0 ? 1 : length);
-  }
-  return out;
-}
-
-bool is_control(std::string_view character) {
-  const auto byte = static_cast<unsigned char>(character[0]);
-  return byte < 0x20 || byte == 0x7f;
-}
-
-std::string quoted(std::string_view text) {
-  return '"' +
-         mapped(text,
-                [](std::string_view one) {
-                  if (one == "\"" || one == "\\") return '\\' + std::string(one);
-                  if (one == "\n") return std::string("\\n");
-                  if (is_control(one)) return fmt::format("\\u{:04x}", one[0]);
-                  return std::string(one);
-                }) +
-         '"';
-}
-
-std::string quoted_or_null(const std::optional<std::string>& text) {
-  return text ? quoted(*text) : "null";
-}
-
 /// For formats whose end is the line's.
 std::string on_one_line(std::string_view text) {
-  return mapped(text, [](std::string_view one) {
-    return is_control(one) ? std::string(" ") : std::string(one);
-  });
+  std::string line = utf8(text);
+  for (char& c : line) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = ' ';
+  }
+  return line;
 }
 
 /// The value of an element of syslog's structured data.
 std::string parameter(std::string_view text) {
-  return mapped(on_one_line(text), [](std::string_view one) {
-    const bool special = one == "\"" || one == "\\" || one == "]";
-    return (special ? "\\" : "") + std::string(one);
-  });
-}
-
-std::string number(const Event::Figure& figure) {
-  if (const auto* whole = std::get_if<std::int64_t>(&figure.second)) return std::to_string(*whole);
-  const double value = std::get<double>(figure.second);
-  // JSON has no word for the others.
-  return std::isfinite(value) ? fmt::format("{:.3f}", value) : "null";
-}
-
-std::string joined(const std::vector<std::string>& texts) {
-  return fmt::format("{}", fmt::join(texts, ","));
-}
-
-std::string json_hold(const Hold& hold) {
-  std::vector<std::string> frontends;
-  for (const std::string& name : hold.frontends) frontends.push_back(quoted(name));
-  return fmt::format(
-      R"({{"id":{},"owner":{},"reason":{},"frontends":[{}],"started_at":"{}","deadline":{},"max_hold_s":{}}})",
-      quoted(hold.id), quoted(hold.owner), quoted(hold.reason), joined(frontends),
-      rfc3339(hold.started_at), hold.deadline ? quoted(rfc3339(*hold.deadline)) : "null",
-      hold.max_hold_s ? fmt::format("{:.3f}", *hold.max_hold_s) : "null");
-}
-
-std::string json(const Event& event) {
-  std::vector<std::string> endpoints;
-  for (const std::string& url : event.endpoints) endpoints.push_back(quoted(url));
-  std::vector<std::string> figures;
-  for (const auto& figure : event.figures) {
-    figures.push_back(fmt::format("{}:{}", quoted(figure.first), number(figure)));
+  std::string out;
+  for (const char c : on_one_line(text)) {
+    if (c == '"' || c == '\\' || c == ']') out += '\\';
+    out += c;
   }
-  return fmt::format(
-      R"({{"schema":1,"event":"{}","at":"{}","hold":{},"source":{},"host":{},"pid":{},"seq":{},)"
-      R"("endpoint":{},"frontend":{},"endpoints":[{}],"message":{},"figures":{{{}}}}})",
-      name(event.kind), rfc3339(event.at), event.hold ? json_hold(*event.hold) : "null",
-      quoted(event.source), quoted(event.host), event.pid, event.seq,
-      quoted_or_null(event.endpoint), quoted_or_null(event.frontend), joined(endpoints),
-      quoted(event.message), joined(figures));
+  return out;
 }
 
 using Fields = std::vector<std::pair<std::string, std::string>>;
@@ -152,7 +66,7 @@ Fields fields(const Event& event) {
     all.emplace_back("hold_id", event.hold->id);
     all.emplace_back("owner", event.hold->owner);
     if (!event.hold->reason.empty()) all.emplace_back("reason", event.hold->reason);
-    all.emplace_back("frontends", joined(event.hold->frontends));
+    all.emplace_back("frontends", fmt::format("{}", fmt::join(event.hold->frontends, ",")));
     all.emplace_back("started_at", rfc3339(event.hold->started_at));
     if (event.hold->deadline) all.emplace_back("deadline", rfc3339(*event.hold->deadline));
   }
@@ -160,7 +74,7 @@ Fields fields(const Event& event) {
   if (event.endpoint) all.emplace_back("endpoint", *event.endpoint);
   if (event.frontend) all.emplace_back("frontend", *event.frontend);
   all.emplace_back("seq", std::to_string(event.seq));
-  for (const auto& figure : event.figures) all.emplace_back(figure.first, number(figure));
+  for (const auto& figure : event.figures) all.emplace_back(figure.first, figure_text(figure));
   return all;
 }
 
@@ -219,10 +133,21 @@ std::optional<EventKind> event_kind(std::string_view text) noexcept {
   return std::nullopt;
 }
 
+std::string_view name(EventFormat format) noexcept {
+  return formats.at(static_cast<std::size_t>(format));
+}
+
+std::optional<EventFormat> event_format(std::string_view text) noexcept {
+#define STILLGATE_EVENT_FORMAT(format, meaning) \
+  if (text == #format) return EventFormat::format;
+#include <stillgate/words.def>
+  return std::nullopt;
+}
+
 std::string format(const Event& event, EventFormat format) {
   switch (format) {
     case EventFormat::json:
-      return json(event);
+      return to_json(event);
     case EventFormat::syslog:
       return syslog(event);
     case EventFormat::journald:

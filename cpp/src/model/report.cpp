@@ -1,36 +1,71 @@
-// The names of verdicts and levels in the JSON interface.
+// The names of findings, verdicts, levels, methods and expiries, by their tables.
 #include <stillgate/report.hpp>
 
-namespace stillgate {
+#include <array>
+#include <utility>
 
-std::string_view name(Verdict verdict) noexcept {
-  switch (verdict) {
-    case Verdict::unchanged:
-      return "unchanged";
-    case Verdict::held:
-      return "held";
-    case Verdict::reverted:
-      return "reverted";
-    case Verdict::resumed:
-      return "resumed";
-    case Verdict::open:
-      return "open";
-    case Verdict::unknown:
-      return "unknown";
-  }
-  return "unknown";
+namespace stillgate {
+namespace {
+
+struct FindingKind {
+  std::string_view name;
+  Level level;
+  Level worst;
+};
+
+// In the order of the enumerations.
+constexpr std::array findings{
+#define STILLGATE_FINDING(code, level, worst, meaning) \
+  FindingKind{#code, Level::level, Level::worst},
+#include <stillgate/findings.def>
+#undef STILLGATE_FINDING
+};
+constexpr std::array verdicts{
+#define STILLGATE_VERDICT(verdict, meaning) std::string_view(#verdict),
+#include <stillgate/words.def>
+};
+constexpr std::array levels{
+#define STILLGATE_LEVEL(level, meaning) std::string_view(#level),
+#include <stillgate/words.def>
+};
+constexpr std::array expiries{
+#define STILLGATE_EXPIRY(expiry, meaning) std::string_view(#expiry),
+#include <stillgate/words.def>
+};
+
+}  // namespace
+
+std::string_view name(FindingCode code) noexcept {
+  return findings.at(static_cast<std::size_t>(code)).name;
 }
 
-std::string_view name(Level level) noexcept {
-  switch (level) {
-    case Level::info:
-      return "info";
-    case Level::warning:
-      return "warning";
-    case Level::refusal:
-      return "refusal";
-  }
-  return "refusal";
+std::string_view name(Verdict verdict) noexcept {
+  return verdicts.at(static_cast<std::size_t>(verdict));
+}
+
+std::string_view name(Level level) noexcept { return levels.at(static_cast<std::size_t>(level)); }
+
+std::string_view name(Expiry expiry) noexcept {
+  return expiries.at(static_cast<std::size_t>(expiry));
+}
+
+std::optional<Method> method(std::string_view text) noexcept {
+#define STILLGATE_METHOD(method, name, meaning) \
+  if (text == (name)) return Method::method;
+#include <stillgate/words.def>
+  return std::nullopt;
+}
+
+std::optional<Expiry> expiry(std::string_view text) noexcept {
+#define STILLGATE_EXPIRY(expiry, meaning) \
+  if (text == #expiry) return Expiry::expiry;
+#include <stillgate/words.def>
+  return std::nullopt;
+}
+
+Finding Finding::of(FindingCode code, std::string message, bool at_worst) {
+  const FindingKind& kind = findings.at(static_cast<std::size_t>(code));
+  return {std::string(kind.name), at_worst ? kind.worst : kind.level, std::move(message)};
 }
 
 }  // namespace stillgate

@@ -13,8 +13,7 @@ from stillgate.console.documents import history_document, to_json
 from stillgate.console.show import show_history
 from stillgate.errors import StillgateError
 from stillgate.options import EVENT_FORMATS
-from stillgate.past_holds import Events, as_line, fold, read_events, select
-from stillgate.results.hold import Event
+from stillgate.past_holds import fold, read_events, read_lines, select
 
 UNREADABLE = "journal_failed"
 
@@ -54,14 +53,16 @@ def history(
     if line_format is not None and not as_events:
         raise click.UsageError("--format needs --events.")
     try:
+        if as_events:
+            lines, skipped = read_lines(frontends, line_format or "json")
+            _tell_skipped(skipped)
+            _print_lines(lines[-limit:], line_format)
+            return 0
         read = read_events()
     except OSError as error:
         words = f"history: {error.filename}: {error.strerror}"
         return show_failure("history", StillgateError(UNREADABLE, words), as_json)
-    _tell_skipped(read)
-    if as_events:
-        _print_lines(_of(read.events, frontends)[-limit:], line_format or "json")
-        return 0
+    _tell_skipped(read.skipped)
     holds = select(fold(read.events), frontends, limit)
     if as_json:
         print(to_json(history_document(holds)))
@@ -70,24 +71,15 @@ def history(
     return 0
 
 
-def _tell_skipped(read: Events) -> None:
-    if read.skipped:
-        words = "1 line was" if read.skipped == 1 else f"{read.skipped} lines were"
+def _tell_skipped(skipped: int) -> None:
+    if skipped:
+        words = "1 line was" if skipped == 1 else f"{skipped} lines were"
         print(f"stillgate: history: {words} cut short, and skipped", file=sys.stderr)
 
 
-def _of(events: List[Event], frontends: Tuple[str, ...]) -> List[Event]:
-    wanted = set(frontends)
-    return [
-        one
-        for one in events
-        if not wanted or (one.hold is not None and wanted & set(one.hold.frontends))
-    ]
-
-
-def _print_lines(events: List[Event], line_format: str) -> None:
-    for event in events:
-        print(as_line(event, line_format))
+def _print_lines(lines: List[str], line_format: Optional[str]) -> None:
+    for line in lines:
+        print(line)
         if line_format == "journald":
             # Each is several lines.
             print()

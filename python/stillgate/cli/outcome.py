@@ -7,7 +7,7 @@ from typing import Callable, List, Optional
 
 import click
 
-from stillgate.console.documents import failure_document, report_document, to_json
+from stillgate.console.documents import failure_document, to_json
 from stillgate.console.progress import ProgressLine
 from stillgate.console.show import show_report
 from stillgate.errors import InputError, ReportError, StillgateError
@@ -30,7 +30,7 @@ def carry_out(
     except StillgateError as error:
         return show_failure(action, error, as_json)
     if as_json:
-        print(to_json(report_document(report)))
+        print(to_json(report.document))
     else:
         show_report(report)
     return report.exit_status

@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator, List, Mapping, NoReturn, Optional, S
 from fabric import Connection
 from invoke.exceptions import Exit
 
-from stillgate.console.documents import failure_document, report_document, to_json
+from stillgate.console.documents import failure_document, to_json
 from stillgate.console.held_command import FAILED, HeldCommand
 from stillgate.console.progress import ProgressLine
 from stillgate.console.show import show_report
@@ -173,7 +173,7 @@ class TaskCall:
     def _show(self, report: Report) -> None:
         with telling():
             if self._as_json:
-                print(to_json(report_document(report)))
+                print(to_json(report.document))
             else:
                 show_report(report)
 

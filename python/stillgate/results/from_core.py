@@ -1,86 +1,93 @@
-"""From the compiled module's results to Python's."""
+"""From the compiled module's results to Python's. Reports and events come as JSON, which stays with
+them as their `document`; outcomes come as they are, because a reply may be long.
+"""
 
 from __future__ import annotations
 
-from typing import Optional
+import json
+from datetime import datetime
+from typing import Any, Dict, Optional
 
 import stillgate._core as _core
-from stillgate.results.hold import Hold
+from stillgate.results.hold import Event, Hold
 from stillgate.results.outcome import Error, Outcome, Timings
 from stillgate.results.report import Finding, GateCounters, Report, Switch
 
 
-def to_error(core: Optional[_core.Error]) -> Optional[Error]:
-    if core is None:
-        return None
-    return Error(core.code, core.message, core.haproxy, core.partial)
-
-
 def to_outcome(core: _core.Outcome) -> Outcome:
-    timings = core.timings
+    error, timings = core.error, core.timings
     return Outcome(
         core.endpoint,
         core.reply,
-        to_error(core.error),
+        Error(error.code, error.message, error.haproxy, error.partial) if error else None,
         Timings(timings.connected_ms, timings.sent_ms, timings.answered_ms),
     )
 
 
-def _to_counters(core: Optional[_core.GateCounters]) -> Optional[GateCounters]:
-    if core is None:
-        return None
-    return GateCounters(
-        most_waiting=core.most_waiting,
-        held=core.held,
-        released=core.released,
-        given_up=core.given_up,
-        rejected=core.rejected,
-        longest_wait_ms=core.longest_wait_ms,
-    )
-
-
-def _to_switch(core: _core.Switch) -> Switch:
-    return Switch(
-        endpoint=core.endpoint,
-        frontend=core.frontend,
-        hold_id=core.hold_id,
-        verdict=core.verdict,
-        method=core.method,
-        lease=core.lease,
-        limit_before=core.limit_before,
-        limit_now=core.limit_now,
-        waiting=core.waiting,
-        gate=_to_counters(core.gate),
-        in_flight=core.in_flight,
-        leaked=core.leaked,
-        version=core.version,
-        rtt_ms=core.rtt_ms,
-        findings=[Finding(one.code, one.level, one.message) for one in core.findings],
-        error=to_error(core.error),
-    )
-
-
 def to_report(core: _core.Report) -> Report:
+    told = json.loads(core.json)
     return Report(
-        action=core.action,
-        ok=core.ok,
+        action=told["action"],
+        ok=told["ok"],
         exit_status=core.exit_status,
-        holds=[
-            Hold(
-                id=one.id,
-                owner=one.owner,
-                reason=one.reason,
-                frontends=list(one.frontends),
-                started_at=one.started_at,
-                deadline=one.deadline,
-                max_hold_s=one.max_hold_s,
-            )
-            for one in core.holds
-        ],
-        switches=[_to_switch(one) for one in core.switches],
-        commit_window_ms=core.commit_window_ms,
-        skew_ms=core.skew_ms,
-        drained=core.drained,
-        drain_ms=core.drain_ms,
-        error=to_error(core.error),
+        holds=[_hold(one) for one in told["holds"]],
+        switches=[_switch(one) for one in told["switches"]],
+        commit_window_ms=told["commit_window_ms"],
+        skew_ms=told["skew_ms"],
+        drained=told["drained"],
+        drain_ms=told["drain_ms"],
+        error=_error(told["error"]),
+        document=told,
     )
+
+
+def to_event(line: str) -> Event:
+    """One line of the history that _core.event_lines() has found to be one."""
+    told = json.loads(line)
+    return Event(
+        event=told["event"],
+        at=_seconds(told["at"]),
+        hold=told["hold"] and _hold(told["hold"]),
+        source=told["source"],
+        host=told["host"],
+        pid=told["pid"],
+        seq=told["seq"],
+        endpoint=told["endpoint"],
+        frontend=told["frontend"],
+        endpoints=told["endpoints"],
+        message=told["message"],
+        figures=told["figures"],
+        document=told,
+    )
+
+
+def _hold(told: Dict[str, Any]) -> Hold:
+    deadline = told["deadline"]
+    return Hold(
+        id=told["id"],
+        owner=told["owner"],
+        reason=told["reason"],
+        frontends=told["frontends"],
+        started_at=_seconds(told["started_at"]),
+        deadline=None if deadline is None else _seconds(deadline),
+        max_hold_s=told["max_hold_s"],
+    )
+
+
+def _switch(told: Dict[str, Any]) -> Switch:
+    read: Dict[str, Any] = {
+        **told,
+        "gate": GateCounters(**told["gate"]) if told["gate"] else None,
+        "findings": [Finding(**one) for one in told["findings"]],
+        "error": _error(told["error"]),
+    }
+    return Switch(**read)
+
+
+def _error(told: Optional[Dict[str, Any]]) -> Optional[Error]:
+    return Error(**told) if told else None
+
+
+def _seconds(text: str) -> float:
+    # Python before 3.11 does not read a Z.
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()

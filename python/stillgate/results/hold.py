@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import List, Mapping, Optional, Union
+from typing import Any, List, Mapping, Optional, Union
 
 from stillgate.results.printing import Printed
 
@@ -32,6 +32,7 @@ class Event:
     expired, rolled_back, endpoint_lost or guard_lost; `at` is seconds since the epoch; `source` is
     check, suspend, extend, resume or guard; `seq` counts what that process told. `endpoint` and
     `frontend` are None where the hold as a whole is meant. Figures have their unit in their name.
+    `document` is the line itself, parsed.
     """
 
     event: str
@@ -46,6 +47,7 @@ class Event:
     endpoints: List[str]
     message: str
     figures: Mapping[str, Union[int, float, None]] = field(default_factory=dict)
+    document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import List, Optional
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Optional
 
 from stillgate.results.hold import Hold
 from stillgate.results.outcome import Error
@@ -73,6 +73,7 @@ class Report(Printed):
     refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
     first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
     the HAProxies switched; `drained` says whether what was let in before had been served.
+    `document` is what --json prints.
 
     It prints as a table.
     """
@@ -87,6 +88,7 @@ class Report(Printed):
     drained: Optional[bool]
     drain_ms: Optional[float]
     error: Optional[Error]
+    document: Dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def first_error(self) -> Optional[Error]:
         """The one to tell first: the call's own, else a switch's that is not a consequence of

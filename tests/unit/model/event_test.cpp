@@ -1,5 +1,7 @@
 // Events as lines: any bytes come out as JSON, syslog and journald that a reader accepts.
+#include <limits>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <boost/json/parse.hpp>
@@ -125,6 +127,88 @@ TEST(EventFormatTest, JournaldHasOneFieldPerLine) {
             "STILLGATE_DEADLINE=2023-11-14T22:13:23.000Z\nSTILLGATE_SOURCE=suspend\n"
             "STILLGATE_ENDPOINT=unix:///run/a.sock\nSTILLGATE_SEQ=7\nSTILLGATE_SWITCHES=2\n"
             "STILLGATE_COMMIT_WINDOW_MS=1.500");
+}
+
+TEST(ParseEvent, ALineOfOursComesBackAsItWas) {
+  Event bare;
+  bare.kind = EventKind::checked;
+  bare.at = full().at;
+  Event unbounded = full();
+  unbounded.hold->deadline.reset();
+  unbounded.hold->max_hold_s.reset();
+  for (const Event& event : {full(), bare, unbounded}) {
+    const auto read = parse_event(format(event, EventFormat::json));
+    ASSERT_TRUE(read);
+    for (const auto as : {EventFormat::json, EventFormat::syslog, EventFormat::journald}) {
+      EXPECT_EQ(format(*read, as), format(event, as));
+    }
+  }
+}
+
+TEST(ParseEvent, AFigureThatIsNotKnownIsLeftOut) {
+  Event event = full();
+  event.figures = {{"skew_ms", std::numeric_limits<double>::quiet_NaN()},
+                   {"leaked", std::int64_t{0}}};
+  const std::string line = format(event, EventFormat::json);
+  EXPECT_NE(line.find(R"("skew_ms":null)"), std::string::npos);
+  const auto read = parse_event(line);
+  ASSERT_TRUE(read);
+  ASSERT_EQ(read->figures.size(), 1U);
+  EXPECT_EQ(read->figures[0].first, "leaked");
+}
+
+/// The whole line with one part of it replaced.
+std::string with(const std::string& part, const std::string& other) {
+  std::string line = format(full(), EventFormat::json);
+  const std::size_t at = line.find(part);
+  EXPECT_NE(at, std::string::npos) << part;
+  return line.replace(at, part.size(), other);
+}
+
+TEST(ParseEvent, WhatALaterReleaseAddsIsNoHindrance) {
+  EXPECT_TRUE(parse_event(with(R"("pid":42)", R"("pid":42,"new":[{}])")));
+}
+
+TEST(ParseEvent, WhatIsNoEventIsRefused) {
+  const std::string line = format(full(), EventFormat::json);
+  for (std::size_t size = 0; size < line.size(); ++size) {
+    EXPECT_FALSE(parse_event(line.substr(0, size))) << size;
+  }
+  const std::pair<const char*, const char*> changes[] = {
+      {R"("schema":1)", R"("schema":2)"},
+      {R"("event":"held")", R"("event":"lost")"},
+      {R"("event":"held")", R"("event":7)"},
+      {R"("at":"2023-11)", R"("at":"2023-13)"},
+      {R"("at":"2023-11)", R"("at":"9999-11)"},
+      {R"("at":"2023-11-14T)", R"("at":"2023-11-14 )"},
+      {R"("at":"2023-11-14T22:13:20.007Z")", R"("at":1700000000)"},
+      {R"("pid":42)", R"("pid":"42")"},
+      {R"("pid":42)", R"("pid":4.5)"},
+      {R"("pid":42)", R"("pid":1e400)"},
+      {R"("pid":42)", R"("pid":99999999999999999999)"},
+      {R"("pid":42,)", ""},
+      {R"("seq":7)", R"("seq":-7)"},
+      {R"("seq":7)", R"("seq":7.0)"},
+      {R"("frontends":["balanced","api"])", R"("frontends":"balanced")"},
+      {R"("frontends":["balanced","api"])", R"("frontends":["balanced",7])"},
+      {R"("max_hold_s":3.000)", R"("max_hold_s":"3")"},
+      {R"("endpoint":"unix:///run/a.sock")", R"("endpoint":["unix:///run/a.sock"])"},
+      {R"("message":"held)", "\"message\":\"held\xff"},
+      {R"("message":"held)", R"("message":"held\ud800)"},
+      {R"("switches":2)", R"("switches":Infinity)"},
+      {R"("switches":2)", R"("switches":NaN)"},
+      {R"("switches":2)", R"("switches":1e400)"},
+      {R"("switches":2)", R"("switches":true)"},
+      {R"("switches":2)", R"("switches":"2")"},
+      {R"("switches":2)", R"("a\nMESSAGE=b":2)"},
+      {R"("figures":{)", R"("figures":7,"f":{)"},
+  };
+  for (const auto& [part, other] : changes) EXPECT_FALSE(parse_event(with(part, other))) << other;
+  for (const std::string text : {"7", "[]", "{}", "null", R"("held")"}) {
+    EXPECT_FALSE(parse_event(text)) << text;
+  }
+  EXPECT_FALSE(parse_event(std::string(100'000, '[')));
+  EXPECT_FALSE(parse_event(line + line));
 }
 
 TEST(EventFormatTest, KindsHaveNamesThatLeadBack) {

@@ -1,4 +1,4 @@
-// The names of verdicts and levels are part of the JSON interface.
+// The names of findings, verdicts, levels and methods are part of the JSON interface.
 #include <string>
 
 #include <gtest/gtest.h>
@@ -20,6 +20,26 @@ TEST(Names, OfLevels) {
   EXPECT_EQ(name(Level::info), "info");
   EXPECT_EQ(name(Level::warning), "warning");
   EXPECT_EQ(name(Level::refusal), "refusal");
+}
+
+TEST(Names, OfMethodsAndExpiriesLeadBack) {
+  EXPECT_EQ(name(Method::automatic), "auto");
+  for (const Method one : {Method::automatic, Method::gate, Method::maxconn}) {
+    EXPECT_EQ(method(name(one)), one);
+  }
+  for (const Expiry one : {Expiry::release, Expiry::reject}) EXPECT_EQ(expiry(name(one)), one);
+  EXPECT_FALSE(method("automatic"));
+  EXPECT_FALSE(expiry(""));
+}
+
+TEST(Findings, HaveTheLevelOfTheirCode) {
+  const Finding usual = Finding::of(FindingCode::guard_alone, "it does");
+  EXPECT_EQ(usual.code, "guard_alone");
+  EXPECT_EQ(usual.level, Level::info);
+  EXPECT_EQ(usual.message, "it does");
+  EXPECT_EQ(Finding::of(FindingCode::guard_alone, "it does", true).level, Level::warning);
+  EXPECT_TRUE(usual.is(FindingCode::guard_alone));
+  EXPECT_FALSE(usual.is(FindingCode::forced));
 }
 
 }  // namespace

@@ -19,24 +19,12 @@ namespace {
 constexpr milliseconds start_patience{5000};
 constexpr milliseconds hold_patience{2000};
 
-std::string_view format_name(EventFormat format) {
-  switch (format) {
-    case EventFormat::syslog:
-      return "syslog";
-    case EventFormat::journald:
-      return "journald";
-    case EventFormat::json:
-      break;
-  }
-  return "json";
-}
-
 }  // namespace
 
 GuardKeeper::GuardKeeper(std::string state_folder, const EventOptions& events) {
   order_.state_folder = std::move(state_folder);
   order_.on_event = events.on_event;
-  order_.event_format = format_name(events.format);
+  order_.event_format = name(events.format);
 }
 
 Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& stop) {

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <optional>
+#include <string_view>
 
 #include <stillgate/report.hpp>
 
@@ -11,9 +12,9 @@
 
 namespace stillgate::hold {
 
-/// "gate" and "maxconn" in Switch::method.
-inline constexpr const char* by_gate = "gate";
-inline constexpr const char* by_maxconn = "maxconn";
+/// In Switch::method.
+inline constexpr std::string_view by_gate = name(Method::gate);
+inline constexpr std::string_view by_maxconn = name(Method::maxconn);
 
 /// Why that frontend cannot be held by the gate; nothing where it can. `seen` is a survey with
 /// proof.

@@ -42,8 +42,8 @@ void weigh_release(Switch& target, const HoldRequest& request, const Seen& seen,
       fmt::format("{}; {}, or use --accept-hazard if this build has the fix backported{}",
                   crash->why, remedy, gate);
   if (request.options.accept_hazard) {
-    target.findings.push_back({std::string(name(Errc::crash_hazard)), Level::warning,
-                               "overruled by --accept-hazard: " + message});
+    target.findings.push_back(
+        Finding::of(FindingCode::crash_hazard, "overruled by --accept-hazard: " + message));
   } else {
     refuse(target, Errc::crash_hazard, std::move(message));
   }

@@ -27,11 +27,11 @@ constexpr std::int64_t stats_in_reserve = 3;
 /// What HAProxy calls them in its lists.
 constexpr std::string_view stats_frontend = "GLOBAL";
 
-void add(Switch& target, const char* code, Level level, std::string message) {
+void add(Switch& target, FindingCode code, std::string message, bool at_worst = false) {
   // A second check at the same endpoint finds the same again.
   const bool told = std::any_of(target.findings.begin(), target.findings.end(),
                                 [&](const Finding& one) { return one.message == message; });
-  if (!told) target.findings.push_back({code, level, std::move(message)});
+  if (!told) target.findings.push_back(Finding::of(code, std::move(message), at_worst));
 }
 
 double seconds(milliseconds time) { return std::chrono::duration<double>(time).count(); }
@@ -43,12 +43,13 @@ double arrivals_of(const HoldRequest& request, const FrontendSeen& frontend) {
 void advise_keep_alive(Switch& target, const FrontendSeen& frontend) {
   if (!frontend.http) return;
   const bool seen = frontend.connections > 0 && frontend.begun > frontend.connections;
-  add(target, "keep_alive_passes", seen ? Level::warning : Level::info,
+  add(target, FindingCode::keep_alive_passes,
       fmt::format("clients with an open keep-alive or HTTP/2 connection pass a hold by maxconn{}",
                   seen ? fmt::format("; so far this frontend served {:.1f} requests per connection",
                                      static_cast<double>(frontend.begun) /
                                          static_cast<double>(frontend.connections))
-                       : ""));
+                       : ""),
+      seen);
 }
 
 /// How many connections can wait; empty: unknown. Of several ports the smallest queue counts.
@@ -72,7 +73,7 @@ void advise_queue(Switch& target, const HoldRequest& request, const FrontendSeen
   const auto known = depth_of(request, target.frontend, listeners);
   const std::int64_t depth = known.value_or(frontend.limit + 1);
   if (frontend.limit == 0 || arrivals <= static_cast<double>(depth)) return;
-  add(target, "queue_too_short", Level::warning,
+  add(target, FindingCode::queue_too_short,
       fmt::format(
           "at {} new connections per second about {:.0f} come in {:.3g} s, and the kernel's queue "
           "takes {}{}; a client that finds it full retries after 1, 3, 7 s",
@@ -88,7 +89,7 @@ void advise_herd(Switch& target, const Seen& seen, double arrivals) {
     if (arrivals <= slots) continue;
     const double answer_s = static_cast<double>(backend.answer_ms.value_or(0)) / 1000.0;
     const double wait_s = arrivals / slots * answer_s;
-    add(target, "servers_queue", Level::warning,
+    add(target, FindingCode::servers_queue,
         fmt::format(
             "about {:.0f} requests would be released at once, and the servers of backend '{}' take "
             "{} at a time: the last one waits {:.1f} s in its queue, and gets a 503 if 'timeout "
@@ -104,7 +105,7 @@ std::string where(const Stream& stream) {
 
 void advise_connections(Switch& target, std::int64_t talking) {
   if (talking <= stats_maxconn - stats_in_reserve) return;
-  add(target, "stats_connections", Level::warning,
+  add(target, FindingCode::stats_connections,
       fmt::format(
           "{} connections to its stats sockets are open, ours included; 'stats maxconn' is {} by "
           "default, and a connection above it hangs; the guard needs two, and the resume one",
@@ -122,7 +123,7 @@ void advise_streams(Switch& target, const std::vector<Stream>& streams,
     if (oldest == nullptr || one.age_s > oldest->age_s) oldest = &one;
   }
   if (oldest == nullptr) return;
-  add(target, "drain_may_fail", Level::warning,
+  add(target, FindingCode::drain_may_fail,
       fmt::format("{} request{} longer than the drain would wait ({:.3g} s), the oldest from {}; "
                   "use a longer --drain-timeout, but a WebSocket never ends",
                   slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
@@ -143,19 +144,20 @@ bool is_here(const HoldRequest& request, std::size_t endpoint) {
 /// What ends the hold, and what could keep it from that (docs/guard.md).
 void advise_lease(Switch& target, const HoldRequest& request, const Seen& seen) {
   if (request.options.no_lease) {
-    add(target, "no_lease", Level::warning,
+    add(target, FindingCode::no_lease,
         fmt::format("nothing ends this hold by itself; run 'stillgate resume {}' to end it",
                     target.frontend));
     return;
   }
   const auto release = runtime_api::Release::parse(seen.info->version);
   const bool waits = release && *release >= runtime_api::Release{3, 0, 0};
-  add(target, "guard_alone", waits ? Level::info : Level::warning,
+  add(target, FindingCode::guard_alone,
       waits ? "a guard on this machine ends the hold, or HAProxy's own 'wait' if this machine "
               "freezes or fails; nothing ends it if the guard, its standby and the holder are all "
               "killed at once"
             : "a guard on this machine ends the hold, but nothing does if this machine freezes or "
-              "fails; HAProxy 3.0 and later, or the gate on any release, ends it by itself");
+              "fails; HAProxy 3.0 and later, or the gate on any release, ends it by itself",
+      !waits);
 }
 
 void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen,
@@ -163,17 +165,17 @@ void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen
   advise_keep_alive(target, *seen.frontends[frontend]);
   const bool remembers = frontend < seen.remembered.size() && seen.remembered[frontend].supported;
   if (!remembers) {
-    add(target, "journal_only", Level::warning,
+    add(target, FindingCode::journal_only,
         "this HAProxy cannot store the hold (2.4 and later can); resume from this machine as this "
         "user, or with --limit N");
   } else if (const auto& error = seen.remembered[frontend].error) {
-    add(target, "record_unreadable", Level::warning, error->message);
+    add(target, FindingCode::record_unreadable, error->message);
   }
   advise_lease(target, request, seen);
-  add(target, "reload_ends_hold", Level::info,
+  add(target, FindingCode::reload_ends_hold,
       "a reload of HAProxy releases the clients that wait in a hold by maxconn, until the guard "
       "has applied it again; keep configuration management away");
-  add(target, "clients_give_up", Level::info,
+  add(target, FindingCode::clients_give_up,
       fmt::format("clients that give up within {:.3g} s fail, and those in the kernel's queue "
                   "still reach a server after the release; health checks of a balancer in front of "
                   "this frontend wait too",
@@ -185,7 +187,7 @@ void advise_maxconn(Switch& target, const HoldRequest& request, const Seen& seen
 void advise_slots(Switch& target, const HoldRequest& request, const FrontendSeen& frontend) {
   const double wanted = arrivals_of(request, frontend) + static_cast<double>(frontend.sessions);
   if (wanted <= static_cast<double>(frontend.limit)) return;
-  add(target, "slots_run_out", Level::warning,
+  add(target, FindingCode::slots_run_out,
       fmt::format(
           "{} connections are open and about {:.0f} come in {:.3g} s, but the frontend's limit is "
           "{}; the others wait in the kernel's queue, and are served even if the client gave up",
@@ -199,12 +201,12 @@ void advise_gate(Switch& target, const HoldRequest& request, const Seen& seen,
   advise_slots(target, request, now);
   tell_gate(target, seen, frontend);
   if (seen.gate->doubts[frontend]) {
-    add(target, "gate_unproven", Level::warning,
+    add(target, FindingCode::gate_unproven,
         fmt::format("not proven, and accepted by --accept-unproven: {}",
                     *seen.gate->doubts[frontend]));
   }
   if (!now.http) {
-    add(target, "tcp_gate", Level::info,
+    add(target, FindingCode::tcp_gate,
         "in tcp mode the gate holds new connections only, and no longer than 'tcp-request "
         "inspect-delay'");
     return;
@@ -214,7 +216,7 @@ void advise_gate(Switch& target, const HoldRequest& request, const Seen& seen,
   if (!release) return;
   const bool is_3_0 = release->major == 3 && release->minor == 0;
   if (!is_3_0 && *release >= runtime_api::Release{2, 4, 0}) return;
-  add(target, "given_up_unnoticed", Level::info,
+  add(target, FindingCode::given_up_unnoticed,
       fmt::format(
           "HAProxy {}.{} does not notice an HTTP/1 client that gives up while its request is "
           "held: that request still reaches a server after the release",
@@ -229,16 +231,16 @@ void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
   target.waiting = now->waiting;
   target.gate = now->counters;
   if (const auto& why = seen.gate->state_error) {
-    add(target, "gate_state_unsaved", Level::warning,
+    add(target, FindingCode::gate_state_unsaved,
         fmt::format("the gate cannot write its state file, so a reload would end the hold: {}",
                     *why));
   }
   if (const auto& why = seen.gate->error) {
-    add(target, "gate_error", Level::warning,
+    add(target, FindingCode::gate_error,
         fmt::format("the gate had an error, and refused the request that met it: {}", *why));
   }
   if (now->malformed) {
-    add(target, "gate_malformed", Level::warning,
+    add(target, FindingCode::gate_malformed,
         "the gate cannot read a switch or a state file, and ignores it; was it written by another "
         "release of Stillgate?");
   }
@@ -247,7 +249,7 @@ void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
 void advise(Switch& target, const HoldRequest& request, const Seen& seen, std::size_t frontend) {
   advise_herd(target, seen, arrivals_of(request, *seen.frontends[frontend]));
   if (!seen.can_lock()) {
-    add(target, "lock_weak", Level::info,
+    add(target, FindingCode::lock_weak,
         "HAProxy below 2.6 has no compare and set: of two suspends at the same moment both may be "
         "refused, or both may hold");
   }

@@ -30,8 +30,7 @@ std::vector<Command> with_sync(std::vector<Command> commands, std::string_view f
 std::string gate_token(const Record& record, const GateOrder& order) {
   const std::string until = order.until_ms ? fmt::format("_{}", *order.until_ms) : "";
   return fmt::format("1.{}.{}{}.{}.{}.{}", record.id, order.lasts.count(), until,
-                     order.on_expiry == Expiry::reject ? "reject" : "release", order.max_waiting,
-                     pack(record));
+                     name(order.on_expiry), order.max_waiting, pack(record));
 }
 
 std::string longer_token(std::string_view token, milliseconds by, const Record& record) {

@@ -21,9 +21,9 @@ bool is_in_effect(const ResumedSwitch& row) {
 
 void note_forced(ResumedSwitch& row, const ResumeRequest& request, WallTime now) {
   if (!is_in_effect(row) || std::exchange(row.forced, true)) return;
-  row.report.findings.push_back({"forced", Level::warning,
-                                 fmt::format("{}; ended by {}: {}", whose(*row.record, now),
-                                             request.claim.owner, request.claim.reason)});
+  row.report.findings.push_back(
+      Finding::of(FindingCode::forced, fmt::format("{}; ended by {}: {}", whose(*row.record, now),
+                                                   request.claim.owner, request.claim.reason)));
 }
 
 /// Why that switch is left alone.

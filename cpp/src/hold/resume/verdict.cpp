@@ -103,8 +103,8 @@ void judge_open(ResumedSwitch& row, const ResumeRequest& request) {
                                                 *report.limit_now, *row.target)});
   } else if (!row.target && row.record && !row.followed) {
     report.findings.push_back(
-        {"already_open", Level::info,
-         "was open already: its lease, a reload or somebody's hand ended the hold"});
+        Finding::of(FindingCode::already_open,
+                    "already open: its lease, a reload or somebody by hand has ended the hold"));
   }
 }
 
