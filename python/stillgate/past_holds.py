@@ -95,7 +95,7 @@ def with_history(report: Report) -> Report:
 
 
 def event_document(event: Event) -> Dict[str, Any]:
-    """As it stands among the events of a hold, which need not say of which."""
+    """The event without the fields that name its hold."""
     return {name: value for name, value in event.document.items() if name not in OF_A_LINE}
 
 

@@ -1,4 +1,4 @@
-"""Holds, in effect and past, and the events that tell of them."""
+"""Holds, in effect and past, and their events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Event", "Hold", "PastHold", "PastHolds"]
 
 @dataclass(frozen=True)
 class Hold:
-    """A suspension; times are seconds since the epoch. Without a deadline it is yours to end.
+    """A suspension; times are seconds since the epoch. Without a deadline nothing ends it but a resume.
     `events`, in a status, is what the guard of this machine did to it.
     """
 
@@ -57,7 +57,7 @@ class PastHold:
     `ended` is resumed, expired, rolled_back (a suspend that failed), held (still in effect) or
     unknown (its deadline has passed, and nobody wrote down what became of it); `ended_by` is who
     told so: suspend, resume, guard, or haproxy, where the deadline of a gate is the only witness.
-    `endpoints` counts HAProxies, `leaked` bounds the requests that reached a server while held,
+    `endpoints` counts HAProxies, `leaked` is the most requests that can have reached a server while held,
     `reapplied` and `endpoints_lost` count events. What is not known is None.
     """
 

@@ -23,9 +23,9 @@ class Finding:
 
 @dataclass(frozen=True)
 class GateCounters:
-    """What a gate counted of the hold that is in effect, or of the last one: requests that had to
-    wait, and of those the ones let through and the ones whose clients left (where HAProxy noticed);
-    requests answered 503, for the bound or past the deadline.
+    """The gate's counters for the hold in effect, or for the last one: requests that had to wait;
+    of those the released ones and the ones whose clients left (where HAProxy noticed); requests
+    answered 503, above the limit or past the deadline.
     """
 
     most_waiting: int
@@ -42,11 +42,11 @@ class Switch:
 
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
-    guard (a process on the machine that suspended does), guard+wait (and HAProxy behind that), none
-    (nobody does) or None (not held). `limit_before` is the one to restore. `waiting` and
+    guard (a process on the machine that suspended does), guard+wait (HAProxy too, as a backup), none
+    (nothing does) or None (not held). `limit_before` is the one to restore. `waiting` and
     `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
-    that were let in and are still being served, `leaked` bounds those that reached a server after
-    that; both are None where it cannot be known.
+    in flight, `leaked` is the most that can have reached a server since the drain; both are None
+    where that is unknown.
     """
 
     endpoint: str
@@ -72,7 +72,7 @@ class Report(Printed):
     """How a call ended. `exit_status` is the command line's: 0 done, 1 an endpoint failed, 3
     refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
     first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
-    the HAProxies switched; `drained` says whether what was let in before had been served.
+    the HAProxies switched; `drained` says whether the requests already in flight had been served.
     `document` is what --json prints.
 
     It prints as a table.

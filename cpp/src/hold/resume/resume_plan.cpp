@@ -95,7 +95,7 @@ Step ResumePlan::next(const Observation& observation) {
           read(observation);
           while (must_look_last(observation)) {
             YIELD(9, step::Wait{last_look_pause});
-            YIELD(10, ask("letting through"));
+            YIELD(10, ask("releasing"));
             read(observation);
           }
           if (turn_to_new_workers(observation)) continue;
@@ -204,11 +204,11 @@ void ResumePlan::give_up_waiting(const std::string& down) {
     for (ResumedSwitch& row : endpoint.switches) {
       if (!is_due(row)) continue;
       row.settled = true;
-      row.report.error =
-          Error{Errc::application_down,
-                fmt::format("no server was up in time: {}; 'stillgate resume {}' without "
-                            "--wait-up lets the requests through all the same",
-                            down, row.report.frontend)};
+      row.report.error = Error{
+          Errc::application_down,
+          fmt::format("no server was up in time: {}; start the application, or run 'stillgate "
+                      "resume {}' without --wait-up",
+                      down, row.report.frontend)};
     }
   }
 }

@@ -65,7 +65,7 @@ void judge_gate(ResumedSwitch& row, const Seen& seen) {
   } else if (row.written) {
     row.settled = true;
     row.report.error = row.refusal.value_or(
-        Error{Errc::gate_failed, "HAProxy took the switch, but the gate still holds"});
+        Error{Errc::gate_failed, "HAProxy accepted the switch, but the gate still holds"});
   }
 }
 
@@ -88,9 +88,11 @@ void judge_open(ResumedSwitch& row, const ResumeRequest& request) {
   }
   if (is_broken_off(row, request)) {
     report.verdict = Verdict::open;
-    report.error =
-        Error{Errc::limit_mismatch,
-              fmt::format("open, but the limit is {}: a ramp was broken off", *report.limit_now)};
+    report.error = Error{
+        Errc::limit_mismatch,
+        fmt::format(
+            "open, but the limit is {}: the ramp was interrupted; run 'stillgate resume' again",
+            *report.limit_now)};
     return;
   }
   row.unfinished = row.ramped && row.target && report.limit_now != row.target;
@@ -98,9 +100,9 @@ void judge_open(ResumedSwitch& row, const ResumeRequest& request) {
   if (row.unfinished && row.lost) return forgive_loss(row);
   row.settled = true;
   if (row.target && report.limit_now != row.target) {
-    report.error = row.refusal.value_or(
-        Error{Errc::limit_mismatch, fmt::format("open, but the limit reads {} in place of {}",
-                                                *report.limit_now, *row.target)});
+    report.error = row.refusal.value_or(Error{
+        Errc::limit_mismatch,
+        fmt::format("open, but the limit is {} instead of {}", *report.limit_now, *row.target)});
   } else if (!row.target && row.record && !row.followed) {
     report.findings.push_back(
         Finding::of(FindingCode::already_open,
@@ -115,15 +117,15 @@ void judge_zero(ResumedSwitch& row, const ResumeRequest& request) {
   if (row.written) {
     row.settled = true;
     report.error = row.refusal.value_or(
-        Error{Errc::limit_mismatch, "HAProxy took the command, but the limit still reads 0"});
+        Error{Errc::limit_mismatch, "HAProxy accepted the command, but the limit is still 0"});
     return;
   }
   aim(row, request);
   if (!row.target) {
     row.settled = true;
     report.error = Error{Errc::limit_is_zero,
-                         fmt::format("the limit is 0, and no record says what it was before; "
-                                     "'stillgate resume {} --limit N' restores it to N",
+                         fmt::format("the limit is 0, and no record has the old limit; run "
+                                     "'stillgate resume {} --limit N' to set it to N",
                                      report.frontend)};
     return;
   }
@@ -133,7 +135,7 @@ void judge_zero(ResumedSwitch& row, const ResumeRequest& request) {
   if (crash && !accepted) {
     row.settled = true;
     report.error =
-        Error{Errc::crash_hazard, crash->why + "; --accept-hazard resumes it all the same"};
+        Error{Errc::crash_hazard, crash->why + "; use --accept-hazard to resume nevertheless"};
   }
 }
 

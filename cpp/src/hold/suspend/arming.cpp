@@ -28,8 +28,8 @@ std::optional<Error> unarmed(const SuspendedSwitch& row, std::span<const Reply> 
   const auto now = read_remembered(replies.back(), row.held.endpoint, row.held.frontend);
   if (now.record && now.record->id == hold.id) return std::nullopt;
   return Error{Errc::journal_failed,
-               "HAProxy took the record of the hold, but it does not read back; somebody else "
-               "may be holding the same frontend just now"};
+               "HAProxy accepted the record of the hold, but does not report it; somebody else may "
+               "be holding the same frontend just now"};
 }
 
 /// Why the record does not stand in that HAProxy.

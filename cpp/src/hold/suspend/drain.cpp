@@ -141,16 +141,17 @@ std::optional<Error> unfinished(const SuspendedEndpoint& endpoint, const std::st
   const auto& streams = endpoint.drain.streams;
   if (endpoint.last.in_flight() == 0 || lists_nothing(endpoint.drain)) {
     return error(
-        "requests kept coming on connections that were open before (keep-alive or HTTP/2), which a "
-        "hold by maxconn does not hold");
+        "requests kept coming on open keep-alive or HTTP/2 connections, which a hold by maxconn "
+        "does "
+        "not hold");
   }
   if (!streams) {
-    return error(fmt::format("{} requests were still being served when the drain's time was over",
+    return error(fmt::format("{} requests were still in flight when the drain's time was over",
                              endpoint.last.in_flight()));
   }
   const auto running = count_of(*streams, frontend);
   if (running == 0) return std::nullopt;
-  return error(fmt::format("still being served when the drain's time was over: {} request{} ({})",
+  return error(fmt::format("still in flight when the drain's time was over: {} request{} ({})",
                            running, running == 1 ? "" : "s", name_streams(*streams, frontend)));
 }
 

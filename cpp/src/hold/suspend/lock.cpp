@@ -102,12 +102,12 @@ Error taken_by(const LockHolder& other, std::string_view frontend, WallTime now)
   if (!other.record) {
     return error_of(
         Errc::already_held,
-        fmt::format("the hold {}, of somebody unknown, has the lock on '{}'", other.id, frontend));
+        fmt::format("hold {} of an unknown owner has the lock on '{}'", other.id, frontend));
   }
   const Record& record = *other.record;
   return error_of(
       Errc::already_held,
-      fmt::format("{} has just begun to hold it, or holds it, since {}{}{}, {}", record.owner,
+      fmt::format("already held, or about to be held, by {} since {}{}{}, {}", record.owner,
                   clock(record.started_at), record.reason.empty() ? "" : ": ", record.reason,
                   time_left(record, now)));
 }
@@ -136,8 +136,8 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
     slot.state = has_ended(slot.last, ended, now) ? State::following : State::asking;
     if (++slot.steps < most_steps) return;
     return fail(slot, error_of(Errc::journal_failed,
-                               fmt::format("more than {} holds came after the one that this "
-                                           "HAProxy remembers as the last; a reload forgets them",
+                               fmt::format("this HAProxy stores more than {} holds after the "
+                                           "last one it names; a reload removes them",
                                            most_steps)));
   }
   if (value_in(after) || refusal) {
@@ -145,7 +145,7 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
     slot.locks = false;
     slot.state = State::done;
   } else if (wrote) {
-    fail(slot, error_of(Errc::journal_failed, "HAProxy took the lock, but it does not read back"));
+    fail(slot, error_of(Errc::journal_failed, "HAProxy accepted the lock, but does not report it"));
   } else if (has_ended(slot.last, ended, now)) {
     slot.state = State::following;
   } else {
@@ -175,16 +175,15 @@ void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const S
   } else if (told && !(known && known->id == told->id)) {
     slot.holder = told;
     slot.hold_id = told->id;
-    fail(slot,
-         error_of(Errc::already_held, fmt::format("{} has just begun to hold it", told->owner)));
+    fail(slot, error_of(Errc::already_held,
+                        fmt::format("already held, or about to be held, by {}", told->owner)));
   } else if (now.info->stopping || !now.same_process(before)) {
     fail(slot, error_of(Errc::haproxy_restarted,
-                        "another process answers than at the check, or this one is stopping; "
-                        "try again"));
+                        "HAProxy was reloaded or is stopping since the check; try again"));
   } else if (now.limit(row.place) != before.limit(row.place)) {
     fail(slot, error_of(Errc::limit_mismatch,
                         fmt::format("the limit was {} at the check and is {} now: somebody else "
-                                    "is at work there; try again",
+                                    "has changed it; try again",
                                     before.limit(row.place).value_or(0),
                                     now.limit(row.place).value_or(0))));
   }

@@ -46,8 +46,8 @@ void set_still_held(SuspendedSwitch& row) {
   row.report.verdict = Verdict::held;
   row.report.error =
       Error{row.gate.used ? Errc::gate_failed : Errc::limit_mismatch,
-            fmt::format("the rollback did not take: {}; run 'stillgate resume'",
-                        row.gate.used ? "the gate still holds" : "the limit still reads 0")};
+            fmt::format("the rollback failed: {}; run 'stillgate resume'",
+                        row.gate.used ? "the gate still holds" : "the limit is still 0")};
 }
 
 void set_reverted(SuspendedSwitch& row) {
@@ -60,12 +60,12 @@ void set_reverted(SuspendedSwitch& row) {
   report.lease.reset();
   if (!row.gate.used && report.limit_now != report.limit_before) {
     report.error = Error{Errc::limit_mismatch,
-                         fmt::format("open again, with the limit {} in place of {}",
+                         fmt::format("open again, with the limit {} instead of {}",
                                      report.limit_now.value_or(0), *report.limit_before)};
   } else if (!report.error) {
     report.error = Error{Errc::rolled_back,
-                         "held, and released again because the call failed elsewhere or was "
-                         "stopped"};
+                         "held, and released again because another endpoint failed or the call "
+                         "was stopped"};
   }
 }
 

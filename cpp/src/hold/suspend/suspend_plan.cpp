@@ -260,8 +260,8 @@ bool SuspendPlan::too_late(const Observation& observation) {
   if (!terms_.deadline || observation.elapsed < *terms_.deadline) return false;
   report_.ending = Ending::endpoint_failed;
   report_.error = Error{Errc::deadline_passed,
-                        "the hold's deadline came before the suspend was done; give it a longer "
-                        "--max-hold, or look what has kept this machine"};
+                        "the hold's deadline came before the suspend was done; use a longer "
+                        "--max-hold, or check what delayed this machine"};
   return true;
 }
 

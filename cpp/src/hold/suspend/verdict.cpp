@@ -44,8 +44,8 @@ void judge_gate(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const S
   report.verdict = endpoint.sent && !others ? Verdict::unknown : Verdict::unchanged;
   if (report.error) return;
   report.error = Error{others ? Errc::already_held : Errc::gate_failed,
-                       others ? "the gate was switched to another hold just now"
-                              : "HAProxy took the switch, but the gate is open"};
+                       others ? "another hold has just switched the gate"
+                              : "HAProxy accepted the switch, but the gate is open"};
 }
 
 void judge_limit(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
@@ -65,8 +65,8 @@ void judge_limit(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const 
     // A commit without an answer may still run, late: it is rolled back like one that did.
     report.verdict = endpoint.lost ? Verdict::unknown : Verdict::unchanged;
     if (!report.error) {
-      report.error = Error{Errc::limit_mismatch,
-                           "HAProxy took the command, but the limit reads back as it was"};
+      report.error =
+          Error{Errc::limit_mismatch, "HAProxy accepted the command, but the limit is unchanged"};
     }
   }
 }
