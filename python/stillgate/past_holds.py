@@ -164,7 +164,7 @@ def _end(
 
 
 def _figure(events: List[Event], name: str) -> Any:
-    """The last that was told."""
+    """The last event."""
     return next((one.figures[name] for one in reversed(events) if name in one.figures), None)
 
 

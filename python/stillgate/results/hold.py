@@ -12,7 +12,7 @@ __all__ = ["Event", "Hold", "PastHold", "PastHolds"]
 
 @dataclass(frozen=True)
 class Hold:
-    """A suspension; times are seconds since the epoch. Without a deadline nothing ends it but a resume.
+    """A suspension; times are seconds since the epoch. Without a deadline only a resume ends it.
     `events`, in a status, is what the guard of this machine did to it.
     """
 
@@ -55,10 +55,10 @@ class PastHold:
     """One hold, over or still in effect. Times are seconds since the epoch.
 
     `ended` is resumed, expired, rolled_back (a suspend that failed), held (still in effect) or
-    unknown (its deadline has passed, and nobody wrote down what became of it); `ended_by` is who
-    told so: suspend, resume, guard, or haproxy, where the deadline of a gate is the only witness.
-    `endpoints` counts HAProxies, `leaked` is the most requests that can have reached a server while held,
-    `reapplied` and `endpoints_lost` count events. What is not known is None.
+    unknown (its deadline has passed, and no event has its end); `ended_by` is the source of that:
+    suspend, resume, guard, or haproxy, where only the deadline of a gate shows it. `endpoints`
+    counts HAProxies, `leaked` is the most requests that can have reached a server while held,
+    `reapplied` and `endpoints_lost` count events. What is unknown is None.
     """
 
     id: str

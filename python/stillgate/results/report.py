@@ -42,8 +42,8 @@ class Switch:
 
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
-    guard (a process on the machine that suspended does), guard+wait (HAProxy too, as a backup), none
-    (nothing does) or None (not held). `limit_before` is the one to restore. `waiting` and
+    guard (a process on the machine that suspended does), guard+wait (HAProxy too, as a backup),
+    none (nothing does) or None (not held). `limit_before` is the one to restore. `waiting` and
     `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
     in flight, `leaked` is the most that can have reached a server since the drain; both are None
     where that is unknown.
