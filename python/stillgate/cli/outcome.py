@@ -8,7 +8,7 @@ from typing import Callable, List, Optional
 import click
 
 from stillgate.console.documents import failure_document, report_document, to_json
-from stillgate.console.progress import ProgressLine
+from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.errors import InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
@@ -17,23 +17,45 @@ from stillgate.results.report import Report
 VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
 
 
+Tell = Callable[[Report], int]
+
+
 def carry_out(
-    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet], Report]
+    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet, Tell], int]
 ) -> int:
-    """Makes the call, shows its result, and returns the exit status."""
+    """Calls, shows, and turns whatever came of it into the exit status. `call` has the report told
+    by what it gets, and returns what that returns.
+    """
+    done: List[int] = []
+
+    def show(report: Report) -> int:
+        done.append(report.exit_status)
+        if as_json:
+            print(to_json(report_document(report)))
+        else:
+            show_report(report)
+        return report.exit_status
+
     try:
         fleet = make_fleet()
-        with ProgressLine(fleet):
-            report = call(fleet)
+
+        def work(quiet: Callable[[], None]) -> int:
+            def tell(report: Report) -> int:
+                quiet()
+                return show(report)
+
+            return call(fleet, tell)
+
+        return with_progress(fleet, work)
     except ReportError as error:
-        report = error.report
+        return show(error.report)
     except StillgateError as error:
         return show_failure(action, error, as_json)
-    if as_json:
-        print(to_json(report_document(report)))
-    else:
-        show_report(report)
-    return report.exit_status
+    except KeyboardInterrupt:
+        # What was done is true whether or not it could be told; a hold was taken back.
+        if not done or action not in ("resume", "extend"):
+            raise
+        return done[0]
 
 
 def show_refusal(error: StillgateError) -> None:
