@@ -128,12 +128,12 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
       mailbox, on_line, call, [](const auto& /*result*/) {}, false);
 }
 
-/// Who has a hold until its report is handed over: `take_back` ends it by its id. Python may raise
+/// Has a hold until its report is handed over: `take_back` ends it by its id. Python may raise
 /// between any two instructions, so that somebody must have the hold before there is a result.
-class Owner {
+class Custody {
  public:
-  void own(FleetWithEvents& told, py::object on_line, const std::vector<std::string>& frontends,
-           const Report& report) {
+  void take(FleetWithEvents& told, py::object on_line, const std::vector<std::string>& frontends,
+            const Report& report) {
     if (!report.ok()) return;
     told_ = &told;
     fleet_ = py::cast(told);
@@ -268,7 +268,7 @@ Report check(FleetWithEvents& told, const std::vector<std::string>& frontends,
   }));
 }
 
-Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends, Owner& owner,
+Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends, Custody& custody,
                const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<SuspendOptions>(asked);
   const auto take_back = [&](const Result<Report>& report) {
@@ -281,8 +281,8 @@ Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends,
   Report report = take(run_interruptibly(
       *told.mailbox, on_line,
       [&](const std::stop_token& stop) { return told.fleet.suspend(frontends, options, stop); },
-      take_back, owner.stopping()));
-  owner.own(told, on_line, frontends, report);
+      take_back, custody.stopping()));
+  custody.take(told, on_line, frontends, report);
   return report;
 }
 
@@ -311,10 +311,10 @@ Report status(FleetWithEvents& told, const std::vector<std::string>& frontends) 
 }  // namespace
 
 void export_fleet(py::module_& module) {
-  py::class_<Owner>(module, "Owner")
+  py::class_<Custody>(module, "Custody")
       .def(py::init<>())
-      .def("stop", &Owner::stop)
-      .def("take_back", &Owner::take_back);
+      .def("stop", &Custody::stop)
+      .def("take_back", &Custody::take_back);
   py::class_<FleetWithEvents>(module, "Fleet")
       .def(py::init(&make_fleet), py::arg("endpoints"))
       .def_property_readonly("endpoints",
@@ -326,7 +326,7 @@ void export_fleet(py::module_& module) {
                              })
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
       .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
-      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("owner"),
+      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("custody"),
            py::arg("on_line"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))

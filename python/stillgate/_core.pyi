@@ -129,8 +129,8 @@ class Report:
     @property
     def error(self) -> Optional[Error]: ...
 
-class Owner:
-    """Who has the hold of one suspend until its report is handed over."""
+class Custody:
+    """Has the hold of one suspend until its report is handed over."""
 
     def __init__(self) -> None: ...
     def stop(self) -> None:
@@ -200,7 +200,7 @@ class Fleet:
         self,
         frontends: Sequence[str],
         *,
-        owner: Owner,
+        custody: Custody,
         on_line: Optional[Callable[[str], None]],
         **options: object,
     ) -> Report: ...

@@ -278,22 +278,22 @@ class Fleet:
         options: Mapping[str, Any],
         on_line: Optional[Callable[[str], None]],
     ) -> T:
-        return self._suspend_as(_core.Owner(), receive, names, options, on_line)
+        return self._suspend_as(_core.Custody(), receive, names, options, on_line)
 
     def _suspend_as(
         self,
-        owner: _core.Owner,
+        custody: _core.Custody,
         receive: Callable[[Report], T],
         names: List[str],
         options: Mapping[str, Any],
         on_line: Optional[Callable[[str], None]],
     ) -> T:
-        """Until its return the hold is the owner's: a signal may raise behind any instruction."""
+        """Until its return the hold is in custody: a signal may raise behind any instruction."""
         try:
-            core = self._core.suspend(names, owner=owner, on_line=on_line, **options)
+            core = self._core.suspend(names, custody=custody, on_line=on_line, **options)
             return receive(_well(to_report(core)))
         except BaseException:
-            if not owner.take_back():
+            if not custody.take_back():
                 log.error("a hold that nobody has the report of could not be taken back everywhere")
             raise
 
@@ -335,12 +335,12 @@ class _HoldCalls:
         self._options = options
         self._teller = teller
         self._on_line = teller.telling(fleet._on_line)
-        self._owner = _core.Owner()
-        self.stop = self._owner.stop
+        self._custody = _core.Custody()
+        self.stop = self._custody.stop
 
     def suspend(self) -> Report:
         return self._fleet._suspend_as(
-            self._owner, self._log, self._names, self._options, self._on_line
+            self._custody, self._log, self._names, self._options, self._on_line
         )
 
     def _log(self, report: Report) -> Report:

@@ -9,6 +9,7 @@ import os
 import select
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
@@ -278,6 +279,8 @@ class Suspending(_core.Block):
             # A signal's, perhaps: who has not entered the block does not leave it.
             hold.ending.leave()
             self._entered = None
+            with suppress(StillgateError):
+                hold.finish()
             raise
 
     def left(

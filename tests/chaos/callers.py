@@ -19,13 +19,13 @@ LASTS = 600.0  # seconds that a hold would last
 MAX_HOLD = f"--max-hold={LASTS:g}"
 STOPPED = 130
 Run = Callable[[str, str, Path], int]
-Judge = Callable[[int, bool], str]
+Judge = Callable[[int, bool, str], str]
 
 
 @dataclass(frozen=True)
 class Caller:
     """`run` gets the endpoint, the id of a hold where it wants one, and a folder, and returns the
-    exit status.
+    exit status. `broken` gets that, whether anything is held, and what was said on standard output.
     """
 
     run: Run
@@ -33,22 +33,29 @@ class Caller:
     wants_hold: bool = False
 
 
-def _holds_if_well(status: int, held: bool) -> str:
+def _holds_if_well(status: int, held: bool, said: str) -> str:
     if held != (status == 0):
         return f"status {status}, and {'held' if held else 'not held'}"
     return ""
 
 
-def _never_held(status: int, held: bool) -> str:
+def _never_held(status: int, held: bool, said: str) -> str:
     return f"status {status}, and held" if held else ""
 
 
-def _open_if_well(status: int, held: bool) -> str:
+def _open_if_well(status: int, held: bool, said: str) -> str:
     """One that was stopped may have come too early or too late."""
     return f"status {status}, and held" if held and status == 0 else ""
 
 
-def _always_held(status: int, held: bool) -> str:
+def _holds_if_told(status: int, held: bool, said: str) -> str:
+    """Behind the task's end a signal is Fabric's own."""
+    if held and status != 0 and "suspend: done" in said:
+        return ""
+    return _holds_if_well(status, held, said)
+
+
+def _always_held(status: int, held: bool, said: str) -> str:
     return "" if held else f"status {status}, and not held"
 
 
@@ -146,6 +153,6 @@ CALLERS = {
     "api-decorated": Caller(_api_decorated, _never_held),
     "aio-suspend": Caller(_aio_suspend, _holds_if_well),
     "aio-suspended": Caller(_aio_suspended, _never_held),
-    "fab-suspend": Caller(_fab("suspend", f"--max-hold={LASTS:g}"), _holds_if_well),
+    "fab-suspend": Caller(_fab("suspend", f"--max-hold={LASTS:g}"), _holds_if_told),
     "fab-hold": Caller(_fab("hold", "-c", "true", f"--max-hold={LASTS:g}"), _never_held),
 }

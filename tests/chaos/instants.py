@@ -40,6 +40,7 @@ MEASURED = 5  # calls that nobody stops, before the others
 BEHIND = 1.1  # of such a call: until then signals come
 HANG_S = 60.0
 CRASHED = 70
+WRITING = os.O_WRONLY | os.O_CREAT
 CONNECTIONS = 200  # of guards that are about to leave, too
 
 
@@ -145,6 +146,7 @@ class Strike:
         self._stage = stage
         self._caller = caller
         self._folder = folder
+        self._said = folder / "stdout"
         self._status = 0
 
     def play(self, after: Optional[float], number: signal.Signals) -> tuple[Instant, float]:
@@ -161,7 +163,8 @@ class Strike:
         took = time.monotonic() - began
         held = self._stage.held()
         one = Instant(after or 0.0, number.name, status, held)
-        one.broken = self._caller.broken(status, held) or self._left(held)
+        said = self._said.read_text() if self._said.exists() else ""
+        one.broken = self._caller.broken(status, held, said) or self._left(held)
         if held:
             self._stage.clear()
         return one, took
@@ -181,10 +184,9 @@ class Strike:
     def _call(self, hold_id: str) -> None:
         try:
             os.setsid()
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            for stream in range(2):
-                os.dup2(nowhere, stream)
-            os.dup2(os.open(self._folder / "stderr", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
+            os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+            os.dup2(os.open(self._said, WRITING | os.O_TRUNC), 1)
+            os.dup2(os.open(self._folder / "stderr", WRITING | os.O_APPEND), 2)
             for number in NUMBERS:
                 signal.signal(number, signal.default_int_handler)
             sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")

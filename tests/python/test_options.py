@@ -127,7 +127,7 @@ def test_the_engine_has_the_tables_bounds(
         fleet = Fleet([NOBODY])
         if (verb, name, value) == ("resume", "retry_for", 3600):
             fleet.stop()  # before it tries again for an hour
-        own = {"owner": _core.Owner()} if verb == "suspend" else {}
+        own = {"custody": _core.Custody()} if verb == "suspend" else {}
         refused = _refused(lambda: getattr(fleet._core, verb)(["f"], on_line=None, **own, **given))
     assert refused == (None if well else name)
 
@@ -141,10 +141,10 @@ def _refused(call: Any) -> Optional[str]:
 
 
 def test_the_engine_refuses_another_name_or_type() -> None:
-    core, owner = Fleet([NOBODY])._core, _core.Owner()
+    core, custody = Fleet([NOBODY])._core, _core.Custody()
     with pytest.raises(TypeError, match="no option is called 'max_hodl'"):
-        core.suspend(["f"], owner=owner, on_line=None, max_hodl=1)
+        core.suspend(["f"], custody=custody, on_line=None, max_hodl=1)
     with pytest.raises(TypeError, match="max_waiting"):
-        core.suspend(["f"], owner=owner, on_line=None, max_waiting="1")
+        core.suspend(["f"], custody=custody, on_line=None, max_waiting="1")
     with pytest.raises(InputError, match="on_expiry: must be"):
-        core.suspend(["f"], owner=owner, on_line=None, on_expiry="drop")
+        core.suspend(["f"], custody=custody, on_line=None, on_expiry="drop")

@@ -10,6 +10,7 @@ import click
 from stillgate.console.documents import failure_document, report_document, to_json
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
+from stillgate.console.streams import takes_words
 from stillgate.errors import InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report
@@ -97,7 +98,8 @@ def show_usage(error: click.ClickException, verb: Optional[str]) -> int:
 
 
 def show_stopped(verb: Optional[str]) -> None:
-    """Ctrl-C, SIGTERM or SIGHUP ended the call."""
-    print("stopped", file=sys.stderr)
-    if verb is not None:
+    """Ctrl-C, SIGTERM or SIGHUP ended the call: it ends now, be it untold."""
+    if takes_words(sys.stderr):
+        print("stopped", file=sys.stderr)
+    if verb is not None and takes_words(sys.stdout):
         print(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))

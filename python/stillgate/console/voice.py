@@ -12,6 +12,8 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Optional, Type, Union
 
+from stillgate.console.streams import descriptor_of, lead_nowhere, takes_words
+
 LOOK = 0.01  # seconds between two looks at whether it can be written at all
 
 
@@ -43,7 +45,7 @@ class Voice:
         told.acquire()  # pylint: disable=consider-using-with
         self._words.put(told)
         while not told.acquire(timeout=LOOK):
-            if not _takes_words():
+            if not takes_words(sys.stderr):
                 return
 
     def close(self) -> None:
@@ -81,7 +83,7 @@ class Voice:
 
 def _write(text: str) -> None:
     """Past the stream's own buffer, whose lock would keep the end of Python waiting."""
-    number = _descriptor()
+    number = descriptor_of(sys.stderr)
     if number is None:
         print(text, end="", file=sys.stderr, flush=True)
         return
@@ -93,17 +95,6 @@ def _write(text: str) -> None:
         except BlockingIOError:
             select.select([], [number], [])
         except OSError:
+            # A command that inherits it is not to meet that again.
+            lead_nowhere(number)
             return
-
-
-def _takes_words() -> bool:
-    number = _descriptor()
-    return number is None or bool(select.select([], [number], [], 0)[1])
-
-
-def _descriptor() -> Optional[int]:
-    """None where standard error is somebody's own object."""
-    try:
-        return sys.stderr.fileno()
-    except (AttributeError, OSError, ValueError):
-        return None
