@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
 import sys
@@ -19,6 +20,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -227,7 +229,7 @@ class Strike:
         return f"not held, and in the journal: {files}"
 
 
-def strike(verb: str, method: str, number: int, label: str = "3.0", start_at: int = 0) -> Outcome:
+def strike(verb: str, method: str, number: int, label: str) -> Outcome:
     """Signals at so many instants of it."""
     outcome = Outcome(verb, method)
     with tempfile.TemporaryDirectory(prefix="sgi-", dir="/tmp") as folder:
@@ -253,16 +255,24 @@ def options() -> argparse.Namespace:
     parser.add_argument("--method", action="append", choices=["maxconn", "gate"])
     parser.add_argument("--label", default="3.0", help="which HAProxy")
     parser.add_argument("--number", type=int, default=1000, help="instants for each")
+    parser.add_argument("--jobs", type=int, default=2, help="verbs at once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the document goes there")
     return parser.parse_args()
 
 
 def main() -> int:
     asked = options()
+    ensure([asked.label])
+    context = multiprocessing.get_context("fork")
     outcomes = []
-    for verb in asked.verb or CALLERS:
-        for method in asked.method or ("maxconn", "gate"):
-            outcome = strike(verb, method, asked.number, asked.label)
+    with ProcessPoolExecutor(asked.jobs, context) as pool:
+        running = [
+            pool.submit(strike, verb, method, asked.number, asked.label)
+            for verb in asked.verb or CALLERS
+            for method in asked.method or ("maxconn", "gate")
+        ]
+        for done in running:
+            outcome = done.result()
             outcomes.append(outcome)
             print(outcome.words(), flush=True)
             for one in outcome.broken[:5]:
