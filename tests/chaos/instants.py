@@ -166,7 +166,8 @@ class Strike:
         held = self._stage.held()
         one = Instant(after or 0.0, number.name, status, held)
         said = self._said.read_text() if self._said.exists() else ""
-        one.broken = self._caller.broken(status, held, said) or self._left(held)
+        one.broken = self._crash(status) or self._caller.broken(status, held, said)
+        one.broken = one.broken or self._left(held)
         if held:
             self._stage.clear()
         return one, took
@@ -218,6 +219,12 @@ class Strike:
                 os.waitpid(child, 0)
                 return -signal.SIGKILL
             time.sleep(0.0005)
+
+    def _crash(self, status: int) -> str:
+        """The end of its traceback."""
+        if status != CRASHED:
+            return ""
+        return "crashed: " + " | ".join((self._folder / "stderr").read_text().splitlines()[-8:])
 
     def _left(self, held: bool) -> str:
         """What of a hold that is over is left on this machine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import click
 
@@ -27,7 +27,20 @@ UNTOLD = 1
 ACTING = ("suspend", "resume", "extend", "hold")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Stoppable(click.Group):
+    """Click would write a line to standard error at a signal, wherever that may lead."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            raise click.Abort() from stopped
+
+
+@click.group(
+    cls=_Stoppable,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(_version(), prog_name="stillgate")
 def cli() -> None:
     """Hold all requests at every HAProxy of a fleet, and release them.

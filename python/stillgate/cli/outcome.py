@@ -100,6 +100,7 @@ def show_usage(error: click.ClickException, verb: Optional[str]) -> int:
 def show_stopped(verb: Optional[str]) -> None:
     """Ctrl-C, SIGTERM or SIGHUP ended the call: it ends now, be it untold."""
     if takes_words(sys.stderr):
-        print("stopped", file=sys.stderr)
+        # At a terminal it stands behind a ^C.
+        print("\nstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
     if verb is not None and takes_words(sys.stdout):
         print(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))

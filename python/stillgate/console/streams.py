@@ -30,7 +30,8 @@ class Unfailing(io.TextIOWrapper):
             self._fail(error)
             return len(text)
         except KeyboardInterrupt:
-            self._fail_interrupted()
+            # Perhaps nobody reads: the end of Python would wait for them again.
+            lead_nowhere(self.fileno())
             raise
 
     def flush(self) -> None:
@@ -39,12 +40,9 @@ class Unfailing(io.TextIOWrapper):
         except OSError as error:
             self._fail(error)
         except KeyboardInterrupt:
-            self._fail_interrupted()
+            # Perhaps nobody reads: the end of Python would wait for them again.
+            lead_nowhere(self.fileno())
             raise
-
-    def _fail_interrupted(self) -> None:
-        """Perhaps nobody reads: the end of Python would wait for them again."""
-        self._fail(InterruptedError(errno.EINTR, os.strerror(errno.EINTR)))
 
     def _fail(self, error: OSError) -> None:
         self.failure = self.failure or error

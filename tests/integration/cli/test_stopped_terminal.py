@@ -96,7 +96,10 @@ def test_a_hold_ends_with_its_command_though_nobody_reads(haproxy: Start, tmp_pa
         assert holding.poll() is None
         # A signal ends the waiting for whoever does not read.
         holding.send_signal(signal.SIGTERM)
-        assert holding.wait(HANG_S) == 130
+        try:
+            assert holding.wait(HANG_S) == 130
+        finally:
+            holding.kill()
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])
