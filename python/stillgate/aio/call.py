@@ -110,7 +110,8 @@ class _Work(Generic[T]):
             self._undo(self._fleet.twin(), self._made[0])
         except BaseException as failure:  # pylint: disable=broad-except
             log.error(
-                "a cancelled call could not be rolled back; run 'stillgate status'", exc_info=failure
+                "a cancelled call could not be rolled back; run 'stillgate status'",
+                exc_info=failure,
             )
 
     def _in_loop(self, call: Callable[[], None]) -> bool:
