@@ -74,15 +74,18 @@ test: build chef-gems
 	tests/chef/gems.sh rspec --default-path tests/chef/spec
 	$(VENV) -m pytest -n 3
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
+	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json
 
 # The fault matrix, whole and CI's tenth of it, which 'make test' runs too.
 chaos: build
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --json build/chaos.json
+	$(VENV) tests/chaos/instants.py --json build/instants.json
 
 chaos-short: build
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
+	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json
 
 lint: build docs chef-gems
 	clang-format --dry-run -Werror $(CXX_FILES)

@@ -8,6 +8,7 @@
 
 namespace stillgate::bindings {
 
+void export_block(pybind11::module_& module);
 void export_errors(pybind11::module_& module);
 void export_outcome(pybind11::module_& module);
 void export_report(pybind11::module_& module);

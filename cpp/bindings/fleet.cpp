@@ -1,8 +1,10 @@
 // The fleet: calls run on the engine's thread, while this one checks for signals.
 #include "exports.hpp"
 
+#include <atomic>
 #include <chrono>
 #include <cmath>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -71,53 +73,111 @@ std::optional<py::error_already_set> attend(const std::vector<std::string>& line
 /// Runs `call(stop_token)` on its own thread, without the GIL, while this one delivers events
 /// to `on_line`. A signal whose Python handler raises (Ctrl-C) stops the call and waits for its
 /// orderly end (a suspend rolls back). If the call had come to its end just before, `undo` takes
-/// its result back; then the handler's exception is raised.
+/// its result back; then the handler's exception goes on its way. So does an exception of the call.
+/// `stopping` ends this call early, and no other.
 template <class Call, class Undo>
 auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call,
-                       const Undo& undo) {
+                       const Undo& undo, const std::atomic<bool>& stopping) {
   using Value = decltype(call(std::stop_token()));
   std::optional<Value> value;
+  std::exception_ptr failure;
   std::optional<py::error_already_set> raised;
   {
     const py::gil_scoped_release released;
     bool done = false;
     std::jthread engine([&](const std::stop_token& stop) {
-      auto result = call(stop);
+      try {
+        value.emplace(call(stop));
+      } catch (...) {
+        failure = std::current_exception();
+      }
       const std::scoped_lock lock(mailbox.mutex);
-      value.emplace(std::move(result));
       done = true;
       mailbox.changed.notify_one();
     });
     const auto take_lines = [&] { return std::exchange(mailbox.lines, {}); };
     std::unique_lock lock(mailbox.mutex);
-    for (bool over = false; !over;) {
+    for (bool over = false; !over && !raised;) {
       mailbox.changed.wait_for(lock, slice,
                                [&] { return done || !mailbox.lines.empty() || mailbox.stopping; });
-      if (std::exchange(mailbox.stopping, false)) engine.request_stop();
+      if (std::exchange(mailbox.stopping, false) || stopping) engine.request_stop();
       over = done;
       const auto lines = take_lines();
-      if (over && lines.empty()) break;
       lock.unlock();
+      // Behind the end of the call, too: the last look at signals before there is a result.
       raised = attend(lines, on_line);
-      if (raised) {
-        engine.request_stop();
-        engine.join();
-        undo(*value);
-        // The rollback's events are delivered, too; a second exception would hide the first.
-        (void)attend(take_lines(), on_line);
-        break;
-      }
       lock.lock();
+    }
+    lock.unlock();
+    if (raised) {
+      engine.request_stop();
+      engine.join();
+      if (value) undo(*value);
+      // The rollback is told too; a second exception would hide the first.
+      (void)attend(take_lines(), on_line);
     }
   }
   if (raised) throw py::error_already_set(*raised);
+  if (failure) std::rethrow_exception(failure);
   return *std::move(value);
 }
 
 template <class Call>
 auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call) {
-  return run_interruptibly(mailbox, on_line, call, [](const auto& /*result*/) {});
+  return run_interruptibly(
+      mailbox, on_line, call, [](const auto& /*result*/) {}, false);
 }
+
+/// Has a hold until its report is handed over: `take_back` ends it by its id. Python may raise
+/// between any two instructions, so that somebody must have the hold before there is a result.
+class Custody {
+ public:
+  void take(FleetWithEvents& told, py::object on_line, const std::vector<std::string>& frontends,
+            const Report& report) {
+    if (!report.ok()) return;
+    told_ = &told;
+    fleet_ = py::cast(told);
+    on_line_ = std::move(on_line);
+    frontends_ = frontends;
+    hold_ = report.holds.front().id;
+  }
+
+  /// Has the suspend end early, if it is under way. From any thread.
+  void stop() { stopping_ = true; }
+  [[nodiscard]] const std::atomic<bool>& stopping() const { return stopping_; }
+
+  /// Whether nothing is held any more, as far as could be read back. No signal ends it, and it
+  /// raises nothing: whoever calls it has an exception already.
+  bool take_back() {
+    if (told_ == nullptr) return true;
+    FleetWithEvents& told = *std::exchange(told_, nullptr);
+    bool open = false;
+    std::vector<std::string> lines;
+    {
+      const py::gil_scoped_release released;
+      ResumeOptions by_id;
+      by_id.hold = hold_;
+      try {
+        const auto undone = told.fleet.resume(frontends_, by_id);
+        open = undone && undone->ok();
+      } catch (const std::exception&) {
+        open = false;
+      }
+      const std::scoped_lock lock(told.mailbox->mutex);
+      lines = std::exchange(told.mailbox->lines, {});
+    }
+    (void)attend(lines, on_line_);
+    return open;
+  }
+
+ private:
+  std::atomic<bool> stopping_{false};
+  FleetWithEvents* told_{nullptr};
+  py::object fleet_;  ///< keeps `told_`
+  py::object on_line_;
+  std::vector<std::string> frontends_;
+  std::string hold_;
+};
 
 std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
   std::vector<Endpoint> endpoints;
@@ -205,19 +265,22 @@ Report check(FleetWithEvents& told, const std::vector<std::string>& frontends,
   }));
 }
 
-Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends,
+Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends, Custody& custody,
                const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<SuspendOptions>(asked);
-  return take(run_interruptibly(
+  const auto take_back = [&](const Result<Report>& report) {
+    // The caller gets an exception in place of this report, and would never know of the hold.
+    if (!report || !report->ok()) return;
+    ResumeOptions by_id;
+    by_id.hold = report->holds.front().id;
+    (void)told.fleet.resume(frontends, by_id);
+  };
+  Report report = take(run_interruptibly(
       *told.mailbox, on_line,
       [&](const std::stop_token& stop) { return told.fleet.suspend(frontends, options, stop); },
-      [&](const Result<Report>& report) {
-        // The caller gets an exception in place of this report, and would never know of the hold.
-        if (!report || !report->ok()) return;
-        ResumeOptions undo;
-        undo.hold = report->holds.front().id;
-        (void)told.fleet.resume(frontends, undo);
-      }));
+      take_back, custody.stopping()));
+  custody.take(told, on_line, frontends, report);
+  return report;
 }
 
 Report resume(FleetWithEvents& told, const std::vector<std::string>& frontends,
@@ -245,6 +308,10 @@ Report status(FleetWithEvents& told, const std::vector<std::string>& frontends) 
 }  // namespace
 
 void export_fleet(py::module_& module) {
+  py::class_<Custody>(module, "Custody")
+      .def(py::init<>())
+      .def("stop", &Custody::stop)
+      .def("take_back", &Custody::take_back);
   py::class_<FleetWithEvents>(module, "Fleet")
       .def(py::init(&make_fleet), py::arg("endpoints"))
       .def_property_readonly("endpoints",
@@ -256,7 +323,8 @@ void export_fleet(py::module_& module) {
                              })
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
       .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
-      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
+      .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("custody"),
+           py::arg("on_line"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))

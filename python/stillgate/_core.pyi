@@ -1,6 +1,6 @@
 """Stubs of the compiled module: what cpp/bindings exports. Times are seconds, timings milliseconds."""
 
-from typing import Callable, Optional, Sequence
+from typing import Awaitable, Callable, Optional, Sequence
 
 __version__: str
 
@@ -39,6 +39,58 @@ class Report:
     def json(self) -> str:
         """docs/schema.json, `report`."""
 
+class Custody:
+    """Has the hold of one suspend until its report is handed over."""
+
+    def __init__(self) -> None: ...
+    def stop(self) -> None:
+        """Ends the suspend early, if it is under way. From any thread."""
+    def take_back(self) -> bool:
+        """Ends the hold by its id, if there is one; whether nothing is held any more. No signal ends
+        this call, and it raises nothing.
+        """
+
+class Ending:
+    """Between a `with` block and its keeper, a thread that makes the hold, keeps it and ends it."""
+
+    def __init__(self, stop: Callable[[], object]) -> None:
+        """`stop` ends a hold that is still being made."""
+    @property
+    def descriptor(self) -> int:
+        """Readable once there is something to look at."""
+    def keep(self) -> bool:
+        """For the keeper: False where the block was left before there was anything to keep."""
+    def made(self) -> None:
+        """For the keeper: it is held."""
+    def look(self) -> bool:
+        """For the keeper: whether the block has been left."""
+    def done(self) -> None:
+        """For the keeper: nothing is held any more."""
+    def wake(self) -> None:
+        """Has the keeper look."""
+    def tell(self) -> None:
+        """Has the keeper end the hold, and does not wait for it."""
+    def leave(self) -> None:
+        """Returns when the keeper is done; no signal ends the waiting. In a child that was forked
+        inside the block at once.
+        """
+
+class Block:
+    """What ends a `with` block by `self.ending`, before any signal is looked at; then `self.left`
+    is called, and raises what there is to raise.
+    """
+
+    ending: Ending
+    def __init__(self) -> None: ...
+    def __exit__(self, kind: object, error: object, trace: object) -> None: ...
+
+class AsyncBlock:
+    """The same for `async with`: `self.leaving` is awaited, and raises what there is to raise."""
+
+    ending: Ending
+    def __init__(self) -> None: ...
+    def __aexit__(self, kind: object, error: object, trace: object) -> Awaitable[None]: ...
+
 class Fleet:
     def __init__(self, endpoints: Sequence[str], **options: object) -> None: ...
     @property
@@ -58,6 +110,7 @@ class Fleet:
         self,
         frontends: Sequence[str],
         *,
+        custody: Custody,
         on_line: Optional[Callable[[str], None]],
         **options: object,
     ) -> Report: ...

@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import logging
-from contextlib import contextmanager
-from typing import (
-    Any,
-    Callable,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    Optional,
-    Tuple,
-    TypeVar,
-    Union,
-)
+from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar, Union
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, error_of
-from stillgate.events import Listener, to_listener
+from stillgate.events import Listener, Teller, to_listener
 from stillgate.options import EventFormat, Expiry, Method, call_names
 from stillgate.past_holds import with_history
 from stillgate.results.from_core import to_outcome, to_report
@@ -48,7 +35,7 @@ class Fleet:
 
     `on_event` gets the events of holds. A shell command gets each as a line in `event_format`
     (json, syslog, journald) on its standard input, and is not waited for. A function gets each as a
-    dict, on the calling thread (the end of suspended() on another thread). The call's return waits
+    dict, on the calling thread (for suspended() on another thread). The call's return waits
     for the function, the hold does not; an exception of the function is logged.
     """
 
@@ -174,7 +161,7 @@ class Fleet:
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
         """
         options = self._told("suspend", locals())
-        return self._suspend(self._named(frontends), **options)
+        return self._suspend(_logged, self._named(frontends), options, self._on_line)
 
     def resume(
         self,
@@ -201,7 +188,7 @@ class Fleet:
         Errors: EndpointFailed, HeldByOther (nothing was released).
         """
         options = self._told("resume", locals())
-        return self._resume(self._named(frontends), at_deadline=False, **options)
+        return _logged(self._resume(self._named(frontends), options, False, self._on_line))
 
     def extend(
         self,
@@ -220,7 +207,8 @@ class Fleet:
         """
         options = self._told("extend", locals())
         names = self._named(frontends)
-        return _well(to_report(self._core.extend(names, on_line=self._on_line, **options)))
+        report = to_report(self._core.extend(names, on_line=self._on_line, **options))
+        return _logged(_well(report))
 
     def status(self, *frontends: str) -> Report:
         """What is held, by whom and since when, and what leaked; without frontends, for all
@@ -255,51 +243,9 @@ class Fleet:
         options = self._told("hold", locals())
         names = self._named(frontends)
         return Suspending(
-            lambda: self._holding(names, options, at_deadline),
-            lambda: self.twin()._holding(names, options, at_deadline),
+            lambda: Suspension(*_holding(self, names, options), at_deadline),
+            lambda: Suspension(*_holding(self.twin(), names, options), at_deadline),
         )
-
-    @contextmanager
-    def _holding(
-        self,
-        names: List[str],
-        options: Dict[str, Any],
-        at_deadline: Optional[Callable[[], object]],
-    ) -> Iterator[Suspension]:
-        report = self._suspend(names, **options)
-        hold_id = report.holds[0].id
-
-        def release(at_deadline: bool) -> Report:
-            # Its own fleet, because the block may be in the middle of a call of this one.
-            return self.twin()._resume(
-                names,
-                accept_hazard=options["accept_hazard"],
-                hold=hold_id,
-                at_deadline=at_deadline,
-            )
-
-        def extend(by: float, fleet: Optional[AnyFleet]) -> Report:
-            return (fleet or self.twin()).extend(*names, seconds=by, hold=hold_id)
-
-        try:
-            watches: List[Watch] = [
-                GuardWatch(self._core, self._on_line),
-                self._watch_gates(report, names),
-            ]
-            hold = Suspension(report, options["max_hold"], release, extend, watches, at_deadline)
-        except BaseException:
-            # Out of descriptors or threads: a hold that nothing keeps must not stay.
-            release(False)
-            raise
-        try:
-            yield hold
-        finally:
-            hold.end()
-
-    def _watch_gates(self, report: Report, names: List[str]) -> Watch:
-        # Its own fleet, because the block may be in the middle of a call of this one.
-        looking = self.twin()
-        return GateWatch(report, lambda: to_report(looking._core.status(names)), looking.stop)
 
     def stop(self) -> None:
         """Ends the running call, or the next one, early: a suspend rolls back, and raises
@@ -317,22 +263,49 @@ class Fleet:
             **self._options,
         )
 
-    def _suspend(self, names: List[str], **options: Any) -> Report:
-        core = self._core.suspend(names, on_line=self._on_line, **options)
+    def suspend_then(self, receive: Callable[[Report], T], *frontends: str, **options: Any) -> T:
+        """As suspend(), for whom has to do something before the hold is theirs, such as to tell it:
+        what `receive(report)` raises takes the hold back. Returns what it returns.
+        """
+        told = {name: value for name, value in options.items() if value is not None}
+        told.setdefault("max_hold", self.max_hold)
+        return self._suspend(receive, self._named(frontends), told, self._on_line)
+
+    def _suspend(
+        self,
+        receive: Callable[[Report], T],
+        names: List[str],
+        options: Mapping[str, Any],
+        on_line: Optional[Callable[[str], None]],
+    ) -> T:
+        return self._suspend_as(_core.Custody(), receive, names, options, on_line)
+
+    def _suspend_as(
+        self,
+        custody: _core.Custody,
+        receive: Callable[[Report], T],
+        names: List[str],
+        options: Mapping[str, Any],
+        on_line: Optional[Callable[[str], None]],
+    ) -> T:
+        """Until its return the hold is in custody: a signal may raise behind any instruction."""
         try:
-            return _well(to_report(core))
-        except KeyboardInterrupt:
-            # A Ctrl-C just after the call: its caller would never learn of the hold.
-            report = to_report(core)
-            if report.ok:
-                self.twin().resume(
-                    *names, accept_hazard=options["accept_hazard"], hold=report.holds[0].id
-                )
+            core = self._core.suspend(names, custody=custody, on_line=on_line, **options)
+            return receive(_well(to_report(core)))
+        except BaseException:
+            if not custody.take_back():
+                log.error("a hold that nobody has the report of could not be taken back everywhere")
             raise
 
-    def _resume(self, names: List[str], *, at_deadline: bool, **options: Any) -> Report:
-        """The event is `expired` if the deadline resumes."""
-        core = self._core.resume(names, at_deadline=at_deadline, on_line=self._on_line, **options)
+    def _resume(
+        self,
+        names: List[str],
+        options: Mapping[str, Any],
+        at_deadline: bool,
+        on_line: Optional[Callable[[str], None]],
+    ) -> Report:
+        """Told as an expiry where it is the deadline that resumes."""
+        core = self._core.resume(names, at_deadline=at_deadline, on_line=on_line, **options)
         return _well(to_report(core))
 
     def _told(self, verb: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
@@ -347,6 +320,55 @@ class Fleet:
 
     def _typed(self, command: str, parse: Callable[[str], T]) -> Answers[T]:
         return Answers(_typed_answer(outcome, parse) for outcome in self.execute(command))
+
+
+class _HoldCalls:
+    """What a hold of suspended() has done by its fleet. Where the block may be in the middle of a
+    call of that, by another one. All that is told of it goes by `teller`.
+    """
+
+    def __init__(
+        self, fleet: Fleet, names: List[str], options: Dict[str, Any], teller: Teller
+    ) -> None:
+        self._fleet = fleet
+        self._names = names
+        self._options = options
+        self._teller = teller
+        self._on_line = teller.telling(fleet._on_line)
+        self._custody = _core.Custody()
+        self.stop = self._custody.stop
+
+    def suspend(self) -> Report:
+        return self._fleet._suspend_as(
+            self._custody, self._log, self._names, self._options, self._on_line
+        )
+
+    def _log(self, report: Report) -> Report:
+        self._teller.tell(lambda: _logged(report))
+        return report
+
+    def watches(self, report: Report) -> List[Watch]:
+        looking = self._fleet.twin()
+        return [
+            GuardWatch(self._fleet._core, self._on_line, self._teller.tell),
+            GateWatch(report, lambda: to_report(looking._core.status(self._names)), looking.stop),
+        ]
+
+    def release(self, hold: str, at_deadline: bool) -> Report:
+        options = {"hold": hold, "accept_hazard": self._options["accept_hazard"]}
+        return self._log(
+            self._fleet.twin()._resume(self._names, options, at_deadline, self._on_line)
+        )
+
+    def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
+        return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
+
+
+def _holding(
+    fleet: Fleet, names: List[str], options: Dict[str, Any]
+) -> Tuple[_HoldCalls, Teller, float]:
+    teller = Teller()
+    return _HoldCalls(fleet, names, options, teller), teller, options["max_hold"]
 
 
 def _typed_answer(outcome: Outcome, parse: Callable[[str], T]) -> Answer[T]:
@@ -364,5 +386,9 @@ def _well(report: Report) -> Report:
         raise KeyboardInterrupt
     if not report.ok:
         raise error_of(report)
+    return report
+
+
+def _logged(report: Report) -> Report:
     log.info("%s: %d switches", report.action, len(report.switches))
     return report

@@ -9,12 +9,12 @@ import os
 import select
 import threading
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
-    ContextManager,
     List,
     Optional,
     Protocol,
@@ -24,7 +24,9 @@ from typing import (
     cast,
 )
 
+import stillgate._core as _core
 from stillgate.errors import HoldExpired, StillgateError
+from stillgate.events import Teller
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report
 
@@ -34,9 +36,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
 
-_END = b"."
-_EXTENDED = b"+"
-
 
 class AnyFleet(Protocol):
     """A fleet, as far as a hold needs it."""
@@ -45,40 +44,61 @@ class AnyFleet(Protocol):
         ...
 
 
+class Calls(Protocol):
+    """What a hold has done by its fleet."""
+
+    def suspend(self) -> Report:
+        """Errors: StillgateError, and then nothing is held."""
+
+    def stop(self) -> None:
+        """Ends a suspend that is under way early."""
+
+    def watches(self, report: Report) -> Sequence[Watch]:
+        """What to watch while it holds."""
+
+    def release(self, hold: str, at_deadline: bool) -> Report:
+        """Errors: StillgateError."""
+
+    def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
+        """`fleet` makes the call, where somebody wants to stop() it."""
+
+
 class Suspension:
-    """What `with fleet.suspended(...)` gives. Its members may be read from any thread."""
+    """What `with fleet.suspended(...)` gives. Its members may be read from any thread.
+
+    A thread of its own makes the hold, keeps it and ends it: the exception of a signal comes in the
+    main thread alone, so it never comes between a hold and whoever has it.
+    """
+
+    report: Report
+    """Of the suspend."""
 
     def __init__(
         self,
-        report: Report,
+        calls: Calls,
+        teller: Teller,
         max_hold: float,
-        release: Callable[[bool], Report],
-        extend: Callable[[float, Optional[AnyFleet]], Report],
-        watches: Sequence[Watch],
         at_deadline: Optional[Callable[[], object]] = None,
     ) -> None:
-        self.report = report
         self.resumed: Optional[Report] = None
         """The resume's report, once there is one."""
+        self.ending = _core.Ending(calls.stop)
+        self._calls = calls
+        self._teller = teller
         self._max_hold = max_hold
-        self._release = release
-        self._extend = extend
-        self._watches = watches
         self._at_deadline = at_deadline
-        begun = report.holds[0].started_at
-        # The wall clock may be stepped; the deadline must not move with it.
-        self._deadline = time.monotonic() + max_hold - max(0.0, time.time() - begun)
+        self._watches: Sequence[Watch] = ()
+        self._deadline = 0.0
         self._expired = False
         self._unguarded = False
+        self._unmade: Optional[BaseException] = None
         self._failure: Optional[StillgateError] = None
-        self._done = threading.Event()
-        self._closing = threading.Lock()
-        self._closed = False
-        self._heard, self._told = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        # A bare lock, which no exception of a signal leaves half taken.
+        self._unsettled = threading.Lock()
+        self._unsettled.acquire()  # pylint: disable=consider-using-with
         self._process = os.getpid()
         # No daemon: an interpreter that ends without leaving the block waits for the deadline.
         self._keeper = threading.Thread(target=self._keep, name="stillgate-keeper")
-        self._keeper.start()
 
     @property
     def holds(self) -> List[Hold]:
@@ -100,84 +120,112 @@ class Suspension:
         """Moves the deadline by 0.1 to 3600 seconds. `fleet` makes the call, if the caller wants to
         stop() it. Errors: those of Fleet.extend; then the deadline is unchanged.
         """
-        report = self._extend(seconds, fleet)
+        report = self._calls.extend(self.holds[0].id, seconds, fleet)
         self._deadline += seconds
         self._max_hold += seconds
-        with self._closing:
-            if not self._closed:
-                os.write(self._told, _EXTENDED)
+        self.ending.wake()
         return report
 
+    def begin(self) -> None:
+        """Returns when all is held. Whatever it raises, `ending` is to be left behind it.
+        Errors: those of Fleet.suspend.
+        """
+        self._teller.start()
+        self._keeper.start()
+        self._unsettled.acquire()  # pylint: disable=consider-using-with
+        if self._unmade is not None:
+            raise self._unmade
+
     def _keep(self) -> None:
-        # Always on this thread: a Ctrl-C interrupts calls of the main thread only.
+        if not self.ending.keep():
+            return
         try:
-            for watch in self._watches:
-                watch.start()
-            self._expired = not self._ended_in_time()
-        except Exception:  # pylint: disable=broad-except
-            # Whatever failed, a hold that nothing watches must not stay.
-            log.exception("the hold can no longer be watched, and is ended now")
-            self._expired = self._unguarded = True
-        self._stop_watching()
-        try:
-            self.resumed = self._release(self._expired and not self._unguarded)
-        except StillgateError as error:
-            self._failure = error
+            made = self._make()
+            self._unsettled.release()
+            if made:
+                self._keep_until_over()
         finally:
-            self._done.set()
+            self.ending.done()
         if self._expired and self._at_deadline is not None:
             try:
                 self._at_deadline()
             except Exception:  # pylint: disable=broad-except
                 log.exception("at_deadline raised")
 
+    def _make(self) -> bool:
+        """Whether all is held, and can be watched."""
+        try:
+            self.report = self._calls.suspend()
+        except BaseException as failure:  # pylint: disable=broad-except
+            self._unmade = failure
+            return False
+        try:
+            begun = self.report.holds[0].started_at
+            # The clock of the wall may be stepped; the deadline stays where it is.
+            self._deadline = time.monotonic() + self._max_hold - max(0.0, time.time() - begun)
+            self._watches = self._calls.watches(self.report)
+        except BaseException as failure:  # pylint: disable=broad-except
+            # Out of descriptors or threads: what nobody keeps is not left held.
+            self._unmade = failure
+            self._release(False)
+            return False
+        self.ending.made()
+        return True
+
+    def _keep_until_over(self) -> None:
+        try:
+            for watch in self._watches:
+                watch.start()
+            self._expired = not self._ended_in_time()
+        except Exception as failure:  # pylint: disable=broad-except
+            # Whatever it is, a hold that nobody watches is not left alone.
+            self._log_failure("the hold cannot be watched any more, and is ended", failure)
+            self._expired = self._unguarded = True
+        self._stop_watching()
+        self._release(self._expired and not self._unguarded)
+
+    def _release(self, at_deadline: bool) -> None:
+        try:
+            self.resumed = self._calls.release(self.holds[0].id, at_deadline)
+        except StillgateError as error:
+            self._failure = error
+
     def _stop_watching(self) -> None:
         for watch in self._watches:
             try:
                 watch.stop()
-            except Exception:  # pylint: disable=broad-except
+            except Exception as failure:  # pylint: disable=broad-except
                 # Nothing comes between a hold and its resume.
-                log.exception("the watch of the hold could not be stopped")
+                self._log_failure("what watches the hold could not be stopped", failure)
+
+    def _log_failure(self, words: str, failure: Exception) -> None:
+        self._teller.tell(lambda: log.error(words, exc_info=failure))
 
     def _ended_in_time(self) -> bool:
         """Waits for the end of the work, and watches the hold meanwhile. False at the deadline, if
         somebody else has ended the hold, and if nothing would end it should this process die.
         """
+        left = self.ending.descriptor
         while self.remaining > 0:
             # A new guard has another descriptor.
             watched = {one.descriptor: one for one in self._watches if one.descriptor >= 0}
-            ready = select.select([self._heard, *watched], [], [], self.remaining)[0]
-            if self._heard in ready and _END in os.read(self._heard, 64):
+            ready = select.select([left, *watched], [], [], self.remaining)[0]
+            if self.ending.look():
                 return True
             if not all(watched[found].attend() for found in ready if found in watched):
                 self._unguarded = True
                 return False
         return False
 
-    def end(self) -> None:
-        """Resumes, unless the deadline has done that. A Ctrl-C meanwhile is raised afterwards.
-        Errors: EndpointFailed, HoldExpired.
+    def finish(self) -> None:
+        """Behind the end: waits until all is told, and raises what there is to raise. Errors:
+        EndpointFailed, HoldExpired.
         """
         if os.getpid() != self._process:
-            # A child that was forked inside the block leaves it, too; the hold is not the child's.
             return
-        os.write(self._told, _END)
-        stopped: Optional[KeyboardInterrupt] = None
-        # Not join(): after a Ctrl-C in it, Python 3.9 to 3.12 believe that the running thread has
-        # ended, and the interpreter would end in the middle of the resume.
-        while not self._done.is_set():
-            try:
-                self._done.wait()
-            except KeyboardInterrupt as again:
-                stopped = again
         for watch in self._watches:
             watch.close()
-        with self._closing:
-            self._closed = True
-            os.close(self._heard)
-            os.close(self._told)
-        if stopped is not None:
-            raise stopped
+        self._teller.close()
         expired = (
             HoldExpired(self._max_hold, self._unguarded, self._ended_by_others())
             if self._expired
@@ -197,7 +245,7 @@ class Suspension:
         )
 
 
-class Suspending(ContextManager[Suspension]):
+class Suspending(_core.Block):
     """What `fleet.suspended(...)` gives: for a `with` block, which gets the `Suspension`, or to
     decorate a function. Each call of that function runs in its own hold, until it has returned or
     raised. If the frontends are already held, by another thread or by the function that called it,
@@ -209,32 +257,42 @@ class Suspending(ContextManager[Suspension]):
     """
 
     def __init__(
-        self,
-        begin: Callable[[], ContextManager[Suspension]],
-        begin_apart: Callable[[], ContextManager[Suspension]],
+        self, begin: Callable[[], Suspension], begin_apart: Callable[[], Suspension]
     ) -> None:
+        super().__init__()
         self._begin = begin
         # Calls may come from several threads, and a fleet makes one call at a time.
         self._begin_apart = begin_apart
-        self._entered: Optional[ContextManager[Suspension]] = None
+        self._entered: Optional[Suspension] = None
 
     def __enter__(self) -> Suspension:
         if self._entered is not None:
-            raise RuntimeError("this block is already running; use one suspended() for each block")
-        entered = self._begin()
-        hold = entered.__enter__()
-        self._entered = entered
-        return hold
+            raise RuntimeError(
+                "this block is being run already; each wants a suspended() of its own"
+            )
+        hold = self._begin()
+        self._entered, self.ending = hold, hold.ending
+        try:
+            hold.begin()
+            return hold
+        except BaseException:
+            # A signal's, perhaps: who has not entered the block does not leave it.
+            hold.ending.leave()
+            self._entered = None
+            with suppress(StillgateError):
+                hold.finish()
+            raise
 
-    def __exit__(
+    def left(
         self,
         kind: Optional[Type[BaseException]],
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        """For `__exit__`, when all is released again."""
         assert self._entered is not None
         entered, self._entered = self._entered, None
-        entered.__exit__(kind, error, trace)
+        entered.finish()
 
     def __call__(self, function: F) -> F:
         """Decorates it."""
@@ -247,7 +305,7 @@ class Suspending(ContextManager[Suspension]):
 
         @functools.wraps(function)
         def held(*arguments: Any, **options: Any) -> Any:
-            with self._begin_apart():
+            with Suspending(self._begin_apart, self._begin_apart):
                 return function(*arguments, **options)
 
         return cast(F, held)

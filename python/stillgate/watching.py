@@ -13,6 +13,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("stillgate")
 
 
+def _at_once(call: Callable[[], object]) -> object:
+    return call()
+
+
 class Watch(Protocol):
     """Something that a hold depends on. Used only by the thread that keeps the hold."""
 
@@ -49,13 +53,21 @@ class _Core(Protocol):
 
 
 class GuardWatch:
-    """The hold's guard: its events go to `on_line`, and if it dies another one is started."""
+    """The hold's guard: its events go to `on_line`, and when it dies another one is started. What
+    there is to log goes by `tell`: the keeper of the hold waits for no handler of logs.
+    """
 
     saw_others = False
 
-    def __init__(self, core: _Core, on_line: Optional[Callable[[str], None]]) -> None:
+    def __init__(
+        self,
+        core: _Core,
+        on_line: Optional[Callable[[str], None]],
+        tell: Callable[[Callable[[], object]], object] = _at_once,
+    ) -> None:
         self._core = core
         self._on_line = on_line
+        self._tell = tell
         self._unread = b""
 
     @property
@@ -88,11 +100,11 @@ class GuardWatch:
         """The guard has ended."""
 
     def _renew(self) -> bool:
-        log.warning("the guard has died; starting another")
+        self._tell(lambda: log.warning("the guard has died; starting another"))
         self._unread = b""
         if self._core.renew_guard() is None:
             return True
-        log.error("no other guard could be started; the hold is ended now")
+        self._tell(lambda: log.error("no other guard could be started; the hold is ended"))
         return False
 
 
@@ -155,8 +167,8 @@ class GateWatch:
             while not self._stopping.wait(self.AGAIN_S if over else self.EVERY_S):
                 before, over = over, self._is_over(self._look())
                 if before and over:
-                    log.warning("the hold was ended by somebody else")
                     self._over.close()
+                    log.warning("the hold was ended by somebody else")
                     return
         except Exception:  # pylint: disable=broad-except
             # The gates end the hold at its deadline all the same.

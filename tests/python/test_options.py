@@ -10,7 +10,7 @@ from typing import Any, Optional, get_type_hints
 
 import pytest
 
-from stillgate import Fleet, InputError, aio
+from stillgate import Fleet, InputError, _core, aio
 from stillgate.options import (
     BY_NAME,
     OPTIONS,
@@ -127,7 +127,8 @@ def test_the_engine_has_the_tables_bounds(
         fleet = Fleet([NOBODY])
         if (verb, name, value) == ("resume", "retry_for", 3600):
             fleet.stop()  # before it tries again for an hour
-        refused = _refused(lambda: getattr(fleet._core, verb)(["f"], on_line=None, **given))
+        own = {"custody": _core.Custody()} if verb == "suspend" else {}
+        refused = _refused(lambda: getattr(fleet._core, verb)(["f"], on_line=None, **own, **given))
     assert refused == (None if well else name)
 
 
@@ -140,10 +141,10 @@ def _refused(call: Any) -> Optional[str]:
 
 
 def test_the_engine_refuses_another_name_or_type() -> None:
-    core = Fleet([NOBODY])._core
+    core, custody = Fleet([NOBODY])._core, _core.Custody()
     with pytest.raises(TypeError, match="no option is called 'max_hodl'"):
-        core.suspend(["f"], on_line=None, max_hodl=1)
+        core.suspend(["f"], custody=custody, on_line=None, max_hodl=1)
     with pytest.raises(TypeError, match="max_waiting"):
-        core.suspend(["f"], on_line=None, max_waiting="1")
+        core.suspend(["f"], custody=custody, on_line=None, max_waiting="1")
     with pytest.raises(InputError, match="on_expiry: must be"):
-        core.suspend(["f"], on_line=None, on_expiry="drop")
+        core.suspend(["f"], custody=custody, on_line=None, on_expiry="drop")

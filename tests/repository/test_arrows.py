@@ -156,7 +156,7 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
         },
         {"fmt", "posix"},
     ),
-    "cpp/bindings": ({"cpp/include"}, {"pybind11"}),
+    "cpp/bindings": ({"cpp/include"}, {"posix", "pybind11"}),
 }
 # The parts without I/O: no socket, no clock, no file, no thread.
 PURE = (SRC + "model", SRC + "runtime_api", SRC + "hold")

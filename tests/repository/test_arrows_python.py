@@ -22,14 +22,14 @@ ROOMS: dict[str, set[str]] = {
     "events": set(),
     "tables": {"results"},
     "watching": {"results"},
-    "suspension": {"errors", "results", "watching"},
+    "suspension": {"_core", "errors", "events", "results", "watching"},
     "inventory": {"errors", "options"},
     "past_holds": {"_core", "results", "tables"},
     "fleet": {
         *("_core", "errors", "events", "inventory", "options", "past_holds", "results"),
         *("suspension", "tables", "watching"),
     },
-    "aio": {"errors", "fleet", "past_holds", "results", "suspension"},
+    "aio": {"_core", "errors", "fleet", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {"errors", "fleet", "past_holds", "results", "run_until", "suspension", "tables"},

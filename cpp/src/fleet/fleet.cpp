@@ -55,6 +55,19 @@ bool is_local(const Endpoint& endpoint) {
   return false;
 }
 
+/// The report of a suspend that was stopped when all was held: what `undone`, the resume of its
+/// hold, found.
+Report stopped_behind(const Report& held, Report undone) {
+  Report report = std::move(undone);
+  if (report.ok()) {
+    for (Switch& one : report.switches) one.verdict = Verdict::reverted;
+  } else {
+    report.holds = held.holds;
+  }
+  report.ending = Ending::cancelled;
+  return report;
+}
+
 }  // namespace
 
 struct Fleet::State {
@@ -98,6 +111,14 @@ struct Fleet::State {
                const std::stop_token& stop);
   Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                  const std::stop_token& stop);
+  Report resume(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
+                const std::stop_token& stop);
+  /// Ends the hold of this id, for whose holder nobody has a report.
+  Report take_back(const std::vector<std::string>& frontends, const std::string& id) {
+    ResumeOptions by_id;
+    by_id.hold = id;
+    return resume(frontends, by_id, {});
+  }
 };
 
 Report Fleet::State::check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
@@ -134,9 +155,44 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
   request.record.accept_hazard = wanted.accept_hazard;
   request.known = std::move(loaded.records);
   request.drain_timeout = std::min(wanted.drain_timeout, wanted.max_hold);
+  const std::string id = request.record.id;
   hold::SuspendPlan plan(std::move(request));
-  Report report = drive(plan, journal, stop);
+  Report report;
+  try {
+    report = drive(plan, journal, stop);
+  } catch (...) {
+    take_back(frontends, id);
+    throw;
+  }
+  // The last look: the plan has not seen a stop that came behind its last step but one.
+  if (report.ok() && stop.stop_requested())
+    report = stopped_behind(report, take_back(frontends, id));
   report.action = "suspend";
+  return report;
+}
+
+Report Fleet::State::resume(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
+                            const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  hold::ResumePlan::Request request;
+  request.hold = hold_request(frontends);
+  request.hold.options.accept_hazard = wanted.accept_hazard;
+  request.records = std::move(loaded.records);
+  request.limit = wanted.limit;
+  request.retry_for = wanted.retry_for;
+  request.ramp = wanted.ramp;
+  request.wait_up = wanted.wait_up;
+  request.claim = {wanted.owner.empty() ? fleet::default_owner() : wanted.owner, wanted.hold,
+                   wanted.force, wanted.reason};
+  hold::ResumePlan plan(std::move(request));
+  Report report = drive(plan, journal, stop);
+  report.action = "resume";
+  for (Event& event : hold::resumed_events(report, {fleet::default_owner(), wanted.at_deadline},
+                                           std::chrono::system_clock::now())) {
+    events.report(std::move(event));
+  }
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
 }
 
@@ -197,27 +253,7 @@ Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
                              const ResumeOptions& options, const std::stop_token& stop) {
   if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
   if (auto error = fleet::check_resume(options)) return *std::move(error);
-  const fleet::Journal journal(state_directory());
-  auto loaded = journal.load();
-  hold::ResumePlan::Request request;
-  request.hold = state_->hold_request(frontends);
-  request.hold.options.accept_hazard = options.accept_hazard;
-  request.records = std::move(loaded.records);
-  request.limit = options.limit;
-  request.retry_for = options.retry_for;
-  request.ramp = options.ramp;
-  request.wait_up = options.wait_up;
-  request.claim = {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold,
-                   options.force, options.reason};
-  hold::ResumePlan plan(std::move(request));
-  Report report = state_->drive(plan, journal, stop);
-  report.action = "resume";
-  for (Event& event : hold::resumed_events(report, {fleet::default_owner(), options.at_deadline},
-                                           std::chrono::system_clock::now())) {
-    state_->events.report(std::move(event));
-  }
-  if (loaded.error && !report.error) report.error = std::move(loaded.error);
-  return report;
+  return state_->resume(frontends, options, stop);
 }
 
 Result<Report> Fleet::extend(const std::vector<std::string>& frontends,

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import threading
-from typing import Callable, Optional, TypeVar
+from typing import Callable, Generic, List, Optional, TypeVar
 
 from stillgate.fleet import Fleet
 
@@ -21,21 +20,118 @@ async def settled_call(
     """Runs `call(fleet)`. If cancelled, it stops the fleet and waits for the call to end. If the
     call succeeded nevertheless, its caller would never know, so `undo` rolls it back.
     """
-    work = on_thread(functools.partial(call, fleet))
+    work = _Work(fleet, call, undo)
     try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        fleet.stop()
-        await settled(work)
-        if undo is not None and work.exception() is None:
-            undoing = on_thread(functools.partial(undo, fleet.twin(), work.result()))
-            await settled(undoing)
-            if undoing.exception() is not None:
-                log.error(
-                    "a cancelled call could not be rolled back; run 'stillgate status'",
-                    exc_info=undoing.exception(),
-                )
+        return await asyncio.shield(work.begin())
+    except BaseException as error:
+        if not work.raised(error):
+            # Cancelled; or a signal's exception or the end of the loop, which nothing can be
+            # awaited behind.
+            work.abandon()
+            if isinstance(error, asyncio.CancelledError):
+                await settled(work.over)
+            else:
+                work.gone.wait()
         raise
+
+
+class _Work(Generic[T]):
+    """A call of the fleet on a thread of its own, which has what came of it until the loop has
+    taken it over: where nobody is there to do so, the thread itself takes it back.
+    """
+
+    def __init__(
+        self, fleet: Fleet, call: Callable[[Fleet], T], undo: Optional[Undo[T]] = None
+    ) -> None:
+        self._fleet = fleet
+        self._call = call
+        self._undo = undo
+        self._loop = asyncio.get_running_loop()
+        self._result: asyncio.Future[T] = self._loop.create_future()
+        self.over: asyncio.Future[None] = self._loop.create_future()
+        """When there is nothing more to come of it; only of what was abandoned."""
+        self.gone = threading.Event()
+        """The same for who cannot await."""
+        self._deciding = threading.Lock()
+        self._begun = False
+        self._abandoned = False
+        self._made: List[T] = []
+        self._error: Optional[BaseException] = None
+
+    def begin(self) -> asyncio.Future[T]:
+        threading.Thread(target=self._work, name="stillgate-call").start()
+        return self._result
+
+    def raised(self, error: BaseException) -> bool:
+        return error is self._error
+
+    def abandon(self) -> None:
+        """Nobody waits for the result any more; its end is `over`."""
+        with self._deciding:
+            self._abandoned = True
+            late = self.gone.is_set()
+            if not self._begun:
+                self._settle_over()
+                self.gone.set()
+                return
+            if late:
+                self.gone.clear()
+        self._fleet.stop()
+        if late:
+            threading.Thread(target=self._end, name="stillgate-call").start()
+
+    def _work(self) -> None:
+        with self._deciding:
+            if self._abandoned:
+                return
+            self._begun = True
+        try:
+            self._made.append(self._call(self._fleet))
+        except KeyboardInterrupt:
+            self._error = Stopped()
+        except BaseException as raised:  # pylint: disable=broad-except
+            self._error = raised
+        self._end()
+
+    def _end(self) -> None:
+        with self._deciding:
+            abandoned = self._abandoned or not self._in_loop(self._settle)
+            if not abandoned:
+                self.gone.set()
+                return
+        self._take_back()
+        self._in_loop(self._settle_over)
+        self.gone.set()
+
+    def _take_back(self) -> None:
+        if self._undo is None or not self._made:
+            return
+        try:
+            self._undo(self._fleet.twin(), self._made[0])
+        except BaseException as failure:  # pylint: disable=broad-except
+            log.error(
+                "a cancelled call could not be rolled back; run 'stillgate status'",
+                exc_info=failure,
+            )
+
+    def _in_loop(self, call: Callable[[], None]) -> bool:
+        """False where the loop is closed, and nobody waits any more."""
+        try:
+            self._loop.call_soon_threadsafe(call)
+        except RuntimeError:
+            return False
+        return True
+
+    def _settle(self) -> None:
+        if self._error is not None:
+            if not self._result.done():
+                self._result.set_exception(self._error)
+        elif not self._result.done():
+            self._result.set_result(self._made[0])
+
+    def _settle_over(self) -> None:
+        if not self.over.done():
+            self.over.set_result(None)
 
 
 async def settled(work: asyncio.Future[T]) -> int:

@@ -6,20 +6,9 @@ import asyncio
 import functools
 import inspect
 from types import TracebackType
-from typing import (
-    Any,
-    AsyncContextManager,
-    Awaitable,
-    Callable,
-    List,
-    Optional,
-    Protocol,
-    Tuple,
-    Type,
-    TypeVar,
-    cast,
-)
+from typing import Any, Awaitable, Callable, List, Optional, Protocol, Tuple, Type, TypeVar, cast
 
+import stillgate._core as _core
 import stillgate.suspension as sync
 from stillgate.aio.call import Undo, on_thread, settled
 from stillgate.errors import HoldExpired
@@ -69,7 +58,7 @@ class Suspension:
         return await self._extend(seconds)
 
 
-class Suspending(AsyncContextManager[Suspension]):
+class Suspending(_core.AsyncBlock):
     """What `fleet.suspended(...)` gives: for an `async with` block, which gets the `Suspension`, or
     to decorate a coroutine function. Each call of that function runs in its own hold, until it has
     returned, raised or was cancelled. If the frontends are already held, by another task or by the
@@ -79,6 +68,7 @@ class Suspending(AsyncContextManager[Suspension]):
     """
 
     def __init__(self, call: _Call, begin: Begin) -> None:
+        super().__init__()
         self._call = call
         self._begin = begin
         self._entered: Optional[_Block] = None
@@ -87,16 +77,22 @@ class Suspending(AsyncContextManager[Suspension]):
         if self._entered is not None:
             raise RuntimeError("this block is already running; use one suspended() for each block")
         block = _Block(self._call)
-        hold = await block.enter(self._begin)
-        self._entered = block
-        return hold
+        try:
+            hold = await block.enter(self._begin)
+            self._entered, self.ending = block, block.ending
+            return hold
+        except BaseException:
+            # A signal's, behind the hold: nothing can be awaited here.
+            block.abandon()
+            raise
 
-    async def __aexit__(
+    async def leaving(
         self,
         kind: Optional[Type[BaseException]],
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
+        """For `__aexit__`, which has told the hold's keeper already."""
         assert self._entered is not None
         entered, self._entered = self._entered, None
         await entered.leave(error)
@@ -157,6 +153,17 @@ class _Block:
         return Suspension(
             hold, lambda seconds: self._call(lambda fleet: hold.extend(seconds, fleet))
         )
+
+    @property
+    def ending(self) -> _core.Ending:
+        """Of what was entered."""
+        assert self._manager is not None
+        return self._manager.ending
+
+    def abandon(self) -> None:
+        """Resumes what was entered, if anything was, and waits for it on the spot."""
+        if self._manager is not None:
+            self._manager.ending.leave()
 
     async def leave(self, error: Optional[BaseException]) -> None:
         """Resumes, and then raises the first of these: the resume failed, the task was cancelled by

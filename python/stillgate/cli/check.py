@@ -18,4 +18,6 @@ def check(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:
     """Report what would stop or endanger a hold; change nothing."""
-    return carry_out("check", make_fleet, as_json, lambda fleet: fleet.check(*frontends, **options))
+    return carry_out(
+        "check", make_fleet, as_json, lambda fleet, tell: tell(fleet.check(*frontends, **options))
+    )

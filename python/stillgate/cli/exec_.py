@@ -9,7 +9,7 @@ import click
 from stillgate.cli.options import options_of
 from stillgate.cli.outcome import show_failure
 from stillgate.console.documents import exec_document, to_json
-from stillgate.console.progress import ProgressLine
+from stillgate.console.progress import with_progress
 from stillgate.console.show import show_outcomes
 from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
@@ -31,8 +31,7 @@ def exec_(
     try:
         text = _read(payload)
         fleet = make_fleet()
-        with ProgressLine(fleet):
-            outcomes = fleet.execute(command, text)
+        outcomes = with_progress(fleet, lambda quiet: fleet.execute(command, text))
     except StillgateError as error:
         return show_failure("exec", error, as_json)
     if as_json:

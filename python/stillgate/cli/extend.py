@@ -41,5 +41,5 @@ def extend(
         "extend",
         make_fleet,
         as_json,
-        lambda fleet: fleet.extend(*frontends, seconds=seconds, **options),
+        lambda fleet, tell: tell(fleet.extend(*frontends, seconds=seconds, **options)),
     )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from types import FrameType
-from typing import List, Optional
+from typing import Any, List, Optional
 
 import click
 
@@ -19,6 +17,7 @@ from stillgate.cli.history import history
 from stillgate.cli.hold import hold
 from stillgate.cli.outcome import json_verb, show_stopped, show_usage
 from stillgate.cli.resume import resume
+from stillgate.cli.signals import raise_at_signals
 from stillgate.cli.status import status
 from stillgate.cli.suspend import suspend
 from stillgate.console.streams import failure_of, guard_streams, say_untold
@@ -28,7 +27,20 @@ UNTOLD = 1
 ACTING = ("suspend", "resume", "extend", "hold")
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class _Stoppable(click.Group):
+    """Click would write a line to standard error at a signal, wherever that may lead."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as stopped:
+            raise click.Abort() from stopped
+
+
+@click.group(
+    cls=_Stoppable,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(_version(), prog_name="stillgate")
 def cli() -> None:
     """Hold all requests at every HAProxy of a fleet, and release them.
@@ -44,20 +56,18 @@ for command in (exec_, check, suspend, resume, extend, status, hold, history, ga
     cli.add_command(command)
 
 
-def _stop(number: int, frame: Optional[FrameType]) -> None:
-    raise KeyboardInterrupt
-
-
 def main(arguments: Optional[List[str]] = None) -> int:
     """Returns the exit status."""
-    # As Ctrl-C: a suspend that gets SIGTERM, or whose terminal closes, rolls back first.
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        # A command started under nohup must outlive its terminal.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _stop)
+    raise_at_signals()
     guard_streams()
     arguments = sys.argv[1:] if arguments is None else arguments
-    return _told(_run(arguments), arguments)
+    status = STOPPED
+    try:
+        status = _run(arguments)
+        return _told(status, arguments)
+    except KeyboardInterrupt:
+        # Another one, while it was being told.
+        return status
 
 
 def _run(arguments: List[str]) -> int:

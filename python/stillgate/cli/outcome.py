@@ -8,8 +8,9 @@ from typing import Callable, List, Optional
 import click
 
 from stillgate.console.documents import failure_document, to_json
-from stillgate.console.progress import ProgressLine
+from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
+from stillgate.console.streams import takes_words
 from stillgate.errors import InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report
@@ -17,23 +18,45 @@ from stillgate.results.report import Report
 VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
 
 
+Tell = Callable[[Report], int]
+
+
 def carry_out(
-    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet], Report]
+    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet, Tell], int]
 ) -> int:
-    """Makes the call, shows its result, and returns the exit status."""
+    """Calls, shows, and turns whatever came of it into the exit status. `call` has the report told
+    by what it gets, and returns what that returns.
+    """
+    done: List[int] = []
+
+    def show(report: Report) -> int:
+        done.append(report.exit_status)
+        if as_json:
+            print(to_json(report.document))
+        else:
+            show_report(report)
+        return report.exit_status
+
     try:
         fleet = make_fleet()
-        with ProgressLine(fleet):
-            report = call(fleet)
+
+        def work(quiet: Callable[[], None]) -> int:
+            def tell(report: Report) -> int:
+                quiet()
+                return show(report)
+
+            return call(fleet, tell)
+
+        return with_progress(fleet, work)
     except ReportError as error:
-        report = error.report
+        return show(error.report)
     except StillgateError as error:
         return show_failure(action, error, as_json)
-    if as_json:
-        print(to_json(report.document))
-    else:
-        show_report(report)
-    return report.exit_status
+    except KeyboardInterrupt:
+        # What was done is true whether or not it could be told; a hold was taken back.
+        if not done or action not in ("resume", "extend"):
+            raise
+        return done[0]
 
 
 def show_refusal(error: StillgateError) -> None:
@@ -75,7 +98,9 @@ def show_usage(error: click.ClickException, verb: Optional[str]) -> int:
 
 
 def show_stopped(verb: Optional[str]) -> None:
-    """Ctrl-C, SIGTERM or SIGHUP ended the call."""
-    print("stopped", file=sys.stderr)
-    if verb is not None:
+    """Ctrl-C, SIGTERM or SIGHUP ended the call: it ends now, be it untold."""
+    if takes_words(sys.stderr):
+        # At a terminal it stands behind a ^C.
+        print("\nstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
+    if verb is not None and takes_words(sys.stdout):
         print(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))

@@ -22,5 +22,5 @@ def resume(
     Restores the old limit. Before its deadline only the holder ends a hold.
     """
     return carry_out(
-        "resume", make_fleet, as_json, lambda fleet: fleet.resume(*frontends, **options)
+        "resume", make_fleet, as_json, lambda fleet, tell: tell(fleet.resume(*frontends, **options))
     )

@@ -27,7 +27,9 @@ def status(
     """
 
     def look() -> int:
-        return carry_out("status", make_fleet, as_json, lambda fleet: fleet.status(*frontends))
+        return carry_out(
+            "status", make_fleet, as_json, lambda fleet, tell: tell(fleet.status(*frontends))
+        )
 
     code = look()
     while watch:

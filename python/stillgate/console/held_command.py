@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from stillgate.console.documents import hold_document
 from stillgate.console.progress import HoldLine, ProgressLine
+from stillgate.console.voice import Voice
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report
@@ -83,13 +84,11 @@ class HeldCommand:
         check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
         over = _Over()
         options = {**options, "at_deadline": over.tell}
+        # What was printed before comes before what the command prints.
+        sys.stdout.flush()
         try:
-            with ProgressLine(self._fleet) as line:
-                with self._fleet.suspended(*frontends, **options) as held:
-                    line.end()
-                    self._held = held
-                    self._say(_held_words(held.report))
-                    self._work(held, over.descriptor)
+            with Voice() as voice:
+                self._hold(voice, frontends, options, over.descriptor)
         except InputError:
             raise
         except HoldExpired as error:
@@ -101,22 +100,38 @@ class HeldCommand:
         finally:
             over.close()
 
+    def _hold(
+        self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any], over: int
+    ) -> None:
+        """In here nothing waits for what is written but the ends of the lines, behind the hold."""
+        line: Optional[HoldLine] = None
+        progress = ProgressLine(voice, self._fleet)
+        progress.begin()
+        try:
+            with self._fleet.suspended(*frontends, **options) as held:
+                progress.close()
+                self._held = held
+                if self._talk:
+                    voice.say(_held_words(held.report))
+                line = HoldLine(voice, self._fleet, held)
+                voice.settle()
+                line.begin()
+                self._work(held, over)
+                line.end()
+        finally:
+            progress.close()
+            if line is not None:
+                line.close()
+
     def _work(self, held: Suspension, over: int) -> None:
         left = held.remaining
-        # Our output comes before the command's.
-        sys.stdout.flush()
-        with HoldLine(self._fleet, held):
-            self.result = run_until(
-                self._argv,
-                left,
-                grace=min(GRACE, left / 2) if self._grace is None else self._grace,
-                stdout=STANDARD_ERROR if self._quiet_stdout else None,
-                over=over,
-            )
-
-    def _say(self, words: str) -> None:
-        if self._talk:
-            print(words, file=sys.stderr)
+        self.result = run_until(
+            self._argv,
+            left,
+            grace=min(GRACE, left / 2) if self._grace is None else self._grace,
+            stdout=STANDARD_ERROR if self._quiet_stdout else None,
+            over=over,
+        )
 
     @property
     def status(self) -> int:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from types import TracebackType
-from typing import List, Optional, Type, TypeVar
+from typing import Callable, List, Optional, TypeVar
 
+from stillgate.console.voice import Voice
 from stillgate.fleet import Fleet
 from stillgate.suspension import Suspension
 
-L = TypeVar("L", bound="_Line")
+T = TypeVar("T")
 
 PATIENCE = 0.5  # seconds before anything is shown
 STEP = 0.1  # seconds between two redraws
@@ -20,47 +20,53 @@ CLEAR = "\r\x1b[K"
 
 
 class _Line:
-    """Draws on standard error while its block runs, if that is a terminal."""
+    """Draws by `voice` from begin() to end(), if a person looks."""
 
-    def __init__(self) -> None:
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._draw, daemon=True)
+    def __init__(self, voice: Voice) -> None:
+        self._voice = voice
+        # A bare lock, which no exception of a signal leaves half taken.
+        self._drawing = threading.Lock()
+        self._drawing.acquire()  # pylint: disable=consider-using-with
+        self._ended = False
+        self._thread = threading.Thread(target=self._draw, name="stillgate-line", daemon=True)
 
     def text(self) -> str:
         raise NotImplementedError
 
+    def begin(self) -> None:
+        if sys.stderr.isatty():
+            self._thread.start()
+
     def end(self) -> None:
-        """Removes the line; safe to call again."""
-        self._over.set()
+        """Nothing new is drawn, and nothing waited for; safe to call again."""
+        if not self._ended:
+            self._ended = True
+            self._drawing.release()
+
+    def close(self) -> None:
+        """Waits until the line is given to the voice to be taken away."""
+        self.end()
         if self._thread.is_alive():
             self._thread.join()
 
-    def __enter__(self: L) -> L:
-        if sys.stderr.isatty():
-            self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self.end()
-
     def _draw(self) -> None:
-        if self._over.wait(PATIENCE):
-            return
-        while not self._over.wait(STEP):
-            print(f"{CLEAR}{self.text()}", end="", file=sys.stderr, flush=True)
-        print(CLEAR, end="", file=sys.stderr, flush=True)
+        drawn = False
+        over = self._drawing.acquire(timeout=PATIENCE)
+        while not over:
+            text = self.text()
+            if not self._ended:
+                self._voice.draw(f"{CLEAR}{text}")
+                drawn = True
+            over = self._drawing.acquire(timeout=STEP)
+        if drawn:
+            self._voice.draw(CLEAR, last=True)
 
 
 class ProgressLine(_Line):
     """The progress of a call of the fleet."""
 
-    def __init__(self, fleet: Fleet) -> None:
-        super().__init__()
+    def __init__(self, voice: Voice, fleet: Fleet) -> None:
+        super().__init__(voice)
         self._fleet = fleet
 
     def text(self) -> str:
@@ -71,17 +77,41 @@ class ProgressLine(_Line):
         return f"{phase}: {connected} of {total} connected, {answered} answered"
 
 
+def with_progress(fleet: Fleet, call: Callable[[Callable[[], None]], T]) -> T:
+    """`call(quiet)`, with a line of how far the fleet's call has come. Behind `quiet()`, and behind
+    the end, the line is gone and standard error is free for others.
+    """
+    with Voice() as voice:
+        line = ProgressLine(voice, fleet)
+        line.begin()
+
+        def quiet() -> None:
+            line.close()
+            voice.close()
+
+        try:
+            return call(quiet)
+        finally:
+            line.close()
+
+
 class HoldLine(_Line):
     """The progress of a hold: the seconds left, and the counts of the HAProxies."""
 
-    def __init__(self, fleet: Fleet, hold: Suspension) -> None:
-        super().__init__()
-        # Its own fleet, because the hold may be in the middle of a call of that one.
+    def __init__(self, voice: Voice, fleet: Fleet, hold: Suspension) -> None:
+        super().__init__(voice)
+        # Of its own, because the hold may be in the middle of a call of that one.
         self._fleet = fleet.twin()
         self._hold = hold
         self._names = sorted({one.frontend for one in hold.report.switches})
         self._told = "in flight -, leaked -"
         self._look_at = 0.0
+
+    def close(self) -> None:
+        # It may be in the middle of a question that nobody answers.
+        self.end()
+        self._fleet.stop()
+        super().close()
 
     def text(self) -> str:
         if time.monotonic() >= self._look_at:

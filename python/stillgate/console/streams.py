@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import select
 import sys
 from contextlib import contextmanager, suppress
 from typing import Iterator, Optional, TextIO
@@ -28,16 +29,24 @@ class Unfailing(io.TextIOWrapper):
         except OSError as error:
             self._fail(error)
             return len(text)
+        except KeyboardInterrupt:
+            # Perhaps nobody reads: the end of Python would wait for them again.
+            lead_nowhere(self.fileno())
+            raise
 
     def flush(self) -> None:
         try:
             super().flush()
         except OSError as error:
             self._fail(error)
+        except KeyboardInterrupt:
+            # Perhaps nobody reads: the end of Python would wait for them again.
+            lead_nowhere(self.fileno())
+            raise
 
     def _fail(self, error: OSError) -> None:
         self.failure = self.failure or error
-        _lead_nowhere(self.fileno())
+        lead_nowhere(self.fileno())
 
 
 def guard_streams() -> None:
@@ -46,7 +55,7 @@ def guard_streams() -> None:
     """
     closed = [number for number in range(STREAMS) if not _is_open(number)]
     for number in closed:
-        _lead_nowhere(number)
+        lead_nowhere(number)
     sys.stdout = _unfailing(sys.stdout, 1, 1 in closed)
     sys.stderr = _unfailing(sys.stderr, 2, 2 in closed)
 
@@ -68,8 +77,8 @@ def telling() -> Iterator[None]:
         yield
         sys.stdout.flush()
     except OSError as error:
-        # Buffered output would fail again at Python's exit.
-        _lead_nowhere(sys.stdout.fileno())
+        # What is buffered would fail again at the end of Python.
+        lead_nowhere(sys.stdout.fileno())
         say_untold(error)
 
 
@@ -78,12 +87,27 @@ def say_untold(error: OSError) -> None:
         print(f"stillgate: standard output cannot be written: {error.strerror}", file=sys.stderr)
 
 
-def _lead_nowhere(number: int) -> None:
+def lead_nowhere(number: int) -> None:
+    """Whatever is written to this descriptor from now on is dropped."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     if nowhere != number:
         os.dup2(nowhere, number)
         os.close(nowhere)
     os.set_inheritable(number, True)
+
+
+def takes_words(stream: Optional[TextIO]) -> bool:
+    """Whether it can be written at all just now: a terminal may be stopped, a pipe full."""
+    number = descriptor_of(stream)
+    return number is None or bool(select.select([], [number], [], 0)[1])
+
+
+def descriptor_of(stream: Optional[TextIO]) -> Optional[int]:
+    """None where it is somebody's own object."""
+    try:
+        return None if stream is None else stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        return None
 
 
 def _is_open(number: int) -> bool:

@@ -6,15 +6,15 @@ import signal
 import sys
 import threading
 from contextlib import contextmanager
-from types import FrameType
-from typing import Any, Callable, Iterator, List, Mapping, NoReturn, Optional, Sequence
+from types import FrameType, TracebackType
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence, Type
 
 from fabric import Connection
 from invoke.exceptions import Exit
 
 from stillgate.console.documents import failure_document, to_json
 from stillgate.console.held_command import FAILED, HeldCommand
-from stillgate.console.progress import ProgressLine
+from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.console.streams import telling
 from stillgate.errors import InputError, ReportError, StillgateError, error_of
@@ -62,6 +62,7 @@ class TaskCall:
         self._told = context if isinstance(context, Told) else Told(context)
         self._flags = flags
         self._as_json = as_json
+        self._signals = _Signals()
 
     def report(self) -> Optional[Report]:
         """All verbs except hold, with the options that were given. None in a dry run.
@@ -72,19 +73,33 @@ class TaskCall:
             if self._dry():
                 self._show_dry(fleet, names, settings)
                 return None
-            with ProgressLine(fleet):
-                verb: Callable[..., Report] = getattr(fleet, self._action)
-                report = verb(*names, **settings.told(*call_names(self._action)))
+            told = settings.told(*call_names(self._action))
+            return with_progress(fleet, lambda quiet: self._called(fleet, names, told, quiet))
+
+    def _called(
+        self,
+        fleet: Fleet,
+        names: Sequence[str],
+        told: Mapping[str, Any],
+        quiet: Callable[[], None],
+    ) -> Report:
+        def tell(report: Report) -> Report:
             if report.exit_status:
                 raise error_of(report)
-            try:
-                self._show(report)
-            except KeyboardInterrupt:
-                # The exit status says that nothing is held, so it must be true.
-                if self._action == "suspend":
-                    fleet.resume(*names, hold=report.holds[0].id)
-                raise
-        return report
+            quiet()
+            self._show(report)
+            return report
+
+        def receive(report: Report) -> Report:
+            tell(report)
+            self._signals.defer()
+            return report
+
+        if self._action == "suspend":
+            # The status says that nothing is held, so nothing may be.
+            return fleet.suspend_then(receive, *names, **told)
+        verb: Callable[..., Report] = getattr(fleet, self._action)
+        return tell(verb(*names, **told))
 
     def hold(self, command: Any) -> Optional[CommandResult]:
         """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: TaskFailed."""
@@ -191,7 +206,7 @@ class TaskCall:
         """Shows what went wrong, and ends the task with the exit status of the command line."""
         failed = FAILED if self._action == "hold" else None
         try:
-            with _stoppable():
+            with self._signals:
                 yield
         except ReportError as error:
             self._show(error.report)
@@ -266,23 +281,48 @@ def _ended_words(course: HeldCommand) -> str:
 # --- signals --------------------------------------------------------------------------
 
 
-def _raise_interrupt(number: int, frame: Optional[FrameType]) -> None:
-    raise KeyboardInterrupt
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """SIGTERM and SIGHUP act as Ctrl-C, unless they have a handler: otherwise they would end Fabric
-    at once, and leave everything held.
+class _Signals:
+    """While entered in the main thread, SIGTERM and SIGHUP are as Ctrl-C, where nobody has other
+    plans for them: Fabric would be ended on the spot, and leave everything held. Behind defer()
+    they, and Ctrl-C, are Fabric's again, as if they came when the task has ended.
     """
-    changed = []
-    try:
+
+    def __init__(self) -> None:
+        self._before: Dict[signal.Signals, Any] = {}
+        self._came: List[int] = []
+
+    def __enter__(self) -> _Signals:
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGTERM, signal.SIGHUP):
                 if signal.getsignal(number) == signal.SIG_DFL:
-                    changed.append(number)
+                    self._before[number] = signal.SIG_DFL
                     signal.signal(number, _raise_interrupt)
-        yield
-    finally:
-        for number in changed:
-            signal.signal(number, signal.SIG_DFL)
+        return self
+
+    def defer(self) -> None:
+        """The last look. Errors: KeyboardInterrupt, where a signal came before."""
+        if threading.current_thread() is not threading.main_thread():
+            return
+        self._before.setdefault(signal.SIGINT, signal.getsignal(signal.SIGINT))
+        for number, handler in self._before.items():
+            if handler != signal.SIG_IGN:
+                signal.signal(number, self._note)
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
+        for came in self._came:
+            signal.raise_signal(came)
+
+    def _note(self, number: int, frame: Optional[FrameType]) -> None:
+        self._came.append(number)
+
+
+def _raise_interrupt(number: int, frame: Optional[FrameType]) -> None:
+    raise KeyboardInterrupt

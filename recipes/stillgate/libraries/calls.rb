@@ -4,8 +4,21 @@ module StillgateCookbook
   module Calls
     private
 
+    # Whatever comes before its end takes the hold back.
     def suspend
-      call('suspend', StillgateCookbook::Arguments.hold(new_resource))
+      holding = suspending
+      begin
+        holding.report
+      rescue Exception # rubocop:disable Lint/RescueException
+        hold_id = holding.hold_id
+        resume(hold_id) if hold_id
+        raise
+      end
+    end
+
+    # Has the hold until somebody has its id.
+    def suspending
+      StillgateCookbook::Suspending.new { call('suspend', StillgateCookbook::Arguments.hold(new_resource)) }
     end
 
     def resume(hold_id = nil)

@@ -83,18 +83,23 @@ action_class do
 
   # Resumes after any exception, and after Ctrl-C. At SIGTERM Chef continues to the end of the run.
   def held_while
-    hold_id = nil
     failure = nil
     holder = Process.pid
-    converge_by(hold_sentence) { hold_id = suspend.hold_id }
+    holding = suspending
     begin
+      converge_by(hold_sentence) { holding.report }
       yield
     rescue Exception => failure # rubocop:disable Lint/RescueException
       raise
     ensure
       # A signal also ends a child that Chef forked and that has not become its command yet.
-      converge_by(resume_sentence) { end_hold(hold_id, failure) } if Process.pid == holder
+      let_through(holding, failure) if Process.pid == holder
     end
+  end
+
+  def let_through(holding, failure)
+    hold_id = holding.hold_id
+    converge_by(resume_sentence) { end_hold(hold_id, failure) } if hold_id || whyrun_mode?
   end
 
   def end_hold(hold_id, failure)

@@ -28,6 +28,13 @@ RSpec.describe 'stillgate_hold' do
       expect(acts).to eq(%w(suspend))
     end
 
+    it 'resumes by its id where it is stopped just behind the hold' do
+      stopped_behind << 'suspend'
+      expect { chef_run }.to raise_error(SystemExit)
+      expect(acts).to eq(%w(suspend resume))
+      expect(words_of('resume')).to include("--hold=#{HOLD_ID}")
+    end
+
     it 'fails where the hold was over before' do
       answers['resume'] = document('resumed', owner: 'chef@fauxhai.local', finding: 'already_open')
       expect { chef_run }.to raise_error(/hold_expired/)

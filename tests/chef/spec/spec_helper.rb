@@ -9,6 +9,8 @@ RSpec.configure do |config|
   config.cookbook_path = File.dirname(config.cookbook_root)
   config.platform = 'debian'
   config.version = '12'
+  # What is let is asked for by another thread while this one converges.
+  config.threadsafe = false
 end
 
 FLEET = %w(/run/a.sock tcp://lb2:9999).freeze
@@ -41,6 +43,8 @@ RSpec.shared_context 'with stillgate answered for' do
   # By verb: what it answers.
   let(:answers) { { 'status' => OPEN, 'suspend' => HELD, 'resume' => RESUMED } }
   let(:calls) { [] }
+  # The verb behind which Chef is stopped, as its handler of SIGINT does that: in the main thread.
+  let(:stopped_behind) { [] }
   let(:options) { [] }
 
   before do
@@ -56,6 +60,7 @@ RSpec.shared_context 'with stillgate answered for' do
       calls << words
       options << given
       answer = answers.fetch(words[1])
+      Thread.main.raise(SystemExit) if stopped_behind.delete(words[1])
       double(stdout: answer, stderr: 'the last words', exitstatus: answer.start_with?('{') ? 0 : 1)
     end
   end

@@ -37,6 +37,13 @@ RSpec.describe 'stillgate_traffic' do
       )
     end
 
+    it 'resumes by its id where it is stopped just behind the hold' do
+      stopped_behind << 'suspend'
+      expect { chef_run }.to raise_error(SystemExit)
+      expect(acts).to eq(%w(suspend resume))
+      expect(words_of('resume')).to include("--hold=#{HOLD_ID}")
+    end
+
     it 'leaves what is held by the same owner' do
       answers['status'] = HELD
       chef_run

@@ -228,7 +228,8 @@ def test_a_child_that_leaves_the_block_ends_nothing(haproxy: Start, state: Path)
         child = os.fork()
         if child == 0:
             signal.alarm(60)
-            hold.end()
+            hold.ending.leave()
+            hold.finish()
             os._exit(0)
         assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
         # It was not told to, and what it would have told has nobody to hear it now.

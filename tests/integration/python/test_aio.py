@@ -83,8 +83,8 @@ def test_the_verbs_as_functions(proxy: Gated) -> None:
 def test_every_verb_is_there_with_the_same_options() -> None:
     """What `stillgate` and its Fleet offer, asyncio's does too; stop and twin are cancellation."""
     methods = {name for name in vars(stillgate.Fleet) if not name.startswith("_")}
-    assert methods - {name for name in vars(aio.Fleet)} == {"stop", "twin"}
-    for name in methods - {"stop", "twin", "endpoints", "load"}:
+    assert methods - {name for name in vars(aio.Fleet)} == {"stop", "suspend_then", "twin"}
+    for name in methods - {"stop", "suspend_then", "twin", "endpoints", "load"}:
         options = dict(inspect.signature(getattr(stillgate.Fleet, name)).parameters)
         options.pop("at_deadline", None)
         assert dict(inspect.signature(getattr(aio.Fleet, name)).parameters) == options, name
