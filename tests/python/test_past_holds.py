@@ -188,7 +188,7 @@ def test_a_hostile_line_is_skipped_and_told(
     write(state, HELD, HOSTILE[name], HELD)
     assert cli.main(["history", *arguments], standalone_mode=False) == 0
     told = capsys.readouterr()
-    assert told.err == "stillgate: the history: 1 line was cut short, and skipped\n"
+    assert told.err == "stillgate: history: 1 line was cut short, and skipped\n"
     write(state, HELD, HELD)
     assert cli.main(["history", *arguments], standalone_mode=False) == 0
     well = capsys.readouterr()
