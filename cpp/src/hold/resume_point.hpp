@@ -1,4 +1,4 @@
-// A function that hands out a step in its middle, and goes on behind it when it is called again.
+// A function that hands out a step in its middle, and continues after it when it is called again.
 #pragma once
 
 /// A plan is one function that is read from top to bottom, in place of a coroutine: g++ 12
