@@ -144,7 +144,10 @@ def test_a_wrong_setting_is_named_and_nothing_is_sent(
         (("resume", "--force"), "required to overrule"),
         (("suspend", "--max-hold", "abc"), "--max-hold: must be a number of seconds, not 'abc'"),
         (("resume", "--limit", "0"), "--limit: must be a whole number from 1"),
-        (("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"), "grace: 2 s must be less"),
+        (
+            ("hold", "--run", "touch ran", "--max-hold", "2", "--grace", "2"),
+            "grace: 2 s must be less",
+        ),
         (("hold", "--run", " "), "--run: name the command to run"),
         (("hold",), "--run: name the command to run"),
     ],

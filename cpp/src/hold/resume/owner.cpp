@@ -46,7 +46,7 @@ std::optional<std::string> ended_here(const ResumedSwitch& row, const ResumeRequ
   if (!last) return row.record ? std::optional(row.record->id) : std::nullopt;
   if (row.lock.ended && row.lock.ended->id == last->id) return std::nullopt;
   if (row.record && row.record->id == last->id) return last->id;
-  // Left by one who died before he held anything, or whose record went with a reload.
+  // Left by a suspend that died before it held anything, or whose record went with a reload.
   if (!row.lock.taken(now) || !last->record) return std::nullopt;
   if (not_the_holder(*last->record, request.claim, request.records, now)) return std::nullopt;
   return last->id;

@@ -64,8 +64,8 @@ Step ResumePlan::next(const Observation& observation) {
   switch (at_) {
     case 0:
       // Each attempt is short and its end is told to the caller, so that a stop can act between
-      // two. In one of them nothing is released twice: without the pause between, and the look at
-      // the time there, a release that breaks off each time would be asked for ever.
+      // two. Within an attempt nothing is released twice: without the pause after it, and the look
+      // at the time there, a release that breaks off each time would be asked for ever.
       for (;;) {
         YIELD(1, ask("checking"));
         read(observation);

@@ -8,7 +8,7 @@
 #include "suspend_rows.hpp"
 
 /// Writes the record and reads it back, for the switches that are to be held by maxconn; a gate's
-/// switch carries its record itself. Who has nothing to keep is asked for something short: the
+/// switch carries its record itself. An HAProxy with nothing to keep is asked something short: the
 /// batch is also a round trip right before the commit, by which its writes are aligned.
 namespace stillgate::hold::arming {
 

@@ -65,7 +65,7 @@ Step SuspendPlan::next(const Observation& observation) {
       }
       if (stopped(observation)) return done();
 
-      // From here on something is kept, and an end that is no hold takes it back.
+      // From here on something is on record, and whatever fails ends in the rollback.
       make_record(observation);
       YIELD(3, step::WriteJournal{record()});
       if (!confirm_journal(observation)) return done();
@@ -326,7 +326,7 @@ void SuspendPlan::note_drained(const Observation& observation) {
   drain::tell(rows_, false);
 }
 
-/// Whoever did not answer may be gone, and the hold there with it: one more look tells.
+/// An HAProxy that did not answer may be gone, and the hold there with it: one more look tells.
 bool SuspendPlan::confirm_sealed(const Observation& observation) {
   const auto& answers = answers_of(observation);
   bool doubtful = false;

@@ -24,8 +24,8 @@ namespace stillgate::hold {
 
 struct SuspendRequest {
   HoldRequest hold;
-  Record record;                               ///< without its switches: those are the rows
-  std::vector<Record> known;                   ///< holds that the journal knows
+  Record record;              ///< without switches, which are the rows, and without times
+  std::vector<Record> known;  ///< holds that the journal knows
   std::chrono::milliseconds drain_timeout{0};  ///< 0: do not wait
 };
 
@@ -38,7 +38,7 @@ struct LockSlot {
     failed
   };
   State state{State::asking};
-  bool locks{false};      ///< this HAProxy can
+  bool locks{false};      ///< this HAProxy has compare and set
   std::size_t turn{0};    ///< the switches of one turn are locked in one batch
   LockHolder last{};      ///< whoever came last, as far as is known
   std::string value{};    ///< ours
