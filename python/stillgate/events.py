@@ -58,7 +58,7 @@ class Teller:
         return lambda line: self.tell(lambda: given(line))
 
     def close(self) -> None:
-        """Waits until all is told; a signal's exception ends the waiting."""
+        """Waits until all calls are made; a signal's exception ends the waiting."""
         if self._thread.ident is not None:
             self._calls.put(None)
             self._talking.acquire()  # pylint: disable=consider-using-with
@@ -68,5 +68,5 @@ class Teller:
             try:
                 call()
             except BaseException:  # pylint: disable=broad-except
-                log.exception("what was to be told could not be")
+                log.exception("a listener or a log handler failed")
         self._talking.release()

@@ -264,8 +264,8 @@ class Fleet:
         )
 
     def suspend_then(self, receive: Callable[[Report], T], *frontends: str, **options: Any) -> T:
-        """As suspend(), for whom has to do something before the hold is theirs, such as to tell it:
-        what `receive(report)` raises takes the hold back. Returns what it returns.
+        """As suspend(), and calls `receive(report)`, which may show it. An exception of `receive`
+        takes the hold back. Returns what `receive` returns.
         """
         told = {name: value for name, value in options.items() if value is not None}
         told.setdefault("max_hold", self.max_hold)
@@ -288,13 +288,13 @@ class Fleet:
         options: Mapping[str, Any],
         on_line: Optional[Callable[[str], None]],
     ) -> T:
-        """Until its return the hold is in custody: a signal may raise behind any instruction."""
+        """Until it returns the hold is in custody: a signal may raise after any instruction."""
         try:
             core = self._core.suspend(names, custody=custody, on_line=on_line, **options)
             return receive(_well(to_report(core)))
         except BaseException:
             if not custody.take_back():
-                log.error("a hold that nobody has the report of could not be taken back everywhere")
+                log.error("a hold could not be ended everywhere; run 'stillgate status'")
             raise
 
     def _resume(
@@ -304,7 +304,7 @@ class Fleet:
         at_deadline: bool,
         on_line: Optional[Callable[[str], None]],
     ) -> Report:
-        """Told as an expiry where it is the deadline that resumes."""
+        """The event is `expired` if the deadline resumes."""
         core = self._core.resume(names, at_deadline=at_deadline, on_line=on_line, **options)
         return _well(to_report(core))
 
@@ -323,8 +323,8 @@ class Fleet:
 
 
 class _HoldCalls:
-    """What a hold of suspended() has done by its fleet. Where the block may be in the middle of a
-    call of that, by another one. All that is told of it goes by `teller`.
+    """The calls of a hold of suspended(). During the block they use another fleet, because the
+    block may be in the middle of a call of this one. Events and log lines go through `teller`.
     """
 
     def __init__(

@@ -66,8 +66,8 @@ class Calls(Protocol):
 class Suspension:
     """What `with fleet.suspended(...)` gives. Its members may be read from any thread.
 
-    A thread of its own makes the hold, keeps it and ends it: the exception of a signal comes in the
-    main thread alone, so it never comes between a hold and whoever has it.
+    A separate thread makes the hold, keeps it and ends it: a signal raises only in the main thread,
+    so it never comes between a hold and its owner.
     """
 
     report: Report
@@ -127,7 +127,7 @@ class Suspension:
         return report
 
     def begin(self) -> None:
-        """Returns when all is held. Whatever it raises, `ending` is to be left behind it.
+        """Returns when all is held. Whatever it raises, the caller leaves `ending`.
         Errors: those of Fleet.suspend.
         """
         self._teller.start()
@@ -179,7 +179,7 @@ class Suspension:
             self._expired = not self._ended_in_time()
         except Exception as failure:  # pylint: disable=broad-except
             # Whatever it is, a hold that nobody watches is not left alone.
-            self._log_failure("the hold cannot be watched any more, and is ended", failure)
+            self._log_failure("the hold can no longer be watched, and is ended now", failure)
             self._expired = self._unguarded = True
         self._stop_watching()
         self._release(self._expired and not self._unguarded)
@@ -196,7 +196,7 @@ class Suspension:
                 watch.stop()
             except Exception as failure:  # pylint: disable=broad-except
                 # Nothing comes between a hold and its resume.
-                self._log_failure("what watches the hold could not be stopped", failure)
+                self._log_failure("the watch of the hold could not be stopped", failure)
 
     def _log_failure(self, words: str, failure: Exception) -> None:
         self._teller.tell(lambda: log.error(words, exc_info=failure))
@@ -218,7 +218,7 @@ class Suspension:
         return False
 
     def finish(self) -> None:
-        """Behind the end: waits until all is told, and raises what there is to raise. Errors:
+        """After the end: waits for listeners and raises what failed. Errors:
         EndpointFailed, HoldExpired.
         """
         if os.getpid() != self._process:

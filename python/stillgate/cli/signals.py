@@ -10,9 +10,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def raise_at_signals() -> None:
-    """As Ctrl-C: a suspend that is told to end, or whose terminal is closed, rolls back first."""
+    """As Ctrl-C: a suspend that gets SIGTERM, or whose terminal closes, rolls back first."""
     for number in STOPPING[1:]:
-        # What was started under nohup is to outlive its terminal.
+        # A command started under nohup must outlive its terminal.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _stop)
 

@@ -103,7 +103,7 @@ class HeldCommand:
     def _hold(
         self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any], over: int
     ) -> None:
-        """In here nothing waits for what is written but the ends of the lines, behind the hold."""
+        """Nothing in the hold waits for its output."""
         line: Optional[HoldLine] = None
         progress = ProgressLine(voice, self._fleet)
         progress.begin()

@@ -20,7 +20,7 @@ CLEAR = "\r\x1b[K"
 
 
 class _Line:
-    """Draws by `voice` from begin() to end(), if a person looks."""
+    """Draws with `voice` from begin() to end(), if standard error is a terminal."""
 
     def __init__(self, voice: Voice) -> None:
         self._voice = voice
@@ -38,13 +38,13 @@ class _Line:
             self._thread.start()
 
     def end(self) -> None:
-        """Nothing new is drawn, and nothing waited for; safe to call again."""
+        """Stops drawing, and waits for nothing; safe to call again."""
         if not self._ended:
             self._ended = True
             self._drawing.release()
 
     def close(self) -> None:
-        """Waits until the line is given to the voice to be taken away."""
+        """Waits until `voice` has got the line's removal."""
         self.end()
         if self._thread.is_alive():
             self._thread.join()
@@ -78,8 +78,8 @@ class ProgressLine(_Line):
 
 
 def with_progress(fleet: Fleet, call: Callable[[Callable[[], None]], T]) -> T:
-    """`call(quiet)`, with a line of how far the fleet's call has come. Behind `quiet()`, and behind
-    the end, the line is gone and standard error is free for others.
+    """`call(quiet)`, with a line that shows the progress of the fleet's call. After `quiet()`, and
+    after the end, the line is gone and standard error is free for other output.
     """
     with Voice() as voice:
         line = ProgressLine(voice, fleet)

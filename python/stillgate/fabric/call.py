@@ -96,7 +96,7 @@ class TaskCall:
             return report
 
         if self._action == "suspend":
-            # The status says that nothing is held, so nothing may be.
+            # The exit status says that nothing is held, so it must be true.
             return fleet.suspend_then(receive, *names, **told)
         verb: Callable[..., Report] = getattr(fleet, self._action)
         return tell(verb(*names, **told))
@@ -282,9 +282,9 @@ def _ended_words(course: HeldCommand) -> str:
 
 
 class _Signals:
-    """While entered in the main thread, SIGTERM and SIGHUP are as Ctrl-C, where nobody has other
-    plans for them: Fabric would be ended on the spot, and leave everything held. Behind defer()
-    they, and Ctrl-C, are Fabric's again, as if they came when the task has ended.
+    """While entered in the main thread, SIGTERM and SIGHUP act as Ctrl-C, unless they have a
+    handler: otherwise they would end Fabric at once, and leave everything held. After defer() they,
+    and Ctrl-C, are kept until the task has ended.
     """
 
     def __init__(self) -> None:
