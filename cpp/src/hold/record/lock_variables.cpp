@@ -2,13 +2,11 @@
 #include "lock_variables.hpp"
 
 #include <array>
-#include <chrono>
-#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
 
-#include "model/numbers.hpp"
+#include "record_time.hpp"
 #include "record_variable.hpp"
 
 namespace stillgate::hold {
@@ -16,7 +14,6 @@ namespace {
 
 using runtime_api::Command;
 using runtime_api::Reply;
-using std::chrono::milliseconds;
 
 constexpr std::array<std::pair<How, std::string_view>, 3> words{
     {{How::resumed, "resumed"}, {How::expired, "expired"}, {How::rolled_back, "rolled_back"}}};
@@ -28,19 +25,6 @@ std::string end_of(std::string_view frontend) { return "stillgate_ended_" + enco
 /// An id may have a '-', which a variable's name may not.
 std::string successor_of(std::string_view frontend, std::string_view id) {
   return fmt::format("stillgate_next_{}_{}", encode_name(frontend), encode_name(id));
-}
-
-std::int64_t to_ms(WallTime time) {
-  return std::chrono::duration_cast<milliseconds>(time.time_since_epoch()).count();
-}
-
-std::optional<WallTime> to_time(std::string_view text) {
-  // Beyond that, the clock's own unit overflows.
-  static constexpr auto latest =
-      std::chrono::duration_cast<milliseconds>(WallTime::duration::max()).count();
-  const auto ms = runtime_api::parse_number<std::int64_t>(text);
-  if (!ms || *ms < 0 || *ms > latest) return std::nullopt;
-  return WallTime(milliseconds(*ms));
 }
 
 /// Up to the next dot, which is taken too.
@@ -101,7 +85,7 @@ std::optional<LockHolder> read_lock(const Reply& reply, std::string_view endpoin
   auto text = value_in(reply);
   if (!text) return std::nullopt;
   LockHolder holder{std::string(take_part(*text))};
-  const auto deadline = to_time(take_part(*text));
+  const auto deadline = read_time(take_part(*text));
   if (holder.id.empty() || !deadline) return std::nullopt;
   if (*deadline != WallTime()) holder.deadline = deadline;
   if (auto record = unpack(*text, endpoint, frontend)) holder.record = *std::move(record);
@@ -113,7 +97,7 @@ std::optional<Ended> read_ended(const Reply& reply) {
   if (!text) return std::nullopt;
   Ended ended{std::string(take_part(*text)), {}, {}};
   const std::string_view how = take_part(*text);
-  const auto at = to_time(*text);
+  const auto at = read_time(*text);
   for (const auto& [known, word] : words) {
     if (word != how || !at) continue;
     ended.how = known;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "model/numbers.hpp"
+#include "record_time.hpp"
 #include "runtime_api/command.hpp"
 
 namespace stillgate::hold {
@@ -57,19 +58,6 @@ std::optional<HeldSwitch> read_switch(std::string_view line) {
   if (!pid || !reached || !begun) return std::nullopt;
   held.counters = Counters{*pid, *reached, *begun};
   return held;
-}
-
-std::optional<WallTime> read_time(std::string_view text) {
-  // Beyond that, the clock's own unit overflows.
-  static constexpr auto latest =
-      std::chrono::duration_cast<std::chrono::milliseconds>(WallTime::duration::max()).count();
-  const auto ms = parse_number<std::int64_t>(text);
-  if (!ms || *ms < 0 || *ms > latest) return std::nullopt;
-  return WallTime(std::chrono::milliseconds(*ms));
-}
-
-std::int64_t to_ms(WallTime time) {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
 /// One `key value` line into the record; a sentence where it does not fit.

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <string>
+#include <string_view>
 
 #include "hold/check/already_held.hpp"
 #include "hold/check/method.hpp"
@@ -18,7 +19,7 @@ bool is_held(const SuspendedSwitch& row) {
   return row.report.verdict == Verdict::held && !row.report.error;
 }
 
-void set_held(SuspendedSwitch& row, const char* method, std::string_view lease,
+void set_held(SuspendedSwitch& row, std::string_view method, std::string_view lease,
               const std::string& hold_id) {
   row.report.verdict = Verdict::held;
   row.report.error.reset();
