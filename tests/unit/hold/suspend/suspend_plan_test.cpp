@@ -332,7 +332,7 @@ TEST(SuspendPlan, AnotherLimitAfterTheRollbackIsTold) {
   EXPECT_EQ(report.switches[2].verdict, Verdict::reverted);
   ASSERT_TRUE(report.switches[2].error);
   EXPECT_EQ(report.switches[2].error->code, Errc::limit_mismatch);
-  EXPECT_NE(report.switches[2].error->message.find("55 in place of 110"), std::string::npos);
+  EXPECT_NE(report.switches[2].error->message.find("55 instead of 110"), std::string::npos);
 }
 
 TEST(SuspendPlan, NothingIsHeldThatCannotBeRecorded) {
