@@ -92,7 +92,7 @@ def test_a_commit_that_is_lost_on_the_way_is_rolled_back(haproxy: Start, state: 
         return False
 
     with Tap(proxies[1], {COMMIT: swallow}) as tap:
-        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint], reply_timeout=patient(0.4))
+        fleet = Fleet([proxies[0].endpoints[0], tap.endpoint], reply_timeout=patient(1))
         with pytest.raises(EndpointFailed) as caught:
             fleet.suspend(F, no_lease=True)
     assert verdicts(caught.value.report) == ["reverted", "reverted"]
