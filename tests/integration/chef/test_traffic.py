@@ -60,7 +60,7 @@ def test_a_why_run_leaves_the_haproxy_as_it_is(
     assert [proxy.info().get("Tainted", "0") for proxy in chef_stage.proxies] == ["0"] * 2
     assert chef.run("suspend", method=method, max_hold=120).status == 0
     done = chef.run("resume", "--why-run")
-    assert "Would let the requests of balanced" in done.text
+    assert "Would release the requests of balanced" in done.text
     assert (done.status, chef_stage.held()) == (0, [True] * 2)
     assert chef.run("resume").status == 0
 
