@@ -57,10 +57,14 @@ class Teller:
         given = listener
         return lambda line: self.tell(lambda: given(line))
 
+    def end(self) -> None:
+        """Has its thread end after the calls that it was given, and does not wait for it."""
+        self._calls.put(None)
+
     def close(self) -> None:
         """Waits until all calls are made; a signal's exception ends the waiting."""
         if self._thread.ident is not None:
-            self._calls.put(None)
+            self.end()
             self._talking.acquire()  # pylint: disable=consider-using-with
 
     def _run(self) -> None:

@@ -137,8 +137,14 @@ class Suspension:
             raise self._unmade
 
     def _keep(self) -> None:
-        if not self.ending.keep():
-            return
+        try:
+            if self.ending.keep():
+                self._keep_hold()
+        finally:
+            # A signal may keep the block's own thread from closing it.
+            self._teller.end()
+
+    def _keep_hold(self) -> None:
         try:
             made = self._make()
             self._unsettled.release()

@@ -145,6 +145,11 @@ def test_ctrl_c_while_it_resumes_waits_for_the_resume() -> None:
         with fleet_over(core).suspended("balanced"):
             pass
     assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
+    wait_until(lambda: running() == [], "the end of the hold's threads")
+
+
+def running() -> list[str]:
+    return [one.name for one in threading.enumerate() if one.name.startswith("stillgate")]
 
 
 def test_nothing_is_resumed_where_nothing_was_held() -> None:
