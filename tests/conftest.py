@@ -26,6 +26,7 @@ from support.fabric.fab import Fab
 from support.haproxy.faulty_peer import FaultyPeer
 from support.haproxy.fetch import SUITES, CannotFetch, cache_folder, ensure, read_versions
 from support.haproxy.gate import Gated
+from support.haproxy.guards import end_guards
 from support.haproxy.server import HAProxy
 from support.patience import scheduling
 from support.ssh.home import SshHome
@@ -182,11 +183,12 @@ def gated(haproxy: Start) -> Iterator[Callable[..., Gated]]:
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The folder of a journal of the test's own."""
     folder = tmp_path / "state"
     monkeypatch.setenv("STILLGATE_STATE_DIR", str(folder))
-    return folder
+    yield folder
+    end_guards(folder)
 
 
 @pytest.fixture(scope="session")

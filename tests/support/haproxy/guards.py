@@ -11,6 +11,7 @@ import subprocess
 import time
 import urllib.parse
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
@@ -40,6 +41,18 @@ def guards(state: Path) -> list[int]:
         except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
     return [pid for _, pid in sorted(found)]
+
+
+def end_guards(state: Path) -> None:
+    """Kills what a test leaves: a guard whose HAProxy is gone waits for its hold's deadline."""
+    wait_until(lambda: not _kill(guards(state)), "the guards to be gone")
+
+
+def _kill(pids: list[int]) -> list[int]:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return pids
 
 
 def active(state: Path) -> int:
