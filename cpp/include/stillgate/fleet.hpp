@@ -43,8 +43,8 @@ class Fleet {
   Result<Report> check(const std::vector<std::string>& frontends,
                        const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// Holds the frontends at all endpoints, or at none: after a failure, a stop (up to the last
-  /// moment) or an exception all is rolled back. Only a report that is ok means a hold. Returns when
-  /// the requests already in flight have been served.
+  /// moment) or an exception all is rolled back. Only a report that is ok means a hold. Returns
+  /// when the requests already in flight have been served.
   Result<Report> suspend(const std::vector<std::string>& frontends,
                          const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// Releases the frontends at every endpoint that it can reach, and retries the others for

@@ -79,7 +79,8 @@ TEST_F(SessionTest, WhereOthersAreHeldTheLastOneIsNotWaitedForLong) {
     const auto answers = run(batch);
     EXPECT_EQ(code_of(answers[0]), std::nullopt);
     ASSERT_EQ(code_of(answers[1]), Errc::reply_timeout);
-    EXPECT_NE(answers[1].error->message.find("other frontends are already held"), std::string::npos);
+    EXPECT_NE(answers[1].error->message.find("other frontends are already held"),
+              std::string::npos);
   }
 }
 
