@@ -104,7 +104,7 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
       over = done;
       const auto lines = take_lines();
       lock.unlock();
-      // Behind the end of the call, too: the last look at signals before there is a result.
+      // After the end of the call, too: the last look at signals before there is a result.
       raised = attend(lines, on_line);
       lock.lock();
     }

@@ -164,7 +164,7 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
     take_back(frontends, id);
     throw;
   }
-  // The last look: the plan has not seen a stop that came behind its last step but one.
+  // The last look: the plan has not seen a stop that came during its last step.
   if (report.ok() && stop.stop_requested())
     report = stopped_behind(report, take_back(frontends, id));
   report.action = "suspend";

@@ -1,4 +1,4 @@
-// Every order of the commands of a guard, a resume and a reload at one simulated HAProxy.
+// The orders of the commands of a guard, a resume and a reload at one simulated HAProxy.
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -26,7 +26,7 @@ constexpr milliseconds deadline{5000};
 constexpr milliseconds soon{1000};
 const WallTime start(milliseconds(1'800'000'000'000));
 
-/// Who holds the resume to account: with the hold in its journal, or somebody on another machine.
+/// Where the resume comes from: the machine whose journal has the hold, or another one.
 enum class From { here, elsewhere };
 /// What else happens once, at any moment.
 enum class Trouble { none, resume_dies, guard_dies, answer_lost };
