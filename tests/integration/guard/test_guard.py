@@ -224,6 +224,30 @@ def test_a_resume_sends_it_away(label: str, haproxy: Start, app: App, state: Pat
     assert [proxy.limit(F) for proxy in proxies] == [300, 400]
 
 
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
+@pytest.mark.parametrize("label", REMEMBERING)
+def test_a_resume_right_after_a_reload_ends_it(
+    label: str,
+    elsewhere: bool,
+    haproxy: Start,
+    app: App,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The new worker is open until the guard comes: it must not hold again what was resumed."""
+    proxies = pair(haproxy, app, label, master_worker=True)
+    for _ in range(4):
+        suspend(proxies, 600)
+        proxies[0].reload()
+        if elsewhere:
+            monkeypatch.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
+        Fleet(endpoints(proxies)).resume(F, force=True, reason="it must end")
+        monkeypatch.setenv("STILLGATE_STATE_DIR", str(state))
+        wait_until(lambda: not guards(state), "the guards to leave")
+        assert [proxy.limit(F) for proxy in proxies] == [300, 400]
+
+
 @pytest.mark.parametrize("label", SAFE)
 def test_an_extended_hold_keeps_it(label: str, haproxy: Start, app: App, state: Path) -> None:
     proxies = pair(haproxy, app, label)
