@@ -147,6 +147,25 @@ Result<Command> Command::show_frontend(std::string_view name) {
 
 Command Command::show_streams() { return Command("show sess\n"); }
 
+Result<Command> Command::show_stream(std::string_view pointer) {
+  return for_stream("show sess", pointer);
+}
+
+Result<Command> Command::shut_stream(std::string_view pointer) {
+  return for_stream("shutdown session", pointer);
+}
+
+Result<Command> Command::for_stream(std::string_view words, std::string_view pointer) {
+  const bool fine = pointer.starts_with("0x") && pointer.size() > 2 && pointer.size() <= 18 &&
+                    pointer.find_first_not_of("0123456789abcdef", 2) == std::string_view::npos;
+  if (!fine) return Error{Errc::bad_name, "stream: not an address like 0x7f0012345678"};
+  return Command(fmt::format("{} {}\n", words, pointer));
+}
+
+Command Command::wait(std::chrono::milliseconds time) {
+  return Command(fmt::format("wait {}ms\n", time.count()));
+}
+
 Command Command::show_descriptors() { return Command("show fd\n"); }
 
 Command Command::allow_experiments() { return Command("experimental-mode on\n"); }

@@ -1,6 +1,7 @@
 // Commands of the runtime API: checked when they are made, framed when they are sent.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -36,7 +37,11 @@ class Command {
   /// `show stat`, the row of one frontend. Errors: bad_name.
   static Result<Command> show_frontend(std::string_view name);
   static Command show_streams();  ///< `show sess`: all of HAProxy's CPU for 60 ms per 8,000 streams
-  static Command show_descriptors();  ///< `show fd`: as dear as show_streams
+  /// One of them, and its end. Errors: bad_name, if `pointer` is not as `show sess` gives it.
+  static Result<Command> show_stream(std::string_view pointer);
+  static Result<Command> shut_stream(std::string_view pointer);
+  static Command wait(std::chrono::milliseconds time);  ///< 3.0 and later
+  static Command show_descriptors();                    ///< `show fd`: as dear as show_streams
   static Command show_cli_level();
   /// From 2.4 on process variables may be set only after it, on the same connection.
   static Command allow_experiments();
@@ -67,6 +72,7 @@ class Command {
  private:
   static Result<Command> assign(std::string_view name, std::string_view condition,
                                 std::string_view value);
+  static Result<Command> for_stream(std::string_view words, std::string_view pointer);
   static Result<Command> for_frontends(std::string_view words,
                                        const std::vector<std::string>& frontends);
   explicit Command(std::string wire) : wire_(std::move(wire)) {}

@@ -49,4 +49,9 @@ bool has_compare_and_set(std::string_view version) noexcept {
   return release && *release >= first;
 }
 
+bool has_wait(std::string_view version) noexcept {
+  const auto release = Release::parse(version);
+  return release && *release >= Release{3, 0, 0};
+}
+
 }  // namespace stillgate::runtime_api

@@ -28,4 +28,7 @@ struct Release {
 /// (docs/haproxy-facts.md, section 3). False for a version that cannot be parsed.
 [[nodiscard]] bool has_compare_and_set(std::string_view version) noexcept;
 
+/// It has the command `wait`: 3.0 and later. False for a version that cannot be parsed.
+[[nodiscard]] bool has_wait(std::string_view version) noexcept;
+
 }  // namespace stillgate::runtime_api

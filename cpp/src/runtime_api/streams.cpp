@@ -23,6 +23,7 @@ std::string_view take_word(std::string_view& text) {
 std::optional<std::int64_t> parse_age(std::string_view text) {
   static constexpr std::array<std::pair<char, std::int64_t>, 4> units{
       {{'d', 86'400}, {'h', 3600}, {'m', 60}, {'s', 1}}};
+  if (text.empty()) return std::nullopt;
   std::int64_t seconds = 0;
   while (!text.empty()) {
     const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
@@ -37,13 +38,23 @@ std::optional<std::int64_t> parse_age(std::string_view text) {
   return seconds;
 }
 
+/// What stands behind the first such key, up to the next space or comma; empty: nothing.
+std::string_view value_of(std::string_view text, std::string_view key) {
+  const std::size_t at = text.find(key);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + key.size());
+  return text.substr(0, text.find_first_of(" ,\n]"));
+}
+
 std::optional<std::string> unless(std::string_view value, std::string_view none) {
   return value == none ? std::nullopt : std::optional(std::string(value));
 }
 
 std::optional<Stream> parse_stream(std::string_view line) {
-  if (!take_word(line).starts_with("0x")) return std::nullopt;
+  const std::string_view pointer = take_word(line);
+  if (!pointer.starts_with("0x")) return std::nullopt;
   Stream stream;
+  stream.pointer = pointer.substr(0, pointer.find(':'));
   for (auto word = take_word(line); !word.empty(); word = take_word(line)) {
     const std::size_t equals = word.find('=');
     if (equals == std::string_view::npos) continue;
@@ -58,6 +69,7 @@ std::optional<Stream> parse_stream(std::string_view line) {
       break;  // what follows is the state of its buffers
     }
   }
+  if (stream.frontend == "GLOBAL") stream.left_s = parse_age(value_of(line, "rex="));
   if (stream.frontend.empty()) return std::nullopt;
   return stream;
 }
@@ -78,6 +90,19 @@ Result<std::vector<Stream>> parse_streams(std::string_view text) {
     streams.push_back(*std::move(stream));
   }
   return streams;
+}
+
+Result<StreamDetails> parse_stream_details(std::string_view text) {
+  StreamDetails details;
+  details.number = value_of(text, " id=");
+  details.frontend = value_of(text, "frontend=");
+  // The client's side comes first.
+  const auto timeout = parse_age(value_of(text, "ioto="));
+  if (details.number.empty() || details.frontend.empty() || !timeout) {
+    return Error{Errc::malformed_reply, "show sess 0x...: its id, frontend or ioto is missing"};
+  }
+  details.timeout_s = *timeout;
+  return details;
 }
 
 }  // namespace stillgate::runtime_api

@@ -53,5 +53,32 @@ TEST(Streams, AnythingElseIsMalformed) {
   }
 }
 
+/// As 3.0.11 and 3.2.26 print it.
+TEST(Streams, TellOfAConnectionToAStatsSocketHowLongItMayStay) {
+  const auto streams = parse_streams(
+      "0x7fa092281400: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 "
+      "epoch=0x1 age=1s calls=2 rate=0 cpu=0 lat=0 rq[f=848000h,i=0,an=00h,ax=] "
+      "rp[f=80048101h,i=0,an=00h,ax=] scf=[8,0h,fd=11,rex=2d59s,wex=] scb=[8,1h,fd=-1,rex=,wex=] "
+      "exp=9s rc=0 c_exp=\n");
+  ASSERT_TRUE(streams);
+  EXPECT_EQ((*streams)[0].pointer, "0x7fa092281400");
+  EXPECT_EQ((*streams)[0].left_s, 172'859);
+}
+
+TEST(Streams, DetailsTellWhichOneItIs) {
+  const auto details = parse_stream_details(
+      "0x7fa092281400: [28/Nov/2026:12:15:19.984505] id=3 proto=unix_stream source=unix:1\n"
+      "  flags=0x8, conn_retries=0, conn_exp=<NEVER> conn_et=0x000 srv_conn=(nil)\n"
+      "  frontend=GLOBAL (id=0 mode=tcp), listener=? (id=1) addr=unix:1\n"
+      "  scf=0x7fa093223a60 flags=0x00000000 ioto=2d1m state=EST endp=CONN rex=2d59s\n"
+      "  scb=0x7fa093223ac0 flags=0x00000001 ioto=0s state=EST endp=APPCTX\n");
+  ASSERT_TRUE(details);
+  EXPECT_EQ(details->frontend, "GLOBAL");
+  EXPECT_EQ(details->number, "3");
+  EXPECT_EQ(details->timeout_s, 172'860);
+  EXPECT_FALSE(parse_stream_details(""));
+  EXPECT_FALSE(parse_stream_details("0x1: id=3\n  frontend=GLOBAL (id=0)\n"));
+}
+
 }  // namespace
 }  // namespace stillgate::runtime_api
