@@ -27,8 +27,25 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
     HOLD + "events": ({"cpp/include", HOLD + "record"}, {"fmt"}),
     HOLD + "survey": ({"cpp/include", SRC + "runtime_api", HOLD + "record"}, {"fmt"}),
     HOLD
+    + "waits": (
+        {
+            "cpp/include",
+            SRC + "runtime_api",
+            HOLD + "record",
+            HOLD + "resume_point",
+            HOLD + "plan",
+        },
+        {"fmt"},
+    ),
+    HOLD
     + "guard": (
-        {"cpp/include", SRC + "runtime_api", HOLD + "record", HOLD + "resume_point"},
+        {
+            "cpp/include",
+            SRC + "runtime_api",
+            HOLD + "record",
+            HOLD + "resume_point",
+            HOLD + "waits",
+        },
         {"fmt"},
     ),
     HOLD
@@ -56,6 +73,7 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
             HOLD + "plan",
             HOLD + "events",
             HOLD + "survey",
+            HOLD + "waits",
             HOLD + "check",
         },
         {"fmt"},
@@ -71,6 +89,7 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
             HOLD + "rows",
             HOLD + "plan",
             HOLD + "survey",
+            HOLD + "waits",
             HOLD + "check",
         },
         {"fmt"},
@@ -82,7 +101,9 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
             HOLD + "record",
             HOLD + "request",
             HOLD + "plan",
+            HOLD + "rows",
             HOLD + "survey",
+            HOLD + "waits",
             HOLD + "check",
         },
         {"fmt"},

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "engine/session.hpp"
+#include "fleet/guard/prover.hpp"
 
 namespace stillgate::fleet {
 namespace {
@@ -43,6 +44,7 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
   if (session.capacity() < means.endpoints.size()) {
     return too_large(means.endpoints.size(), session.capacity());
   }
+  WaitProver prover;
   hold::Observation seen{hold::observed::Begin{}, milliseconds(0), std::chrono::system_clock::now(),
                          false};
   for (;;) {
@@ -57,6 +59,12 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
       seen.what = hold::observed::Answers{session.run(*batch, stop)};
     } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
       seen.what = hold::observed::Journaled{journal.keep(write->record)};
+    } else if (const auto* prove = std::get_if<hold::step::ProveWaits>(&step)) {
+      means.progress.phase = "proving the release that waits";
+      seen.what = prover.start(*prove, stop);
+    } else if (std::holds_alternative<hold::step::EndProof>(step)) {
+      prover.end();
+      seen.what = hold::observed::Tick{};
     } else if (const auto* start = std::get_if<hold::step::StartGuard>(&step)) {
       means.progress.phase = "starting the guard";
       seen.what = means.guard.start(start->record, stop);

@@ -6,8 +6,6 @@
 
 #include "fleet/boot_clock.hpp"
 #include "fleet/journal.hpp"
-#include "hold/guard/wait_line.hpp"
-#include "runtime_api/release.hpp"
 
 namespace stillgate::guard {
 
@@ -26,13 +24,6 @@ FleetOptions short_timeouts() {
 }
 
 constexpr milliseconds wait_line_timeout{300};
-/// This long after the guard itself, which is more exact and reports what it did.
-constexpr milliseconds wait_after_guard{30};
-
-bool has_wait(const std::string& version) {
-  const auto release = runtime_api::Release::parse(version);
-  return release && *release >= runtime_api::Release{3, 0, 0};
-}
 
 }  // namespace
 
@@ -60,7 +51,7 @@ void EndpointThread::run() {
     const auto step = plan_.next(input, answer ? &*answer : nullptr);
     if (const auto deadline = plan_.extended()) state_.extend(*deadline);
     state_.update(number_, plan_);
-    renew_wait_line(input);
+    if (const auto backed = plan_.backed()) state_.set_backed(number_, *backed);
     answer.reset();
     journal.reset();
     if (const auto* wanted = std::get_if<hold::guard_step::Ask>(&step)) {
@@ -68,6 +59,10 @@ void EndpointThread::run() {
     } else if (const auto* wait = std::get_if<hold::guard_step::Wait>(&step)) {
       const auto first = std::exchange(first_wait_, std::nullopt);
       state_.wait_until(first ? std::min(wait->until, input.now + *first) : wait->until);
+    } else if (const auto* line = std::get_if<hold::guard_step::Arm>(&step)) {
+      answer = arm(*line);
+    } else if (std::holds_alternative<hold::guard_step::Disarm>(step)) {
+      held_line_.reset();
     } else if (std::holds_alternative<hold::guard_step::ReadJournal>(step)) {
       journal = fleet::Journal(state_.order().state_folder).load().records;
     } else {
@@ -97,30 +92,13 @@ runtime_api::Answer EndpointThread::ask(const hold::guard_step::Ask& wanted) {
 }
 
 /// HAProxy's own `wait` as a second line: it fires where this machine is frozen or cut off, and
-/// nobody closes the connection. It is set up before anything is held, because that can happen in
-/// the middle of a commit; the limit that it would restore is in force until then.
-void EndpointThread::renew_wait_line(const hold::GuardInput& input) {
-  if (!plan_.holds()) {
-    // It would open a frontend that somebody else may hold by then.
-    held_line_.reset();
-    return;
-  }
-  if (input.mode == hold::GuardMode::ending || !plan_.surveyed()) return;
-  const hold::Record record = plan_.record();
-  WaitLine wanted{input.deadline, plan_.process(), record.switches};
-  if (wait_line_ == wanted) return;
-  const auto left = input.deadline + wait_after_guard - input.now;
-  std::unique_ptr<engine::HeldLine> line;
-  if (has_wait(plan_.version()) && left > wait_after_guard) {
-    auto text = hold::wait_line(record, left);
-    if (text) line = std::make_unique<engine::HeldLine>(endpoint_[0]);
-    if (line && line->send(*std::move(text), wait_line_timeout)) line.reset();
-  }
-  // The new one is set up before the old one ends.
-  held_line_ = std::move(line);
-  plan_.set_backed(held_line_ != nullptr);
-  wait_line_ = WaitLine{wanted.deadline, wanted.process, plan_.record().switches};
-  state_.set_backed(number_, held_line_ != nullptr);
+/// nobody closes the connection.
+runtime_api::Answer EndpointThread::arm(const hold::guard_step::Arm& wanted) {
+  runtime_api::Answer answer;
+  held_line_ = std::make_unique<engine::HeldLine>(endpoint_[0]);
+  answer.error = held_line_->send(wanted.line, wait_line_timeout);
+  if (answer.error) held_line_.reset();
+  return answer;
 }
 
 }  // namespace stillgate::guard

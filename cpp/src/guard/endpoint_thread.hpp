@@ -35,17 +35,9 @@ class EndpointThread {
   void interrupt();
 
  private:
-  /// What the line with HAProxy's own `wait` was made from.
-  struct WaitLine {
-    std::chrono::milliseconds deadline{0};
-    std::int64_t process{0};
-    std::vector<hold::HeldSwitch> releases;
-    bool operator==(const WaitLine&) const = default;
-  };
-
   void run();
   runtime_api::Answer ask(const hold::guard_step::Ask& wanted);
-  void renew_wait_line(const hold::GuardInput& input);
+  runtime_api::Answer arm(const hold::guard_step::Arm& wanted);
 
   SharedState& state_;
   std::size_t number_;
@@ -56,7 +48,6 @@ class EndpointThread {
   hold::GuardPlan plan_;
   std::unique_ptr<engine::Session> session_;
   std::unique_ptr<engine::HeldLine> held_line_;
-  std::optional<WaitLine> wait_line_;
   std::mutex mutex_;
   std::stop_source stop_;
   std::jthread thread_;

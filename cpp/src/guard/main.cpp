@@ -14,6 +14,7 @@
 
 #include "engine/ssh_sessions.hpp"
 #include "guard.hpp"
+#include "prove.hpp"
 
 namespace {
 
@@ -68,11 +69,18 @@ int main(int count, char** arguments) {
   // Many threads that each need little: one heap for all keeps the process small.
   ::mallopt(M_ARENA_MAX, 1);
   const bool is_standby = count == 2 && std::strcmp(arguments[1], "--standby") == 0;
-  if (count > (is_standby ? 2 : 1) || !is_socket(STDIN_FILENO)) {
+  const bool is_prover = count == 2 && std::strcmp(arguments[1], "--prove") == 0;
+  if (count > (is_standby || is_prover ? 2 : 1) || !is_socket(STDIN_FILENO)) {
     static constexpr char words[] =
         "stillgate-guard is started by 'stillgate suspend' only; do not run it by hand.\n";
     (void)!::write(STDERR_FILENO, words, sizeof words - 1);
     return 2;
+  }
+  if (is_prover) {
+    ::close_range(3, ~0U, 0);
+    ::signal(SIGPIPE, SIG_IGN);
+    stillgate::guard::prove_waits();
+    ::_exit(0);
   }
   detach(is_standby);
   if (is_standby) {

@@ -7,13 +7,23 @@
 #include <fmt/format.h>
 
 #include "hold/check/method.hpp"
+#include "hold/rows.hpp"
 
 namespace stillgate::hold {
 
 using runtime_api::Batch;
+using std::chrono::milliseconds;
+
+namespace {
+
+constexpr milliseconds look_pause{60};
+constexpr int most_looks = 50;  ///< the guard looks every 100 ms
+
+}  // namespace
 
 ExtendPlan::ExtendPlan(Request request)
     : request_(std::move(request)),
+      waiting_(request_.hold.endpoints.size()),
       frontends_(request_.hold.frontends.size()),
       courses_(request_.hold.endpoints.size() * frontends_),
       keeps_(request_.hold.endpoints.size(), false) {
@@ -36,9 +46,13 @@ Step ExtendPlan::next(const Observation& observation) {
       return surveyed(observation);
     case Stage::rehearsing:
       return rehearsed(observation);
+    case Stage::looking:
+    case Stage::following:
+      return looked(observation);
     case Stage::writing:
-      // What is read back decides.
-      return ask(Stage::verifying);
+      return follow();
+    case Stage::resting:
+      return look(Stage::following);
     case Stage::verifying:
       return verified(observation);
     case Stage::recording:
@@ -69,7 +83,91 @@ Step ExtendPlan::surveyed(const Observation& observation) {
     for (std::size_t j = 0; j < frontends_; ++j) weigh(i, j, seen_[i], observation.now);
   }
   if (observation.cancelled) report_.ending = Ending::cancelled;
-  return refused_ || observation.cancelled ? done() : rehearse();
+  return refused_ || observation.cancelled ? done() : look(Stage::looking);
+}
+
+/// Something is extended there whose guard is backed by a release that waits.
+bool ExtendPlan::is_backed(std::size_t endpoint) const {
+  for (std::size_t j = 0; j < frontends_; ++j) {
+    const std::size_t index = endpoint * frontends_ + j;
+    if (courses_[index].longer && report_.switches[index].lease == word(Lease::backed)) return true;
+  }
+  return false;
+}
+
+Step ExtendPlan::look(Stage stage) {
+  stage_ = stage;
+  sweeps_ = WaitSweeps(waiting_.size(), stage == Stage::following);
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (!is_backed(i) || waiting_[i].followed) continue;
+    std::vector<std::string> ids;
+    for (std::size_t j = 0; j < frontends_; ++j) {
+      const auto& longer = courses_[i * frontends_ + j].longer;
+      if (longer) ids.push_back(longer->id);
+    }
+    sweeps_.set(i, WaitSweep(ids, WaitSweep::Until::found));
+  }
+  Batch batch = sweeps_.begin();
+  if (asks(batch)) return batch;
+  return stage == Stage::looking ? rehearse() : ask(Stage::verifying);
+}
+
+Step ExtendPlan::looked(const Observation& observation) {
+  Batch batch = sweeps_.next(answers_of(observation));
+  if (asks(batch)) return batch;
+  if (stage_ == Stage::following) return follow();
+  for (std::size_t i = 0; i < waiting_.size(); ++i) waiting_[i].before = sweeps_[i].numbers();
+  return observation.cancelled ? done() : rehearse();
+}
+
+/// The old line fires at the old deadline: nothing is said before the guard has ended it. It is not
+/// ended here: where the guard is frozen or dead, that line is all that ends the hold.
+Step ExtendPlan::follow() {
+  bool all = true;
+  for (std::size_t i = 0; i < waiting_.size(); ++i) {
+    if (is_backed(i) && !waiting_[i].followed) all = has_followed(i) && all;
+  }
+  // What is read back decides.
+  if (all || looks_++ >= most_looks) return ask(Stage::verifying);
+  stage_ = Stage::resting;
+  return step::Wait{look_pause};
+}
+
+bool ExtendPlan::has_followed(std::size_t endpoint) {
+  if (looks_ == 0) return false;
+  const auto& before = waiting_[endpoint].before;
+  const auto now = sweeps_[endpoint].numbers();
+  const bool old = std::any_of(now.begin(), now.end(), [&before](const std::string& number) {
+    return std::find(before.begin(), before.end(), number) != before.end();
+  });
+  waiting_[endpoint].followed = !old && !now.empty();
+  return waiting_[endpoint].followed;
+}
+
+/// Where none waited before, none opens it at the old deadline: the guard alone has the hold.
+void ExtendPlan::tell_behind() {
+  std::vector<std::size_t> behind;
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    Switch& one = report_.switches[index];
+    const std::size_t i = index / frontends_;
+    if (!courses_[index].longer || one.error || !is_backed(i) || waiting_[i].followed) continue;
+    if (waiting_[i].before.empty()) {
+      behind.push_back(index);
+      continue;
+    }
+    one.error = Error{Errc::guard_failed,
+                      "HAProxy has the new deadline, but the guard of the hold did not follow: the "
+                      "release that waits in HAProxy may open it at the old deadline; resume, or "
+                      "look after the machine that holds"};
+  }
+  for (const std::size_t index : behind) {
+    Switch& one = report_.switches[index];
+    one.lease = word(Lease::guard);
+    one.findings.push_back(Finding::of(
+        FindingCode::wait_unproven,
+        "HAProxy's own 'wait' does not back the guard here: none waits; nothing ends the hold if "
+        "the machine that holds freezes or fails"));
+  }
 }
 
 /// Each record goes into the journal as it is: a journal that cannot be written has to show while
@@ -199,6 +297,7 @@ Step ExtendPlan::verified(const Observation& observation) {
         held ? "HAProxy accepted the new deadline, but does not report it; run 'stillgate status'"
              : "the hold ended before its deadline was moved"};
   }
+  tell_behind();
   for (std::size_t index = 0; index < courses_.size(); ++index) {
     if (report_.switches[index].error) report_.ending = Ending::endpoint_failed;
     if (courses_[index].longer && !report_.switches[index].error) {

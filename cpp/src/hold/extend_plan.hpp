@@ -9,6 +9,7 @@
 #include "hold/record/owner.hpp"
 #include "hold/record/record.hpp"
 #include "hold/survey/survey.hpp"
+#include "hold/waits/wait_sweep.hpp"
 #include "plan.hpp"
 #include "request.hpp"
 
@@ -30,11 +31,27 @@ class ExtendPlan final : public Plan {
   Step next(const Observation& observation) override;
 
  private:
-  enum class Stage { start, surveying, rehearsing, writing, verifying, recording };
+  enum class Stage {
+    start,
+    surveying,
+    looking,  ///< for the release that waits for the old deadline
+    rehearsing,
+    writing,
+    resting,    ///< so that the guard can follow
+    following,  ///< looking whether it has
+    verifying,
+    recording
+  };
 
   Step ask(Stage stage);
   Step surveyed(const Observation& observation);
   void weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
+  Step look(Stage stage);
+  Step looked(const Observation& observation);
+  Step follow();
+  [[nodiscard]] bool is_backed(std::size_t endpoint) const;
+  [[nodiscard]] bool has_followed(std::size_t endpoint);
+  void tell_behind();
   Step rehearse();
   Step rehearsed(const Observation& observation);
   [[nodiscard]] bool is_extended(const Record& record) const;
@@ -50,7 +67,16 @@ class ExtendPlan final : public Plan {
     GateHandle gate;
   };
 
+  /// Of the releases that wait at an endpoint: HAProxy's numbers of those that stood before.
+  struct Waiting {
+    std::vector<std::string> before{};
+    bool followed{false};  ///< the guard has another one there, and none of those
+  };
+
   Request request_;
+  WaitSweeps sweeps_;
+  std::vector<Waiting> waiting_;
+  int looks_{0};
   std::size_t frontends_;
   Stage stage_{Stage::start};
   bool refused_{false};

@@ -29,6 +29,13 @@ struct Wait {
 struct StartGuard {
   Record record;
 };
+/// Start a process that sends each of these lines to its endpoint, on a connection of its own, and
+/// keeps them open.
+struct ProveWaits {
+  std::vector<std::pair<std::string, std::string>> lines;  ///< URL, line
+};
+/// Kill that process.
+struct EndProof {};
 struct TellGuard {
   enum class Word {
     hold,   ///< the hold is in effect
@@ -41,8 +48,8 @@ struct Done {
   Report report;
 };
 }  // namespace step
-using Step = std::variant<runtime_api::Batch, step::WriteJournal, step::Wait, step::StartGuard,
-                          step::TellGuard, step::Done>;
+using Step = std::variant<runtime_api::Batch, step::WriteJournal, step::Wait, step::ProveWaits,
+                          step::EndProof, step::StartGuard, step::TellGuard, step::Done>;
 
 namespace observed {
 struct Begin {};
@@ -52,7 +59,10 @@ struct Answers {  ///< to a Batch; one per endpoint
 struct Journaled {  ///< to a WriteJournal
   std::optional<Error> error;
 };
-struct Tick {};                ///< to a Wait that is over
+struct Tick {};   ///< to a Wait that is over, or an EndProof
+struct Proving {  ///< to a ProveWaits: every line was sent, or could not be
+  std::vector<std::pair<std::string, Error>> failures;  ///< by URL
+};
 struct Guarded {               ///< to a StartGuard or a TellGuard
   std::optional<Error> error;  ///< its `field` is the endpoint that it is about, if any
   std::vector<std::string>
@@ -60,7 +70,7 @@ struct Guarded {               ///< to a StartGuard or a TellGuard
 };
 }  // namespace observed
 using What = std::variant<observed::Begin, observed::Answers, observed::Journaled, observed::Tick,
-                          observed::Guarded>;
+                          observed::Proving, observed::Guarded>;
 
 struct Observation {
   What what;

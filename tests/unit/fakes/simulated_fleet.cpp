@@ -73,6 +73,11 @@ std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
     seen.elapsed += milliseconds(1);
   } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
     seen.what = observed::Journaled{keep(write->record)};
+  } else if (const auto* prove = std::get_if<step::ProveWaits>(&step)) {
+    seen.what = observed::Proving{start_proof(*prove)};
+  } else if (std::holds_alternative<step::EndProof>(step)) {
+    end_proof();
+    seen.what = observed::Tick{};
   } else if (const auto* start = std::get_if<step::StartGuard>(&step)) {
     seen.what = observed::Guarded{guard_failure, backed};
     if (!guard_failure) guarded = start->record;
@@ -170,7 +175,10 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
   }
   if (command == "show cli level") return {host.level, {}};
   if (command.starts_with("show stat")) return show_stat(host);
-  if (command == "show sess") return {host.streams, {}};
+  if (command == "show sess") return show_streams(host);
+  if (command.starts_with("show sess ")) return show_stream(host, command.substr(10));
+  if (command.starts_with("shutdown session ")) return shut_stream(host, command.substr(17));
+  if (command.starts_with("wait ")) return {"Done.", {}};
   if (command == "show fd") return {host.descriptors, {}};
   if (command.starts_with("stillgate")) return gate(host, command, fault);
   if (command.starts_with("set table")) return set_table(host, command, fault);
@@ -179,6 +187,101 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
     return variable(host, command, fault);
   }
   return set_limit(host, command, fault);
+}
+
+namespace {
+
+/// What stands between two words of a text.
+std::string between(std::string_view text, std::string_view left, std::string_view right) {
+  const std::size_t at = text.find(left);
+  if (at == std::string_view::npos) return {};
+  text.remove_prefix(at + left.size());
+  return std::string(text.substr(0, text.find(right)));
+}
+
+/// As HAProxy prints it: the two largest units that are not 0.
+std::string human(std::int64_t seconds) {
+  std::string text;
+  int units = 0;
+  for (const auto& [size, name] :
+       {std::pair{86'400, 'd'}, std::pair{3600, 'h'}, std::pair{60, 'm'}, std::pair{1, 's'}}) {
+    if (seconds < size || units == 2) continue;
+    text += fmt::format("{}{}", seconds / size, name);
+    seconds %= size;
+    ++units;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<std::pair<std::string, Error>> SimulatedFleet::start_proof(
+    const step::ProveWaits& wanted) {
+  ++proofs;
+  std::vector<std::pair<std::string, Error>> failures;
+  for (const auto& [url, line] : wanted.lines) {
+    const auto host = std::find_if(hosts.begin(), hosts.end(),
+                                   [&url = url](const Host& one) { return one.url == url; });
+    if (!host->alive || host->proving == Proving::no_way) {
+      failures.emplace_back(url, Error{Errc::connection_refused, "simulated"});
+      continue;
+    }
+    if (host->proving == Proving::never_begins) continue;
+    const auto seconds =
+        runtime_api::parse_number<std::int64_t>(between(line, "set timeout cli ", "s"));
+    WaitingLine waiting{fmt::format("0x7f{:02x}", host->next_line),
+                        fmt::format("{}", 10 + host->next_line), human(*seconds),
+                        between(line, "set var proc.", " "), ""};
+    ++host->next_line;
+    const std::string running = between(line, " str(", ")");
+    waiting.fired = "fired" + running.substr(std::string_view("running").size());
+    host->variables[waiting.variable] =
+        host->proving == Proving::closes_late ? waiting.fired : running;
+    if (host->proving != Proving::unseen) host->lines.push_back(std::move(waiting));
+  }
+  return failures;
+}
+
+void SimulatedFleet::end_proof() {
+  for (Host& host : hosts) {
+    for (const WaitingLine& line : host.lines) {
+      if (!line.variable.empty() && host.proving == Proving::fires) {
+        host.variables[line.variable] = line.fired;
+      }
+    }
+    std::erase_if(host.lines, [](const WaitingLine& line) { return !line.variable.empty(); });
+  }
+}
+
+Reply SimulatedFleet::show_streams(const Host& host) {
+  std::string text = host.streams;
+  for (const WaitingLine& line : host.lines) {
+    text += fmt::format(
+        "{}: proto=unix_stream src=unix:1 fe=GLOBAL be=<NONE> srv=<none> ts=00 epoch=0 age=0s "
+        "calls=2 rq[f=848000h,i=0,an=00h,ax=] scf=[8,0h,fd=11,rex={},wex=] scb=[8,1h,fd=-1,rex=,"
+        "wex=] exp=9s rc=0 c_exp=\n",
+        line.pointer, line.timeout);
+  }
+  return {text, {}};
+}
+
+Reply SimulatedFleet::show_stream(const Host& host, std::string_view pointer) {
+  for (const WaitingLine& line : host.lines) {
+    if (line.pointer != pointer) continue;
+    return {fmt::format("{}: [28/Nov/2026:12:15:19.984505] id={} proto=unix_stream source=unix:1\n"
+                        "  frontend=GLOBAL (id=0 mode=tcp), listener=? (id=1) addr=unix:1\n"
+                        "  scf=0x7f0 flags=0x0 ioto={} state=EST\n  scb=0x7f1 ioto=0s\n",
+                        line.pointer, line.number, line.timeout),
+            {}};
+  }
+  return {"", {}};
+}
+
+Reply SimulatedFleet::shut_stream(Host& host, std::string_view pointer) {
+  const auto same = [pointer](const WaitingLine& line) { return line.pointer == pointer; };
+  if (!host.keeps_lines && std::erase_if(host.lines, same) > 0) return {};
+  if (host.keeps_lines) return {};
+  return {"", Error{Errc::command_failed, "simulated", "No such session (use 'show sess')."}};
 }
 
 Reply SimulatedFleet::show_stat(Host& host) {

@@ -44,6 +44,25 @@ struct SimulatedGate {
   std::int64_t waiting{0};  ///< while it is held; one goes at each look after its release
 };
 
+/// A line that waits on a connection of its own.
+struct WaitingLine {
+  std::string pointer;  ///< `0x7f01`
+  std::string number;
+  std::string timeout;     ///< as `ioto=` gives it
+  std::string variable{};  ///< of a proof's line: set to `fired` by its end
+  std::string fired{};
+};
+
+/// What a proof finds at a host.
+enum class Proving {
+  no_way,        ///< the line cannot be sent
+  ends,          ///< a close ends it
+  fires,         ///< a close runs the rest
+  closes_late,   ///< it fired by its time, in each round
+  never_begins,  ///< it is not run
+  unseen,        ///< `show sess` does not show it
+};
+
 struct Host {
   std::string url;
   std::map<std::string, std::int64_t> configured;
@@ -61,8 +80,12 @@ struct Host {
   std::vector<std::int64_t> in_flight;           ///< at each `show stat`; the last one stays
   std::size_t looks{0};                          ///< so many `show stat` were answered
   std::string streams;                           ///< the answer to `show sess`
-  std::string descriptors;                       ///< the answer to `show fd`
-  std::int64_t reached{1000};                    ///< of its one backend, and of each frontend
+  Proving proving{Proving::no_way};
+  std::vector<WaitingLine> lines;  ///< that wait in it
+  bool keeps_lines{false};         ///< `shutdown session` ends nothing
+  int next_line{1};
+  std::string descriptors;     ///< the answer to `show fd`
+  std::int64_t reached{1000};  ///< of its one backend, and of each frontend
   std::int64_t leaks_per_look{0};
   std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
   std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
@@ -97,6 +120,7 @@ class SimulatedFleet {
   std::map<std::string, Record> journal;  ///< what is kept, by id
   std::optional<Record> guarded;          ///< what the guard was started for
   std::vector<step::TellGuard::Word> guard_told;
+  std::size_t proofs{0};      ///< rounds
   std::vector<Event> events;  ///< what plans told
   std::size_t steps{0};
   std::size_t batches{0};
@@ -135,6 +159,11 @@ class SimulatedFleet {
   [[nodiscard]] bool all_open() const;  ///< every limit is the configured one
 
  private:
+  std::vector<std::pair<std::string, Error>> start_proof(const step::ProveWaits& wanted);
+  void end_proof();
+  static runtime_api::Reply show_streams(const Host& host);
+  static runtime_api::Reply show_stream(const Host& host, std::string_view pointer);
+  static runtime_api::Reply shut_stream(Host& host, std::string_view pointer);
   std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, bool stopped);
   runtime_api::Answer ask(std::size_t host, const std::vector<runtime_api::Command>& commands);
   runtime_api::Reply answer(Host& host, std::string_view command, std::optional<Fault> fault);

@@ -45,7 +45,10 @@ std::string guard_executable() {
   return (folder / "stillgate-guard").string();
 }
 
-std::optional<std::string> launch_guard(int input, int output) {
+namespace {
+
+/// `role`: its only argument, or nullptr.
+Result<pid_t> spawn(int input, int output, const char* role) {
   const std::string path = guard_executable();
   posix_spawn_file_actions_t actions{};
   ::posix_spawn_file_actions_init(&actions);
@@ -53,18 +56,30 @@ std::optional<std::string> launch_guard(int input, int output) {
   ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
   std::string name = "stillgate-guard";
-  std::array<char*, 2> arguments{name.data(), nullptr};
+  std::string argument = role == nullptr ? "" : role;
+  std::array<char*, 3> arguments{name.data(), role == nullptr ? nullptr : argument.data(), nullptr};
   pid_t child = 0;
   auto environment = guard_environment();
   const int error =
       ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(), environment.data());
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return fmt::format("{}: {}", path, std::system_category().message(error));
+  if (error == 0) return child;
+  return Error{Errc::guard_failed,
+               fmt::format("{}: {}", path, std::system_category().message(error))};
+}
+
+}  // namespace
+
+std::optional<std::string> launch_guard(int input, int output) {
+  const auto child = spawn(input, output, nullptr);
+  if (!child) return child.error().message;
   // It goes into the background: its first process ends at once.
   int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  while (::waitpid(*child, &status, 0) < 0 && errno == EINTR) {
   }
   return std::nullopt;
 }
+
+Result<pid_t> launch_prover(int control) { return spawn(control, control, "--prove"); }
 
 }  // namespace stillgate::fleet

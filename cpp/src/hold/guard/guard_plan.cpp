@@ -50,6 +50,11 @@ Result<std::optional<std::int64_t>> limit_in(const runtime_api::Reply& reply,
 }  // namespace
 
 GuardPlan::GuardPlan(std::string endpoint, Record record) : endpoint_(std::move(endpoint)) {
+  for (const HeldSwitch& held : record.switches) {
+    may_back_ = may_back_ || held.lease == Lease::backed;
+  }
+  left_over_ = may_back_;
+  if (!may_back_) backed_ = false;
   switches_.reserve(record.switches.size());
   for (HeldSwitch& held : record.switches) switches_.push_back({std::move(held)});
   record.switches = std::vector<HeldSwitch>();
@@ -103,6 +108,27 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
           YIELD(7, put_back());
           note_written(*answer);
           continue;
+        }
+        // First told to HAProxy: how a connection closes decides nothing then.
+        if (must_end_line(input)) {
+          sweep_ = WaitSweep({hold_.id});
+          for (asked_ = sweep_.next(nullptr); !asked_.empty(); asked_ = sweep_.next(answer)) {
+            YIELD(10, (Ask{asked_, asked_fresh_, false}));
+          }
+          YIELD(11, guard_step::Disarm{});
+          armed_.reset();
+          left_over_ = false;
+        }
+        if (must_arm(input)) {
+          line_ = line(input).value_or("");
+          if (line_.empty()) {
+            note_armed(input, false);
+          } else {
+            YIELD(12, guard_step::Arm{line_});
+            note_armed(input, !answer->error);
+            // It was judged before that whether it is wanted.
+            continue;
+          }
         }
         if (any_left_over(input)) {
           YIELD(8, clear(input));
@@ -266,11 +292,6 @@ bool GuardPlan::give_up_lost(const GuardInput& input) {
     return true;
   }
   return too_long || !is_watching(input);
-}
-
-void GuardPlan::set_backed(bool backed) {
-  for (GuardedSwitch& guarded : switches_)
-    guarded.held.lease = backed ? Lease::backed : Lease::guard;
 }
 
 Record GuardPlan::record() const {

@@ -12,6 +12,7 @@
 
 #include "guarded_switch.hpp"
 #include "hold/record/record.hpp"
+#include "hold/waits/wait_sweep.hpp"
 #include "mode.hpp"
 #include "runtime_api/batch.hpp"
 
@@ -48,6 +49,12 @@ struct Ask {
 struct Wait {
   std::chrono::milliseconds until{0};
 };
+/// Send this line on a connection of its own, and keep that open; answered by whether it was sent.
+struct Arm {
+  std::string line;
+};
+/// Close the connection of the last Arm: nothing waits on it any more.
+struct Disarm {};
 /// The next step needs what the journal says.
 struct ReadJournal {};
 /// All is done at this endpoint.
@@ -56,8 +63,8 @@ struct Done {};
 
 class GuardPlan {
  public:
-  using Step =
-      std::variant<guard_step::Ask, guard_step::Wait, guard_step::ReadJournal, guard_step::Done>;
+  using Step = std::variant<guard_step::Ask, guard_step::Wait, guard_step::Arm, guard_step::Disarm,
+                            guard_step::ReadJournal, guard_step::Done>;
 
   static constexpr std::chrono::milliseconds pause{100};  ///< between two surveys
   /// How long the guard watches a frontend that it opened: a commit in transit may come late.
@@ -85,12 +92,9 @@ class GuardPlan {
   [[nodiscard]] bool holds() const;
   /// Somebody resumed it here.
   [[nodiscard]] bool resumed() const noexcept { return resumed_; }
-  /// The HAProxy process that serves, once it is known, and its release.
-  [[nodiscard]] std::int64_t process() const noexcept { return process_ ? process_->pid : 0; }
-  [[nodiscard]] const std::string& version() const noexcept { return version_; }
-  /// Whether HAProxy's own `wait` is the guard's backup now; the record of a hold that is applied
-  /// again has it.
-  void set_backed(bool backed);
+  /// Whether HAProxy's own `wait` is the guard's backup, once that is known; the record of a hold
+  /// that is applied again has it.
+  [[nodiscard]] std::optional<bool> backed() const noexcept { return backed_; }
   /// What it holds now, with the limits to restore: a reload may have changed them.
   [[nodiscard]] Record record() const;
   [[nodiscard]] std::vector<GuardNotice> take_notices();
@@ -117,6 +121,14 @@ class GuardPlan {
   guard_step::Ask clear(const GuardInput& input);
   void note_cleared(const GuardInput& input, const runtime_api::Answer& answer);
   [[nodiscard]] guard_step::Wait wait_for_survey(const GuardInput& input) const;
+
+  // Of HAProxy's own `wait` behind the guard (guard_waits.cpp).
+  [[nodiscard]] bool must_end_line(const GuardInput& input) const;
+  [[nodiscard]] bool must_arm(const GuardInput& input) const;
+  [[nodiscard]] std::optional<std::string> line(const GuardInput& input) const;
+  void note_armed(const GuardInput& input, bool sent);
+  [[nodiscard]] bool wants_line(const GuardInput& input) const;
+  void set_backed(bool backed);
 
   // Of an endpoint that does not answer.
   bool retry_at_once(const GuardInput& input);
@@ -160,6 +172,23 @@ class GuardPlan {
   std::string version_;
   bool has_variables_{false};
   std::chrono::milliseconds rtt_{1};
+
+  /// What a waiting release was made from.
+  struct Terms {
+    std::chrono::milliseconds deadline{0};
+    std::int64_t process{0};
+    std::vector<HeldSwitch> switches;
+    bool operator==(const Terms&) const = default;
+  };
+  [[nodiscard]] Terms terms(const GuardInput& input) const;
+  bool may_back_{false};         ///< it was proven that a release may wait here
+  bool left_over_{false};        ///< another guard of this hold may have left one
+  std::optional<Terms> armed_;   ///< one waits
+  std::optional<Terms> failed_;  ///< could not be sent
+  std::optional<bool> backed_;
+  WaitSweep sweep_;
+  std::vector<runtime_api::Command> asked_;  ///< for the sweep
+  std::string line_;
 
   bool surveyed_{false};
   std::optional<Error> error_;

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "hold/waits/wait_mark.hpp"
 #include "runtime_api/command.hpp"
 
 namespace stillgate::hold {
@@ -15,17 +16,16 @@ namespace {
 
 constexpr milliseconds shortest_piece{100};
 constexpr int longest_part = 10;  // of the time before it
-/// HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
-constexpr milliseconds beyond_waiting{60'000};
 /// HAProxy refuses what does not fit its buffer, of 16 kB by default.
 constexpr std::size_t longest_line = 15'000;
 
 }  // namespace
 
 std::optional<std::string> wait_line(const Record& record, milliseconds left) {
-  // `set timeout` is answered at once, and that answer stays unread.
-  const auto timeout = std::chrono::ceil<std::chrono::seconds>(left + beyond_waiting);
-  auto line = fmt::format("set timeout cli {}s", timeout.count());
+  if (left > longest_wait_line) return std::nullopt;
+  // HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
+  // The answer to this comes at once, and stays unread.
+  auto line = fmt::format("set timeout cli {}s", wait_mark(record.id).count());
   for (milliseconds waited{0}; waited < left;) {
     const auto piece = std::min(left - waited, std::max(shortest_piece, waited / longest_part));
     line += fmt::format(";wait {}ms", piece.count());

@@ -10,7 +10,8 @@
 namespace stillgate::hold {
 
 /// Waits for `left` and then restores the limits of all of the record's switches, which are those
-/// of one endpoint. Nothing where HAProxy could not take so long a line.
+/// of one endpoint. Nothing where HAProxy could not take so long a line, or such a time. Its
+/// timeout is the mark by which others find it (hold/waits).
 ///
 /// Up to 3.1 a HAProxy that waits does not see that its peer has gone: it keeps one of its ten
 /// connections (`stats maxconn`) until that wait ends. So it waits in pieces, none longer than a

@@ -14,6 +14,7 @@
 #include "ramp.hpp"
 #include "release.hpp"
 #include "verdict.hpp"
+#include "waits.hpp"
 
 namespace stillgate::hold {
 
@@ -104,6 +105,11 @@ Step ResumePlan::next(const Observation& observation) {
         YIELD(11, step::Wait{retry_pause});
       }
       conclude(observation);
+      sweeps_ = waits::of_ended(rows_);
+      for (batch_ = sweeps_.begin(); asks(batch_); batch_ = sweeps_.next(answers_of(observation))) {
+        YIELD(14, batch_);
+      }
+      waits::note_left(rows_, sweeps_);
       if (asks(owner::disarm(rows_, request_, observation.now))) {
         YIELD(12, owner::disarm(rows_, request_, observation.now));
       }

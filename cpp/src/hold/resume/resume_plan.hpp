@@ -8,6 +8,7 @@
 #include <string>
 
 #include "hold/plan.hpp"
+#include "hold/waits/wait_sweep.hpp"
 #include "resume_rows.hpp"
 
 namespace stillgate::hold {
@@ -71,6 +72,8 @@ class ResumePlan final : public Plan {
   int last_looks_{0};
   bool fresh_{false};  ///< the next survey is on new connections
   int reloads_{0};
+  WaitSweeps sweeps_;
+  runtime_api::Batch batch_;  ///< of the sweeps
 };
 
 }  // namespace stillgate::hold

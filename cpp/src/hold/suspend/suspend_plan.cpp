@@ -71,6 +71,33 @@ Step SuspendPlan::next(const Observation& observation) {
       if (!confirm_journal(observation)) return done();
       if (stopped(observation)) goto roll_back;
 
+      sweeps_ = waits::left_over(rows_, observation.now);
+      for (batch_ = sweeps_.begin(); asks(batch_); batch_ = sweeps_.next(answers_of(observation))) {
+        YIELD(24, batch_);
+      }
+      if (!confirm_swept(observation)) goto roll_back;
+
+      // The guard's line is never sent where a close would let it run.
+      proofs_ = waits::wanted(rows_, request_.record);
+      while (proofs_.wants_round()) {
+        proof_began_ = observation.elapsed;
+        YIELD(20, proofs_.lines());
+        proofs_.told(std::get<observed::Proving>(observation.what).failures, proof_began_);
+        for (batch_ = proofs_.next(nullptr); asks(batch_);
+             batch_ = proofs_.next(&answers_of(observation))) {
+          YIELD(21, batch_);
+        }
+        YIELD(22, step::EndProof{});
+        proofs_.closed(observation.elapsed);
+        for (batch_ = proofs_.next(nullptr); asks(batch_);
+             batch_ = proofs_.next(&answers_of(observation))) {
+          YIELD(23, batch_);
+        }
+        proofs_.end_round();
+        if (stopped(observation)) goto roll_back;
+      }
+      waits::take(rows_, proofs_);
+
       if (any_switch(rows_, needs_guard)) {
         YIELD(4, start_guard());
         if (!confirm_guard(observation)) goto roll_back;
@@ -206,9 +233,9 @@ bool SuspendPlan::confirm_guard(const Observation& observation) {
   const auto& [error, backed] = std::get<observed::Guarded>(observation.what);
   has_guard_ = !error;
   for (SuspendedEndpoint& endpoint : rows_) {
-    const bool waits = std::find(backed.begin(), backed.end(), endpoint.url) != backed.end();
+    const bool waiting = std::find(backed.begin(), backed.end(), endpoint.url) != backed.end();
     for (SuspendedSwitch& row : endpoint.switches) {
-      if (waits && row.held.lease == Lease::guard) row.held.lease = Lease::backed;
+      if (!error && !waiting && row.held.lease == Lease::backed) waits::take_back(row);
     }
   }
   if (!error && !observation.cancelled) return true;
@@ -237,6 +264,12 @@ bool SuspendPlan::confirm_lock(const Observation& observation) {
   const bool failed = lock::has_failed(rows_);
   if (failed) lock::tell(rows_, report_);
   return !stopped(observation) && !failed;
+}
+
+bool SuspendPlan::confirm_swept(const Observation& observation) {
+  if (waits::are_gone(rows_, sweeps_)) return !stopped(observation);
+  end(observation, Ending::refused);
+  return false;
 }
 
 bool SuspendPlan::prepare_arming() {

@@ -7,6 +7,7 @@
 #include "commit.hpp"
 #include "hold/plan.hpp"
 #include "suspend_rows.hpp"
+#include "waits.hpp"
 
 namespace stillgate::hold {
 
@@ -34,6 +35,7 @@ class SuspendPlan final : public Plan {
   void make_record(const Observation& observation);
   bool confirm_journal(const Observation& observation);
   bool confirm_guard(const Observation& observation);
+  bool confirm_swept(const Observation& observation);
   bool prepare_lock(const Observation& observation);
   bool confirm_lock(const Observation& observation);
   bool prepare_arming();
@@ -66,6 +68,10 @@ class SuspendPlan final : public Plan {
   SuspendRows rows_;
   Report report_;  ///< without its switches, once they are rows
   commit::Terms terms_;
+  WaitProofs proofs_;
+  WaitSweeps sweeps_;
+  runtime_api::Batch batch_;  ///< of the proofs, or the sweeps
+  std::chrono::milliseconds proof_began_{0};
   bool has_guard_{false};  ///< one was started
   bool has_begun_{false};  ///< to take the lock: there may be something to take back
   std::chrono::milliseconds drain_began_{0};

@@ -12,6 +12,7 @@
 
 #include "fakes/simulated_fleet.hpp"
 #include "hold/record/lock_variables.hpp"
+#include "hold/waits/wait_mark.hpp"
 
 namespace stillgate::hold {
 namespace {
@@ -68,6 +69,12 @@ class Guarded : public testing::Test {
       input_.now = std::max(rest->until, input_.now);
     } else if (std::holds_alternative<guard_step::ReadJournal>(next)) {
       input_.journal = &journal_;
+    } else if (const auto* arm = std::get_if<guard_step::Arm>(&next)) {
+      answer_ = send(arm->line);
+    } else if (std::holds_alternative<guard_step::Disarm>(next)) {
+      // HAProxy was told before that: however this closes, nothing runs any more.
+      EXPECT_FALSE(waits(host()));
+      ++closed_;
     } else {
       left_ = true;
     }
@@ -85,6 +92,32 @@ class Guarded : public testing::Test {
     for (const GuardNotice& one : notices_) found.push_back(one.kind);
     return found;
   }
+  /// A guard whose release may wait in HAProxy.
+  void back() {
+    record_.switches[0].lease = Lease::backed;
+    plan_ = std::make_unique<GuardPlan>(fleet_.hosts[0].url, record_);
+  }
+  runtime_api::Answer send(const std::string& line) {
+    runtime_api::Answer answer;
+    lines_.push_back(line);
+    EXPECT_FALSE(waits(host())) << "two releases wait";
+    if (line_fails_) {
+      answer.error = Error{Errc::stats_maxconn, "simulated"};
+    } else {
+      add_line(host());
+    }
+    return answer;
+  }
+  static bool waits(const Host& host) { return !host.lines.empty(); }
+  static void add_line(Host& host) {
+    const auto mark = wait_mark(id).count();
+    const auto rest = mark % 86'400;
+    const std::string small = rest < 60     ? std::to_string(rest) + "s"
+                              : rest < 3600 ? std::to_string(rest / 60) + "m"
+                                            : std::to_string(rest / 3600) + "h";
+    const std::string number = std::to_string(host.next_line++);
+    host.lines.push_back({"0x7f0" + number, number, std::to_string(mark / 86'400) + "d" + small});
+  }
   std::string ended() { return host().variables["stillgate_ended_a"]; }
 
   SimulatedFleet fleet_;
@@ -96,6 +129,9 @@ class Guarded : public testing::Test {
   std::vector<guard_step::Ask> asks_;
   std::vector<GuardNotice> notices_;
   std::vector<Record> journal_;
+  std::vector<std::string> lines_;  ///< that were to wait
+  bool line_fails_{false};
+  int closed_{0};
   bool left_{false};
 };
 
@@ -211,9 +247,9 @@ TEST_F(Guarded, AfterAReloadTheHoldIsPutBackWithTheNewNumber) {
 }
 
 TEST_F(Guarded, WhatIsPutBackHasItsLeaseOnRecord) {
+  back();
   run_until(milliseconds(100));
   hold();
-  plan_->set_backed(true);
   restart();
   run_until(milliseconds(400));
   ASSERT_EQ(limit(), 0);
@@ -496,6 +532,74 @@ TEST_F(Guarded, WhatWaitReleasedWhileAllWasFrozenIsTold) {
   run_to_the_end();
   EXPECT_THAT(kinds(), ElementsAre(Kind::released));
   EXPECT_EQ(host().variables[variable_of("a")], "");
+}
+
+TEST_F(Guarded, WithoutAProofNoReleaseWaits) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(1000));
+  EXPECT_THAT(lines_, IsEmpty());
+  EXPECT_EQ(plan_->backed(), false);
+}
+
+TEST_F(Guarded, AReleaseWaitsBeforeAnythingIsHeld) {
+  back();
+  run_until(milliseconds(50));
+  ASSERT_EQ(lines_.size(), 1U);
+  EXPECT_EQ(plan_->backed(), true);
+  EXPECT_THAT(lines_[0], testing::HasSubstr("set maxconn frontend a 100"));
+}
+
+TEST_F(Guarded, WhatCannotBeSentIsToldAndNotTriedAgainAndAgain) {
+  back();
+  line_fails_ = true;
+  run_until(milliseconds(1000));
+  EXPECT_EQ(lines_.size(), 1U);
+  EXPECT_EQ(plan_->backed(), false);
+}
+
+TEST_F(Guarded, AnExtendedHoldHasTheOldReleaseEndedBeforeTheNextOneWaits) {
+  back();
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(500));
+  input_.deadline += milliseconds(1000);
+  run_until(milliseconds(800));
+  EXPECT_EQ(lines_.size(), 2U);
+  EXPECT_EQ(closed_, 1);
+  ASSERT_EQ(host().lines.size(), 1U);
+  EXPECT_EQ(host().lines[0].number, "2");
+}
+
+TEST_F(Guarded, AResumedHoldLeavesNoReleaseThere) {
+  back();
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  host().limits["a"] = 100;
+  host().variables[variable_of("a")] = "";
+  run_to_the_end();
+  EXPECT_FALSE(waits(host()));
+  EXPECT_EQ(closed_, 1);
+}
+
+TEST_F(Guarded, AHoldThatEndsAtItsDeadlineLeavesNoReleaseThere) {
+  back();
+  run_until(milliseconds(100));
+  hold();
+  run_to_the_end();
+  EXPECT_EQ(limit(), 100);
+  EXPECT_FALSE(waits(host()));
+}
+
+TEST_F(Guarded, WhoeverTakesOverEndsTheReleaseOfTheOneBefore) {
+  hold();
+  add_line(host());
+  back();
+  run_until(milliseconds(100));
+  EXPECT_EQ(lines_.size(), 1U);
+  ASSERT_EQ(host().lines.size(), 1U);
+  EXPECT_EQ(host().lines[0].number, "2");
 }
 
 }  // namespace

@@ -8,6 +8,8 @@
 
 #include <gmock/gmock.h>
 
+#include "hold/waits/wait_mark.hpp"
+
 namespace stillgate::hold {
 namespace {
 
@@ -34,8 +36,9 @@ std::vector<milliseconds> pieces_of(const std::string& line) {
 
 TEST(WaitLine, IsAnsweredFirstThenWaitsThenReleasesAll) {
   EXPECT_EQ(wait_line(record_of(2), milliseconds(250)),
-            "set timeout cli 61s;wait 100ms;wait 100ms;wait 50ms;set maxconn frontend frontend0 "
-            "100;set maxconn frontend frontend1 101\n");
+            "set timeout cli " + std::to_string(wait_mark("").count()) +
+                "s;wait 100ms;wait 100ms;wait 50ms;set maxconn frontend frontend0 "
+                "100;set maxconn frontend frontend1 101\n");
 }
 
 class Lasting : public testing::TestWithParam<milliseconds> {};
@@ -56,7 +59,11 @@ TEST_P(Lasting, WaitsForExactlySoLongAndNoPieceIsLostForLong) {
 INSTANTIATE_TEST_SUITE_P(Holds, Lasting,
                          testing::Values(milliseconds(1), milliseconds(100), milliseconds(1530),
                                          milliseconds(15'030), milliseconds(3'600'030),
-                                         milliseconds(7 * 86'400'000)));
+                                         milliseconds(23 * 3'600'000)));
+
+TEST(WaitLine, IsNoneForATimeThatItsMarkWouldEnd) {
+  EXPECT_FALSE(wait_line(record_of(1), longest_wait_line + milliseconds(1)));
+}
 
 TEST(WaitLine, IsNoneWhereHaproxyCouldNotTakeIt) {
   EXPECT_TRUE(wait_line(record_of(200), milliseconds(15'000)));

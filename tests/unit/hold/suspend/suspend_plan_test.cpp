@@ -8,6 +8,7 @@
 
 #include "fakes/simulated_fleet.hpp"
 #include "hold/check/check_plan.hpp"
+#include "hold/waits/wait_mark.hpp"
 
 namespace stillgate::hold {
 namespace {
@@ -202,9 +203,47 @@ TEST(SuspendPlan, AGuardThatDiesBeforeTheHoldIsHandedOverRollsItBack) {
   expect_truth(fleet, report);
 }
 
+/// The hold before this one, whose guard was frozen when somebody ended it.
+TEST(SuspendPlan, WhatWaitsForTheHoldBeforeIsEndedFirst) {
+  SimulatedFleet fleet(1, {"a"});
+  fleet.hosts[0].proving = Proving::ends;
+  fleet.backed = fleet.urls();
+  SuspendPlan first(suspend_request(fleet));
+  ASSERT_TRUE(fleet.drive(first).ok());
+  fleet.start_over();
+  ResumePlan resume(resume_request(fleet));
+  ASSERT_TRUE(fleet.drive(resume).ok());
+  fleet.start_over();
+
+  Host& host = fleet.hosts[0];
+  const auto mark = wait_mark("0123456789abcdef").count();
+  const auto rest = mark % 86'400;
+  const std::string small = rest < 60     ? std::to_string(rest) + "s"
+                            : rest < 3600 ? std::to_string(rest / 60) + "m"
+                                          : std::to_string(rest / 3600) + "h";
+  host.lines.push_back({"0x7f99", "99", std::to_string(mark / 86'400) + "d" + small});
+  auto request = suspend_request(fleet);
+  request.record.id = "fedcba9876543210";
+  host.keeps_lines = true;
+  SuspendPlan refused(request);
+  const Report report = fleet.drive(refused);
+  EXPECT_FALSE(report.ok());
+  EXPECT_EQ(report.switches[0].error->code, Errc::wait_left);
+  EXPECT_TRUE(fleet.all_open());
+
+  fleet.start_over();
+  fleet.clock += std::chrono::milliseconds(1000);
+  host.keeps_lines = false;
+  request.record.id = "00000000000000aa";
+  SuspendPlan second(request);
+  EXPECT_TRUE(fleet.drive(second).ok());
+  EXPECT_TRUE(host.lines.empty());
+}
+
 TEST(SuspendPlan, TheGuardIsToldHowItEnded) {
   using Word = step::TellGuard::Word;
   SimulatedFleet fleet = three();
+  fleet.hosts[1].proving = Proving::ends;
   fleet.backed = {fleet.hosts[1].url};
   SuspendPlan plan(suspend_request(fleet));
   const Report report = fleet.drive(plan);
@@ -217,12 +256,14 @@ TEST(SuspendPlan, TheGuardIsToldHowItEnded) {
   EXPECT_EQ(fleet.records()[0].switches[2].lease, Lease::backed);
 
   SimulatedFleet failing = three();
+  failing.hosts[1].proving = Proving::ends;
   failing.faults[{*fleet.first_write_batch, 1}] = Fault::refuses_writes;
   SuspendPlan failed(suspend_request(failing));
   EXPECT_EQ(failing.drive(failed).ending, Ending::endpoint_failed);
   EXPECT_EQ(failing.guard_told, std::vector{Word::leave});
 
   SimulatedFleet dying = three();
+  dying.hosts[1].proving = Proving::ends;
   dying.faults[{*fleet.first_write_batch + 1, 1}] = Fault::dies;
   SuspendPlan unknown(suspend_request(dying));
   EXPECT_EQ(dying.drive(unknown).ending, Ending::endpoint_failed);

@@ -1,0 +1,199 @@
+"""HAProxy's own `wait` behind the guard, by each way to an HAProxy: a release that waits there
+releases its hold and no other, whoever closes the connection, and however.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from stillgate import Fleet
+from support.haproxy.guards import guards, send_all
+from support.haproxy.holds import REMEMBERING, F
+from support.haproxy.server import HAProxy
+from support.patience import patient
+from support.process import wait_until
+from support.ssh.home import SshHome
+from support.ssh.server import SshServer
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+LONG_S = 600
+HOLD_S = 2.0
+CLEAR_S = 0.3  # behind a deadline, where HAProxy's own `wait` comes 30 ms late
+WAYS = ["unix", "tcp", "ssh", "ssh tcp", "relay", "tcp relay", "ssh -L relay"]
+# Where a close ends a waiting line, and where it does not: a relay passes it on as a half-close.
+SAFE = {(label, way) for label in REMEMBERING for way in WAYS if "relay" not in way}
+UNSAFE = {("3.0", "tcp relay"), ("sid", "relay"), ("sid", "tcp relay")}
+
+Reach = Callable[[str, str], tuple[HAProxy, Fleet]]
+
+
+@pytest.fixture
+def reach(
+    haproxy: Start, sshd: Callable[..., SshServer], ssh_home: SshHome, tmp_path: Path
+) -> Iterator[Reach]:
+    """reach("3.0", "relay"): an HAProxy, and the fleet that it is by that way."""
+    relays: list[subprocess.Popen[bytes]] = []
+
+    def relay(path: Path, *command: str) -> Fleet:
+        relays.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
+        wait_until(lambda: answers(path), "the relay")
+        return Fleet([f"unix://{path}"])
+
+    def start(label: str, way: str) -> tuple[HAProxy, Fleet]:
+        proxy = haproxy(label, tcp_socket=True)
+        unix, tcp = proxy.endpoints
+        path = tmp_path / "relay.sock"
+        if way == "unix":
+            return proxy, Fleet([unix])
+        if way == "tcp":
+            return proxy, Fleet([tcp])
+        if way == "relay":
+            target = f"UNIX-CONNECT:{proxy.sockets[0]}"
+            return proxy, relay(path, "socat", f"UNIX-LISTEN:{path},fork", target)
+        if way == "tcp relay":
+            target = f"TCP-CONNECT:127.0.0.1:{proxy.tcp_port}"
+            return proxy, relay(path, "socat", f"UNIX-LISTEN:{path},fork", target)
+        name = ssh_home.host("lb", sshd())
+        if way == "ssh":
+            return proxy, Fleet([ssh_home.url(name, proxy.sockets[0])])
+        if way == "ssh tcp":
+            return proxy, Fleet([ssh_home.url(name, tcp=f"127.0.0.1:{proxy.tcp_port}")])
+        forward = ["-N", "-L", f"{path}:{proxy.sockets[0]}", name]
+        return proxy, relay(path, "ssh", "-F", str(ssh_home.config_file), *forward)
+
+    yield start
+    for one in relays:
+        one.kill()
+        one.wait()
+
+
+def answers(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
+
+
+def stays_held(proxy: HAProxy, done: Callable[[], bool]) -> None:
+    """Until that is so."""
+    while not done():
+        assert proxy.limit(F) == 0
+    assert proxy.limit(F) == 0
+
+
+def after(seconds: float) -> Callable[[], bool]:
+    due = time.monotonic() + seconds
+    return lambda: time.monotonic() > due
+
+
+def taken_over(state: Path, killed: int) -> Callable[[], bool]:
+    """The standby guard has begun, and has one of its own."""
+    return lambda: killed not in guards(state) and len(guards(state)) == 2
+
+
+ALL_WAYS = pytest.mark.parametrize("way", WAYS)
+BOTH = pytest.mark.parametrize("label", REMEMBERING)
+
+
+@ALL_WAYS
+@BOTH
+def test_the_lease_is_what_the_way_allows(label: str, way: str, reach: Reach, state: Path) -> None:
+    _, fleet = reach(label, way)
+    report = fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+    (one,) = report.switches
+    if (label, way) in SAFE | UNSAFE:
+        assert one.lease == ("guard" if (label, way) in UNSAFE else "guard+wait")
+    told = [finding.code for finding in one.findings]
+    assert ("wait_unproven" in told) == (one.lease == "guard")
+    assert fleet.status(F).switches[0].lease == one.lease
+    fleet.resume(F)
+
+
+@ALL_WAYS
+@BOTH
+def test_an_extend_leaves_it_held(label: str, way: str, reach: Reach, state: Path) -> None:
+    proxy, fleet = reach(label, way)
+    for _ in range(3):
+        fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+        assert fleet.extend(F, seconds=1).ok
+        stays_held(proxy, after(0.4))  # its guard follows within 100 ms
+        fleet.resume(F)
+
+
+@ALL_WAYS
+@BOTH
+def test_an_extended_hold_outlives_its_first_deadline(
+    label: str, way: str, reach: Reach, state: Path
+) -> None:
+    proxy, fleet = reach(label, way)
+    (hold,) = fleet.suspend(F, method="maxconn", max_hold=patient(HOLD_S)).holds
+    assert fleet.extend(F, seconds=LONG_S).ok
+    assert hold.deadline is not None
+    end: float = hold.deadline
+    stays_held(proxy, lambda: time.time() > end + CLEAR_S)
+    fleet.resume(F)
+
+
+@ALL_WAYS
+@BOTH
+def test_the_death_of_the_active_guard_alone_opens_nothing(
+    label: str, way: str, reach: Reach, state: Path
+) -> None:
+    proxy, fleet = reach(label, way)
+    fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+    for _ in range(2):
+        first = guards(state)[0]
+        os.kill(first, signal.SIGKILL)
+        stays_held(proxy, taken_over(state, first))
+    stays_held(proxy, after(0.3))
+    fleet.resume(F)
+
+
+@ALL_WAYS
+@BOTH
+def test_the_hold_behind_a_resume_stands(label: str, way: str, reach: Reach, state: Path) -> None:
+    proxy, fleet = reach(label, way)
+    for _ in range(3):
+        fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+        former = set(guards(state))
+        fleet.resume(F)
+        fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+        stays_held(proxy, lambda: not former & set(guards(state)))
+        fleet.resume(F)
+
+
+@ALL_WAYS
+@BOTH
+def test_the_line_of_a_frozen_machine_opens_nobody_elses_hold(
+    label: str,
+    way: str,
+    reach: Reach,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    proxy, fleet = reach(label, way)
+    (hold,) = fleet.suspend(F, method="maxconn", max_hold=patient(HOLD_S)).holds
+    send_all(state, signal.SIGSTOP)
+    try:
+        monkeypatch.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
+        fleet.resume(F, force=True, reason="their machine is frozen", owner="somebody else")
+        fleet.suspend(F, method="maxconn", max_hold=LONG_S, owner="somebody else")
+        assert hold.deadline is not None
+        end: float = hold.deadline
+        stays_held(proxy, lambda: time.time() > end + CLEAR_S)
+    finally:
+        send_all(state, signal.SIGCONT)
+    # Their machine wakes up, and finds that its hold is over.
+    stays_held(proxy, lambda: not guards(state))
+    fleet.resume(F, owner="somebody else")
+    wait_until(lambda: not guards(tmp_path / "elsewhere"), "the guards to leave")
