@@ -6,6 +6,7 @@
 
 #include "fleet/boot_clock.hpp"
 #include "fleet/journal.hpp"
+#include "runtime_api/batch.hpp"
 
 namespace stillgate::guard {
 

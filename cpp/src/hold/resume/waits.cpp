@@ -49,8 +49,7 @@ void note_left(ResumeRows& rows, WaitSweeps& sweeps) {
     const auto& error = sweeps[i].error();
     if (left.empty() && !error) continue;
     const std::string what =
-        error ? "it is not known whether a release of this hold still waits in HAProxy: " +
-                    error->message
+        error ? "unknown whether a release of this hold still waits in HAProxy: " + error->message
               : fmt::format(
                     "a release of this hold still waits in HAProxy; run 'shutdown session "
                     "{}' there",

@@ -152,8 +152,8 @@ void WaitProof::judge() {
   }
   open_ = closed_ == milliseconds(0) || closed_ - began_ >= lasts_;
   fail(open_ ? "the line could not be closed in time"
-             : "when its connection is closed, the rest of the line runs all the same; behind a "
-               "relay that is so");
+             : "when its connection is closed, the rest of the line runs at once or later, as "
+               "through a relay");
 }
 
 void WaitProof::fail(std::string why) {
