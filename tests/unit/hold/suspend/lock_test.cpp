@@ -149,7 +149,7 @@ TEST(Lock, FleetsThatOverlapNeverHoldHalf) {
 
 /// Steps until the lock is taken everywhere: the survey, the journal, and one batch each for the
 /// first host and the other one.
-constexpr int locked_after = 5;
+constexpr int locked_after = 7;
 
 TEST(Lock, OneThatDiedWithItEndsWithItsLease) {
   SimulatedFleet all = fleet_of(2, false);
