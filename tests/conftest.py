@@ -62,6 +62,19 @@ class Binary:
 Start = Callable[..., HAProxy]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "how often a test that is marked 'moment' is run (make chaos: 20)"
+    parser.addoption("--rounds", type=int, default=1, help=words)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What a fault at a chance moment breaks may need many rounds to be seen."""
+    rounds = metafunc.config.getoption("rounds")
+    if rounds > 1 and metafunc.definition.get_closest_marker("moment"):
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(rounds))
+
+
 def pytest_report_header() -> str:
     versions = read_versions(cache_folder())
     known = [f"{label}: {versions[label]['version']}" for label in SUITES if label in versions]

@@ -200,6 +200,7 @@ def test_a_new_process_is_held_again(
     assert (reapplied["source"], reapplied["endpoint"]) == ("guard", proxies[0].endpoints[0])
 
 
+@pytest.mark.moment
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
 @pytest.mark.parametrize("label", REMEMBERING)
 def test_the_death_of_all_guards_lets_nothing_fire_early(
@@ -224,6 +225,7 @@ def test_a_resume_sends_it_away(label: str, haproxy: Start, app: App, state: Pat
     assert [proxy.limit(F) for proxy in proxies] == [300, 400]
 
 
+@pytest.mark.moment
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "elsewhere"])
 @pytest.mark.parametrize("label", REMEMBERING)
 def test_a_resume_right_after_a_reload_ends_it(

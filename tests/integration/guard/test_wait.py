@@ -84,6 +84,7 @@ def killed_with(fleet: Fleet, state: Path, left: float, max_hold: float) -> floa
     return killed_with(fleet, state, left, 2 * max_hold)
 
 
+@pytest.mark.moment
 @pytest.mark.parametrize("left", [0.95, 0.5, 0.05], ids=["first piece", "middle", "last piece"])
 @TRANSPORTS
 @pytest.mark.parametrize("label", REMEMBERING)

@@ -78,6 +78,7 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, Any]:
     return process.returncode, json.loads(out)
 
 
+@pytest.mark.moment
 @pytest.mark.parametrize(
     "label, method",
     [("2.6", "gate"), ("3.0", "gate"), ("3.0", "maxconn"), ("sid", "gate"), ("sid", "maxconn")],
