@@ -28,9 +28,10 @@ from support.haproxy.guards import (
     standby,
     threads,
 )
-from support.haproxy.holds import COMMIT, REMEMBERING, SAFE, F, records, remembered
+from support.haproxy.holds import COMMIT, F, records, remembered
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
+from support.haproxy.versions import REMEMBERING, SAFE, has_wait
 from support.patience import patient
 from support.process import wait_until
 
@@ -78,7 +79,7 @@ def test_nobody_resumes_and_the_hold_ends_at_its_deadline(
 ) -> None:
     proxies = pair(haproxy, app, label, tcp_socket=tcp)
     report = suspend(proxies)
-    wanted = "guard" if label == "2.2" else "guard+wait"
+    wanted = "guard+wait" if has_wait(label) else "guard"
     assert [one.lease for one in report.switches] == [wanted, wanted]
     held = Fleet(endpoints(proxies)).status(F)
     assert [one.lease for one in held.switches] == [wanted, wanted]
