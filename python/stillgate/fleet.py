@@ -128,6 +128,7 @@ class Fleet:
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
         accept_hazard: bool = False,
+        accept_shared_fate: bool = False,
     ) -> Report:
         """Everything that would stop or endanger such a hold. Changes nothing; findings raise
         nothing.
@@ -147,6 +148,7 @@ class Fleet:
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
         accept_hazard: bool = False,
+        accept_shared_fate: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
     ) -> Report:
@@ -156,7 +158,9 @@ class Fleet:
         proven. After `max_hold`, 0.1 to 3600 s, a gate ends the hold by itself: it releases, or
         with `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests
         per frontend it answers 503 too; 0 is no limit. A hold by maxconn is ended by a guard, a
-        process on this machine that outlives this one; with `no_lease` only a resume ends it.
+        process on this machine that outlives this one; with `no_lease` only a resume ends it. Where
+        the guard would end with whoever starts it, as in a container whose PID 1 started this
+        process, such a hold is refused (guard_shares_fate), except with `accept_shared_fate`.
         `drain_timeout` is 0 to 3600 s, 0 does not wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
@@ -238,7 +242,8 @@ class Fleet:
         happens if somebody else's resume, or somebody by hand, has ended the hold.
         `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more.
         If the block and the resume both fail, the resume's exception is raised with the block's as
-        its context. If this process is killed, the gate or the guard ends the hold at its deadline.
+        its context. If this process is killed, the gate or the guard ends the hold at its
+        deadline; a finding `guard_shares_fate` says where the guard would be killed, too.
         The other options are those of suspend().
         """
         options = self._told("hold", locals())
@@ -340,8 +345,9 @@ class _HoldCalls:
         self.stop = self._custody.stop
 
     def suspend(self) -> Report:
+        options = {**self._options, "holder_stays": True}
         return self._fleet._suspend_as(
-            self._custody, self._log, self._names, self._options, self._on_line
+            self._custody, self._log, self._names, options, self._on_line
         )
 
     def _log(self, report: Report) -> Report:

@@ -65,6 +65,14 @@ def suspend(proxies: list[HAProxy], max_hold: float = 1.5) -> stillgate.Report:
     return Fleet(endpoints(proxies)).suspend(F, method="maxconn", max_hold=patient(max_hold))
 
 
+def is_running(pid: int) -> bool:
+    """Neither gone nor dead and unreaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def ends_in_time(proxies: list[HAProxy], deadline: float, state: Path) -> None:
     for when in opened_at(proxies, [300, 400]):
         assert deadline - EARLY_S <= when <= deadline + patient(LATE_S)
@@ -281,6 +289,39 @@ def test_a_guard_that_cannot_start_is_a_refusal(
         suspend(proxies)
     assert caught.value.code == "guard_failed"
     assert [proxy.limit(F) for proxy in proxies] == [300, 400] and records(state) == []
+
+
+SLEEPS = """#!/bin/sh
+sleep 1000 &
+echo $! >"$0.child"
+wait
+"""
+
+
+@pytest.mark.parametrize("which", ["cat", "true", "folder", "sleeps"])
+def test_a_program_that_is_no_guard_is_a_refusal(
+    which: str,
+    haproxy: Start,
+    app: App,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It neither hangs the suspend nor is left behind."""
+    proxies = pair(haproxy, app, "3.0")
+    script = tmp_path / "script"
+    script.write_text(SLEEPS)
+    script.chmod(0o755)
+    paths = {"cat": "/bin/cat", "true": "/bin/true", "folder": str(tmp_path)}
+    monkeypatch.setenv("STILLGATE_GUARD", paths.get(which, str(script)))
+    with pytest.raises(CheckRefused) as caught:
+        suspend(proxies, 600)
+    assert caught.value.code == "guard_failed"
+    assert paths.get(which, str(script)) in caught.value.message
+    assert [proxy.limit(F) for proxy in proxies] == [300, 400] and records(state) == []
+    child = tmp_path / "script.child"
+    if child.exists():
+        wait_until(lambda: not is_running(int(child.read_text())), "the end of what it started")
 
 
 def test_a_guard_that_cannot_reach_an_endpoint_is_a_refusal(
