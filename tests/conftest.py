@@ -28,6 +28,7 @@ from support.haproxy.fetch import SUITES, CannotFetch, cache_folder, ensure, rea
 from support.haproxy.gate import Gated
 from support.haproxy.guards import end_guards
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import FURTHER, LABELS
 from support.patience import scheduling
 from support.ssh.home import SshHome
 from support.ssh.server import PROGRAM, SshServer
@@ -78,7 +79,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_report_header() -> str:
     versions = read_versions(cache_folder())
     known = [f"{label}: {versions[label]['version']}" for label in SUITES if label in versions]
-    return "HAProxy " + (", ".join(known) or "not in the cache, fetched when a test needs it")
+    further = [f"{label}: {path}" for label, path in FURTHER.items()]
+    return "HAProxy " + (
+        ", ".join([*known, *further]) or "not in the cache, fetched when a test needs it"
+    )
 
 
 @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
@@ -96,10 +100,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 
 @pytest.fixture(scope="session")
 def haproxy_binaries() -> dict[str, Binary]:
-    """All four by label. One that cannot be had is an error in CI; elsewhere the tests that need it
-    are skipped.
+    """All four by label, and those of $STILLGATE_HAPROXY. One that cannot be had is an error
+    in CI; elsewhere the tests that need it are skipped.
     """
-    found = {}
+    found = {label: Binary(label, label.partition("+")[0], path) for label, path in FURTHER.items()}
     for label in SUITES:
         try:
             entry = ensure([label])[label]
@@ -117,7 +121,7 @@ def _there(binary: Binary) -> Binary:
     return binary
 
 
-@pytest.fixture(params=list(SUITES))
+@pytest.fixture(params=LABELS)
 def haproxy_version(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary]) -> Binary:
     return _there(haproxy_binaries[request.param])
 

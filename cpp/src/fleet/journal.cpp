@@ -20,10 +20,11 @@ namespace {
 
 constexpr std::string_view suffix = ".hold";
 
-Error failed(std::string_view what, const std::filesystem::path& path, int number) {
+Error failed(std::string_view what, const std::filesystem::path& path, int number,
+             std::string_view remark = "") {
   return {Errc::journal_failed,
-          fmt::format("journal: cannot {} {}: {}; set $STILLGATE_STATE_DIR to use another folder",
-                      what, path.string(), std::system_category().message(number)),
+          fmt::format("journal: cannot {} {}: {}{}; set $STILLGATE_STATE_DIR to use another folder",
+                      what, path.string(), std::system_category().message(number), remark),
           {},
           {},
           {"journal"}};
@@ -89,11 +90,12 @@ std::optional<Error> Journal::keep(const hold::Record& record) const {
     }
     return flush_folder(holds_);
   }
-  std::error_code code;
-  std::filesystem::create_directories(holds_.parent_path(), code);
-  if (code) return failed("create", holds_.parent_path(), code.value());
-  if (::mkdir(holds_.c_str(), owner_only_folder) != 0 && errno != EEXIST) {
-    return failed("create", holds_, errno);
+  if (const int number = make_state_folder(holds_.parent_path()); number != 0) {
+    return failed("create", holds_.parent_path(), number);
+  }
+  if (const int number = make_private_folder(holds_); number != 0) {
+    return failed("create", holds_, number,
+                  number == EPERM ? " (it belongs to somebody else)" : "");
   }
   auto aside = path;
   aside += fmt::format(".{}", ::getpid());

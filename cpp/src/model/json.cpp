@@ -1,6 +1,7 @@
 // Reports and events to JSON, and a stored line back to an event.
 #include "json.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -267,6 +268,18 @@ bool read(const json::value& told, Hold& hold) {
          take(object, "max_hold_s", hold.max_hold_s);
 }
 
+bool is_finite(const json::value& told) {
+  if (told.is_double()) return std::isfinite(told.get_double());
+  if (told.is_array()) {
+    const json::array& values = told.get_array();
+    return std::all_of(values.begin(), values.end(), is_finite);
+  }
+  if (!told.is_object()) return true;
+  const json::object& object = told.get_object();
+  return std::all_of(object.begin(), object.end(),
+                     [](const auto& member) { return is_finite(member.value()); });
+}
+
 bool read(const json::object& told, Event& event) {
   std::int64_t version = 0;
   return take(told, "schema", version) && version == schema && take(told, "event", event.kind) &&
@@ -320,7 +333,9 @@ std::optional<Event> parse_event(std::string_view line) {
   json::error_code failure;
   const json::value told = json::parse(line, failure);
   Event event;
-  if (failure || !told.is_object() || !read(told.get_object(), event)) return std::nullopt;
+  // What we do not know is passed on, and an infinity is no JSON.
+  if (failure || !told.is_object() || !is_finite(told) || !read(told.get_object(), event))
+    return std::nullopt;
   return event;
 }
 

@@ -23,7 +23,8 @@ module StillgateCookbook
         'reason' => resource.reason,
         'owner' => resource.owner
       )
-      words + flags('accept-hazard' => resource.accept_hazard, 'accept-unproven' => resource.accept_unproven)
+      words + flags('accept-hazard' => resource.accept_hazard, 'accept-unproven' => resource.accept_unproven,
+                    'accept-shared-fate' => resource.accept_shared_fate)
     end
 
     # `hold_id`: end this hold and no other.

@@ -23,6 +23,7 @@ RSpec.describe 'stillgate_traffic' do
         reason 'migration 42; $HOME'
         owner 'chef@fauxhai.local'
         accept_hazard true
+        accept_shared_fate true
         action :suspend
       end
     end
@@ -33,7 +34,7 @@ RSpec.describe 'stillgate_traffic' do
       expect(words_of('suspend')).to eq(
         ['/opt/stillgate/bin/stillgate', 'suspend', '--json', *FLEET_WORDS, '--method=gate', '--max-hold=20',
          '--drain-timeout=3', '--on-expiry=release', '--reason=migration 42; $HOME',
-         '--owner=chef@fauxhai.local', '--accept-hazard', 'balanced']
+         '--owner=chef@fauxhai.local', '--accept-hazard', '--accept-shared-fate', 'balanced']
       )
     end
 

@@ -28,9 +28,10 @@ from support.haproxy.guards import (
     standby,
     threads,
 )
-from support.haproxy.holds import COMMIT, REMEMBERING, SAFE, F, records, remembered
+from support.haproxy.holds import COMMIT, F, records, remembered
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
+from support.haproxy.versions import REMEMBERING, SAFE, has_wait
 from support.patience import patient
 from support.process import wait_until
 
@@ -64,6 +65,14 @@ def suspend(proxies: list[HAProxy], max_hold: float = 1.5) -> stillgate.Report:
     return Fleet(endpoints(proxies)).suspend(F, method="maxconn", max_hold=patient(max_hold))
 
 
+def is_running(pid: int) -> bool:
+    """Neither gone nor dead and unreaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def ends_in_time(proxies: list[HAProxy], deadline: float, state: Path) -> None:
     for when in opened_at(proxies, [300, 400]):
         assert deadline - EARLY_S <= when <= deadline + patient(LATE_S)
@@ -78,7 +87,7 @@ def test_nobody_resumes_and_the_hold_ends_at_its_deadline(
 ) -> None:
     proxies = pair(haproxy, app, label, tcp_socket=tcp)
     report = suspend(proxies)
-    wanted = "guard" if label == "2.2" else "guard+wait"
+    wanted = "guard+wait" if has_wait(label) else "guard"
     assert [one.lease for one in report.switches] == [wanted, wanted]
     held = Fleet(endpoints(proxies)).status(F)
     assert [one.lease for one in held.switches] == [wanted, wanted]
@@ -282,6 +291,39 @@ def test_a_guard_that_cannot_start_is_a_refusal(
         suspend(proxies)
     assert caught.value.code == "guard_failed"
     assert [proxy.limit(F) for proxy in proxies] == [300, 400] and records(state) == []
+
+
+SLEEPS = """#!/bin/sh
+sleep 1000 &
+echo $! >"$0.child"
+wait
+"""
+
+
+@pytest.mark.parametrize("which", ["cat", "true", "folder", "sleeps"])
+def test_a_program_that_is_no_guard_is_a_refusal(
+    which: str,
+    haproxy: Start,
+    app: App,
+    state: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It neither hangs the suspend nor is left behind."""
+    proxies = pair(haproxy, app, "3.0")
+    script = tmp_path / "script"
+    script.write_text(SLEEPS)
+    script.chmod(0o755)
+    paths = {"cat": "/bin/cat", "true": "/bin/true", "folder": str(tmp_path)}
+    monkeypatch.setenv("STILLGATE_GUARD", paths.get(which, str(script)))
+    with pytest.raises(CheckRefused) as caught:
+        suspend(proxies, 600)
+    assert caught.value.code == "guard_failed"
+    assert paths.get(which, str(script)) in caught.value.message
+    assert [proxy.limit(F) for proxy in proxies] == [300, 400] and records(state) == []
+    child = tmp_path / "script.child"
+    if child.exists():
+        wait_until(lambda: not is_running(int(child.read_text())), "the end of what it started")
 
 
 def test_a_guard_that_cannot_reach_an_endpoint_is_a_refusal(

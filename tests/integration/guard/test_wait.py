@@ -13,8 +13,9 @@ import pytest
 
 from stillgate import Fleet
 from support.haproxy.guards import guards, send_all
-from support.haproxy.holds import REMEMBERING, SAFE, F, findings
+from support.haproxy.holds import F, findings
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import REMEMBERING, SAFE
 from support.patience import HANG_S, patient
 from support.process import wait_until
 

@@ -16,8 +16,9 @@ import pytest
 from stillgate import Fleet, HeldByOther, InputError
 from support.app import App
 from support.haproxy.gate_options import gate_options
-from support.haproxy.holds import REMEMBERING, F, findings, records, verdicts
+from support.haproxy.holds import F, findings, records, verdicts
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import REMEMBERING
 
 if TYPE_CHECKING:
     from conftest import Binary, Start

@@ -17,8 +17,9 @@ from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.faulty_peer import FaultyPeer, serve, silence
-from support.haproxy.holds import SAFE, VARIABLE, codes, connected, queued, quiet, records, verdicts
+from support.haproxy.holds import VARIABLE, codes, connected, queued, quiet, records, verdicts
 from support.haproxy.server import Frontend
+from support.haproxy.versions import SAFE, has_wait
 from support.patience import HANG_S, patient
 from support.process import wait_until
 
@@ -55,7 +56,7 @@ def test_under_load_nobody_fails_and_nobody_passes(
         assert (report.drained, [one.leaked for one in report.switches]) == (True, [0, 0])
         assert report.commit_window_ms is not None and report.skew_ms is not None
         assert 0 <= report.skew_ms <= report.commit_window_ms
-        lease = "guard" if label == "2.2" else "guard+wait"
+        lease = "guard+wait" if has_wait(label) else "guard"
         assert all(one.lease == lease for one in report.switches)
         assert [one.limit_before for one in report.switches] == [300, 400]
         assert all(quiet(proxy) for proxy in proxies)

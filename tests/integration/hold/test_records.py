@@ -10,18 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
-from support.haproxy.holds import (
-    REMEMBERING,
-    SAFE,
-    VARIABLE,
-    F,
-    codes,
-    findings,
-    records,
-    remembered,
-    verdicts,
-)
+from support.haproxy.holds import VARIABLE, F, codes, findings, records, remembered, verdicts
 from support.haproxy.server import Frontend
+from support.haproxy.versions import REMEMBERING, SAFE
 
 if TYPE_CHECKING:
     from conftest import Binary, Start

@@ -6,7 +6,10 @@
 #include <string>
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#include "fleet/events.hpp"
 
 namespace stillgate::fleet {
 namespace {
@@ -57,6 +60,71 @@ TEST_F(JournalTest, KeepsReadsAndRemoves) {
   EXPECT_EQ(loaded.records[0], changed);
   const auto mode = std::filesystem::status(folder_ / "holds" / "one.hold").permissions();
   EXPECT_EQ(mode & std::filesystem::perms::others_all, std::filesystem::perms::none);
+}
+
+class Umask {
+ public:
+  explicit Umask(mode_t mask) : before_(::umask(mask)) {}
+  Umask(const Umask&) = delete;
+  Umask& operator=(const Umask&) = delete;
+  ~Umask() { ::umask(before_); }
+
+ private:
+  mode_t before_;
+};
+
+unsigned mode_of(const std::filesystem::path& path) {
+  struct stat found {};
+  return ::stat(path.c_str(), &found) == 0 ? found.st_mode & 07777U : 0U;
+}
+
+TEST_F(JournalTest, OnlyItsOwnerMayReadWhateverTheUmask) {
+  for (const mode_t mask : {0000U, 0022U, 0777U}) {
+    const Umask given(mask);
+    const auto home = folder_ / std::to_string(mask) / "between" / "stillgate";
+    EXPECT_FALSE(Journal(home).keep(record("one")));
+    EventLog(home, {}).report(Event{});
+    for (const auto& folder : {home.parent_path(), home, home / "holds"}) {
+      EXPECT_EQ(mode_of(folder), 0700U) << folder;
+    }
+    EXPECT_EQ(mode_of(home / "holds" / "one.hold"), 0600U);
+    EXPECT_EQ(mode_of(home / "history.jsonl"), 0600U);
+  }
+}
+
+TEST_F(JournalTest, OthersLoseTheRightToWriteToItsFolders) {
+  EXPECT_FALSE(Journal(folder_).keep(record("one")));
+  std::filesystem::permissions(folder_, std::filesystem::perms::all);
+  std::filesystem::permissions(folder_ / "holds", std::filesystem::perms::all);
+  EXPECT_FALSE(Journal(folder_).keep(record("two")));
+  EXPECT_EQ(mode_of(folder_), 0755U);
+  EXPECT_EQ(mode_of(folder_ / "holds"), 0755U);
+}
+
+TEST_F(JournalTest, AFolderThatIsSharedStaysAsItIs) {
+  std::ofstream(folder_ / "somebody else's") << "text";
+  std::filesystem::permissions(folder_, std::filesystem::perms::all);
+  EXPECT_FALSE(Journal(folder_).keep(record("one")));
+  EXPECT_EQ(mode_of(folder_), 0777U);
+  EXPECT_EQ(mode_of(folder_ / "holds"), 0700U);
+}
+
+TEST_F(JournalTest, AFolderOfSomebodyElseIsRefused) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
+  constexpr uid_t nobody = 65534;
+  std::filesystem::create_directory(folder_ / "holds");
+  ASSERT_EQ(::chown((folder_ / "holds").c_str(), nobody, nobody), 0);
+  const auto error = Journal(folder_).keep(record("one"));
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, Errc::journal_failed);
+  EXPECT_NE(error->message.find("somebody else"), std::string::npos) << error->message;
+}
+
+TEST_F(JournalTest, ALinkIsNoFolderOfOurs) {
+  std::filesystem::create_directory(folder_ / "elsewhere");
+  std::filesystem::create_symlink(folder_ / "elsewhere", folder_ / "holds");
+  EXPECT_TRUE(Journal(folder_).keep(record("one")));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "elsewhere"));
 }
 
 TEST_F(JournalTest, ABrokenFileIsToldAndTheOthersCount) {

@@ -38,7 +38,7 @@ Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& st
 Guarded GuardKeeper::begin(const std::stop_token& stop) {
   process_.reset();
   order_.secrets = engine::export_secrets();
-  auto started = GuardProcess::start(order_, start_patience, stop);
+  auto started = GuardProcess::start(order_, way_out_, start_patience, stop);
   wipe(order_.secrets);
   if (!started) return {started.error(), {}};
   process_ = *std::move(started);

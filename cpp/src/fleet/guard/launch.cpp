@@ -1,8 +1,6 @@
 // Finding the guard's program and starting it.
 #include "launch.hpp"
 
-#include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -11,20 +9,24 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "fate.hpp"
+
 namespace stillgate::fleet {
 namespace {
 
-/// Our environment, without malloc's cache of freed memory for each thread: a guard has many
-/// threads that need little. For a hundred endpoints it saves a megabyte.
+/// Our environment, without what tells a CI runner that this process was left behind by a job. And
+/// without malloc's cache of freed memory for each thread: a guard has many threads that need
+/// little. For a hundred endpoints it saves a megabyte.
 std::vector<char*> guard_environment() {
   static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0";
   std::vector<char*> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.push_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!is_mark_of_runner(*entry)) entries.push_back(*entry);
+  }
   if (std::getenv("GLIBC_TUNABLES") == nullptr) entries.push_back(tunables);
   entries.push_back(nullptr);
   return entries;
@@ -45,26 +47,34 @@ std::string guard_executable() {
   return (folder / "stillgate-guard").string();
 }
 
-std::optional<std::string> launch_guard(int input, int output) {
-  const std::string path = guard_executable();
+Result<pid_t> launch_guard(int input, int output, const std::vector<std::string>& way_out) {
   posix_spawn_file_actions_t actions{};
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  std::string name = "stillgate-guard";
-  std::array<char*, 2> arguments{name.data(), nullptr};
+  // What is no guard can be killed with all that it started.
+  posix_spawnattr_t attributes{};
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  const std::string path = guard_executable();
+  std::vector<std::string> words = way_out;
+  words.push_back(way_out.empty() ? "stillgate-guard" : path);
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
   pid_t child = 0;
   auto environment = guard_environment();
+  // Only the command of a way out is searched for on the PATH.
+  const auto spawn = way_out.empty() ? ::posix_spawn : ::posix_spawnp;
+  const std::string& program = way_out.empty() ? path : way_out.front();
   const int error =
-      ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(), environment.data());
+      spawn(&child, program.c_str(), &actions, &attributes, arguments.data(), environment.data());
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (error != 0) return fmt::format("{}: {}", path, std::system_category().message(error));
-  // It goes into the background: its first process ends at once.
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return std::nullopt;
+  if (error == 0) return child;
+  return Error{Errc::guard_failed,
+               fmt::format("{}: {}", program, std::system_category().message(error))};
 }
 
 }  // namespace stillgate::fleet
