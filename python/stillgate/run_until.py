@@ -91,9 +91,10 @@ class Leash:
         self._peer: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._command = 0
+        self._left: Optional[Callable[[], float]] = None
         self._grace = 0.0
         self._limit = 0.0
-        # end() and move() come from other threads.
+        # end() and moved() come from other threads.
         self._telling = threading.Lock()
         self._over = False
 
@@ -115,8 +116,9 @@ class Leash:
             error = value if kind == UNSTARTED else errno.ECONNRESET
             raise OSError(error, os.strerror(error), NAME)
 
-    def run(self, seconds: float, *, grace: float = 2.0) -> CommandResult:
-        """Runs the command for at most `seconds`; does not run it if no time is left.
+    def run(self, left: Callable[[], float], *, grace: float = 2.0) -> CommandResult:
+        """Runs the command for so many seconds as `left` says, at the start and when moved() is
+        called; does not run it if no time is left.
 
         `grace` seconds before the time is over everything that it started gets SIGTERM, and shortly
         before the end SIGKILL. When the command itself has ended, the rest is killed: nothing of it
@@ -128,10 +130,8 @@ class Leash:
 
         Errors: OSError if the leash has been killed before the start.
         """
-        if seconds <= 0:
-            return CommandResult(ENDED_BY_DEADLINE, True)
         with _Signals() as signals:
-            if not self._begin(seconds, max(grace, 0.0)):
+            if not self._begin(left, max(grace, 0.0)):
                 return CommandResult(ENDED_BY_DEADLINE, True)
             try:
                 return self._finish(signals)
@@ -147,11 +147,15 @@ class Leash:
             self._over = True
             self._hasten(END)
 
-    def move(self, seconds: float) -> None:
-        """The time that is left is another now. From any thread; too late once SIGTERM was sent."""
+    def moved(self) -> None:
+        """The time that is left is another now. From any thread, at any time; too late once SIGTERM
+        was sent.
+        """
         with self._telling:
-            self._limit = _limit_in(seconds)
-            self._tell(MOVE, seconds)
+            if self._left is not None and not self._over:
+                seconds = self._left()
+                self._limit = _limit_in(seconds)
+                self._tell(MOVE, seconds)
 
     def __enter__(self) -> Leash:
         return self
@@ -173,12 +177,14 @@ class Leash:
 
     # --- from the start to the end ----------------------------------------------------
 
-    def _begin(self, seconds: float, grace: float) -> bool:
+    def _begin(self, left: Callable[[], float], grace: float) -> bool:
         """False if the hold is over already. A signal's handler does not come in between."""
         with self._telling:
-            if self._over:
+            seconds = left()
+            if self._over or seconds <= 0:
                 return False
             assert self._peer is not None
+            self._left = left
             self._grace = grace
             self._limit = _limit_in(seconds)
             streams: List[Union[int, IO[Any]]] = list(range(STREAMS))

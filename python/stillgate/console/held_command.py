@@ -108,7 +108,8 @@ class HeldCommand:
         left = held.remaining
         grace = min(GRACE, left / 2) if self._grace is None else self._grace
         try:
-            self.result = leash.run(left, grace=grace)
+            held.on_move = leash.moved
+            self.result = leash.run(lambda: held.remaining, grace=grace)
         except OSError as error:
             raise _leash_failed("has ended", error) from error
 

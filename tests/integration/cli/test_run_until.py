@@ -21,13 +21,14 @@ from support.process import running_in_group, wait_until
 
 LONG = 60.0  # seconds; no test lasts so long
 DRIVER = """
-import sys
+import sys, time
 from stillgate.run_until import Leash
 arguments = sys.argv[1:]
 try:
     with Leash(arguments[2:]) as leash:
         leash.start()
-        done = leash.run(float(arguments[0]), grace=float(arguments[1]))
+        until = time.monotonic() + float(arguments[0])
+        done = leash.run(lambda: until - time.monotonic(), grace=float(arguments[1]))
 except KeyboardInterrupt:
     sys.exit(99)
 sys.exit(done.status)
@@ -39,7 +40,8 @@ def run_until(
 ) -> CommandResult:
     with Leash(argv, stdout=stdout) as leash:
         leash.start()
-        return leash.run(seconds, grace=grace)
+        until = time.monotonic() + seconds
+        return leash.run(lambda: until - time.monotonic(), grace=grace)
 
 
 def shell(script: str, *arguments: object) -> list[str]:
