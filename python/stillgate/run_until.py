@@ -91,6 +91,7 @@ class Leash:
         self._peer: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._command = 0
+        self._killer = -1
         self._left: Optional[Callable[[], float]] = None
         self._grace = 0.0
         self._limit = 0.0
@@ -174,6 +175,8 @@ class Leash:
             # The command has ended, or was never begun.
             self._process.kill()
             self._process.wait()
+        if self._killer >= 0:
+            _remove_group(self._killer)
 
     # --- from the start to the end ----------------------------------------------------
 
@@ -230,7 +233,7 @@ class Leash:
 
     def _end_all(self) -> None:
         """What the leash does, as well as it can be done from here: of what has lost its parent
-        only the command's own session is found.
+        only the command's own session is found, and its control group where it has one.
         """
         assert self._process is not None
         give_up_at = time.monotonic() + REAPING
@@ -239,8 +242,15 @@ class Leash:
         ):
             for one in found:
                 _kill(one)
+            self._kill_group()
         for one in _family(self._process.pid, self._command, leashes=True):
             _kill(one)
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        if self._killer >= 0:
+            with suppress(OSError):
+                os.write(self._killer, b"1")
 
     # --- packets ----------------------------------------------------------------------
 
@@ -259,9 +269,11 @@ class Leash:
         """A kind of -1: nothing will come any more."""
         assert self._peer is not None
         try:
-            packet = self._peer.recv(SAID.size)
+            packet, given, _, _ = socket.recv_fds(self._peer, SAID.size, 1, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
-            packet = b""
+            packet, given = b"", []
+        if given:
+            self._killer = given[0]
         if not packet:
             return -1, 0, 0
         kind, value, by_deadline = SAID.unpack(packet)
@@ -309,6 +321,13 @@ def _family(leash: int, command: int, leashes: bool = False) -> List[int]:
         for pid, (state, _, session, own) in rows.items()
         if state != b"Z" and (pid in below or session == command > 0) and (leashes or not own)
     ]
+
+
+def _remove_group(killer: int) -> None:
+    """The folder of that descriptor: the leash removes it, unless somebody has killed it."""
+    with suppress(OSError):
+        os.rmdir(os.path.dirname(os.readlink(f"/proc/self/fd/{killer}")))
+    os.close(killer)
 
 
 def _kill(pid: int) -> None:

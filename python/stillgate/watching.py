@@ -117,7 +117,8 @@ class GuardWatch:
 class GateWatch:
     """The gates of a hold. They report nothing by themselves, so a thread calls `look`, a status of
     the fleet, every EVERY_S seconds; `stop_looking` ends a running call. The hold counts as over
-    when no gate that answers holds any more, twice in a row. Its deadline has moved when all say so.
+    when no gate that answers holds any more, twice in a row. Its deadline has moved when all of
+    them say so.
     """
 
     EVERY_S = 0.5
@@ -185,7 +186,7 @@ class GateWatch:
             log.exception("cannot watch any longer whether somebody else ends the hold")
 
     def _note_deadline(self, report: Report) -> None:
-        """One that was not extended opens at the old deadline, and may be the one that is silent."""
+        """One that was not extended opens at the old deadline: the silent one, perhaps."""
         held = {(one.endpoint, one.frontend) for one in report.switches if self._is_held(one)}
         told = [one.deadline for one in report.holds if one.id == self._hold and one.deadline]
         if told and told[0] > self.deadline and self._gates <= held:

@@ -36,9 +36,10 @@ int execute(char* const* arguments) {
 }
 
 [[noreturn]] void become(char* const* arguments, const std::array<int, streams>& given,
-                         const sigset_t& mask, pid_t parent, int failure) {
+                         const sigset_t& mask, const Group& group, pid_t parent, int failure) {
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::_exit(1);
+  group.enter();
   ::setsid();
   for (int number = 0; number < streams; ++number) {
     const int stream = given.at(static_cast<std::size_t>(number));
@@ -57,13 +58,13 @@ int execute(char* const* arguments) {
 }  // namespace
 
 Started start_command(char* const* arguments, const std::array<int, streams>& given,
-                      const sigset_t& mask) {
+                      const sigset_t& mask, const Group& group) {
   Started started;
   std::array<int, 2> failure{-1, -1};
   if (::pipe2(failure.data(), O_CLOEXEC) == 0) {
     const pid_t parent = ::getpid();
     started.pid = ::fork();
-    if (started.pid == 0) become(arguments, given, mask, parent, failure[1]);
+    if (started.pid == 0) become(arguments, given, mask, group, parent, failure[1]);
     started.error = started.pid < 0 ? errno : 0;
     ::close(failure[1]);
     // Its end closes with the exec.

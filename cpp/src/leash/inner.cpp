@@ -13,6 +13,7 @@
 #include "command.hpp"
 #include "course.hpp"
 #include "family.hpp"
+#include "group.hpp"
 #include "message.hpp"
 
 namespace stillgate::leash {
@@ -113,14 +114,14 @@ void Inner::start(const Received& received) {
   shared_.page->grace = received.told.grace;
   // The outer process keeps the deadline while this one waits for the exec.
   set_timer(shared_.alarm, course_->kill_at() + lag);
-  const Started started = start_command(arguments_, received.given, shared_.mask);
+  const Started started = start_command(arguments_, received.given, shared_.mask, *shared_.group);
   if (started.pid < 0) {
     unstarted_ = true;
     return say(Said::unstarted, started.error);
   }
   command_ = started.pid;
   shared_.page->command = command_;
-  say(Said::started, command_);
+  say(Said::started, command_, false, shared_.group->killer());
 }
 
 void Inner::obey(const Told& told) {
@@ -168,7 +169,8 @@ void Inner::carry_out(Order order) {
     case Order::terminate:
       return family_.tell(SIGTERM);
     case Order::kill:
-      return family_.kill();
+      family_.kill();
+      return shared_.group->kill();
   }
 }
 
@@ -183,6 +185,7 @@ void Inner::report() const {
 void run_inner(const Shared& shared, char* const* arguments) {
   Inner inner(shared, arguments);
   if (inner.prepare()) inner.run();
+  shared.group->remove();
   shared.page->over = true;
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "family.hpp"
+#include "group.hpp"
 #include "inner.hpp"
 #include "message.hpp"
 #include "outer.hpp"
@@ -56,6 +57,8 @@ int keep(char* const* arguments) {
   const bool prepared = prepare(shared);
   const int error = errno;
   Family family;
+  const Group group;
+  shared.group = &group;
   const pid_t inner = prepared ? ::fork() : -1;
   if (inner < 0) {
     say(Said::unstarted, prepared ? errno : error);

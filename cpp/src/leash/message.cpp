@@ -44,9 +44,23 @@ std::optional<Received> receive(bool& lost) {
   return received;
 }
 
-void say(Said::Kind kind, int value, bool by_deadline) {
-  const Said said{kind, value, by_deadline ? 1 : 0};
-  ::send(peer, &said, sizeof said, MSG_NOSIGNAL | MSG_DONTWAIT);
+void say(Said::Kind kind, int value, bool by_deadline, int descriptor) {
+  Said said{kind, value, by_deadline ? 1 : 0};
+  alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int))> room{};
+  iovec piece{&said, sizeof said};
+  msghdr packet{};
+  packet.msg_iov = &piece;
+  packet.msg_iovlen = 1;
+  if (descriptor >= 0) {
+    packet.msg_control = room.data();
+    packet.msg_controllen = room.size();
+    cmsghdr* const header = CMSG_FIRSTHDR(&packet);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(sizeof(int));
+    std::memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
+  }
+  ::sendmsg(peer, &packet, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 }  // namespace stillgate::leash

@@ -26,8 +26,9 @@ struct Told {
 struct Said {
   enum Kind : std::int32_t { ready, started, unstarted, ended };
   std::int32_t kind;
-  /// ready: the inner process. started: the command's. unstarted: errno. ended: the exit status, or
-  /// 128 and the signal that ended it.
+  /// ready: the inner process. started: the command's, with the descriptor that kills its group,
+  /// where it has one. unstarted: errno. ended: the exit status, or 128 and the signal that ended
+  /// it.
   std::int32_t value;
   /// ended: the deadline has ended it.
   std::int32_t by_deadline;
@@ -42,6 +43,6 @@ struct Received {
 /// Nothing where no packet was there after all. `lost`: there will be no other.
 std::optional<Received> receive(bool& lost);
 /// Whether anybody hears it does not matter.
-void say(Said::Kind kind, int value, bool by_deadline = false);
+void say(Said::Kind kind, int value, bool by_deadline = false, int descriptor = -1);
 
 }  // namespace stillgate::leash

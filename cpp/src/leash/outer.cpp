@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "course.hpp"
+#include "group.hpp"
 #include "message.hpp"
 
 namespace stillgate::leash {
@@ -87,6 +88,7 @@ void Outer::end_all() {
   const Instant give_up_at = now() + reaping;
   for (reap(); !alone_ && now() < give_up_at; reap()) {
     family_.kill();
+    shared_.group->kill();
     pollfd children{shared_.children, POLLIN, 0};
     ::poll(&children, 1, look);
     clear(shared_.children);
@@ -97,6 +99,7 @@ void Outer::end_all() {
 
 void run_outer(const Shared& shared, Family& family, pid_t inner) {
   Outer(shared, family, inner).run();
+  shared.group->remove();
 }
 
 }  // namespace stillgate::leash

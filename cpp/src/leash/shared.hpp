@@ -13,6 +13,8 @@ namespace stillgate::leash {
 /// So much later than the inner process the outer one does its work.
 inline constexpr std::chrono::milliseconds lag{50};
 
+class Group;
+
 struct Page {
   std::atomic<std::int64_t> grace{0};  ///< nanoseconds
   std::atomic<pid_t> command{-1};
@@ -32,6 +34,8 @@ struct Shared {
   int children;
   /// As the command is to have it.
   sigset_t mask;
+  /// The command's.
+  const Group* group;
 };
 
 /// Since the machine was started (CLOCK_BOOTTIME).

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Optional
 
 import pytest
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
+MOUNTS = Path("/proc/self/mountinfo")
 SUSPEND = "\x1a"
 WORKER = """
 import os, sys, time
@@ -135,9 +137,9 @@ def hold_words(proxy: HAProxy, seconds: float) -> list[str]:
 
 @contextmanager
 def holding(
-    proxy: HAProxy, work: Work, form: str, seconds: float
+    proxy: HAProxy, work: Work, form: str, seconds: float, prefix: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[str]]:
-    words = [*COMMAND, *hold_words(proxy, seconds), *work.shell(form)]
+    words = [*prefix, *COMMAND, *hold_words(proxy, seconds), *work.shell(form)]
     with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
         try:
             wait_until(work.begun, "the command")
@@ -145,6 +147,15 @@ def holding(
         finally:
             process.send_signal(signal.SIGCONT)
             process.kill()
+
+
+def group_of(pid: int) -> Optional[Path]:
+    """The control group that a leash has made; None where none can be made."""
+    found = re.search(
+        r"^0::(/.*stillgate-leash-.*)$", Path(f"/proc/{pid}/cgroup").read_text(), re.M
+    )
+    mounts = re.findall(r"^\S+ \S+ \S+ / (\S+) .* - cgroup2 ", MOUNTS.read_text(), re.M)
+    return Path(mounts[0] + found[1]) if found else None
 
 
 def leashes(holder: int) -> list[int]:
@@ -201,6 +212,30 @@ def test_at_the_deadline_all_that_was_started_is_ended(
         client = Client(proxy.ports[F])
         assert_held_to_the_end(work, app, client)
         assert process.wait(HANG_S) == 124
+
+
+@pytest.mark.parametrize("form", ["background", "setsid", "daemon"])
+def test_without_control_groups_all_is_ended_too(
+    form: str, proxy: HAProxy, app: App, work: Work
+) -> None:
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -a -t cgroup2 && exec "$@"', "sh"]
+    if subprocess.run([*hidden, "true"], check=False).returncode:
+        pytest.skip("control groups cannot be hidden here")
+    with holding(proxy, work, form, 2, hidden) as process:
+        client = Client(proxy.ports[F])
+        assert group_of(work.pid) is None
+        assert_held_to_the_end(work, app, client)
+        assert process.wait(HANG_S) == 124
+
+
+def test_a_control_group_is_gone_when_the_hold_is(proxy: HAProxy, work: Work) -> None:
+    with holding(proxy, work, "setsid", 600) as process:
+        group = group_of(work.pid)
+        if group is None:
+            pytest.skip("no control group can be made here")
+        process.terminate()
+        assert process.wait(HANG_S) == 130
+    assert not group.exists()
 
 
 def test_a_stopped_stillgate_is_no_way_out(proxy: HAProxy, app: App, work: Work) -> None:
@@ -265,14 +300,16 @@ def test_a_killed_stillgate_takes_all_along(
 def test_a_killed_leash_ends_the_command_and_the_hold(
     form: str, which: list[int], proxy: HAProxy, app: App, work: Work
 ) -> None:
-    if len(which) == 2 and form in ("setsid", "daemon"):
-        pytest.skip("what has left the session is lost with both")
     with holding(proxy, work, form, 600) as process:
         client = Client(proxy.ports[F])
+        if len(which) == 2 and form in ("setsid", "daemon") and group_of(work.pid) is None:
+            pytest.skip("without a control group, what has left the session is lost with both")
         both = leashes(process.pid)
-        # The inner one first: the outer one would end it.
-        for one in reversed(which):
-            os.kill(both[one], signal.SIGKILL)
+        # A group of their own: both at one stroke.
+        if len(which) == 2:
+            os.killpg(both[0], signal.SIGKILL)
+        else:
+            os.kill(both[which[0]], signal.SIGKILL)
         assert_held_to_the_end(work, app, client)
         assert process.wait(HANG_S) in (137, 143)
 
