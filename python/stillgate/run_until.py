@@ -115,7 +115,8 @@ class Leash:
         kind, value, _ = self._hear()
         if kind != READY:
             error = value if kind == UNSTARTED else errno.ECONNRESET
-            raise OSError(error, os.strerror(error), NAME)
+            # Where it is not mounted, nobody can be found.
+            raise OSError(error, os.strerror(error), "/proc" if error == errno.ENOENT else NAME)
 
     def run(self, left: Callable[[], float], *, grace: float = 2.0) -> CommandResult:
         """Runs the command for so many seconds as `left` says, at the start and when moved() is

@@ -23,7 +23,7 @@ import pytest
 from support.app import App
 from support.command import COMMAND, run
 from support.haproxy.gate_options import gate_options
-from support.haproxy.holds import F
+from support.haproxy.holds import F, Slow
 from support.haproxy.server import HAProxy
 from support.patience import HANG_S, patient
 from support.process import children_of, state_of, wait_until
@@ -379,6 +379,36 @@ def test_with_few_descriptors_it_runs_or_nothing_is_held(
     assert (done.returncode == 0) == ran.exists(), done.stderr
     client = Client(proxy.ports[F])
     assert client.join() == 200
+
+
+def test_without_proc_nothing_is_held(proxy: HAProxy, tmp_path: Path) -> None:
+    hidden = ["unshare", "--mount", "sh", "-c", 'umount -l /proc && exec "$@"', "sh"]
+    if subprocess.run([*hidden, "true"], check=False).returncode:
+        pytest.skip("/proc cannot be hidden here")
+    ran = tmp_path / "ran"
+    words = [*hidden, *COMMAND, *hold(proxy), "touch", str(ran)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, ran.exists()) == (125, False)
+    assert "/proc: No such file" in done.stderr
+    assert Client(proxy.ports[F]).join() == 200
+
+
+def test_a_leash_that_dies_before_the_command_takes_the_hold_along(
+    proxy: HAProxy, app: App, tmp_path: Path
+) -> None:
+    # Something in flight keeps the suspend from its end.
+    slow = Slow(proxy, 60_000)
+    ran = tmp_path / "ran"
+    words = [*COMMAND, *hold(proxy, "--drain-timeout", "60"), "touch", str(ran)]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        wait_until(lambda: len(leashes(process.pid)) == 2, "the leash")
+        os.killpg(leashes(process.pid)[0], signal.SIGKILL)
+        app.finish()
+        _, talk = process.communicate(timeout=HANG_S)
+    assert (process.returncode, ran.exists()) == (125, False)
+    assert "the command was not run" in talk
+    assert slow.join() == 200
+    assert Client(proxy.ports[F]).join() == 200
 
 
 def test_without_a_leash_nothing_is_held(
