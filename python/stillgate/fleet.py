@@ -240,7 +240,8 @@ class Fleet:
         `max_hold` seconds after the hold began, this process resumes even if the block still runs,
         and calls `at_deadline` on another thread; the block then ends with HoldExpired. The same
         happens if somebody else's resume, or somebody by hand, has ended the hold.
-        `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more.
+        `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more; so does an
+        `extend` from elsewhere, within a second.
         If the block and the resume both fail, the resume's exception is raised with the block's as
         its context. If this process is killed, the gate or the guard ends the hold at its
         deadline; a finding `guard_shares_fate` says where the guard would be killed, too.
@@ -356,8 +357,9 @@ class _HoldCalls:
 
     def watches(self, report: Report) -> List[Watch]:
         looking = self._fleet.twin()
+        deadline = report.holds[0].deadline or 0.0
         return [
-            GuardWatch(self._fleet._core, self._on_line, self._teller.tell),
+            GuardWatch(self._fleet._core, deadline, self._on_line, self._teller.tell),
             GateWatch(report, lambda: to_report(looking._core.status(self._names)), looking.stop),
         ]
 

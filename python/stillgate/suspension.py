@@ -82,6 +82,8 @@ class Suspension:
     ) -> None:
         self.resumed: Optional[Report] = None
         """The resume's report, once there is one."""
+        self.on_move: Callable[[], object] = lambda: None
+        """Called when the deadline has moved, by whatever thread; it must not wait."""
         self.ending = _core.Ending(calls.stop)
         self._calls = calls
         self._teller = teller
@@ -89,6 +91,9 @@ class Suspension:
         self._at_deadline = at_deadline
         self._watches: Sequence[Watch] = ()
         self._deadline = 0.0
+        # The same instant as the HAProxies have it, in seconds since the epoch.
+        self._stored_deadline = 0.0
+        self._moving = threading.Lock()
         self._expired = False
         self._unguarded = False
         self._unmade: Optional[BaseException] = None
@@ -121,10 +126,22 @@ class Suspension:
         stop() it. Errors: those of Fleet.extend; then the deadline is unchanged.
         """
         report = self._calls.extend(self.holds[0].id, seconds, fleet)
-        self._deadline += seconds
-        self._max_hold += seconds
+        deadline = report.holds[0].deadline
+        if deadline is not None:
+            self._move(deadline)
         self.ending.wake()
         return report
+
+    def _move(self, stored: float) -> None:
+        """It moves only away. By its distance: the clock of the wall may be stepped."""
+        with self._moving:
+            by = stored - self._stored_deadline
+            if by <= 0:
+                return
+            self._stored_deadline = stored
+            self._deadline += by
+            self._max_hold += by
+        self.on_move()
 
     def begin(self) -> None:
         """Returns when all is held. Whatever it raises, the caller leaves `ending`.
@@ -169,6 +186,7 @@ class Suspension:
             begun = self.report.holds[0].started_at
             # The clock of the wall may be stepped; the deadline stays where it is.
             self._deadline = time.monotonic() + self._max_hold - max(0.0, time.time() - begun)
+            self._stored_deadline = self.report.holds[0].deadline or 0.0
             self._watches = self._calls.watches(self.report)
         except BaseException as failure:  # pylint: disable=broad-except
             # Out of descriptors or threads: what nobody keeps is not left held.
@@ -221,6 +239,9 @@ class Suspension:
             if not all(watched[found].attend() for found in ready if found in watched):
                 self._unguarded = True
                 return False
+            # A hold by both methods is over with the first.
+            alive = [one.deadline for one in self._watches if one.descriptor >= 0]
+            self._move(min(alive, default=0.0))
         return False
 
     def finish(self) -> None:

@@ -11,6 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
+
 namespace stillgate::guard {
 
 using fleet::boot_time;
@@ -53,6 +55,7 @@ Guard::Guard(const fleet::GuardOrder& order, std::string received)
       state_(order, urls_.size(), wake_),
       events_(order, state_, urls_),
       holder_(std::move(received)),
+      told_deadline_(order.record.deadline),
       // A standby guard that takes over a hold in effect: it was on record before it began.
       in_journal_(order.mode == GuardMode::holding) {}
 
@@ -70,6 +73,7 @@ void Guard::run() {
     wait();
     interrupt_if_due();
     read_journal();
+    tell_deadline();
     events_.report_notices();
     answer_start();
     keep_standby();
@@ -185,6 +189,15 @@ void Guard::read_journal() {
   for (const hold::HeldSwitch& held : order.record.switches) {
     if (found->find(held.endpoint, held.frontend) == nullptr) state_.set_over();
   }
+}
+
+/// Who keeps the hold is to know, wherever it was extended.
+void Guard::tell_deadline() {
+  const auto deadline = state_.order().record.deadline;
+  if (!deadline || deadline == told_deadline_) return;
+  told_deadline_ = deadline;
+  const auto since_epoch = std::chrono::floor<milliseconds>(*deadline).time_since_epoch();
+  holder_.say(fmt::format("deadline {}\n", since_epoch.count()));
 }
 
 /// Whoever started us waits for it: every endpoint was surveyed, and it is known which of them

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,6 +39,7 @@ class Guard {
   void holder_died();
   void interrupt_if_due();
   void read_journal();
+  void tell_deadline();
   void answer_start();
   void keep_standby();
   void trim_memory();
@@ -50,6 +52,7 @@ class Guard {
   SharedState state_;
   GuardEvents events_;
   Holder holder_;
+  std::optional<WallTime> told_deadline_;
   Standby standby_;
   std::vector<std::unique_ptr<EndpointThread>> threads_;
   bool started_{false};      ///< the start was answered

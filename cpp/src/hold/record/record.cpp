@@ -188,9 +188,14 @@ std::vector<Record> ended_records(const Report& report, const std::vector<Record
 }
 
 void add_hold(Report& report, const Record& record) {
-  const bool there = std::any_of(report.holds.begin(), report.holds.end(),
-                                 [&record](const Hold& hold) { return hold.id == record.id; });
-  if (!there) report.holds.push_back(record.summary());
+  const auto there = std::find_if(report.holds.begin(), report.holds.end(),
+                                  [&record](const Hold& hold) { return hold.id == record.id; });
+  if (there == report.holds.end()) {
+    report.holds.push_back(record.summary());
+  } else if (record.deadline < there->deadline) {
+    // An extend has not reached them all: the first that opens ends the hold.
+    *there = record.summary();
+  }
 }
 
 std::string encode(const Record& record) {

@@ -26,6 +26,20 @@ TEST(Record, RoundTrip) {
   EXPECT_EQ(*decoded, sample());
 }
 
+TEST(Record, AHoldOfWhichNotAllIsExtendedEndsWithTheFirst) {
+  Record first = sample();
+  first.deadline = first.started_at + std::chrono::seconds(10);
+  Record longer = first;
+  longer.deadline = first.started_at + std::chrono::seconds(20);
+  for (const auto& [one, other] : {std::pair(first, longer), std::pair(longer, first)}) {
+    Report report;
+    add_hold(report, one);
+    add_hold(report, other);
+    ASSERT_EQ(report.holds.size(), 1U);
+    EXPECT_EQ(report.holds[0].deadline, first.deadline);
+  }
+}
+
 TEST(Record, EachLeaseIsKept) {
   Record record = sample();
   for (const Lease lease : {Lease::none, Lease::guard, Lease::backed}) {
