@@ -33,7 +33,7 @@ def guards(state: Path) -> list[int]:
         if not entry.name.isdigit():
             continue
         try:
-            if (entry / "comm").read_text().strip() != NAME:
+            if (entry / "comm").read_bytes().strip() != NAME.encode():
                 continue
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 started = int((entry / "stat").read_text().rpartition(")")[2].split()[19])
@@ -56,19 +56,28 @@ def _kill(pids: list[int]) -> list[int]:
 
 
 def active(state: Path) -> int:
-    """The one of the pair that works: it has threads for the endpoints."""
-    return max(guards(state), key=threads)
+    """The one of the pair that works: it has connections to the endpoints."""
+    return max(guards(state), key=sockets)
 
 
 def standby(state: Path) -> int:
-    return min(guards(state), key=threads)
+    return min(guards(state), key=sockets)
+
+
+STANDBY_SOCKETS = 3  # the holder's two, and that of its active guard
+
+
+def sockets(pid: int) -> int:
+    found = 0
+    with suppress(FileNotFoundError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):
+                found += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+    return found
 
 
 def threads(pid: int) -> int:
-    try:
-        return len(os.listdir(f"/proc/{pid}/task"))
-    except FileNotFoundError:
-        return 0
+    return len(os.listdir(f"/proc/{pid}/task"))
 
 
 def resident_kb(pid: int) -> int:
