@@ -26,12 +26,11 @@ namespace {
 /// In the background and in its own session: no terminal's end, and no Ctrl-C meant for
 /// others, reaches it. The working folder stays: ssh_config may name files relative to it.
 void detach(bool is_standby) {
-  // A standby was started in the background.
-  if (!is_standby) {
-    const pid_t child = ::fork();
-    if (child != 0) ::_exit(child < 0 ? 1 : 0);
-    ::setsid();
-  }
+  // A standby is in the background already. But its child does not count the pages of the libraries
+  // that only its start has used.
+  const pid_t child = ::fork();
+  if (child != 0) ::_exit(child < 0 ? 1 : 0);
+  ::setsid();
   for (const int number : {SIGHUP, SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);
   if (!is_standby) ::close(stillgate::guard::standby_descriptor);
   ::close_range(stillgate::guard::program_descriptor + 1, ~0U, 0);

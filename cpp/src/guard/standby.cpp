@@ -34,7 +34,15 @@ constexpr milliseconds long_enough{1000};
 constexpr milliseconds first_pause{100};
 constexpr milliseconds longest_pause{5000};
 
-std::string system_message(int number) { return std::system_category().message(number); }
+std::string system_message(int number) {
+  std::string words = std::system_category().message(number);
+  if (number == EAGAIN) {
+    words +=
+        "; this user's limit of processes and threads may be reached: raise it (ulimit -u, "
+        "LimitNPROC= or TasksMax= of a systemd unit, a container's pids limit)";
+  }
+  return words;
+}
 
 bool send_all(int fd, std::string_view text) {
   while (!text.empty()) {
