@@ -256,6 +256,7 @@ void GuardPlan::tell_loss(const GuardInput& input) {
 }
 
 bool GuardPlan::give_up_lost(const GuardInput& input) {
+  if (input.over && nobody_there(*error_) && input.now - *lost_at_ >= gone_after) return true;
   if (!is_ending(input)) return false;
   const bool at_once = input.mode == GuardMode::ending;
   const auto since = at_once ? *lost_at_ : std::max(*lost_at_, input.deadline);
