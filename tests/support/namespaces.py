@@ -46,11 +46,10 @@ def container(environment: Mapping[str, str], name: str = "cat") -> Iterator[int
         [*PID_NAMESPACE, "sh", "-c", script], stdin=subprocess.PIPE, env=dict(environment)
     ) as outside:
         try:
-            children = Path(f"/proc/{outside.pid}/task/{outside.pid}/children")
             first: list[int] = []
 
             def started() -> bool:
-                first[:] = [int(word) for word in children.read_text().split()]
+                first[:] = children_of(outside.pid)
                 return bool(first) and _name(first[0]) == name
 
             wait_until(started, "the first process of the namespace")
@@ -59,6 +58,10 @@ def container(environment: Mapping[str, str], name: str = "cat") -> Iterator[int
             assert outside.stdin is not None
             outside.stdin.close()
             outside.wait(HANG_S)
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _name(pid: int) -> Optional[str]:

@@ -190,7 +190,8 @@ end
 local function expire(switch)
   if switch.mode ~= "held" or math.abs(now() - switch.clock_at) < TICK_S then return end
   switch.clock_at = now()
-  if clock() < switch.deadline then return end
+  -- The reading by which the deadline was told may have been late by a tick: late is right, early is not.
+  if clock() - TICK_S < switch.deadline then return end
   if switch.hold.rejects then
     switch.mode = "rejecting"
     wake(switch, 0)
@@ -205,7 +206,7 @@ local function start_timer(switch)
   local token = switch.token
   core.register_task(function()
     while switch.token == token and switch.mode == "held" do
-      local left_ms = math.ceil((switch.deadline - clock()) * 1000)
+      local left_ms = math.ceil((switch.deadline + TICK_S - clock()) * 1000)
       core.msleep(math.max(1, math.min(left_ms, IDLE_MS)))
       expire(switch)
     end
@@ -280,7 +281,7 @@ end
 -- which each process finds it on its own clock. A gate that does not know them reads one number.
 local function state_of(switch)
   if switch.mode ~= "open" then
-    local up_ms = booted_at and math.max(0, math.floor((switch.deadline - booted_at) * 1000))
+    local up_ms = booted_at and math.max(0, math.ceil((switch.deadline - booted_at) * 1000))
     return string.format("held %.6f%s %s\n", switch.began,
       up_ms and string.format("%012d", up_ms) or "", switch.token)
   elseif switch.ramp_over > 0 then

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from support.haproxy.versions import SAFE
 from support.namespaces import (
     CI_VARIABLES,
     PID_NAMESPACE,
+    children_of,
     container,
     in_unit,
     inside,
@@ -164,6 +166,24 @@ def test_a_holder_that_stays_holds_and_is_told(haproxy: Start, app: App, state: 
     told = Ended(0, json.loads(done.stdout)["suspend"]).findings("warning")
     assert len(told) == 1 and "nothing ends the hold" in told[0]
     wait_until(lambda: untouched(proxy, state), "the guards to leave")
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_who_kills_pid_1_leaves_it_held_as_the_warning_says(
+    label: str, haproxy: Start, app: App, state: Path, tmp_path: Path
+) -> None:
+    proxy = haproxy(label, servers=[app.port])
+    begun = tmp_path / "begun"
+    command = suspend(proxy, verb="hold") + ["--", "sh", "-c", f"touch {begun}; sleep 1000"]
+    with subprocess.Popen(as_child(command), stdout=subprocess.DEVNULL) as running:
+        wait_until(begun.exists, "COMMAND inside the hold")
+        assert proxy.limit(F) == 0 and len(guards(state)) == 2
+        (first,) = children_of(running.pid)
+        os.kill(first, signal.SIGKILL)
+    wait_until(lambda: not guards(state), "the death of all")
+    # It has seen the ends of their connections, for it answers what came behind them.
+    assert proxy.limit(F) == 0 and len(records(state)) == 1
+    end(proxy, state)
 
 
 def test_a_check_tells_it_beforehand(haproxy: Start, app: App, state: Path) -> None:

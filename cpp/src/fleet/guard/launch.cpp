@@ -61,6 +61,7 @@ Result<pid_t> launch_guard(int input, int output, const std::vector<std::string>
   std::vector<std::string> words = way_out;
   words.push_back(way_out.empty() ? "stillgate-guard" : path);
   std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
   for (std::string& word : words) arguments.push_back(word.data());
   arguments.push_back(nullptr);
   pid_t child = 0;

@@ -224,7 +224,7 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
     seen.error =
         read_gate(seen, {answer.replies.begin() + fixed_commands, asked}, endpoint, frontends);
     if (seen.error) return seen;
-    if (seen.gate) seen.gate->told_at_ms = timings.answered_ms.value_or(0);
+    if (seen.gate) seen.gate->asked_at_ms = timings.sent_ms.value_or(0);
     next += asked;
   }
   for (; next + 2 < answer.replies.size(); next += 3) {

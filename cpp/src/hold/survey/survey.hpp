@@ -48,9 +48,9 @@ struct GateSeen {
   std::vector<runtime_api::GateSwitch> switches;
   std::vector<std::optional<Record>> records;      ///< of the holds that are in effect
   std::vector<std::optional<std::string>> doubts;  ///< why it is not proven, where that was asked
-  /// Its own clock, at the latest when the call had lasted for `told_at_ms`.
+  /// Its own clock, at the earliest when the call had lasted for `asked_at_ms`.
   std::optional<std::int64_t> now_ms{};
-  double told_at_ms{0};
+  double asked_at_ms{0};
 };
 
 /// One endpoint. All else is there unless `error` is.
