@@ -24,7 +24,7 @@ ENDED_BY_DEADLINE = 124
 MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
 REAPING = 0.1  # seconds for what was killed to end; half the margin
 LOOK = 0.5  # seconds between two looks at a limit that another thread may have moved
-LATE = 0.15  # seconds behind SIGKILL; a leash that has said nothing by then is stopped
+LATE = 0.1  # seconds behind SIGKILL; a leash that has said nothing by then is frozen
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STREAMS = 3
 NAME = "stillgate-leash"
@@ -90,6 +90,7 @@ class Leash:
         self._stdout = stdout
         self._peer: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
+        self._inner = 0
         self._command = 0
         self._killer = -1
         self._left: Optional[Callable[[], float]] = None
@@ -117,6 +118,7 @@ class Leash:
             error = value if kind == UNSTARTED else errno.ECONNRESET
             # Where it is not mounted, nobody can be found.
             raise OSError(error, os.strerror(error), "/proc" if error == errno.ENOENT else NAME)
+        self._inner = value
 
     def run(self, left: Callable[[], float], *, grace: float = 2.0) -> CommandResult:
         """Runs the command for so many seconds as `left` says, at the start and when moved() is
@@ -202,7 +204,7 @@ class Leash:
 
     def _finish(self, signals: _Signals) -> CommandResult:
         assert self._peer is not None
-        while signals.wait(self._peer.fileno(), lambda: self._limit):
+        while signals.wait(self._peer.fileno(), self._until):
             kind, value, by_deadline = self._hear()
             if kind == STARTED:
                 self._command = value
@@ -215,9 +217,17 @@ class Leash:
                 # Somebody has killed the leash, and with it the command.
                 self._end_all()
                 return CommandResult(128 + signal.SIGKILL, False)
-        # Somebody has stopped it.
+        # Somebody has frozen it.
         self._end_all()
         return CommandResult(ENDED_BY_DEADLINE, True)
+
+    def _until(self) -> float:
+        """Somebody may have stopped the leash: whoever waits for it wakes it."""
+        assert self._process is not None
+        for one in (self._process.pid, self._inner):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGCONT)
+        return self._limit
 
     def _interrupt(self, signals: _Signals) -> None:
         """As Ctrl-C at a terminal. A second Ctrl-C, or the deadline, ends the grace time."""
@@ -237,13 +247,13 @@ class Leash:
         only the command's own session is found, and its control group where it has one.
         """
         assert self._process is not None
+        self._kill_group()
         give_up_at = time.monotonic() + REAPING
         while (found := _family(self._process.pid, self._command)) and (
             time.monotonic() < give_up_at
         ):
             for one in found:
                 _kill(one)
-            self._kill_group()
         for one in _family(self._process.pid, self._command, leashes=True):
             _kill(one)
         self._kill_group()

@@ -315,7 +315,7 @@ def test_a_killed_leash_ends_the_command_and_the_hold(
 
 
 @pytest.mark.parametrize("which", [[0], [1], [0, 1]], ids=["outer", "inner", "both"])
-def test_a_stopped_leash_keeps_the_deadline(
+def test_a_stopped_leash_is_woken_and_keeps_the_deadline(
     which: list[int], proxy: HAProxy, app: App, work: Work
 ) -> None:
     with holding(proxy, work, "setsid", 2.5) as process:
@@ -326,6 +326,20 @@ def test_a_stopped_leash_keeps_the_deadline(
         assert_held_to_the_end(work, app, client)
         assert process.wait(HANG_S) == 124
         assert [one for one in both if state_of(one) not in ("", "Z")] == []
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["outer", "inner"])
+def test_half_a_leash_keeps_the_deadline_where_nobody_wakes_the_other_half(
+    which: int, proxy: HAProxy, app: App, work: Work
+) -> None:
+    with holding(proxy, work, "daemon", 2.5) as process:
+        client = Client(proxy.ports[F])
+        both = leashes(process.pid)
+        for one in (process.pid, both[which]):
+            os.kill(one, signal.SIGSTOP)
+        assert_held_to_the_end(work, app, client)
+        process.send_signal(signal.SIGCONT)
+        assert process.wait(HANG_S) == 124
 
 
 # --- the end --------------------------------------------------------------------------
