@@ -54,7 +54,8 @@ Guard::Guard(const fleet::GuardOrder& order, std::string received)
       events_(order, state_, urls_),
       holder_(std::move(received)),
       // A standby guard that takes over a hold in effect: it was on record before it began.
-      in_journal_(order.mode == GuardMode::holding) {}
+      in_journal_(order.mode == GuardMode::holding),
+      confirmed_(in_journal_) {}
 
 Guard::~Guard() {
   threads_.clear();
@@ -142,10 +143,12 @@ void Guard::obey(const std::string& line) {
   if (line == "hold") {
     if (state_.order().mode != GuardMode::arming) return;
     state_.set_mode(GuardMode::holding);
+    confirmed_ = true;
     // First its standby guard: one that only knows of the arming would roll back a confirmed hold.
     keep_standby();
     holder_.say("holding\n");
   } else if (line == "end") {
+    confirmed_ = false;
     state_.set_mode(GuardMode::ending);
   } else if (line == "leave") {
     leaving_ = true;
@@ -228,15 +231,24 @@ void Guard::trim_memory() {
   ::malloc_trim(0);
 }
 
-/// What is not held any more goes off the journal; a gate's switches of the same hold stay.
+/// What is not held any more goes off the journal; a gate's switches of the same hold stay. If
+/// somebody was told that it holds, the next resume tells him how it ended.
 void Guard::close_journal() {
   const auto order = state_.order();
-  auto found = journal_.find(order.record.id);
+  const auto found = journal_.find(order.record.id);
   if (!found) return;
-  std::erase_if(found->switches, [&](const hold::HeldSwitch& held) {
+  hold::Parted parted{*found, *found};
+  const auto is_ours = [&order](const hold::HeldSwitch& held) {
     return order.record.find(held.endpoint, held.frontend) != nullptr;
-  });
-  (void)journal_.keep(*found);
+  };
+  std::erase_if(parted.left.switches, is_ours);
+  std::erase_if(parted.over.switches, [&](const auto& held) { return !is_ours(held); });
+  if (!confirmed_ || parted.over.switches.empty()) {
+    (void)journal_.keep(parted.left);
+    return;
+  }
+  parted.over.end = events_.end_of_hold(order.mode);
+  (void)journal_.retire(parted);
 }
 
 }  // namespace stillgate::guard

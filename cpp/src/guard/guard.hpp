@@ -56,6 +56,7 @@ class Guard {
   bool leaving_{false};      ///< nothing is held: nothing to end, and nothing to report
   bool interrupted_{false};  ///< surveys were broken off for the release
   bool in_journal_{false};
+  bool confirmed_{false};  ///< the suspend has said that the hold is in effect
   int standbys_started_{0};
   std::uint64_t standby_revision_{0};
   std::chrono::milliseconds begun_at_{fleet::boot_time()};
