@@ -190,7 +190,8 @@ class Fleet:
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
         other hold. `force` overrules, and needs a `reason`.
 
-        Errors: EndpointFailed, HeldByOther (nothing was released).
+        Errors: EndpointFailed, HeldByOther (nothing was released), TooLate (the hold had ended
+        before; told once).
         """
         options = self._told("resume", locals())
         return _logged(self._resume(self._named(frontends), options, False, self._on_line))

@@ -25,7 +25,7 @@ from typing import (
 )
 
 import stillgate._core as _core
-from stillgate.errors import HoldExpired, StillgateError
+from stillgate.errors import HoldExpired, StillgateError, TooLate
 from stillgate.events import Teller
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report
@@ -98,6 +98,7 @@ class Suspension:
         self._unguarded = False
         self._unmade: Optional[BaseException] = None
         self._failure: Optional[StillgateError] = None
+        self._late: Optional[TooLate] = None
         # A bare lock, which no exception of a signal leaves half taken.
         self._unsettled = threading.Lock()
         self._unsettled.acquire()  # pylint: disable=consider-using-with
@@ -211,6 +212,10 @@ class Suspension:
     def _release(self, at_deadline: bool) -> None:
         try:
             self.resumed = self._calls.release(self.holds[0].id, at_deadline)
+        except TooLate as late:
+            # It has ended by itself, sooner than anybody here saw.
+            self.resumed, self._late = late.report, late
+            self._expired = True
         except StillgateError as error:
             self._failure = error
 
@@ -254,7 +259,7 @@ class Suspension:
             watch.close()
         self._teller.close()
         expired = (
-            HoldExpired(self._max_hold, self._unguarded, self._ended_by_others())
+            HoldExpired(self._max_hold, self._unguarded, self._ended_by_others(), self._late)
             if self._expired
             else None
         )
@@ -268,7 +273,7 @@ class Suspension:
         return any(watch.saw_others for watch in self._watches) or (
             self._unguarded
             and self.resumed is not None
-            and all(one.verdict == "open" for one in self.resumed.switches)
+            and all(one.verdict == "open" or one.ended for one in self.resumed.switches)
         )
 
 

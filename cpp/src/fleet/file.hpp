@@ -58,7 +58,7 @@ class File {
 
 /// The folder of the journal and the history.
 [[nodiscard]] inline int make_state_folder(const std::filesystem::path& path) {
-  return make_folder(path, {"holds", "history.jsonl", "history.jsonl.1"});
+  return make_folder(path, {"holds", "ended", "history.jsonl", "history.jsonl.1"});
 }
 
 /// Makes a folder to which nobody else writes; what is above it is there. Returns errno's number,

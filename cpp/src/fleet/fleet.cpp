@@ -9,6 +9,7 @@
 
 #include "check_options.hpp"
 #include "drive.hpp"
+#include "ended_holds.hpp"
 #include "engine/session.hpp"
 #include "engine/ssh_sessions.hpp"
 #include "events.hpp"
@@ -17,6 +18,7 @@
 #include "hold/check/check_plan.hpp"
 #include "hold/events.hpp"
 #include "hold/extend_plan.hpp"
+#include "hold/record/record_time.hpp"
 #include "hold/request.hpp"
 #include "hold/resume/resume_plan.hpp"
 #include "hold/status_plan.hpp"
@@ -88,7 +90,7 @@ std::optional<hold::SharedFate> shared_fate(const std::string& why, const Suspen
 /// hold, found.
 Report stopped_behind(const Report& held, Report undone) {
   Report report = std::move(undone);
-  if (report.ok()) {
+  if (report.ok() || report.ending == Ending::too_late) {
     for (Switch& one : report.switches) one.verdict = Verdict::reverted;
   } else {
     report.holds = held.holds;
@@ -214,7 +216,10 @@ Report Fleet::State::resume(const std::vector<std::string>& frontends, const Res
   hold::ResumePlan::Request request;
   request.hold = hold_request(frontends);
   request.hold.options.accept_hazard = wanted.accept_hazard;
-  request.records = std::move(loaded.records);
+  request.records = loaded.records;
+  request.ended = journal.load_ended();
+  const std::vector<hold::Record> ended = request.ended;
+  request.at_deadline = wanted.at_deadline;
   request.limit = wanted.limit;
   request.retry_for = wanted.retry_for;
   request.ramp = wanted.ramp;
@@ -224,6 +229,13 @@ Report Fleet::State::resume(const std::vector<std::string>& frontends, const Res
   hold::ResumePlan plan(std::move(request));
   Report report = drive(plan, journal, stop);
   report.action = "resume";
+  // Whoever stops the call sees no report: it is told the next time.
+  if (report.ending != Ending::cancelled && !stop.stop_requested()) {
+    fleet::note_told(journal, report, loaded.records, ended,
+                     {End::resumed, hold::in_milliseconds(std::chrono::system_clock::now()),
+                      wanted.owner.empty() ? fleet::default_owner() : wanted.owner, true},
+                     wanted.at_deadline ? wanted.hold : "");
+  }
   for (Event& event : hold::resumed_events(report, {fleet::default_owner(), wanted.at_deadline},
                                            std::chrono::system_clock::now())) {
     events.report(std::move(event));
@@ -319,12 +331,13 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   }
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::StatusPlan plan({state_->hold_request(frontends).endpoints, frontends, loaded.records});
+  hold::StatusPlan plan(
+      {state_->hold_request(frontends).endpoints, frontends, loaded.records, journal.load_ended()});
   Report report = state_->drive(plan, journal, stop);
   report.action = "status";
-  for (const hold::Record& over :
+  for (const hold::Parted& parted :
        hold::ended_records(report, loaded.records, std::chrono::system_clock::now())) {
-    (void)journal.keep(over);
+    (void)journal.retire(parted);
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;

@@ -65,7 +65,8 @@ Guard::Guard(const fleet::GuardOrder& order, std::string received, Provisions& p
       signals_watch_(loop_, signals_.get()),
       holder_watch_(loop_, holder_.descriptor()),
       // A standby guard that takes over a hold in effect: it was on record before it began.
-      in_journal_(order.mode == GuardMode::holding) {
+      in_journal_(order.mode == GuardMode::holding),
+      confirmed_(in_journal_) {
   make_endpoints();
 }
 
@@ -176,9 +177,10 @@ void Guard::obey(const std::string& line) {
   if (line == "hold") {
     if (state_.order().mode != GuardMode::arming) return;
     state_.set_mode(GuardMode::holding);
-    promised_ = true;
+    promised_ = confirmed_ = true;
     keep_standby();
   } else if (line == "end") {
+    confirmed_ = false;
     state_.set_mode(GuardMode::ending);
   } else if (line == "leave") {
     leaving_ = true;
@@ -307,15 +309,27 @@ void Guard::trim_memory() {
   ::malloc_trim(0);
 }
 
-/// What is not held any more goes off the journal; a gate's switches of the same hold stay.
+/// What is not held any more goes off the journal; a gate's switches of the same hold stay. If
+/// somebody was told that it holds, the next resume tells him how it ended.
 void Guard::close_journal() {
-  errands_.run([journal = journal_, ended = state_.order().record] {
-    auto found = journal.find(ended.id);
+  const auto& order = state_.order();
+  std::optional<hold::RecordEnd> end;
+  if (confirmed_) end = events_.end_of_hold(order.mode);
+  errands_.run([journal = journal_, ended = order.record, end = std::move(end)] {
+    const auto found = journal.find(ended.id);
     if (!found) return;
-    std::erase_if(found->switches, [&](const hold::HeldSwitch& held) {
+    hold::Parted parted{*found, *found};
+    const auto is_ours = [&ended](const hold::HeldSwitch& held) {
       return ended.find(held.endpoint, held.frontend) != nullptr;
-    });
-    (void)journal.keep(*found);
+    };
+    std::erase_if(parted.left.switches, is_ours);
+    std::erase_if(parted.over.switches, [&](const auto& held) { return !is_ours(held); });
+    if (!end || parted.over.switches.empty()) {
+      (void)journal.keep(parted.left);
+      return;
+    }
+    parted.over.end = end;
+    (void)journal.retire(parted);
   });
 }
 

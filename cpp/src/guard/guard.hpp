@@ -95,6 +95,7 @@ class Guard {
   bool in_journal_{false};
   bool reading_journal_{false};
   bool standby_told_{false};  ///< that there is none
+  bool confirmed_{false};     ///< the suspend has said that the hold is in effect
   std::chrono::milliseconds begun_at_{fleet::boot_time()};
   std::chrono::milliseconds journal_due_at_{0};
   std::chrono::milliseconds trimmed_at_{fleet::boot_time()};

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "fleet/boot_clock.hpp"
+#include "hold/record/record_time.hpp"
 
 namespace stillgate::guard {
 namespace {
@@ -84,6 +85,13 @@ void GuardEvents::report_end(bool last) {
 
 void GuardEvents::write(Event event) {
   errands_.run([log = log_, event = std::move(event)] { log->report(event); });
+}
+
+hold::RecordEnd GuardEvents::end_of_hold(hold::GuardMode mode) const {
+  const auto at =
+      hold::in_milliseconds(released_ ? released_at_ : std::chrono::system_clock::now());
+  if (!released_) return {End::opened, at, {}, false};
+  return {mode == hold::GuardMode::ending ? End::guard_ended : End::expired, at, "guard", false};
 }
 
 Event GuardEvents::event(EventKind kind, const std::string& message) const {

@@ -30,6 +30,8 @@ class GuardEvents {
   /// How the hold ended: once, as soon as that is known of some endpoint or, with `last`, at all
   /// events.
   void report_end(bool last);
+  /// The same for the journal. `mode`: the guard's.
+  [[nodiscard]] hold::RecordEnd end_of_hold(hold::GuardMode mode) const;
 
  private:
   [[nodiscard]] Event event(EventKind kind, const std::string& message) const;

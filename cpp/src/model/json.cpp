@@ -39,6 +39,7 @@ json::value to_value(double number) {
 json::value to_value(const Error& error);
 json::value to_value(const Finding& finding);
 json::value to_value(const GateCounters& counters);
+json::value to_value(const HoldEnd& end);
 json::value to_value(const Switch& one);
 
 template <class T>
@@ -77,6 +78,13 @@ json::value to_value(const GateCounters& counters) {
                       {"longest_wait_ms", to_value(counters.longest_wait_ms)}};
 }
 
+json::value to_value(const HoldEnd& end) {
+  return json::object{{"how", to_value(name(end.how))},
+                      {"at", to_value(end.at)},
+                      {"by", to_value(end.by)},
+                      {"requests_since", to_value(end.requests_since)}};
+}
+
 json::value to_value(const Switch& one) {
   return json::object{{"endpoint", to_value(one.endpoint)},
                       {"frontend", to_value(one.frontend)},
@@ -93,7 +101,8 @@ json::value to_value(const Switch& one) {
                       {"version", to_value(one.version)},
                       {"rtt_ms", to_value(one.rtt_ms)},
                       {"findings", to_array(one.findings)},
-                      {"error", to_value(one.error)}};
+                      {"error", to_value(one.error)},
+                      {"ended", to_value(one.ended)}};
 }
 
 json::object to_object(const Hold& hold) {

@@ -48,7 +48,8 @@ def cli() -> None:
 
     \b
     Exit status: 0 done; 1 an endpoint failed (suspend: all rolled back); 2 wrong usage;
-    3 refused by the check, nothing changed; 4 already held; 130 stopped.
+    3 refused by the check, nothing changed; 4 already held; 5 resume: the hold had ended before;
+    130 stopped.
     hold: COMMAND's own status, or 124 to 127: see 'stillgate hold --help'.
     """
 

@@ -127,6 +127,12 @@ RSpec.describe 'stillgate_traffic' do
       expect(acts).to eq(%w(resume))
     end
 
+    it 'asks how a hold has ended of which nobody was told' do
+      answers['status'] = document('open', finding: 'too_late')
+      answers['resume'] = document('open', ok: false, error: { 'code' => 'hold_ended', 'message' => 'over', 'haproxy' => nil })
+      expect { chef_run }.to raise_error(/hold_ended: over/)
+    end
+
     it 'goes on where not everything can be asked' do
       answers['status'] = document('unknown', ok: false, error: { 'code' => 'no_such_socket', 'message' => 'gone', 'haproxy' => nil })
       chef_run

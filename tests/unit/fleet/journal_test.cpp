@@ -1,9 +1,11 @@
 // The journal's files: kept, read, removed, and what a broken folder gives.
 #include "fleet/journal.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -147,6 +149,53 @@ TEST_F(JournalTest, AFolderThatCannotBeWritten) {
   EXPECT_EQ(error->code, Errc::journal_failed);
   EXPECT_NE(error->message.find("STILLGATE_STATE_DIR"), std::string::npos);
   EXPECT_TRUE(Journal(folder_ / "file").load().error);
+}
+
+hold::Parted over(hold::Record record) {
+  hold::Parted parted{record, std::move(record)};
+  parted.left.switches.clear();
+  parted.over.end =
+      hold::RecordEnd{End::expired, WallTime(std::chrono::seconds(7)), "guard", false};
+  return parted;
+}
+
+TEST_F(JournalTest, WhatIsOverMovesThere) {
+  const Journal journal(folder_);
+  const auto parted = over(record("one"));
+  EXPECT_FALSE(journal.keep(record("one")));
+  EXPECT_FALSE(journal.retire(parted));
+  EXPECT_TRUE(journal.load().records.empty());
+  ASSERT_EQ(journal.load_ended().size(), 1U);
+  EXPECT_EQ(journal.load_ended()[0], parted.over);
+}
+
+TEST_F(JournalTest, WhatAResumeHasTakenOffMeanwhileIsNotKept) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.retire(over(record("one"))));
+  EXPECT_TRUE(journal.load_ended().empty());
+}
+
+TEST_F(JournalTest, WhatWasToldStaysTold) {
+  const Journal journal(folder_);
+  auto parted = over(record("one"));
+  EXPECT_FALSE(journal.keep(record("one")));
+  parted.over.end->told = true;
+  EXPECT_FALSE(journal.keep_ended(parted.over));
+  EXPECT_FALSE(journal.retire(over(record("one"))));
+  ASSERT_EQ(journal.load_ended().size(), 1U);
+  EXPECT_TRUE(journal.load_ended()[0].end->told);
+}
+
+TEST_F(JournalTest, WhatIsOverIsForgottenAfterADayAndAboveItsNumber) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.keep_ended(over(record("old")).over));
+  const auto yesterday = std::filesystem::file_time_type::clock::now() - Journal::ended_kept_for;
+  std::filesystem::last_write_time(folder_ / "ended" / "old.hold", yesterday);
+  for (std::size_t i = 0; i < Journal::most_ended + 5; ++i) {
+    EXPECT_FALSE(journal.keep_ended(over(record("h" + std::to_string(i))).over));
+  }
+  EXPECT_EQ(journal.load_ended().size(), Journal::most_ended);
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "ended" / "old.hold"));
 }
 
 }  // namespace

@@ -220,7 +220,8 @@ Ask GuardPlan::clear(const GuardInput& input) {
       const auto empty = empty_variable(frontend);
       commands.insert(commands.end(), empty.begin(), empty.end());
     }
-    const How how = input.now >= input.deadline ? How::expired : How::rolled_back;
+    const How early = guarded.state == State::resumed ? How::opened : How::rolled_back;
+    const How how = input.now >= input.deadline ? How::expired : early;
     const auto mark = mark_ended(frontend, hold_.id, how, input.wall);
     commands.insert(commands.end(), mark.begin(), mark.end());
   }

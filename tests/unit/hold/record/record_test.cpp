@@ -51,6 +51,21 @@ TEST(Record, EachLeaseIsKept) {
   }
 }
 
+TEST(Record, HowItEndedIsKept) {
+  Record record = sample();
+  for (const End how : {End::expired, End::resumed, End::guard_ended, End::opened}) {
+    for (const std::string& by : {std::string("anna b@lb 1"), std::string()}) {
+      record.end = RecordEnd{how, record.started_at, by, how == End::resumed};
+      EXPECT_EQ(*decode(encode(record)), record);
+    }
+  }
+  const std::string text = encode(record);
+  for (const char* const broken :
+       {"ended eaten 1  no", "ended opened x  no", "ended opened 1  so"}) {
+    EXPECT_FALSE(decode(text.substr(0, text.find("ended")) + broken + "\nend\n"));
+  }
+}
+
 TEST(Record, EveryTruncationIsAnError) {
   const std::string text = encode(sample());
   for (std::size_t kept = 0; kept < text.size(); ++kept) {

@@ -273,6 +273,27 @@ TEST(GatePlan, AHoldThatEndsWhileItDrainsIsNone) {
   EXPECT_TRUE(fleet.all_open());
 }
 
+TEST(GatePlan, ADeadlineInTheDrainIsTheReason) {
+  for (const bool ends_by_itself : {true, false}) {
+    SimulatedFleet fleet = gated();
+    fleet.hosts[0].in_flight = {3};
+    fleet.hosts[0].streams = "0x1: src=10.0.0.1:7 fe=a be=servers srv=s1 age=60s calls=1\n";
+    if (ends_by_itself) {
+      // A look each 20 ms: just before the end.
+      fleet.hosts[0].meddling[13] = [](Host& host) { host.gates["a"].token.clear(); };
+    }
+    auto request = suspend_request(fleet);
+    request.hold.options.max_hold = request.drain_timeout = milliseconds(300);
+    SuspendPlan plan(request);
+    const Report report = fleet.drive(plan);
+    EXPECT_EQ(report.ending, Ending::endpoint_failed);
+    ASSERT_TRUE(report.error);
+    EXPECT_EQ(report.error->code, Errc::deadline_passed);
+    EXPECT_EQ(report.switches[0].error->code, Errc::deadline_passed);
+    EXPECT_TRUE(fleet.all_open());
+  }
+}
+
 TEST(GatePlan, StatusTellsWhoWaits) {
   SimulatedFleet fleet = mixed();
   fleet.hosts[0].gates["a"].waiting = 7;
