@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, TooLate
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.faulty_peer import FaultyPeer, serve, silence
@@ -172,7 +172,11 @@ def test_one_that_dies_while_held(haproxy: Start, state: Path) -> None:
     # What could not be reached stays on record, and a later resume finds it open.
     assert len(records(state)) == 1
     proxies[1].restart()
-    assert verdicts(fleet.resume("balanced")) == ["open", "resumed", "open"]
+    with pytest.raises(TooLate) as late:
+        fleet.resume("balanced")
+    assert verdicts(late.value.report) == ["open", "resumed", "open"]
+    # The restart has ended the hold there.
+    assert codes(late.value.report) == [None, "hold_ended", None]
     assert records(state) == []
 
 

@@ -111,7 +111,7 @@ def test_after_its_deadline_by_the_gate(
     made = gated(haproxy_version, servers=[app.port])
     proxy = made.proxy
     Fleet(proxy.endpoints).suspend(F, method="gate", max_hold=0.5)
-    wait_until(lambda: made.status()["mode"] == "open", "the deadline")
+    wait_until(lambda: bool(made.status()["mode"] == "open"), "the deadline")
     ask(proxy, 2)
     table = run("resume", F, "-e", proxy.endpoints[0])
     assert (table.returncode, table.stderr) == (TOO_LATE, "")
@@ -126,7 +126,7 @@ def test_a_status_in_between_takes_nothing_away(
     proxy = made.proxy
     fleet = Fleet(proxy.endpoints)
     fleet.suspend(F, method="gate", max_hold=0.5)
-    wait_until(lambda: made.status()["mode"] == "open", "the deadline")
+    wait_until(lambda: bool(made.status()["mode"] == "open"), "the deadline")
     for _ in range(3):
         assert "too_late" in [one.code for one in fleet.status(F).switches[0].findings]
     status, document = resumed(proxy)
