@@ -72,7 +72,7 @@ bool Inner::prepare() const {
     say(Said::unstarted, EMFILE);
     return false;
   }
-  say(Said::ready, ::getpid());
+  say(Said::ready, ::getpid(), false, shared_.group->killer());
   return true;
 }
 
@@ -121,7 +121,7 @@ void Inner::start(const Received& received) {
   }
   command_ = started.pid;
   shared_.page->command = command_;
-  say(Said::started, command_, false, shared_.group->killer());
+  say(Said::started, command_);
 }
 
 void Inner::obey(const Told& told) {

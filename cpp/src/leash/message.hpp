@@ -26,9 +26,9 @@ struct Told {
 struct Said {
   enum Kind : std::int32_t { ready, started, unstarted, ended };
   std::int32_t kind;
-  /// ready: the inner process. started: the command's, with the descriptor that kills its group,
-  /// where it has one. unstarted: errno. ended: the exit status, or 128 and the signal that ended
-  /// it.
+  /// ready: the inner process, with the descriptor that kills the command's group where there is
+  /// one. started: the command's. unstarted: errno. ended: the exit status, or 128 and the signal
+  /// that ended it.
   std::int32_t value;
   /// ended: the deadline has ended it.
   std::int32_t by_deadline;

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -145,7 +145,10 @@ def holding(
             wait_until(work.begun, "the command")
             yield process
         finally:
-            process.send_signal(signal.SIGCONT)
+            # What a failed test has stopped, too.
+            for pid in (*leashes(process.pid), process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
             process.kill()
 
 
