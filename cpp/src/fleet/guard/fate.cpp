@@ -50,7 +50,7 @@ std::string why_ended_though_entered(const Descent& descent) {
   if (descent.first_name == pod) {
     return fmt::format(
         "this pod shares its PID namespace (PID 1 is '{}'), and each of its containers ends with "
-        "its own first process, which cannot be told from here; {}",
+        "its own first process, which cannot be seen from here; {}",
         pod, nobody_ends_it);
   }
   return {};
