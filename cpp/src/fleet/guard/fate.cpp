@@ -167,7 +167,8 @@ std::vector<std::string> way_out_of(const Unit& unit) {
 std::string why_service_ends_it(const Unit& unit, std::string_view kill_mode,
                                 std::string_view systemd_run_said) {
   return fmt::format(
-      "systemd ends what {} leaves behind (KillMode={}), so the guard would get SIGTERM and open "
+      "systemd ends all processes of {} when it stops (KillMode={}), so the guard would get "
+      "SIGTERM and open "
       "the hold early; and it cannot be moved out of that unit: systemd-run: {}",
       unit.name, kill_mode, systemd_run_said);
 }
