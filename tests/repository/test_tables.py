@@ -69,7 +69,13 @@ def test_every_finding_is_explained_with_its_levels() -> None:
 def test_a_finding_with_an_errors_code_has_that_code() -> None:
     """What would be a refusal, and is overruled or told of by another verb."""
     both = rows("finding").keys() & rows("error").keys()
-    assert both == {"crash_hazard", "gate_missing", "gate_unproven", "limit_is_zero"}
+    assert both == {
+        "crash_hazard",
+        "gate_missing",
+        "gate_unproven",
+        "guard_shares_fate",
+        "limit_is_zero",
+    }
 
 
 def test_no_source_writes_a_findings_code_or_level_by_hand() -> None:

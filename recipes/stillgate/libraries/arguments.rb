@@ -23,8 +23,12 @@ module StillgateCookbook
         'reason' => resource.reason,
         'owner' => resource.owner
       )
-      words + flags('accept-hazard' => resource.accept_hazard, 'accept-unproven' => resource.accept_unproven,
-                    'accept-shared-fate' => resource.accept_shared_fate)
+      words + flags('accept-hazard' => resource.accept_hazard, 'accept-unproven' => resource.accept_unproven)
+    end
+
+    # Of a hold that outlives the call. `hold` stays with its command, and does not know the flag.
+    def suspend(resource)
+      hold(resource) + flags('accept-shared-fate' => resource.accept_shared_fate)
     end
 
     # `hold_id`: end this hold and no other.

@@ -18,7 +18,7 @@ module StillgateCookbook
 
     # Has the hold until somebody has its id.
     def suspending
-      StillgateCookbook::Suspending.new { call('suspend', StillgateCookbook::Arguments.hold(new_resource)) }
+      StillgateCookbook::Suspending.new { call('suspend', StillgateCookbook::Arguments.suspend(new_resource)) }
     end
 
     # With `late`, one whose hold had ended before is no failure: the caller tells it.

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,16 @@ def elsewhere(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     need_namespaces()
     for name in (ACCEPT, *CI_VARIABLES):
         monkeypatch.delenv(name, raising=False)
+
+
+Placed = Callable[[list[str]], list[str]]
+
+
+@pytest.fixture
+def somewhere() -> Iterator[Placed]:
+    """Puts a command where no PID 1 takes a guard along, wherever the tests run."""
+    with container(os.environ) as first:
+        yield lambda command: inside(first, *command)
 
 
 @dataclass
@@ -283,11 +294,11 @@ def moved(state: Path) -> list[bool]:
 
 
 def test_systemd_run_moves_a_guard_out_of_a_service(
-    haproxy: Start, app: App, state: Path, tmp_path: Path
+    haproxy: Start, app: App, state: Path, tmp_path: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     systemd = FakeSystemd(tmp_path, kill_mode="control-group", moves=True)
-    ended = run(in_unit(tmp_path, SERVICE, suspend(proxy)), env=systemd.environment)
+    ended = run(somewhere(in_unit(tmp_path, SERVICE, suspend(proxy))), env=systemd.environment)
     assert (ended.status, ended.codes) == (0, set())
     assert not ended.findings("warning") and moved(state) == [True, True]
     asked, tried, started = systemd.calls
@@ -299,12 +310,12 @@ def test_systemd_run_moves_a_guard_out_of_a_service(
 
 
 def test_a_service_of_a_user_is_left_by_the_users_manager(
-    haproxy: Start, app: App, state: Path, tmp_path: Path
+    haproxy: Start, app: App, state: Path, tmp_path: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     systemd = FakeSystemd(tmp_path, kill_mode="mixed", moves=True)
     unit = "0::/user.slice/user-7.slice/user@7.service/app.slice/deploy.service/inner\n"
-    ended = run(in_unit(tmp_path, unit, suspend(proxy)), env=systemd.environment)
+    ended = run(somewhere(in_unit(tmp_path, unit, suspend(proxy))), env=systemd.environment)
     assert ended.status == 0 and moved(state) == [True, True]
     assert systemd.calls[0] == "systemctl --user show --property=KillMode -- deploy.service"
     assert systemd.calls[2].startswith("systemd-run --user --scope ")
@@ -313,12 +324,14 @@ def test_a_service_of_a_user_is_left_by_the_users_manager(
 
 @pytest.mark.parametrize("accepted", [False, True], ids=["refused", "accepted"])
 def test_where_it_cannot_be_moved_nothing_is_held(
-    accepted: bool, haproxy: Start, app: App, state: Path, tmp_path: Path
+    accepted: bool, haproxy: Start, app: App, state: Path, tmp_path: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     systemd = FakeSystemd(tmp_path, kill_mode="control-group", moves=False)
     options = ["--accept-shared-fate"] if accepted else []
-    ended = run(in_unit(tmp_path, SERVICE, suspend(proxy, *options)), env=systemd.environment)
+    ended = run(
+        somewhere(in_unit(tmp_path, SERVICE, suspend(proxy, *options))), env=systemd.environment
+    )
     told = ended.findings("warning" if accepted else "refusal")
     assert len(told) == 1
     for word in ("deploy.service", "KillMode=control-group", "Access denied"):
@@ -331,12 +344,12 @@ def test_where_it_cannot_be_moved_nothing_is_held(
 
 
 def test_without_systemds_programs_nothing_is_held(
-    haproxy: Start, app: App, state: Path, tmp_path: Path
+    haproxy: Start, app: App, state: Path, tmp_path: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     variables = {**os.environ, "PATH": str(tmp_path)}
     unshare = in_unit(tmp_path, SERVICE, ["env", f"PATH={tmp_path}", *suspend(proxy)])
-    ended = run(unshare, env={**variables, "PATH": os.environ["PATH"]})
+    ended = run(somewhere(unshare), env={**variables, "PATH": os.environ["PATH"]})
     assert (ended.status, ended.codes) == (REFUSED, {CODE}) and untouched(proxy, state)
 
 
@@ -350,21 +363,21 @@ def test_without_systemds_programs_nothing_is_held(
     ],
 )
 def test_outside_of_a_service_systemd_is_not_asked(
-    cgroup: str, haproxy: Start, app: App, state: Path, tmp_path: Path
+    cgroup: str, haproxy: Start, app: App, state: Path, tmp_path: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     systemd = FakeSystemd(tmp_path, kill_mode="control-group", moves=True)
-    ended = run(in_unit(tmp_path, cgroup, suspend(proxy)), env=systemd.environment)
+    ended = run(somewhere(in_unit(tmp_path, cgroup, suspend(proxy))), env=systemd.environment)
     assert ended.status == 0 and systemd.calls == [] and moved(state) == [False, False]
     end(proxy, state)
 
 
 def test_a_service_that_leaves_processes_alone_is_not_left(
-    haproxy: Start, app: App, state: Path, tmp_path: Path
+    haproxy: Start, app: App, state: Path, tmp_path: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     systemd = FakeSystemd(tmp_path, kill_mode="process", moves=True)
-    ended = run(in_unit(tmp_path, SERVICE, suspend(proxy)), env=systemd.environment)
+    ended = run(somewhere(in_unit(tmp_path, SERVICE, suspend(proxy))), env=systemd.environment)
     assert ended.status == 0 and len(systemd.calls) == 1 and moved(state) == [False, False]
     end(proxy, state)
 
@@ -373,7 +386,7 @@ def test_a_service_that_leaves_processes_alone_is_not_left(
 
 
 def test_a_runner_does_not_find_the_guard_by_its_environment(
-    haproxy: Start, app: App, state: Path
+    haproxy: Start, app: App, state: Path, somewhere: Placed
 ) -> None:
     proxy = haproxy("3.0", servers=[app.port])
     marks = {
@@ -384,7 +397,7 @@ def test_a_runner_does_not_find_the_guard_by_its_environment(
         "RUNNER_TRACKING_ID": "github_1",
         "VSTS_PROCESS_LOOKUP_ID": "vsts_1",
     }
-    ended = run(suspend(proxy), env={**os.environ, **marks, "KEPT": "1"})
+    ended = run(somewhere(suspend(proxy)), env={**os.environ, **marks, "KEPT": "1"})
     assert ended.status == 0
     for pid in guards(state):
         told = Path(f"/proc/{pid}/environ").read_bytes().decode().split("\0")

@@ -50,7 +50,7 @@ std::string why_ended_though_entered(const Descent& descent) {
   if (descent.first_name == pod) {
     return fmt::format(
         "this pod shares its PID namespace (PID 1 is '{}'), and each of its containers ends with "
-        "its own first process, which cannot be told from here; {}",
+        "its own first process, which cannot be seen from here; {}",
         pod, nobody_ends_it);
   }
   return {};
@@ -167,7 +167,8 @@ std::vector<std::string> way_out_of(const Unit& unit) {
 std::string why_service_ends_it(const Unit& unit, std::string_view kill_mode,
                                 std::string_view systemd_run_said) {
   return fmt::format(
-      "systemd ends what {} leaves behind (KillMode={}), so the guard would get SIGTERM and open "
+      "systemd ends all processes of {} when it stops (KillMode={}), so the guard would get "
+      "SIGTERM and open "
       "the hold early; and it cannot be moved out of that unit: systemd-run: {}",
       unit.name, kill_mode, systemd_run_said);
 }
