@@ -257,8 +257,8 @@ void Guard::answer_start() {
   if (started_) return;
   const bool arming = state_.order().mode == GuardMode::arming;
   const auto waited = boot_time() - begun_at_;
-  const bool alone = !standby_.is_ready();
-  if (arming && alone && (standby_.failure() || waited >= standby_patience)) {
+  const bool without_standby = !standby_.is_ready();
+  if (arming && without_standby && (standby_.failure() || waited >= standby_patience)) {
     refuse("", {Errc::guard_failed,
                 fmt::format("the guard (it ends a hold by maxconn if its owner dies) cannot have a "
                             "standby guard: {}",
@@ -271,9 +271,9 @@ void Guard::answer_start() {
     refuse(urls_[error->first], error->second);
     return;
   }
-  if (arming && alone) return;
+  if (arming && without_standby) return;
   const bool settled =
-      state_.order().mode == GuardMode::ending || (state_.all_backing_known() && !alone);
+      state_.order().mode == GuardMode::ending || (state_.all_backing_known() && !without_standby);
   if (!settled && waited < backing_patience) return;
   started_ = true;
   std::string line = "ready";
@@ -295,8 +295,8 @@ void Guard::keep_standby() {
     standby_told_ = false;
   } else if (started_ && standby_.failure() && !std::exchange(standby_told_, true)) {
     events_.report(EventKind::guard_lost,
-                   fmt::format("no standby guard can be had, and the guard continues alone: {}; it "
-                               "tries again until the hold ends",
+                   fmt::format("no standby guard can be had: {}; the guard tries again until the "
+                               "hold ends",
                                *standby_.failure()));
   }
 }
