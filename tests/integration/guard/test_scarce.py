@@ -1,4 +1,4 @@
-"""A guard that cannot have what it needs refuses before anything is held, or ends the hold in time."""
+"""A guard that cannot have what it needs refuses before anything is held, or ends in time."""
 
 from __future__ import annotations
 
