@@ -82,7 +82,14 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, Any]:
 @pytest.mark.moment
 @pytest.mark.parametrize(
     "label, method",
-    [("2.6", "gate"), ("3.0", "gate"), ("3.0", "maxconn"), ("sid", "gate"), ("sid", "maxconn")],
+    [
+        ("2.2", "gate"),
+        ("2.6", "gate"),
+        ("3.0", "gate"),
+        ("3.0", "maxconn"),
+        ("sid", "gate"),
+        ("sid", "maxconn"),
+    ],
 )
 def test_of_two_machines_at_the_same_moment_one_holds(
     label: str, method: str, proxies: Callable[[str, str], list[HAProxy]], tmp_path: Path
