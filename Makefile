@@ -81,6 +81,7 @@ chaos: build
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --json build/chaos.json
 	$(VENV) tests/chaos/instants.py --json build/instants.json
+	$(VENV) -m pytest -q -n 3 -m moment --rounds 20 tests/integration
 
 chaos-short: build
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid

@@ -10,7 +10,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
-GUARD = "stillgate-guard"
+PROGRAMS = ("stillgate-guard", "stillgate-leash")
 
 
 class CMakeBuild(build_ext):
@@ -25,15 +25,14 @@ class CMakeBuild(build_ext):
         subprocess.run(configure, check=True)
         jobs = str(os.cpu_count() or 1)
         subprocess.run(
-            ["cmake", "--build", str(folder), "--target", "_core", GUARD, "-j", jobs], check=True
+            ["cmake", "--build", str(folder), "--target", "_core", *PROGRAMS, "-j", jobs],
+            check=True,
         )
         target.parent.mkdir(parents=True, exist_ok=True)
-        # The guard lies beside the module, which looks for it there; setuptools knows of modules
+        # The programs lie beside the module, and are looked for there; setuptools knows of modules
         # alone, in an editable install too.
-        for built, wanted in (
-            (folder / target.name, target),
-            (folder / GUARD, target.parent / GUARD),
-        ):
+        for name in (target.name, *PROGRAMS):
+            built, wanted = folder / name, target.parent / name
             # Only when it changed, so that building twice changes nothing the second time.
             if not wanted.exists() or wanted.read_bytes() != built.read_bytes():
                 self.copy_file(str(built), str(wanted))
@@ -43,13 +42,15 @@ class CMakeBuild(build_ext):
 
     def get_outputs(self) -> List[str]:
         outputs: List[str] = super().get_outputs()
-        return outputs + [str(Path(one).parent / GUARD) for one in outputs]
+        folders = [Path(one).parent for one in outputs]
+        return outputs + [str(folder / name) for folder in folders for name in PROGRAMS]
 
     def copy_extensions_to_source(self) -> None:
         super().copy_extensions_to_source()
         sources = self.get_finalized_command("build_py").get_package_dir("stillgate")
-        built = Path(self.build_lib) / "stillgate" / GUARD
-        self.copy_file(str(built), str(Path(sources) / GUARD))
+        for name in PROGRAMS:
+            built = Path(self.build_lib) / "stillgate" / name
+            self.copy_file(str(built), str(Path(sources) / name))
 
 
 setup(ext_modules=[Extension("stillgate._core", sources=[])], cmdclass={"build_ext": CMakeBuild})

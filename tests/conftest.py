@@ -28,6 +28,7 @@ from support.haproxy.fetch import SUITES, CannotFetch, cache_folder, ensure, rea
 from support.haproxy.gate import Gated
 from support.haproxy.guards import end_guards
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import FURTHER, LABELS
 from support.patience import scheduling
 from support.ssh.home import SshHome
 from support.ssh.server import PROGRAM, SshServer
@@ -62,10 +63,26 @@ class Binary:
 Start = Callable[..., HAProxy]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    words = "how often a test that is marked 'moment' is run (make chaos: 20)"
+    parser.addoption("--rounds", type=int, default=1, help=words)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """What a fault at a chance moment breaks may need many rounds to be seen."""
+    rounds = metafunc.config.getoption("rounds")
+    if rounds > 1 and metafunc.definition.get_closest_marker("moment"):
+        metafunc.fixturenames.append("round_number")
+        metafunc.parametrize("round_number", range(rounds))
+
+
 def pytest_report_header() -> str:
     versions = read_versions(cache_folder())
     known = [f"{label}: {versions[label]['version']}" for label in SUITES if label in versions]
-    return "HAProxy " + (", ".join(known) or "not in the cache, fetched when a test needs it")
+    further = [f"{label}: {path}" for label, path in FURTHER.items()]
+    return "HAProxy " + (
+        ", ".join([*known, *further]) or "not in the cache, fetched when a test needs it"
+    )
 
 
 @pytest.hookimpl(hookwrapper=True)  # type: ignore[misc]
@@ -83,10 +100,10 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, Any, None]:
 
 @pytest.fixture(scope="session")
 def haproxy_binaries() -> dict[str, Binary]:
-    """All four by label. One that cannot be had is an error in CI; elsewhere the tests that need it
-    are skipped.
+    """All four by label, and those of $STILLGATE_HAPROXY. One that cannot be had is an error
+    in CI; elsewhere the tests that need it are skipped.
     """
-    found = {}
+    found = {label: Binary(label, label.partition("+")[0], path) for label, path in FURTHER.items()}
     for label in SUITES:
         try:
             entry = ensure([label])[label]
@@ -104,7 +121,7 @@ def _there(binary: Binary) -> Binary:
     return binary
 
 
-@pytest.fixture(params=list(SUITES))
+@pytest.fixture(params=LABELS)
 def haproxy_version(request: pytest.FixtureRequest, haproxy_binaries: dict[str, Binary]) -> Binary:
     return _there(haproxy_binaries[request.param])
 

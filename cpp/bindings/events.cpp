@@ -55,7 +55,14 @@ EventFormat to_event_format(const std::string& text) {
 }
 
 void export_events(py::module_& module) {
-  module.def("state_directory", [] { return state_directory().string(); });
+  // A path may have any bytes.
+  module.def("state_directory", [] {
+    const std::string path = state_directory().string();
+    PyObject* const text =
+        PyUnicode_DecodeFSDefaultAndSize(path.data(), static_cast<Py_ssize_t>(path.size()));
+    if (text == nullptr) throw py::error_already_set();
+    return py::reinterpret_steal<py::str>(text);
+  });
   module.def("event_lines", &event_lines, py::arg("text"), py::arg("frontends"), py::arg("format"));
 }
 

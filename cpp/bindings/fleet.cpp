@@ -159,7 +159,8 @@ class Custody {
       by_id.hold = hold_;
       try {
         const auto undone = told.fleet.resume(frontends_, by_id);
-        open = undone && undone->ok();
+        // Of one that had ended before nothing is held, either.
+        open = undone && (undone->ok() || undone->ending == Ending::too_late);
       } catch (const std::exception&) {
         open = false;
       }

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         InventoryError,
         ReportError,
         StillgateError,
+        TooLate,
     )
     from stillgate.fleet import Fleet
     from stillgate.past_holds import history
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from stillgate.results.hold import Event, Hold, PastHold, PastHolds
     from stillgate.results.lists import Answers, Outcomes
     from stillgate.results.outcome import Answer, Error, Outcome, Timings
-    from stillgate.results.report import Finding, GateCounters, Report, Switch
+    from stillgate.results.report import Finding, GateCounters, HoldEnd, Report, Switch
     from stillgate.suspension import Suspending, Suspension
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "GateCounters",
     "HeldByOther",
     "Hold",
+    "HoldEnd",
     "HoldExpired",
     "Info",
     "InputError",
@@ -67,6 +69,7 @@ __all__ = [
     "Suspension",
     "Switch",
     "Timings",
+    "TooLate",
     "__version__",
     "check",
     "execute",
@@ -88,6 +91,7 @@ _NAMES = {
         "InventoryError",
         "ReportError",
         "StillgateError",
+        "TooLate",
     ),
     "fleet": ("Fleet",),
     "past_holds": ("history",),
@@ -95,7 +99,7 @@ _NAMES = {
     "results.hold": ("Event", "Hold", "PastHold", "PastHolds"),
     "results.lists": ("Answers", "Outcomes"),
     "results.outcome": ("Answer", "Error", "Outcome", "Timings"),
-    "results.report": ("Finding", "GateCounters", "Report", "Switch"),
+    "results.report": ("Finding", "GateCounters", "HoldEnd", "Report", "Switch"),
     "suspension": ("Suspending", "Suspension"),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

@@ -19,6 +19,7 @@ __all__ = [
     "InventoryError",
     "ReportError",
     "StillgateError",
+    "TooLate",
 ]
 
 
@@ -33,7 +34,8 @@ class StillgateError(Exception):
         |- ReportError                      a call that failed; .report
         |  |- EndpointFailed                an endpoint failed (suspend: all rolled back)
         |  |- CheckRefused                  refused by the check; nothing was changed anywhere
-        |  `- HeldByOther                   a hold is already in effect
+        |  |- HeldByOther                   a hold is already in effect
+        |  `- TooLate                       a resume whose hold had ended before
         `- HoldExpired                      the hold ended before the work inside it was done
 
     `code` is one of the codes of docs/errors.md, `message` ours, `haproxy` HAProxy's own words or
@@ -108,12 +110,31 @@ class HeldByOther(ReportError):
     exit_status = 4
 
 
+class TooLate(ReportError):
+    """A resume whose hold had ended before: at its deadline, by somebody else, by hand. All is
+    open, and requests met the work half done. `switch.ended` in `report.switches` says how and
+    when. It is raised once: the next resume is well.
+    """
+
+    exit_status = 5
+
+
 class HoldExpired(StillgateError):
     """The deadline, or somebody else's resume, came before the work inside the hold was done, and
     traffic flows again: from then on requests met the work half done.
     """
 
-    def __init__(self, max_hold: float, unguarded: bool = False, by_others: bool = False) -> None:
+    def __init__(
+        self,
+        max_hold: float,
+        unguarded: bool = False,
+        by_others: bool = False,
+        late: Optional[TooLate] = None,
+    ) -> None:
+        if late is not None and not by_others:
+            words = f"the hold was over before the work inside it was done; {late.message}"
+            super().__init__("hold_expired", words)
+            return
         if by_others:
             how = "was ended early, by somebody else's resume or by hand"
         elif unguarded:
@@ -123,7 +144,9 @@ class HoldExpired(StillgateError):
         super().__init__("hold_expired", f"the hold {how}, before the work inside it was done")
 
 
-_BY_STATUS = {error.exit_status: error for error in (EndpointFailed, CheckRefused, HeldByOther)}
+_BY_STATUS = {
+    error.exit_status: error for error in (EndpointFailed, CheckRefused, HeldByOther, TooLate)
+}
 
 
 def error_of(report: Report) -> ReportError:

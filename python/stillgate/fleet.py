@@ -69,11 +69,11 @@ class Fleet:
             raise InputError("bad_option", "on_event: must be a command or a function", "on_event")
         self._on_line = to_listener(listener)
         self._core = _core.Fleet(
-            [str(one) for one in endpoints],
-            on_event=on_event if isinstance(on_event, str) else "",
+            [_text("endpoints", str(one)) for one in endpoints],
+            on_event=_text("on_event", on_event) if isinstance(on_event, str) else "",
             **self._options,
         )
-        self.frontends = list(frontends)
+        self.frontends = [_text("frontend", name) for name in frontends]
         self.max_hold = max_hold
 
     @classmethod
@@ -103,7 +103,8 @@ class Fleet:
         """Sends one runtime command to all endpoints; one outcome per endpoint, in order. A
         failed endpoint raises nothing. `payload` is what follows `<<` in HAProxy's syntax.
         """
-        outcomes = Outcomes(to_outcome(one) for one in self._core.execute(command, payload))
+        asked = self._core.execute(_text("command", command), _text("payload", payload))
+        outcomes = Outcomes(to_outcome(one) for one in asked)
         failed = sum(not one.ok for one in outcomes)
         # Only the command's first word: the rest may be a secret.
         log.info("%s: %d asked, %d failed", command.split()[0], len(outcomes), failed)
@@ -127,6 +128,7 @@ class Fleet:
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
         accept_hazard: bool = False,
+        accept_shared_fate: bool = False,
     ) -> Report:
         """Everything that would stop or endanger such a hold. Changes nothing; findings raise
         nothing.
@@ -146,6 +148,7 @@ class Fleet:
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
         accept_hazard: bool = False,
+        accept_shared_fate: bool = False,
         owner: Optional[str] = None,
         reason: str = "",
     ) -> Report:
@@ -155,7 +158,9 @@ class Fleet:
         proven. After `max_hold`, 0.1 to 3600 s, a gate ends the hold by itself: it releases, or
         with `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests
         per frontend it answers 503 too; 0 is no limit. A hold by maxconn is ended by a guard, a
-        process on this machine that outlives this one; with `no_lease` only a resume ends it.
+        process on this machine that outlives this one; with `no_lease` only a resume ends it. Where
+        the guard would end with whoever starts it, as in a container whose PID 1 started this
+        process, such a hold is refused (guard_shares_fate), except with `accept_shared_fate`.
         `drain_timeout` is 0 to 3600 s, 0 does not wait. `owner` is user@host by default.
 
         Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
@@ -185,7 +190,8 @@ class Fleet:
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
         other hold. `force` overrules, and needs a `reason`.
 
-        Errors: EndpointFailed, HeldByOther (nothing was released).
+        Errors: EndpointFailed, HeldByOther (nothing was released), TooLate (the hold had ended
+        before; told once).
         """
         options = self._told("resume", locals())
         return _logged(self._resume(self._named(frontends), options, False, self._on_line))
@@ -215,7 +221,7 @@ class Fleet:
         frontends. Changes nothing; an endpoint that does not answer raises nothing. Adds from this
         machine's history what the guard did to a hold, and which holds expired.
         """
-        return with_history(to_report(self._core.status(list(frontends) or self.frontends)))
+        return with_history(to_report(self._core.status(self._named(frontends))))
 
     def suspended(
         self,
@@ -235,9 +241,11 @@ class Fleet:
         `max_hold` seconds after the hold began, this process resumes even if the block still runs,
         and calls `at_deadline` on another thread; the block then ends with HoldExpired. The same
         happens if somebody else's resume, or somebody by hand, has ended the hold.
-        `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more.
+        `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more; so does an
+        `extend` from elsewhere, within a second.
         If the block and the resume both fail, the resume's exception is raised with the block's as
-        its context. If this process is killed, the gate or the guard ends the hold at its deadline.
+        its context. If this process is killed, the gate or the guard ends the hold at its
+        deadline; a finding `guard_shares_fate` says where the guard would be killed, too.
         The other options are those of suspend().
         """
         options = self._told("hold", locals())
@@ -267,7 +275,7 @@ class Fleet:
         """As suspend(), and calls `receive(report)`, which may show it. An exception of `receive`
         takes the hold back. Returns what `receive` returns.
         """
-        told = {name: value for name, value in options.items() if value is not None}
+        told = {name: _text(name, one) for name, one in options.items() if one is not None}
         told.setdefault("max_hold", self.max_hold)
         return self._suspend(receive, self._named(frontends), told, self._on_line)
 
@@ -310,13 +318,13 @@ class Fleet:
 
     def _told(self, verb: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
         """The options among a verb's arguments; for None the engine has the default."""
-        options = {name: arguments[name] for name in call_names(verb)}
+        options = {name: _text(name, arguments[name]) for name in call_names(verb)}
         if "max_hold" in options and options["max_hold"] is None:
             options["max_hold"] = self.max_hold
         return {name: value for name, value in options.items() if value is not None}
 
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
-        return list(frontends) or self.frontends
+        return [_text("frontend", name) for name in frontends] or self.frontends
 
     def _typed(self, command: str, parse: Callable[[str], T]) -> Answers[T]:
         return Answers(_typed_answer(outcome, parse) for outcome in self.execute(command))
@@ -339,8 +347,9 @@ class _HoldCalls:
         self.stop = self._custody.stop
 
     def suspend(self) -> Report:
+        options = {**self._options, "holder_stays": True}
         return self._fleet._suspend_as(
-            self._custody, self._log, self._names, self._options, self._on_line
+            self._custody, self._log, self._names, options, self._on_line
         )
 
     def _log(self, report: Report) -> Report:
@@ -349,8 +358,9 @@ class _HoldCalls:
 
     def watches(self, report: Report) -> List[Watch]:
         looking = self._fleet.twin()
+        deadline = report.holds[0].deadline or 0.0
         return [
-            GuardWatch(self._fleet._core, self._on_line, self._teller.tell),
+            GuardWatch(self._fleet._core, deadline, self._on_line, self._teller.tell),
             GateWatch(report, lambda: to_report(looking._core.status(self._names)), looking.stop),
         ]
 
@@ -369,6 +379,16 @@ def _holding(
 ) -> Tuple[_HoldCalls, Teller, float]:
     teller = Teller()
     return _HoldCalls(fleet, names, options, teller), teller, options["max_hold"]
+
+
+def _text(field: str, value: T) -> T:
+    """The value; a text must have UTF-8, which not all names of files have. Errors: InputError."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise InputError("bad_option", f"{field}: is not valid UTF-8", field) from None
+    return value
 
 
 def _typed_answer(outcome: Outcome, parse: Callable[[str], T]) -> Answer[T]:

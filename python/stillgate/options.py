@@ -209,6 +209,13 @@ OPTIONS = (
         default=False,
     ),
     Option(
+        "accept_shared_fate",
+        Flag(),
+        "Hold by maxconn even where the guard would end with whoever starts it.",
+        ("check", "suspend"),
+        default=False,
+    ),
+    Option(
         "retry_for",
         Seconds(0),
         "Retry unreachable HAProxies for this many seconds.",

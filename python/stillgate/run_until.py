@@ -6,29 +6,33 @@ import errno
 import os
 import select
 import signal
+import socket
 import stat
+import struct
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Type, Union
+from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 ENDED_BY_DEADLINE = 124
 MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
-REAPING = 0.1  # seconds for a killed command to end; half the margin
+REAPING = 0.1  # seconds for what was killed to end; half the margin
+LOOK = 0.5  # seconds between two looks at a limit that another thread may have moved
+LATE = 0.1  # seconds behind SIGKILL; a leash that has said nothing by then is frozen
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
-# A shell, because this process is dead when it is needed. It reads the group's number, then a line
-# when it is no longer needed; end of file means that this process has died.
-LEASH = """
-read -r group || exit
-read -r over && exit
-kill -s TERM -- "-$group"
-sleep "$1"
-kill -s KILL -- "-$group"
-"""
+STREAMS = 3
+NAME = "stillgate-leash"
+# The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace; kind, value,
+# whether the deadline ended it.
+TOLD, SAID = struct.Struct("=iiqq"), struct.Struct("=iii")
+START, MOVE, END, INTERRUPT, KILL = range(5)
+READY, STARTED, UNSTARTED, ENDED = range(4)
 
 _Handler = Callable[[int, Optional[FrameType]], Any]
 
@@ -68,109 +72,278 @@ def check_runnable(argv: Sequence[str]) -> Optional[int]:
     return found
 
 
-def run_until(
-    argv: Sequence[str],
-    seconds: float,
-    *,
-    grace: float = 2.0,
-    stdout: Union[None, int, IO[Any]] = None,
-    over: int = -1,
-) -> CommandResult:
-    """Runs `argv` for at most `seconds`, in its own session; does not run it if no time is left.
+class Leash:
+    """Runs one command and ends it, with all that it started, before a deadline. It is a process of
+    its own, the program `stillgate-leash`, which does that also when this process is stopped or
+    killed. Start it before anything is held: the time of the hold is for the command.
 
-    `grace` seconds before the time is over its whole process group gets SIGTERM, and shortly
-    before the end SIGKILL. When the command itself has ended, the rest of its group is killed:
-    nothing of it must work after the hold. A process that moved to another session, or runs as
-    another user, cannot be reached; the call returns in time nevertheless.
+    The command is in a session of its own. Standard input and error are those of this process at
+    run(); so is standard output, unless `stdout` is given.
 
-    Standard input and error are ours; so is standard output, unless `stdout` is given (as for
-    subprocess.Popen).
-
-    `over` is a descriptor that is readable if the hold ends early: then SIGTERM comes at once, and
-    SIGKILL `grace` seconds later. If this process is killed, the group is ended in the same way.
-
-    SIGINT, SIGTERM, SIGHUP and SIGQUIT with a Python handler are handled here at any time. If the
-    handler raises, as that of Ctrl-C does, the group gets SIGINT, at most `grace` seconds to end,
-    then SIGKILL; then the exception is raised in the caller.
-
-    Errors: OSError if this process may open no more files.
+    What can be reached: whatever the command starts, in sessions of its own and as a daemon too.
+    What has become another user's cannot be sent a signal, and work handed to a server is the
+    server's.
     """
-    deadline = time.monotonic() + seconds
-    if seconds <= 0:
-        return CommandResult(ENDED_BY_DEADLINE, True)
-    with _Signals() as signals, _Leash(grace) as leash:
-        try:
-            process = subprocess.Popen(list(argv), stdout=stdout, start_new_session=True)
-            leash.tie(process.pid)
-        except OSError as error:
-            missing = isinstance(error, FileNotFoundError)
-            unknown = NOT_FOUND if missing else NOT_EXECUTABLE
-            return CommandResult(check_runnable(argv) or unknown, False)
-        return _Running(process, signals, deadline, grace, over).finish()
 
+    def __init__(self, argv: Sequence[str], *, stdout: Union[None, int, IO[Any]] = None) -> None:
+        self._argv = list(argv)
+        self._stdout = stdout
+        self._peer: Optional[socket.socket] = None
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._inner = 0
+        self._command = 0
+        self._killer = -1
+        self._left: Optional[Callable[[], float]] = None
+        self._grace = 0.0
+        self._limit = 0.0
+        # end() and moved() come from other threads.
+        self._telling = threading.Lock()
+        self._over = False
 
-class _Running:
-    """A started command, until it has ended."""
+    def start(self) -> None:
+        """Errors: OSError, if it cannot be started."""
+        self._peer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            # Its own session: no Ctrl-Z and no Ctrl-C at the terminal reaches it.
+            self._process = subprocess.Popen(
+                [NAME, *self._argv],
+                executable=os.environ.get("STILLGATE_LEASH") or str(Path(__file__).with_name(NAME)),
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        kind, value, _ = self._hear()
+        if kind != READY:
+            error = value if kind == UNSTARTED else errno.ECONNRESET
+            # Where it is not mounted, nobody can be found.
+            raise OSError(error, os.strerror(error), "/proc" if error == errno.ENOENT else NAME)
+        self._inner = value
 
-    def __init__(
+    def run(self, left: Callable[[], float], *, grace: float = 2.0) -> CommandResult:
+        """Runs the command for so many seconds as `left` says, at the start and when moved() is
+        called; does not run it if no time is left.
+
+        `grace` seconds before the time is over everything that it started gets SIGTERM, and shortly
+        before the end SIGKILL. When the command itself has ended, the rest is killed: nothing of it
+        must work after the hold.
+
+        SIGINT, SIGTERM, SIGHUP and SIGQUIT with a Python handler are handled here at any time. If
+        the handler raises, as that of Ctrl-C does, everything gets SIGINT, at most `grace` seconds
+        to end, then SIGKILL; then the exception is raised in the caller.
+
+        Errors: OSError if the leash has been killed before the start.
+        """
+        with _Signals() as signals:
+            if not self._begin(left, max(grace, 0.0)):
+                return CommandResult(ENDED_BY_DEADLINE, True)
+            try:
+                return self._finish(signals)
+            except BaseException:
+                self._interrupt(signals)
+                raise
+
+    def end(self) -> None:
+        """The hold is over: SIGTERM at once, and SIGKILL `grace` seconds later. From any thread, at
+        any time.
+        """
+        with self._telling:
+            self._over = True
+            self._hasten(END)
+
+    def moved(self) -> None:
+        """The time that is left is another now. From any thread, at any time; too late once SIGTERM
+        was sent.
+        """
+        with self._telling:
+            if self._left is not None and not self._over:
+                seconds = self._left()
+                self._limit = _limit_in(seconds)
+                self._tell(MOVE, seconds)
+
+    def __enter__(self) -> Leash:
+        return self
+
+    def __exit__(
         self,
-        process: subprocess.Popen[bytes],
-        signals: _Signals,
-        deadline: float,
-        grace: float,
-        over: int,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
     ) -> None:
-        self._process = process
-        self._over = over
-        self._signals = signals
-        self._grace = max(grace, 0.0)
-        self._kill_at = deadline - MARGIN
-        self._term_at = min(deadline - self._grace, self._kill_at)
-        try:
-            self._pidfd = os.pidfd_open(process.pid)
-        except OSError:
-            # Out of descriptors: a command that cannot be watched must not run.
-            self._send(signal.SIGKILL)
-            process.wait()
-            raise
+        with self._telling:
+            if self._peer is not None:
+                self._peer.close()
+                self._peer = None
+        if self._process is not None:
+            # The command has ended, or was never begun.
+            self._process.kill()
+            self._process.wait()
+        if self._killer >= 0:
+            _remove_group(self._killer)
 
-    def finish(self) -> CommandResult:
-        try:
-            in_time = self._signals.wait(self._pidfd, self._term_at, self._over)
-            if not in_time:
-                self._send(signal.SIGTERM)
-                patience = min(time.monotonic() + self._grace, self._kill_at)
-                self._signals.wait(self._pidfd, patience)
-        except BaseException:
-            self._interrupt()
-            raise
-        finally:
-            # Before it is reaped: until then no other group can have its number.
-            self._send(signal.SIGKILL)
-            # Only briefly: a process that survives SIGKILL must not use up the time for the resume.
-            _ready([self._pidfd], time.monotonic() + REAPING)
-            os.close(self._pidfd)
-            status = self._process.poll()
-        if not in_time or status is None:
-            return CommandResult(ENDED_BY_DEADLINE, True)
-        return CommandResult(128 - status if status < 0 else status, False)
+    # --- from the start to the end ----------------------------------------------------
 
-    def _interrupt(self) -> None:
+    def _begin(self, left: Callable[[], float], grace: float) -> bool:
+        """False if the hold is over already. A signal's handler does not come in between."""
+        with self._telling:
+            seconds = left()
+            if self._over or seconds <= 0:
+                return False
+            assert self._peer is not None
+            self._left = left
+            self._grace = grace
+            self._limit = _limit_in(seconds)
+            streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
+            if self._stdout is not None:
+                streams[1] = self._stdout
+            numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
+            opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
+            packet = _told(START, seconds, grace, sum(1 << at for at in opened))
+            socket.send_fds(self._peer, [packet], [numbers[at] for at in opened])
+            return True
+
+    def _finish(self, signals: _Signals) -> CommandResult:
+        assert self._peer is not None
+        while signals.wait(self._peer.fileno(), self._until):
+            kind, value, by_deadline = self._hear()
+            if kind == STARTED:
+                self._command = value
+            elif kind == UNSTARTED:
+                unknown = NOT_FOUND if value == errno.ENOENT else NOT_EXECUTABLE
+                return CommandResult(check_runnable(self._argv) or unknown, False)
+            elif kind == ENDED:
+                return CommandResult(ENDED_BY_DEADLINE if by_deadline else value, bool(by_deadline))
+            else:
+                # Somebody has killed the leash, and with it the command.
+                self._end_all()
+                return CommandResult(128 + signal.SIGKILL, False)
+        # Somebody has frozen it.
+        self._end_all()
+        return CommandResult(ENDED_BY_DEADLINE, True)
+
+    def _until(self) -> float:
+        """Somebody may have stopped the leash: whoever waits for it wakes it."""
+        assert self._process is not None
+        for one in (self._process.pid, self._inner):
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(one, signal.SIGCONT)
+        return self._limit
+
+    def _interrupt(self, signals: _Signals) -> None:
         """As Ctrl-C at a terminal. A second Ctrl-C, or the deadline, ends the grace time."""
-        self._send(signal.SIGINT)
         try:
-            patience = min(time.monotonic() + self._grace, self._kill_at)
-            self._signals.wait(self._pidfd, patience)
-        except BaseException:
+            with self._telling:
+                self._hasten(INTERRUPT)
+            self._finish(signals)
+        except BaseException:  # pylint: disable=broad-except
             # The exception being raised tells the caller enough.
-            return
+            with self._telling:
+                self._grace = 0.0
+                self._hasten(KILL)
+            self._finish(_Signals())
 
-    def _send(self, number: signal.Signals) -> None:
+    def _end_all(self) -> None:
+        """What the leash does, as well as it can be done from here: of what has lost its parent
+        only the command's own session is found, and its control group where it has one.
+        """
+        assert self._process is not None
+        self._kill_group()
+        give_up_at = time.monotonic() + REAPING
+        while (found := _family(self._process.pid, self._command)) and (
+            time.monotonic() < give_up_at
+        ):
+            for one in found:
+                _kill(one)
+        for one in _family(self._process.pid, self._command, leashes=True):
+            _kill(one)
+        self._kill_group()
+
+    def _kill_group(self) -> None:
+        if self._killer >= 0:
+            with suppress(OSError):
+                os.write(self._killer, b"1")
+
+    # --- packets ----------------------------------------------------------------------
+
+    def _hasten(self, kind: int) -> None:
+        """With what ends the command before its deadline."""
+        self._limit = min(self._limit, time.monotonic() + self._grace + LATE)
+        self._tell(kind)
+
+    def _tell(self, kind: int, seconds: float = 0.0) -> None:
+        if self._peer is not None:
+            # A leash that is gone is seen by who waits for it.
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._peer.send(_told(kind, seconds))
+
+    def _hear(self) -> Tuple[int, int, int]:
+        """A kind of -1: nothing will come any more."""
+        assert self._peer is not None
         try:
-            os.killpg(self._process.pid, number)
-        except (ProcessLookupError, PermissionError):
-            # It has ended, or is another user's now.
-            pass
+            packet, given, _, _ = socket.recv_fds(self._peer, SAID.size, 1, socket.MSG_CMSG_CLOEXEC)
+        except ConnectionResetError:
+            packet, given = b"", []
+        if given:
+            self._killer = given[0]
+        if not packet:
+            return -1, 0, 0
+        kind, value, by_deadline = SAID.unpack(packet)
+        return kind, value, by_deadline
+
+
+def _told(kind: int, seconds: float = 0.0, grace: float = 0.0, opened: int = 0) -> bytes:
+    """The clock of the deadline is one that runs on while the machine sleeps."""
+    deadline = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + round(seconds * 1e9)
+    return TOLD.pack(kind, opened, deadline, round(grace * 1e9))
+
+
+def _limit_in(seconds: float) -> float:
+    """Of time.monotonic: when the leash has told the end, unless it is stopped."""
+    return time.monotonic() + seconds - MARGIN + LATE
+
+
+def _is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
+
+
+def _family(leash: int, command: int, leashes: bool = False) -> List[int]:
+    """What runs or is stopped below the leash, or in the command's session; the leash's own
+    processes only if asked for.
+    """
+    rows = {}
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            with suppress(OSError):
+                with open(f"/proc/{entry.name}/stat", "rb") as file:
+                    before, _, behind = file.read().rpartition(b")")
+                state, parent, _, session = behind.split()[:4]
+                own = before.endswith(b"(" + NAME.encode()[:15])
+                rows[int(entry.name)] = (state, int(parent), int(session), own)
+    below, more = {leash}, True
+    while more:
+        found = {pid for pid, (_, parent, _, _) in rows.items() if parent in below} - below
+        below, more = below | found, bool(found)
+    return [
+        pid
+        for pid, (state, _, session, own) in rows.items()
+        if state != b"Z" and (pid in below or session == command > 0) and (leashes or not own)
+    ]
+
+
+def _remove_group(killer: int) -> None:
+    """The folder of that descriptor: the leash removes it, unless somebody has killed it."""
+    with suppress(OSError):
+        os.rmdir(os.path.dirname(os.readlink(f"/proc/self/fd/{killer}")))
+    os.close(killer)
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, signal.SIGKILL)
 
 
 class _Signals:
@@ -215,21 +388,21 @@ class _Signals:
         if error is None:
             self._handle()
 
-    def wait(self, pidfd: int, until: float, over: int = -1) -> bool:
-        """Whether the process has ended by then, and before `over` was readable. Raises what the
-        handler of a signal raises.
+    def wait(self, descriptor: int, until: Callable[[], float]) -> bool:
+        """Whether it is readable by then. Raises what the handler of a signal raises. `until` may
+        be another time at each call.
         """
-        watched = [pidfd, *self._pipe[:1], *([over] if over >= 0 else [])]
+        watched = [descriptor, *self._pipe[:1]]
         while True:
             self._handle()
-            ready = _ready(watched, until)
+            ready = _ready(watched, min(until(), time.monotonic() + LOOK))
             for wakeup in self._pipe[:1]:
                 if wakeup in ready:
                     os.read(wakeup, 4096)
-            if pidfd in ready:
+            if descriptor in ready:
                 return True
             # Otherwise a signal has interrupted the wait, perhaps one that is not ours.
-            if over in ready or (time.monotonic() >= until and not self._came):
+            if time.monotonic() >= until() and not self._came:
                 return False
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
@@ -239,56 +412,6 @@ class _Signals:
         while self._came:
             number = self._came.pop(0)
             self._handlers[number](number, None)
-
-
-class _Leash:
-    """Ends the command's group if this process dies, even by SIGKILL: a command that changes a
-    database must not continue when requests are no longer held.
-    """
-
-    def __init__(self, grace: float) -> None:
-        self._grace = grace
-        self._end = -1
-        self._shell: Optional[subprocess.Popen[bytes]] = None
-
-    def __enter__(self) -> _Leash:
-        heard, self._end = os.pipe2(os.O_CLOEXEC)
-        try:
-            # Its own session: a signal from the terminal that ends us must not end it.
-            self._shell = subprocess.Popen(
-                ["/bin/sh", "-c", LEASH, "stillgate-leash", f"{self._grace:.3f}"],
-                stdin=heard,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                cwd="/",
-                start_new_session=True,
-            )
-        finally:
-            os.close(heard)
-            if self._shell is None:
-                os.close(self._end)
-        return self
-
-    def tie(self, group: int) -> None:
-        self._tell(f"{group}\n")
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        assert self._shell is not None
-        self._tell("over\n")
-        os.close(self._end)
-        self._shell.wait()
-
-    def _tell(self, words: str) -> None:
-        try:
-            os.write(self._end, words.encode())
-        except BrokenPipeError:
-            # Somebody has killed it.
-            pass
 
 
 def _ready(watched: Sequence[int], until: float) -> List[int]:

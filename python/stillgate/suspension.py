@@ -25,7 +25,7 @@ from typing import (
 )
 
 import stillgate._core as _core
-from stillgate.errors import HoldExpired, StillgateError
+from stillgate.errors import HoldExpired, StillgateError, TooLate
 from stillgate.events import Teller
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report
@@ -82,6 +82,8 @@ class Suspension:
     ) -> None:
         self.resumed: Optional[Report] = None
         """The resume's report, once there is one."""
+        self.on_move: Callable[[], object] = lambda: None
+        """Called when the deadline has moved, by whatever thread; it must not wait."""
         self.ending = _core.Ending(calls.stop)
         self._calls = calls
         self._teller = teller
@@ -89,10 +91,14 @@ class Suspension:
         self._at_deadline = at_deadline
         self._watches: Sequence[Watch] = ()
         self._deadline = 0.0
+        # The same instant as the HAProxies have it, in seconds since the epoch.
+        self._stored_deadline = 0.0
+        self._moving = threading.Lock()
         self._expired = False
         self._unguarded = False
         self._unmade: Optional[BaseException] = None
         self._failure: Optional[StillgateError] = None
+        self._late: Optional[TooLate] = None
         # A bare lock, which no exception of a signal leaves half taken.
         self._unsettled = threading.Lock()
         self._unsettled.acquire()  # pylint: disable=consider-using-with
@@ -121,10 +127,22 @@ class Suspension:
         stop() it. Errors: those of Fleet.extend; then the deadline is unchanged.
         """
         report = self._calls.extend(self.holds[0].id, seconds, fleet)
-        self._deadline += seconds
-        self._max_hold += seconds
+        deadline = report.holds[0].deadline
+        if deadline is not None:
+            self._move(deadline)
         self.ending.wake()
         return report
+
+    def _move(self, stored: float) -> None:
+        """It moves only away. By its distance: the clock of the wall may be stepped."""
+        with self._moving:
+            by = stored - self._stored_deadline
+            if by <= 0:
+                return
+            self._stored_deadline = stored
+            self._deadline += by
+            self._max_hold += by
+        self.on_move()
 
     def begin(self) -> None:
         """Returns when all is held. Whatever it raises, the caller leaves `ending`.
@@ -169,6 +187,7 @@ class Suspension:
             begun = self.report.holds[0].started_at
             # The clock of the wall may be stepped; the deadline stays where it is.
             self._deadline = time.monotonic() + self._max_hold - max(0.0, time.time() - begun)
+            self._stored_deadline = self.report.holds[0].deadline or 0.0
             self._watches = self._calls.watches(self.report)
         except BaseException as failure:  # pylint: disable=broad-except
             # Out of descriptors or threads: what nobody keeps is not left held.
@@ -193,6 +212,10 @@ class Suspension:
     def _release(self, at_deadline: bool) -> None:
         try:
             self.resumed = self._calls.release(self.holds[0].id, at_deadline)
+        except TooLate as late:
+            # It has ended by itself, sooner than anybody here saw.
+            self.resumed, self._late = late.report, late
+            self._expired = True
         except StillgateError as error:
             self._failure = error
 
@@ -221,6 +244,9 @@ class Suspension:
             if not all(watched[found].attend() for found in ready if found in watched):
                 self._unguarded = True
                 return False
+            # A hold by both methods is over with the first.
+            alive = [one.deadline for one in self._watches if one.descriptor >= 0]
+            self._move(min(alive, default=0.0))
         return False
 
     def finish(self) -> None:
@@ -233,7 +259,7 @@ class Suspension:
             watch.close()
         self._teller.close()
         expired = (
-            HoldExpired(self._max_hold, self._unguarded, self._ended_by_others())
+            HoldExpired(self._max_hold, self._unguarded, self._ended_by_others(), self._late)
             if self._expired
             else None
         )
@@ -247,7 +273,7 @@ class Suspension:
         return any(watch.saw_others for watch in self._watches) or (
             self._unguarded
             and self.resumed is not None
-            and all(one.verdict == "open" for one in self.resumed.switches)
+            and all(one.verdict == "open" or one.ended for one in self.resumed.switches)
         )
 
 

@@ -291,5 +291,7 @@ def _summary(report: Report) -> str:
         }
         told = [f"{name} {ms:.2f} ms" for name, ms in timings.items() if ms is not None]
         return ", ".join([f"{report.action}: done", *told])
+    if report.exit_status == 5:
+        return f"{report.action}: TOO LATE, the hold had ended before; all is open"
     refused = report.exit_status in (3, 4)
     return f"{report.action}: " + ("REFUSED, nothing was changed" if refused else "FAILED")

@@ -22,6 +22,8 @@ class Watch(Protocol):
 
     saw_others: bool
     """True if somebody else's resume, or somebody by hand, has ended the hold."""
+    deadline: float
+    """The hold's, in seconds since the epoch, as it was seen last: `extend` may have moved it."""
 
     @property
     def descriptor(self) -> int:
@@ -62,9 +64,11 @@ class GuardWatch:
     def __init__(
         self,
         core: _Core,
+        deadline: float,
         on_line: Optional[Callable[[str], None]],
         tell: Callable[[Callable[[], object]], object] = _at_once,
     ) -> None:
+        self.deadline = deadline
         self._core = core
         self._on_line = on_line
         self._tell = tell
@@ -91,6 +95,8 @@ class GuardWatch:
             words, _, document = line.partition(b" ")
             if words == b"event" and self._on_line is not None:
                 self._on_line(document.decode("utf-8", "replace"))
+            if words == b"deadline":
+                self.deadline = int(document) / 1000
         return True
 
     def stop(self) -> None:
@@ -111,7 +117,8 @@ class GuardWatch:
 class GateWatch:
     """The gates of a hold. They report nothing by themselves, so a thread calls `look`, a status of
     the fleet, every EVERY_S seconds; `stop_looking` ends a running call. The hold counts as over
-    when no gate that answers holds any more, twice in a row.
+    when no gate that answers holds any more, twice in a row. Its deadline has moved when all of
+    them say so.
     """
 
     EVERY_S = 0.5
@@ -121,6 +128,7 @@ class GateWatch:
         self, suspended: Report, look: Callable[[], Report], stop_looking: Callable[[], None]
     ) -> None:
         self.saw_others = False
+        self.deadline = suspended.holds[0].deadline or 0.0
         self._hold = suspended.holds[0].id
         self._gates = {
             (one.endpoint, one.frontend) for one in suspended.switches if one.method == "gate"
@@ -144,7 +152,8 @@ class GateWatch:
             self._thread.start()
 
     def attend(self) -> bool:
-        """Always False."""
+        if self._heard.read(1):
+            return True
         self.saw_others = True
         return False
 
@@ -165,7 +174,9 @@ class GateWatch:
         over = False
         try:
             while not self._stopping.wait(self.AGAIN_S if over else self.EVERY_S):
-                before, over = over, self._is_over(self._look())
+                seen = self._look()
+                self._note_deadline(seen)
+                before, over = over, self._is_over(seen)
                 if before and over:
                     self._over.close()
                     log.warning("the hold was ended by somebody else")
@@ -173,6 +184,14 @@ class GateWatch:
         except Exception:  # pylint: disable=broad-except
             # The gates end the hold at its deadline all the same.
             log.exception("cannot watch any longer whether somebody else ends the hold")
+
+    def _note_deadline(self, report: Report) -> None:
+        """One that was not extended opens at the old deadline: the silent one, perhaps."""
+        held = {(one.endpoint, one.frontend) for one in report.switches if self._is_held(one)}
+        told = [one.deadline for one in report.holds if one.id == self._hold and one.deadline]
+        if told and told[0] > self.deadline and self._gates <= held:
+            self.deadline = told[0]
+            self._over.write(b".")
 
     def _is_over(self, report: Report) -> bool:
         answered = [

@@ -110,9 +110,27 @@ class Fault:
 
     async def _disk_full(self) -> None:
         """Nothing can be written to any file, as on a full disk, and no disk has to be filled."""
-        pids = list(self.deploy.processes())
-        limit_files(pids, 0)
-        self._mend_by(lambda: limit_files(pids, resource.RLIM_INFINITY))
+        self._limit(resource.RLIMIT_FSIZE, lambda pid: 0)
+
+    async def _files_full(self) -> None:
+        self._limit(resource.RLIMIT_NOFILE, lambda pid: 0)
+
+    async def _memory_full(self) -> None:
+        self._limit(resource.RLIMIT_AS, address_space)
+
+    def _limit(self, what: int, size: Callable[[int], int]) -> None:
+        """Until the end of the fault: whoever is limited has what it has, and gets no more."""
+        before = {}
+        for pid in self.deploy.processes():
+            limit = set_soft_limit(pid, what, size(pid))
+            if limit is not None:
+                before[pid] = limit
+
+        def lift() -> None:
+            for pid, limit in before.items():
+                set_soft_limit(pid, what, limit)
+
+        self._mend_by(lift)
 
     # --- one HAProxy ---
 
@@ -223,9 +241,20 @@ def step_clock(file: Path, seconds: int) -> None:
         handle.write(struct.pack("l", seconds))
 
 
-def limit_files(pids: list[int], size: int) -> None:
-    for pid in pids:
-        try:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
-        except (ProcessLookupError, PermissionError):
-            pass
+def set_soft_limit(pid: int, what: int, limit: int) -> Optional[int]:
+    """Returns the one before; None where the process is gone."""
+    try:
+        before, hard = resource.prlimit(pid, what)
+        resource.prlimit(pid, what, (limit, hard))
+    except OSError:
+        return None
+    return before
+
+
+def address_space(pid: int) -> int:
+    """What it has now, in bytes; 0 where it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[0])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired, TooLate
 from stillgate.console.documents import rfc3339
 from stillgate.errors import ReportError
 from stillgate.results.haproxy import Info, StatRow
@@ -55,7 +55,9 @@ def fleet_over(core: Core, frontends: tuple[str, ...] = ()) -> Fleet:
     return fleet
 
 
-@pytest.mark.parametrize("status, kind", [(1, EndpointFailed), (3, CheckRefused), (4, HeldByOther)])
+@pytest.mark.parametrize(
+    "status, kind", [(1, EndpointFailed), (3, CheckRefused), (4, HeldByOther), (5, TooLate)]
+)
 def test_a_suspend_that_is_not_ok_raises_with_its_report(
     status: int, kind: type[ReportError]
 ) -> None:
@@ -121,6 +123,14 @@ def test_a_resume_that_fails_at_the_deadline_is_told_before_the_deadline() -> No
         with fleet_over(Core(resume=1)).suspended("balanced", max_hold=0.1) as hold:
             wait_until(lambda: hold.expired, "the deadline")
     assert isinstance(caught.value.__cause__, HoldExpired)
+
+
+def test_a_block_whose_hold_was_over_before_its_end_has_expired() -> None:
+    with pytest.raises(HoldExpired) as caught:
+        with fleet_over(Core(resume=5)).suspended("balanced") as hold:
+            assert not hold.expired
+    assert caught.value.code == "hold_expired" and "resume failed" in caught.value.message
+    assert hold.expired and hold.resumed is not None and hold.resumed.exit_status == 5
 
 
 def test_ctrl_c_while_it_resumes_waits_for_the_resume() -> None:

@@ -67,7 +67,12 @@ def report(status: int, *found: Error) -> Report:
 
 @pytest.mark.parametrize(
     "status, kind",
-    [(1, errors.EndpointFailed), (3, errors.CheckRefused), (4, errors.HeldByOther)],
+    [
+        (1, errors.EndpointFailed),
+        (3, errors.CheckRefused),
+        (4, errors.HeldByOther),
+        (5, errors.TooLate),
+    ],
 )
 def test_each_ending_has_its_exception(status: int, kind: type) -> None:
     consequence = Error("rolled_back", "another failed")

@@ -160,6 +160,7 @@ HOSTILE = {
     "half a line": HELD[:80],
     "infinity": HELD.replace('"switches": 1', '"switches": Infinity'),
     "beyond a double": HELD.replace('"switches": 1', '"switches": 1e400'),
+    "beyond a double, where we know no field": HELD.replace("{", '{"more": [{"a": 1e400}], ', 1),
     "a text for a figure": HELD.replace('"endpoints": 1', '"endpoints": "many"'),
     "a number for an endpoint": HELD.replace('"endpoint": null', '"endpoint": 7'),
     "a text for a list": HELD.replace('["balanced"]', '"balanced"'),

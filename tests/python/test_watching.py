@@ -64,6 +64,22 @@ def watching(*seen: Report, last: Report) -> Iterator[tuple[GateWatch, threading
         watch.close()
 
 
+def test_a_deadline_has_moved_when_all_gates_say_so() -> None:
+    def until(deadline: float, *switches: Switch) -> Report:
+        (hold,) = report().holds
+        moved = [dataclasses.replace(hold, deadline=deadline)]
+        return dataclasses.replace(report(*switches), holds=moved)
+
+    silent = switch("b", "unknown", None, failed=True)
+    with watching(last=until(51.0, HELD[0], silent)) as (watch, enough):
+        assert enough.wait(LONG_S)
+        assert not is_over(watch, 0) and watch.deadline == 31.0
+    with watching(last=until(51.0, *HELD)) as (watch, _):
+        assert is_over(watch, LONG_S) and watch.attend()
+        assert watch.deadline == 51.0
+        assert not watch.saw_others
+
+
 def is_over(watch: GateWatch, within: float) -> bool:
     return select.select([watch.descriptor], [], [], within)[0] != []
 

@@ -177,6 +177,7 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
         },
         {"fmt", "posix"},
     ),
+    SRC + "leash": (set(), {"posix"}),
     "cpp/bindings": ({"cpp/include"}, {"posix", "pybind11"}),
 }
 # The parts without I/O: no socket, no clock, no file, no thread.

@@ -81,13 +81,14 @@ def test_the_wheel_holds_the_package_and_runs(dist: Path, tmp_path: Path) -> Non
     assert any(name.endswith("share/man/man1/stillgate.1") for name in names)
     assert not [name for name in names if name.startswith(("tests", "cpp"))]
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    guard = tmp_path / "stillgate" / "stillgate-guard"
-    with zipfile.ZipFile(wheel) as archive:
-        mode = archive.getinfo("stillgate/stillgate-guard").external_attr >> 16
-    assert mode & 0o111 == 0o111, "pip keeps this"
-    guard.chmod(mode)
-    refused = subprocess.run([str(guard)], stdin=subprocess.DEVNULL, check=False)
-    assert refused.returncode == 2
+    for name in ("stillgate-guard", "stillgate-leash"):
+        program = tmp_path / "stillgate" / name
+        with zipfile.ZipFile(wheel) as archive:
+            mode = archive.getinfo(f"stillgate/{name}").external_attr >> 16
+        assert mode & 0o111 == 0o111, "pip keeps this"
+        program.chmod(mode)
+        refused = subprocess.run([str(program)], stdin=subprocess.DEVNULL, check=False)
+        assert refused.returncode == 2
     code = "import stillgate; print(stillgate.__version__, stillgate.__file__)"
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True

@@ -17,7 +17,7 @@ from support.tables import HEADERS, rows
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 DEFS: dict[str, Any] = json.loads((DOCS / "schema.json").read_text())["$defs"]
 # The package's own, which no call of the engine ends with.
-OF_PYTHON = {"bad_inventory", "hold_expired"}
+OF_PYTHON = {"bad_inventory", "hold_expired", "leash_failed"}
 # In the order of syslog's severities.
 SEVERITIES = {"error": "errors", "warning": "warnings", "notice": "notices"}
 
@@ -69,7 +69,14 @@ def test_every_finding_is_explained_with_its_levels() -> None:
 def test_a_finding_with_an_errors_code_has_that_code() -> None:
     """What would be a refusal, and is overruled or told of by another verb."""
     both = rows("finding").keys() & rows("error").keys()
-    assert both == {"crash_hazard", "gate_missing", "gate_unproven", "limit_is_zero", "wait_left"}
+    assert both == {
+        "crash_hazard",
+        "gate_missing",
+        "gate_unproven",
+        "guard_shares_fate",
+        "limit_is_zero",
+        "wait_left",
+    }
 
 
 def test_no_source_writes_a_findings_code_or_level_by_hand() -> None:

@@ -33,3 +33,25 @@ def running_in_group(group: int) -> list[int]:
             if int(pgrp) == group and state != "Z":
                 found.append(int(entry.name))
     return found
+
+
+def state_of(pid: int) -> str:
+    """As in /proc: R, S, D, T, Z; empty where there is none."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def children_of(pid: int) -> list[int]:
+    """Those that run or are stopped."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                state, parent = (entry / "stat").read_text().rpartition(")")[2].split()[:2]
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(parent) == pid and state != "Z":
+                found.append(int(entry.name))
+    return found

@@ -75,6 +75,7 @@ def switch_told(**told: Any) -> dict[str, Any]:
         "rtt_ms": 0.1,
         "findings": [],
         "error": None,
+        "ended": None,
         **told,
     }
 

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import termios
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from support.closing import Closing
 from support.command import COMMAND
@@ -22,10 +22,16 @@ INTERRUPT = "\x03"
 class AtTerminal(Closing):
     """The process has the terminal as its controlling one; its three standard streams are not the
     terminal unless `on_it`, as where its results are piped. `shown` is what was ever to be seen.
+
+    `program` is what is started in place of `stillgate`: a shell, say, which has jobs.
     """
 
     def __init__(
-        self, *arguments: str, environment: Mapping[str, str], on_it: bool = False
+        self,
+        *arguments: str,
+        environment: Mapping[str, str],
+        on_it: bool = False,
+        program: Sequence[str] = COMMAND,
     ) -> None:
         self._ours, theirs = pty.openpty()
 
@@ -34,7 +40,7 @@ class AtTerminal(Closing):
 
         out = theirs if on_it else subprocess.PIPE
         self.process = subprocess.Popen(
-            [*COMMAND, *arguments],
+            [*program, *arguments],
             stdin=theirs if on_it else subprocess.DEVNULL,
             stdout=out,
             stderr=out,

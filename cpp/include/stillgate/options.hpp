@@ -52,7 +52,10 @@ struct SuspendOptions {
   std::int64_t max_waiting{0};
   bool no_lease{false};       ///< start no guard: only a resume ends a hold by maxconn
   bool accept_hazard{false};  ///< overrule the table of releases that crash on resume
-  std::string owner;          ///< default: user@host
+  /// Hold by maxconn also where the guard would end with whoever starts it (docs/guard.md).
+  bool accept_shared_fate{false};
+  bool holder_stays{false};  ///< the caller stays, watches the guard and ends the hold itself
+  std::string owner;         ///< default: user@host
   std::string reason;
   /// The deadline: after this time the gate, or a guard, ends the hold.
   std::chrono::milliseconds max_hold{15'000};
@@ -71,6 +74,8 @@ struct SuspendOptions {
     visit("on_expiry", self.on_expiry);
     visit("no_lease", self.no_lease);
     visit("accept_hazard", self.accept_hazard);
+    visit("accept_shared_fate", self.accept_shared_fate);
+    visit("holder_stays", self.holder_stays);
     visit("owner", self.owner, longest_owner);
     visit("reason", self.reason, longest_reason);
   }

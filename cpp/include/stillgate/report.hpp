@@ -38,6 +38,14 @@ enum class Expiry {
 [[nodiscard]] std::string_view name(Expiry expiry) noexcept;
 [[nodiscard]] std::optional<Expiry> expiry(std::string_view name) noexcept;
 
+/// How a hold had ended before its resume.
+enum class End {
+#define STILLGATE_END(end, meaning) end,
+#include <stillgate/words.def>
+};
+[[nodiscard]] std::string_view name(End end) noexcept;
+[[nodiscard]] std::optional<End> end_named(std::string_view name) noexcept;
+
 /// The state of one frontend at one endpoint after the call, as read back.
 enum class Verdict {
 #define STILLGATE_VERDICT(verdict, meaning) verdict,
@@ -80,6 +88,15 @@ struct GateCounters {
   double longest_wait_ms{0};
 };
 
+/// The end of a hold that had ended before its resume.
+struct HoldEnd {
+  End how{};
+  std::optional<WallTime> at;     ///< empty: unknown
+  std::optional<std::string> by;  ///< "haproxy", "guard", or who resumed; empty: unknown
+  /// The most that can have reached a server since the hold was found drained; empty: unknown.
+  std::optional<std::int64_t> requests_since;
+};
+
 struct Switch {
   std::string endpoint;
   std::string frontend;
@@ -101,6 +118,7 @@ struct Switch {
   std::optional<double> rtt_ms;
   std::vector<Finding> findings;
   std::optional<Error> error;
+  std::optional<HoldEnd> ended;  ///< resume: the hold had ended before; `error` says so, too
 };
 
 struct Hold {

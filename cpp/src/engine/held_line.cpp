@@ -5,30 +5,30 @@
 
 namespace stillgate::engine {
 
-HeldLine::HeldLine(const Endpoint& endpoint)
-    : io_(1),
-      shared_(io_, std::chrono::seconds(1)),
-      transport_(transport::make_transport(shared_, endpoint, *this, transport::Reading::never)) {}
+HeldLine::HeldLine(const Endpoint& endpoint, Loop& loop, std::string line)
+    : transport_(
+          transport::make_transport(loop.shared(), endpoint, *this, transport::Reading::never)),
+      line_(std::move(line)) {
+  try {
+    transport_->connect();
+  } catch (...) {
+    transport_->close();
+    throw;
+  }
+}
 
 HeldLine::~HeldLine() { transport_->close(); }
 
-std::optional<Error> HeldLine::send(std::string line, std::chrono::milliseconds patience) {
-  line_ = std::move(line);
-  transport_->connect();
-  const auto until = std::chrono::steady_clock::now() + patience;
-  while (!error_ && (!connected_ || transport_->has_unsent())) {
-    if (std::chrono::steady_clock::now() >= until) {
-      return Error{Errc::connect_timeout, "no connection in time"};
-    }
-    io_.run_one_until(until);
-    if (io_.stopped()) io_.restart();
-  }
-  return error_;
-}
+bool HeldLine::is_sent() const { return connected_ && !error_ && !transport_->has_unsent(); }
 
 void HeldLine::on_connected() {
-  connected_ = true;
-  transport_->write(std::move(line_));
+  try {
+    transport_->write(std::move(line_));
+    connected_ = true;
+  } catch (...) {
+    error_.emplace();
+    error_->code = Errc::system_error;
+  }
 }
 
 void HeldLine::on_bytes(std::string_view /*bytes*/) {}

@@ -1,17 +1,14 @@
 // A connection that sends one line and then stays open, with its answer unread.
 #pragma once
 
-#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
 
-#include <boost/asio/io_context.hpp>
-
 #include <stillgate/endpoint.hpp>
 #include <stillgate/error.hpp>
 
-#include "transport/transport.hpp"
+#include "loop.hpp"
 
 namespace stillgate::engine {
 
@@ -21,13 +18,15 @@ namespace stillgate::engine {
 /// orderly close runs them early, on any release from 3.0 on. Not thread-safe.
 class HeldLine final : public transport::Listener {
  public:
-  /// `endpoint` must outlive it.
-  explicit HeldLine(const Endpoint& endpoint);
+  /// Connects, and writes once that is done. `endpoint` and `loop` must outlive it. `line` must
+  /// begin with a command that HAProxy answers at once, before it waits.
+  HeldLine(const Endpoint& endpoint, Loop& loop, std::string line);
   ~HeldLine() override;
 
-  /// Connects and writes, for `patience` at most. Returns the error of either. `line` must begin
-  /// with a command that HAProxy answers at once, before it waits.
-  std::optional<Error> send(std::string line, std::chrono::milliseconds patience);
+  /// All of it was given to the other side, as far as this side can see.
+  [[nodiscard]] bool is_sent() const;
+  /// It never will be.
+  [[nodiscard]] const std::optional<Error>& error() const noexcept { return error_; }
 
  private:
   void on_connected() override;
@@ -35,8 +34,6 @@ class HeldLine final : public transport::Listener {
   void on_end_of_stream() override;
   void on_failed(Error error) override;
 
-  boost::asio::io_context io_;
-  transport::Shared shared_;
   std::shared_ptr<transport::Transport> transport_;
   std::string line_;
   std::optional<Error> error_;

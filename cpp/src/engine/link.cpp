@@ -27,7 +27,7 @@ void Link::begin(const std::vector<runtime_api::Command>& commands,
   if (!kept) close();
   exchange_.emplace(commands, batch.closing, batch.barrier, !kept, options_.max_reply_bytes);
   if (kept) {
-    on_connected();
+    connected();
     return;
   }
   transport_ = transport::make_transport(shared_, endpoint_, *this);
@@ -48,7 +48,20 @@ void Link::close() {
   transport_.reset();
 }
 
+template <class Act>
+void Link::guarded(Act act) {
+  try {
+    act();
+  } catch (...) {
+    if (!observer_.on_link_threw()) throw;
+  }
+}
+
 void Link::on_connected() {
+  guarded([this] { connected(); });
+}
+
+void Link::connected() {
   timings_.connected_ms = elapsed_ms();
   // Only an open connection knows it, and it is needed after a failure has closed this one.
   peer_pid_ = transport_->peer_pid();
@@ -61,12 +74,16 @@ void Link::on_bytes(std::string_view bytes) {
     const auto time = Clock::now() - *std::exchange(written_at_, std::nullopt);
     round_trip_ = std::min(round_trip_.value_or(time), time);
   }
-  resume(event::Bytes{bytes});
+  guarded([this, bytes] { resume(event::Bytes{bytes}); });
 }
 
-void Link::on_end_of_stream() { resume(event::EndOfStream{}); }
+void Link::on_end_of_stream() {
+  guarded([this] { resume(event::EndOfStream{}); });
+}
 
-void Link::on_failed(Error error) { resume(event::Failed{std::move(error)}); }
+void Link::on_failed(Error error) {
+  guarded([this, &error] { resume(event::Failed{std::move(error)}); });
+}
 
 void Link::resume(const runtime_api::Event& event) {
   if (exchange_) apply(exchange_->resume(event));

@@ -32,6 +32,9 @@ class LinkObserver {
   virtual void on_link_at_barrier() = 0;
   virtual void on_link_finished(Link& link) = 0;
   virtual void on_link_deadline(Clock::time_point deadline) = 0;
+  /// Called in a handler of the exception that a call of the transport's ended with. The link must
+  /// be closed. False: the exception goes on to whoever runs the loop.
+  virtual bool on_link_threw() noexcept { return false; }
 };
 
 class Link final : public transport::Listener {
@@ -66,7 +69,10 @@ class Link final : public transport::Listener {
   void on_end_of_stream() override;
   void on_failed(Error error) override;
 
+  void connected();
   void resume(const runtime_api::Event& event);
+  template <class Act>
+  void guarded(Act act);
   void apply(runtime_api::Action action);
   void finish();
   void watch();

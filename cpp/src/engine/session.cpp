@@ -74,9 +74,6 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
     if (finished_ == participants_) timer_.cancel();
     io_.run();
   }
-  // A guard has a hundred sessions that are mostly idle: few of them need a buffer at the same
-  // time.
-  shared_.read_buffer.reset();
   name_stats_maxconn();
   std::vector<Answer> answers;
   answers.reserve(links_.size());

@@ -9,6 +9,10 @@ std::shared_ptr<void> keep_ssh_sessions(const std::vector<Endpoint>& endpoints) 
   return transport::keep_sessions(endpoints);
 }
 
+std::shared_ptr<void> start_threads(Loop& loop, const std::vector<Endpoint>& endpoints) {
+  return transport::start_threads(loop.shared(), endpoints);
+}
+
 std::string export_secrets() { return transport::export_secrets(); }
 
 void import_secrets(std::string_view secrets) { transport::import_secrets(secrets); }

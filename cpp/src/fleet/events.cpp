@@ -79,10 +79,7 @@ void EventLog::deliver(Event& event) {
 
 /// In one write: with O_APPEND no other writer's text gets between.
 void EventLog::append(const std::string& line) const {
-  std::error_code ignored;
-  std::filesystem::create_directories(folder_.parent_path(), ignored);
-  // May exist.
-  ::mkdir(folder_.c_str(), owner_only_folder);
+  (void)make_state_folder(folder_);
   const auto path = folder_ / "history.jsonl";
   rotate(path);
   const File file(path, append_flags);

@@ -9,13 +9,16 @@
 
 #include "check_options.hpp"
 #include "drive.hpp"
+#include "ended_holds.hpp"
 #include "engine/session.hpp"
 #include "engine/ssh_sessions.hpp"
 #include "events.hpp"
 #include "fleet/guard/keeper.hpp"
+#include "fleet/guard/surroundings.hpp"
 #include "hold/check/check_plan.hpp"
 #include "hold/events.hpp"
 #include "hold/extend_plan.hpp"
+#include "hold/record/record_time.hpp"
 #include "hold/request.hpp"
 #include "hold/resume/resume_plan.hpp"
 #include "hold/status_plan.hpp"
@@ -55,11 +58,39 @@ bool is_local(const Endpoint& endpoint) {
   return false;
 }
 
+enum class Asks { check, suspend };
+
+/// What is said of a guard that would end with its starter, and whether that refuses the hold.
+std::optional<hold::SharedFate> shared_fate(const std::string& why, const SuspendOptions& wanted,
+                                            Asks asks) {
+  if (why.empty()) return std::nullopt;
+  if (wanted.accept_shared_fate || fleet::shared_fate_is_accepted()) {
+    return hold::SharedFate{
+        "accepted (--accept-shared-fate or $STILLGATE_ACCEPT_SHARED_FATE): " + why, false};
+  }
+  if (wanted.holder_stays) {
+    return hold::SharedFate{
+        why + "; this command ends the hold itself, unless it is killed at the same time", false};
+  }
+  if (asks == Asks::check) {
+    return hold::SharedFate{
+        why +
+            "; so 'suspend' refuses without --accept-shared-fate, and 'hold -- COMMAND' or "
+            "suspended() does not, because its process stays and ends the hold itself",
+        false};
+  }
+  return hold::SharedFate{
+      why +
+          "; use 'hold -- COMMAND' or suspended(), whose process stays and ends the hold itself, "
+          "or the gate, or run this outside; --accept-shared-fate holds nevertheless",
+      true};
+}
+
 /// The report of a suspend that was stopped when all was held: what `undone`, the resume of its
 /// hold, found.
 Report stopped_behind(const Report& held, Report undone) {
   Report report = std::move(undone);
-  if (report.ok()) {
+  if (report.ok() || report.ending == Ending::too_late) {
     for (Switch& one : report.switches) one.verdict = Verdict::reverted;
   } else {
     report.holds = held.holds;
@@ -93,9 +124,15 @@ struct Fleet::State {
     return request;
   }
   [[nodiscard]] hold::HoldRequest hold_request(const std::vector<std::string>& frontends,
-                                               const SuspendOptions& options) const {
+                                               const SuspendOptions& options, Asks asks,
+                                               const std::stop_token& stop) {
     hold::HoldRequest request = hold_request(frontends);
     request.options = options;
+    if (options.method != Method::gate && !options.no_lease) {
+      auto fate = fleet::fate_of_guard(stop);
+      request.shared_fate = shared_fate(fate.why, options, asks);
+      guard.start_by(std::move(fate.way_out));
+    }
     for (const Endpoint& endpoint : endpoints) {
       if (is_local(endpoint)) request.local_endpoints.insert(endpoint.url());
     }
@@ -125,7 +162,8 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
                            const std::stop_token& stop) {
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::CheckPlan plan({hold_request(frontends, wanted), std::move(loaded.records),
+  hold::CheckPlan plan({hold_request(frontends, wanted, Asks::check, stop),
+                        std::move(loaded.records),
                         std::min(wanted.drain_timeout, wanted.max_hold)});
   Report report = drive(plan, journal, stop);
   report.action = "check";
@@ -148,7 +186,7 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
     return report;
   }
   hold::SuspendPlan::Request request;
-  request.hold = hold_request(frontends, wanted);
+  request.hold = hold_request(frontends, wanted, Asks::suspend, stop);
   request.record.id = fleet::new_id();
   request.record.owner = wanted.owner.empty() ? fleet::default_owner() : wanted.owner;
   request.record.reason = wanted.reason;
@@ -178,7 +216,10 @@ Report Fleet::State::resume(const std::vector<std::string>& frontends, const Res
   hold::ResumePlan::Request request;
   request.hold = hold_request(frontends);
   request.hold.options.accept_hazard = wanted.accept_hazard;
-  request.records = std::move(loaded.records);
+  request.records = loaded.records;
+  request.ended = journal.load_ended();
+  const std::vector<hold::Record> ended = request.ended;
+  request.at_deadline = wanted.at_deadline;
   request.limit = wanted.limit;
   request.retry_for = wanted.retry_for;
   request.ramp = wanted.ramp;
@@ -188,6 +229,13 @@ Report Fleet::State::resume(const std::vector<std::string>& frontends, const Res
   hold::ResumePlan plan(std::move(request));
   Report report = drive(plan, journal, stop);
   report.action = "resume";
+  // Whoever stops the call sees no report: it is told the next time.
+  if (report.ending != Ending::cancelled && !stop.stop_requested()) {
+    fleet::note_told(journal, report, loaded.records, ended,
+                     {End::resumed, hold::in_milliseconds(std::chrono::system_clock::now()),
+                      wanted.owner.empty() ? fleet::default_owner() : wanted.owner, true},
+                     wanted.at_deadline ? wanted.hold : "");
+  }
   for (Event& event : hold::resumed_events(report, {fleet::default_owner(), wanted.at_deadline},
                                            std::chrono::system_clock::now())) {
     events.report(std::move(event));
@@ -283,12 +331,13 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   }
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::StatusPlan plan({state_->hold_request(frontends).endpoints, frontends, loaded.records});
+  hold::StatusPlan plan(
+      {state_->hold_request(frontends).endpoints, frontends, loaded.records, journal.load_ended()});
   Report report = state_->drive(plan, journal, stop);
   report.action = "status";
-  for (const hold::Record& over :
+  for (const hold::Parted& parted :
        hold::ended_records(report, loaded.records, std::chrono::system_clock::now())) {
-    (void)journal.keep(over);
+    (void)journal.retire(parted);
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;

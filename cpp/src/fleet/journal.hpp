@@ -1,8 +1,11 @@
 // The journal: records of holds in files, which survive the process that wrote them.
 #pragma once
 
+#include <chrono>
+#include <cstddef>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <stillgate/error.hpp>
@@ -11,10 +14,15 @@
 
 namespace stillgate::fleet {
 
-/// One file per hold in `folder`/holds. Processes may share a folder: a file is written under
-/// another name, flushed and renamed, so that it is there as a whole or not at all.
+/// One file per hold in `folder`/holds, and in `folder`/ended one for each that is over. Processes
+/// may share a folder: a file is written under another name, flushed and renamed, so that it is
+/// there as a whole or not at all.
 class Journal {
  public:
+  /// What is over is kept so long, and so many of them.
+  static constexpr std::chrono::hours ended_kept_for{24};
+  static constexpr std::size_t most_ended = 200;
+
   explicit Journal(const std::filesystem::path& folder);
 
   struct Loaded {
@@ -29,8 +37,17 @@ class Journal {
   /// Error: journal_failed, with the path and the system's message.
   [[nodiscard]] std::optional<Error> keep(const hold::Record& record) const;
 
+  /// The holds that are over, as far as they can be read; each says how it ended.
+  [[nodiscard]] std::vector<hold::Record> load_ended() const;
+  /// Keeps a record with those that are over. What was told of its hold stays told.
+  std::optional<Error> keep_ended(const hold::Record& over) const;
+  /// Moves what is over there, and leaves what is left. Where a resume takes the hold off the
+  /// journal at the same moment, the resume is right, and nothing is kept.
+  std::optional<Error> retire(const hold::Parted& parted) const;
+
  private:
   std::filesystem::path holds_;
+  std::filesystem::path ended_;
 };
 
 }  // namespace stillgate::fleet

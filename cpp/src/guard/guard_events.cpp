@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "fleet/boot_clock.hpp"
+#include "hold/record/record_time.hpp"
 
 namespace stillgate::guard {
 namespace {
@@ -28,16 +29,19 @@ EventOptions event_options(const fleet::GuardOrder& order) {
 
 }  // namespace
 
-GuardEvents::GuardEvents(const fleet::GuardOrder& order, SharedState& state,
-                         std::vector<std::string> urls)
-    : log_(order.state_folder, event_options(order)), state_(state), urls_(std::move(urls)) {}
+GuardEvents::GuardEvents(HoldState& state, Errands& errands, std::vector<std::string> urls)
+    : log_(std::make_shared<fleet::EventLog>(state.order().state_folder,
+                                             event_options(state.order()))),
+      state_(state),
+      errands_(errands),
+      urls_(std::move(urls)) {}
 
 void GuardEvents::report(EventKind kind, const std::string& message,
                          std::optional<std::size_t> endpoint, const std::string& frontend) {
   Event happened = event(kind, message);
   if (endpoint) happened.endpoint = urls_[*endpoint];
   if (!frontend.empty()) happened.frontend = frontend;
-  log_.report(std::move(happened));
+  write(std::move(happened));
 }
 
 void GuardEvents::report_notices() {
@@ -67,7 +71,7 @@ void GuardEvents::report_notices() {
 
 void GuardEvents::report_end(bool last) {
   if (end_reported_ || (!released_ && given_up_.empty())) return;
-  const auto order = state_.order();
+  const auto& order = state_.order();
   if (!last && !state_.all_finished() && releases_.empty()) return;
   end_reported_ = true;
   std::string message = fmt::format("released by the guard: {}", fmt::join(releases_, ", "));
@@ -76,7 +80,18 @@ void GuardEvents::report_end(bool last) {
       order.mode == hold::GuardMode::ending && fleet::boot_time() < order.deadline;
   Event ended = event(rolled_back ? EventKind::rolled_back : EventKind::expired, message);
   if (released_) ended.at = released_at_;
-  log_.report(std::move(ended));
+  write(std::move(ended));
+}
+
+void GuardEvents::write(Event event) {
+  errands_.run([log = log_, event = std::move(event)] { log->report(event); });
+}
+
+hold::RecordEnd GuardEvents::end_of_hold(hold::GuardMode mode) const {
+  const auto at =
+      hold::in_milliseconds(released_ ? released_at_ : std::chrono::system_clock::now());
+  if (!released_) return {End::opened, at, {}, false};
+  return {mode == hold::GuardMode::ending ? End::guard_ended : End::expired, at, "guard", false};
 }
 
 Event GuardEvents::event(EventKind kind, const std::string& message) const {

@@ -29,7 +29,8 @@ std::optional<std::string> Holder::take_line() {
 }
 
 void Holder::say(const std::string& line) const {
-  (void)!::send(STDOUT_FILENO, line.data(), line.size(), MSG_NOSIGNAL);
+  // One that is stopped, with its buffer full, must not keep the guard from a release.
+  (void)!::send(STDOUT_FILENO, line.data(), line.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
 }  // namespace stillgate::guard

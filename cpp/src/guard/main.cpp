@@ -3,29 +3,38 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
+#include <exception>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <malloc.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/ssh_sessions.hpp"
 #include "guard.hpp"
 #include "prove.hpp"
+#include "provisions.hpp"
+#include "standby.hpp"
 
 namespace {
 
 /// In the background and in its own session: no terminal's end, and no Ctrl-C meant for
 /// others, reaches it. The working folder stays: ssh_config may name files relative to it.
 void detach(bool is_standby) {
+  // A standby is in the background already. But its child does not count the pages of the libraries
+  // that only its start has used.
   const pid_t child = ::fork();
   if (child != 0) ::_exit(child < 0 ? 1 : 0);
   ::setsid();
   for (const int number : {SIGHUP, SIGINT, SIGPIPE}) ::signal(number, SIG_IGN);
-  ::close_range(is_standby ? 4 : 3, ~0U, 0);
+  if (!is_standby) ::close(stillgate::guard::standby_descriptor);
+  ::close_range(stillgate::guard::program_descriptor + 1, ~0U, 0);
   ::umask(077);
 }
 
@@ -61,12 +70,57 @@ void take_secrets(stillgate::fleet::GuardOrder& order) {
   stillgate::fleet::wipe(order.secrets);
 }
 
+/// A guard that takes over holds something: it goes on until it has what it needs.
+void guard_until_the_end(stillgate::fleet::GuardOrder& order, const std::string& received,
+                         stillgate::guard::Provisions& provisions) {
+  constexpr timespec pause{0, 50'000'000};
+  std::optional<stillgate::guard::Guard> guard;
+  while (!guard) {
+    try {
+      take_secrets(order);
+      (void)provisions.take(order);
+      if (provisions.are_enough()) guard.emplace(order, received, provisions);
+    } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): tried again
+    }
+    if (!guard) ::nanosleep(&pause, nullptr);
+  }
+  guard->run();
+}
+
+int be_standby() {
+  stillgate::guard::Provisions provisions;
+  auto order = stillgate::guard::stand_by(provisions);
+  if (!order) return 0;
+  guard_until_the_end(*order, {}, provisions);
+  return 0;
+}
+
+void refuse(const stillgate::Error& error) {
+  const std::string line = stillgate::fleet::encode_refusal("", error);
+  (void)!::send(STDOUT_FILENO, line.data(), line.size(), MSG_NOSIGNAL);
+}
+
+int be_guard() {
+  auto [text, received] = read_order();
+  auto order = stillgate::fleet::decode_order(text);
+  stillgate::fleet::wipe(text);
+  if (!order) return 2;
+  stillgate::guard::Provisions provisions;
+  if (const auto error = provisions.take(*order);
+      error && order->mode == stillgate::hold::GuardMode::arming) {
+    refuse(*error);
+    return 1;
+  }
+  guard_until_the_end(*order, received, provisions);
+  return 0;
+}
+
 }  // namespace
 
 int main(int count, char** arguments) {
-  // The standby is started as /proc/self/exe, and would be called that.
+  // A standby is started by its descriptor, and would be called after that.
   ::prctl(PR_SET_NAME, "stillgate-guard");
-  // Many threads that each need little: one heap for all keeps the process small.
+  // One heap for all threads keeps the process small.
   ::mallopt(M_ARENA_MAX, 1);
   const bool is_standby = count == 2 && std::strcmp(arguments[1], "--standby") == 0;
   const bool is_prover = count == 2 && std::strcmp(arguments[1], "--prove") == 0;
@@ -82,19 +136,11 @@ int main(int count, char** arguments) {
     stillgate::guard::prove_waits();
     ::_exit(0);
   }
+  const auto lost = is_standby ? std::nullopt : stillgate::guard::keep_program();
   detach(is_standby);
-  if (is_standby) {
-    auto order = stillgate::guard::stand_by();
-    if (!order) return 0;
-    take_secrets(*order);
-    stillgate::guard::Guard(*order, {}).run();
-    return 0;
+  if (lost) {
+    refuse({stillgate::Errc::guard_failed, "the guard " + *lost});
+    return 1;
   }
-  auto [text, received] = read_order();
-  auto order = stillgate::fleet::decode_order(text);
-  stillgate::fleet::wipe(text);
-  if (!order) return 2;
-  take_secrets(*order);
-  stillgate::guard::Guard(*order, std::move(received)).run();
-  return 0;
+  return is_standby ? be_standby() : be_guard();
 }

@@ -3,15 +3,13 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <system_error>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -21,7 +19,10 @@
 
 #include <stillgate/endpoint.hpp>
 
+#include "engine/file_limit.hpp"
 #include "engine/held_line.hpp"
+#include "engine/link.hpp"
+#include "engine/loop.hpp"
 #include "engine/ssh_sessions.hpp"
 #include "fleet/guard/order.hpp"
 #include "hold/record/record.hpp"
@@ -30,7 +31,6 @@ namespace stillgate::guard {
 namespace {
 
 constexpr std::chrono::milliseconds patience{3000};
-constexpr std::size_t most_workers = 16;
 constexpr std::string_view end_of_order = "\ngo\n";
 
 struct Line {
@@ -81,29 +81,36 @@ std::vector<Line> parse(std::string_view text) {
   return lines;
 }
 
-void send(Line& line) {
+void begin(engine::Loop& loop, Line& line) {
   auto endpoint = Endpoint::parse(line.url);
   if (!endpoint) {
     line.error = endpoint.error();
     return;
   }
   line.endpoint = *std::move(endpoint);
-  line.held = std::make_unique<engine::HeldLine>(*line.endpoint);
-  line.error = line.held->send(line.text, patience);
+  try {
+    line.held = std::make_unique<engine::HeldLine>(*line.endpoint, loop, line.text);
+  } catch (const std::exception& failure) {
+    line.error = Error{Errc::system_error, failure.what()};
+  }
 }
 
-/// Side by side: a login takes its time. With fewer threads where there are no more.
-void send_all(std::vector<Line>& lines) {
-  std::atomic<std::size_t> next{0};
-  const auto work = [&] {
-    for (std::size_t i = next++; i < lines.size(); i = next++) send(lines[i]);
-  };
-  std::vector<std::jthread> workers;
-  try {
-    while (workers.size() + 1 < std::min(lines.size(), most_workers)) workers.emplace_back(work);
-  } catch (const std::system_error&) {
+bool is_under_way(const Line& line) {
+  return !line.error && !line.held->is_sent() && !line.held->error();
+}
+
+void send_all(engine::Loop& loop, std::vector<Line>& lines) {
+  constexpr std::chrono::milliseconds turn{10};
+  for (Line& line : lines) begin(loop, line);
+  const auto until = engine::Clock::now() + patience;
+  while (engine::Clock::now() < until && std::any_of(lines.begin(), lines.end(), is_under_way)) {
+    loop.turn(turn);
   }
-  work();
+  for (Line& line : lines) {
+    if (line.error || line.held->is_sent()) continue;
+    line.error =
+        line.held->error().value_or(Error{Errc::connect_timeout, "it was not sent in time"});
+  }
 }
 
 void say(const std::string& text) {
@@ -116,8 +123,10 @@ void prove_waits() {
   std::string order = read_order();
   // Until the process ends, and as it ends then: nobody closes them in order.
   static std::vector<Line>& lines = *new std::vector<Line>(parse(order));
+  static engine::Loop& loop = *new engine::Loop(patience);
   fleet::wipe(order);
-  send_all(lines);
+  (void)engine::connection_capacity(lines.size());
+  send_all(loop, lines);
   for (const Line& line : lines) {
     if (line.error) say(fleet::encode_refusal(line.url, *line.error));
   }

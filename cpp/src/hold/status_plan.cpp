@@ -122,6 +122,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
                                   record->owner)));
     }
     if (frontend < seen.locks.size()) judge_lock(one, seen.locks[frontend], now);
+    judge_untold(one);
     return one;
   }
   if (gate_holds) {
@@ -172,6 +173,19 @@ void StatusPlan::judge_lock(Switch& one, const LockSeen& lock, WallTime now) {
                                           std::chrono::floor<std::chrono::seconds>(lock.ended->at),
                                           clock(lock.ended->at))));
   }
+}
+
+/// A hold that began here, of whose end no resume has told its holder.
+void StatusPlan::judge_untold(Switch& one) const {
+  const Record* live = find_record(request_.records, one.endpoint, one.frontend);
+  const Record* over = find_untold(request_.ended, one.endpoint, one.frontend);
+  const Record* hold = live != nullptr ? live : over;
+  if (hold == nullptr) return;
+  one.findings.push_back(Finding::of(
+      FindingCode::too_late,
+      fmt::format("the hold by {} of {} has ended, and its holder has not been told: the next "
+                  "'stillgate resume {}' says so",
+                  hold->owner, clock(hold->started_at), one.frontend)));
 }
 
 /// Held by the gate, which keeps the deadline itself.

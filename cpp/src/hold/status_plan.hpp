@@ -15,6 +15,7 @@ class StatusPlan final : public Plan {
     std::vector<std::string> endpoints;  ///< canonical URLs
     std::vector<std::string> frontends;  ///< none: all that each HAProxy has
     std::vector<Record> records;         ///< holds that the journal knows
+    std::vector<Record> ended{};         ///< and those that are over
   };
 
   explicit StatusPlan(Request request);
@@ -30,6 +31,7 @@ class StatusPlan final : public Plan {
   Switch judge(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
 
   static void judge_lock(Switch& one, const LockSeen& lock, WallTime now);
+  void judge_untold(Switch& one) const;
   void judge_gate(Switch& one, const Seen& seen, std::size_t frontend, const Record* record);
 
   Request request_;

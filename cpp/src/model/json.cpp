@@ -1,6 +1,7 @@
 // Reports and events to JSON, and a stored line back to an event.
 #include "json.hpp"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <ctime>
@@ -38,6 +39,7 @@ json::value to_value(double number) {
 json::value to_value(const Error& error);
 json::value to_value(const Finding& finding);
 json::value to_value(const GateCounters& counters);
+json::value to_value(const HoldEnd& end);
 json::value to_value(const Switch& one);
 
 template <class T>
@@ -76,6 +78,13 @@ json::value to_value(const GateCounters& counters) {
                       {"longest_wait_ms", to_value(counters.longest_wait_ms)}};
 }
 
+json::value to_value(const HoldEnd& end) {
+  return json::object{{"how", to_value(name(end.how))},
+                      {"at", to_value(end.at)},
+                      {"by", to_value(end.by)},
+                      {"requests_since", to_value(end.requests_since)}};
+}
+
 json::value to_value(const Switch& one) {
   return json::object{{"endpoint", to_value(one.endpoint)},
                       {"frontend", to_value(one.frontend)},
@@ -92,7 +101,8 @@ json::value to_value(const Switch& one) {
                       {"version", to_value(one.version)},
                       {"rtt_ms", to_value(one.rtt_ms)},
                       {"findings", to_array(one.findings)},
-                      {"error", to_value(one.error)}};
+                      {"error", to_value(one.error)},
+                      {"ended", to_value(one.ended)}};
 }
 
 json::object to_object(const Hold& hold) {
@@ -267,6 +277,18 @@ bool read(const json::value& told, Hold& hold) {
          take(object, "max_hold_s", hold.max_hold_s);
 }
 
+bool is_finite(const json::value& told) {
+  if (told.is_double()) return std::isfinite(told.get_double());
+  if (told.is_array()) {
+    const json::array& values = told.get_array();
+    return std::all_of(values.begin(), values.end(), is_finite);
+  }
+  if (!told.is_object()) return true;
+  const json::object& object = told.get_object();
+  return std::all_of(object.begin(), object.end(),
+                     [](const auto& member) { return is_finite(member.value()); });
+}
+
 bool read(const json::object& told, Event& event) {
   std::int64_t version = 0;
   return take(told, "schema", version) && version == schema && take(told, "event", event.kind) &&
@@ -320,7 +342,9 @@ std::optional<Event> parse_event(std::string_view line) {
   json::error_code failure;
   const json::value told = json::parse(line, failure);
   Event event;
-  if (failure || !told.is_object() || !read(told.get_object(), event)) return std::nullopt;
+  // What we do not know is passed on, and an infinity is no JSON.
+  if (failure || !told.is_object() || !is_finite(told) || !read(told.get_object(), event))
+    return std::nullopt;
   return event;
 }
 

@@ -33,6 +33,11 @@ constexpr std::array expiries{
 #include <stillgate/words.def>
 };
 
+constexpr std::array ends{
+#define STILLGATE_END(end, meaning) std::string_view(#end),
+#include <stillgate/words.def>
+};
+
 }  // namespace
 
 std::string_view name(FindingCode code) noexcept {
@@ -47,6 +52,15 @@ std::string_view name(Level level) noexcept { return levels.at(static_cast<std::
 
 std::string_view name(Expiry expiry) noexcept {
   return expiries.at(static_cast<std::size_t>(expiry));
+}
+
+std::string_view name(End end) noexcept { return ends.at(static_cast<std::size_t>(end)); }
+
+std::optional<End> end_named(std::string_view text) noexcept {
+#define STILLGATE_END(end, meaning) \
+  if (text == #end) return End::end;
+#include <stillgate/words.def>
+  return std::nullopt;
 }
 
 std::optional<Method> method(std::string_view text) noexcept {

@@ -205,6 +205,22 @@ Result<Command> Command::gate_proofs(const std::vector<std::string>& frontends) 
   return for_frontends("stillgate prove", frontends);
 }
 
+Result<Command> Command::gate_lock(std::string_view frontend, std::string_view id, std::int64_t ms,
+                                   std::string_view record) {
+  if (auto error = check_frontend_name(frontend)) return *std::move(error);
+  if (auto error = check_value(id)) return *std::move(error);
+  if (auto error = check_value(record)) return *std::move(error);
+  std::string wire = fmt::format("stillgate lock {} {} {} {}\n", frontend, id, ms, record);
+  if (wire.size() > max_bytes) return too_long();
+  return Command(std::move(wire));
+}
+
+Result<Command> Command::gate_unlock(std::string_view frontend, std::string_view id) {
+  if (auto error = check_frontend_name(frontend)) return *std::move(error);
+  if (auto error = check_value(id)) return *std::move(error);
+  return Command(fmt::format("stillgate unlock {} {}\n", frontend, id));
+}
+
 Result<Command> Command::for_frontends(std::string_view words,
                                        const std::vector<std::string>& frontends) {
   std::string wire(words);

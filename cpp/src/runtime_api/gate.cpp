@@ -68,6 +68,8 @@ std::optional<GateSwitch> switch_of(const json::value& value) {
   }
   gate_switch.id = text_of(object, "id").value_or("");
   gate_switch.token = text_of(object, "token").value_or("");
+  gate_switch.lock_id = text_of(object, "lock_id").value_or("");
+  gate_switch.lock_record = text_of(object, "lock_record").value_or("");
   gate_switch.waiting = count_of(object, "waiting");
   gate_switch.counters = {count_of(object, "most_waiting"), count_of(object, "held"),
                           count_of(object, "released"),     count_of(object, "given_up"),
@@ -84,6 +86,8 @@ Result<GateStatus> parse_gate_status(std::string_view text) {
   GateStatus status;
   const auto* table = object->if_contains("table");
   status.table = table != nullptr && table->is_bool() && table->get_bool();
+  const auto* locks = object->if_contains("locks");
+  status.locks = locks != nullptr && locks->is_bool() && locks->get_bool();
   status.state_error = text_of(*object, "state_error");
   status.error = text_of(*object, "error");
   // The Lua file of an older release does not report it.

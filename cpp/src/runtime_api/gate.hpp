@@ -20,8 +20,10 @@ struct GateSwitch {
     rejecting,  ///< past its deadline: refuses requests until resumed
   };
   Mode mode{Mode::open};
-  std::string id;     ///< of the hold; empty where it is open
-  std::string token;  ///< as it was switched; empty where it is open
+  std::string id;           ///< of the hold; empty where it is open
+  std::string token;        ///< as it was switched; empty where it is open
+  std::string lock_id;      ///< who may hold, as its lock says; empty where it is free
+  std::string lock_record;  ///< his record, packed
   std::int64_t waiting{0};
   GateCounters counters;
   std::optional<std::string> malformed;  ///< a switch or a state file that it did not understand
@@ -29,6 +31,7 @@ struct GateSwitch {
 
 /// The answer to `stillgate status`, and to `stillgate sync`.
 struct GateStatus {
+  bool locks{false};  ///< it has `stillgate lock`; the Lua file of an older release has not
   bool table{false};  ///< there is a stick table to switch by, as releases below 2.4 need
   std::optional<std::string> state_error;  ///< why a hold would not survive a reload
   std::optional<std::string> error;        ///< the last error inside the gate

@@ -56,6 +56,18 @@ std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints) {
   return ssh::Hub::of_process();
 }
 
+std::shared_ptr<void> start_threads(Shared& shared, const std::vector<Endpoint>& endpoints) {
+  std::size_t over_ssh = 0;
+  for (const Endpoint& endpoint : endpoints) {
+    if (goes_over_ssh(endpoint)) ++over_ssh;
+    if (endpoint.kind() == Endpoint::Kind::tcp) shared.resolver.keep_thread();
+  }
+  if (over_ssh == 0) return nullptr;
+  auto hub = ssh::Hub::of_process();
+  hub->start_workers(over_ssh);
+  return hub;
+}
+
 std::string export_secrets() { return ssh::Passphrases::of_process().export_all(); }
 
 void import_secrets(std::string_view secrets) {

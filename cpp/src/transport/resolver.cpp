@@ -1,9 +1,11 @@
 // getaddrinfo on detached threads, answered through a mailbox.
 #include "resolver.hpp"
 
+#include <condition_variable>
 #include <cstdint>
 #include <deque>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <utility>
 
@@ -53,31 +55,43 @@ struct Resolver::Mailbox {
   };
 
   std::mutex mutex;
+  std::condition_variable changed;
   boost::asio::io_context* io{nullptr};
   std::deque<Request> requests;
-  unsigned threads{0};
+  unsigned threads{0};  ///< that end when there is nothing to do
+  unsigned lasting{0};
+  unsigned idle{0};  ///< lasting ones that wait
 
   static void work(const std::shared_ptr<Mailbox>& box) {
+    std::unique_lock lock(box->mutex);
+    while (box->io != nullptr && !box->requests.empty()) box->answer_one(lock);
+    --box->threads;
+  }
+
+  static void attend(const std::shared_ptr<Mailbox>& box) {
+    std::unique_lock lock(box->mutex);
     for (;;) {
-      Request request;
-      {
-        const std::scoped_lock lock(box->mutex);
-        if (box->io == nullptr || box->requests.empty()) {
-          --box->threads;
-          return;
-        }
-        request = std::move(box->requests.front());
-        box->requests.pop_front();
-      }
-      // A requested family counts even if this machine has only a loopback address of it.
-      const int flags = request.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
-      Found found = look_up(request.host, request.port, flags, request.family);
-      const std::scoped_lock lock(box->mutex);
-      if (box->io == nullptr) continue;
-      boost::asio::post(*box->io, [handler = std::move(request.handler), found = std::move(found)] {
-        handler(found.addresses, found.failure);
-      });
+      ++box->idle;
+      box->changed.wait(lock, [&] { return box->io == nullptr || !box->requests.empty(); });
+      --box->idle;
+      if (box->io == nullptr) return;
+      box->answer_one(lock);
     }
+  }
+
+ private:
+  void answer_one(std::unique_lock<std::mutex>& lock) {
+    const Request request = std::move(requests.front());
+    requests.pop_front();
+    lock.unlock();
+    // A requested family counts even if this machine has only a loopback address of it.
+    const int flags = request.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
+    Found found = look_up(request.host, request.port, flags, request.family);
+    lock.lock();
+    if (io == nullptr) return;
+    boost::asio::post(*io, [handler = request.handler, found = std::move(found)] {
+      handler(found.addresses, found.failure);
+    });
   }
 };
 
@@ -86,6 +100,23 @@ Resolver::~Resolver() {
   const std::scoped_lock lock(mailbox_->mutex);
   mailbox_->io = nullptr;
   mailbox_->requests.clear();
+  mailbox_->changed.notify_all();
+}
+
+std::shared_ptr<Resolver::Mailbox> Resolver::mailbox() {
+  if (!mailbox_) {
+    mailbox_ = std::make_shared<Mailbox>();
+    mailbox_->io = &io_;
+  }
+  return mailbox_;
+}
+
+void Resolver::keep_thread() {
+  const auto box = mailbox();
+  const std::scoped_lock lock(box->mutex);
+  if (box->lasting > 0) return;
+  std::thread([box] { Mailbox::attend(box); }).detach();
+  ++box->lasting;
 }
 
 void Resolver::resolve(const std::string& host, std::uint16_t port, Handler handler, int family) {
@@ -93,15 +124,26 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Handler hand
     handler(numeric.addresses, numeric.failure);
     return;
   }
-  if (!mailbox_) {
-    mailbox_ = std::make_shared<Mailbox>();
-    mailbox_->io = &io_;
+  const auto box = mailbox();
+  {
+    const std::scoped_lock lock(box->mutex);
+    box->requests.push_back({host, port, handler, family});
+    if (box->requests.size() <= box->idle) {
+      box->changed.notify_one();
+      return;
+    }
+    if (box->threads >= max_threads) return;
+    try {
+      std::thread([box] { Mailbox::work(box); }).detach();
+      ++box->threads;
+      return;
+    } catch (const std::system_error&) {
+      // Those that there are get to it.
+      if (box->threads + box->lasting > 0) return;
+      box->requests.pop_back();
+    }
   }
-  const std::scoped_lock lock(mailbox_->mutex);
-  mailbox_->requests.push_back({host, port, std::move(handler), family});
-  if (mailbox_->threads >= max_threads) return;
-  ++mailbox_->threads;
-  std::thread([box = mailbox_] { Mailbox::work(box); }).detach();
+  handler({}, "no thread for it is to be had");
 }
 
 }  // namespace stillgate::transport

@@ -36,8 +36,13 @@ class Resolver {
   void resolve(const std::string& host, std::uint16_t port, Handler handler,
                int family = AF_UNSPEC);
 
+  /// Starts a thread that stays: later names can be resolved also where no thread is to be had any
+  /// more. std::system_error where there is none now.
+  void keep_thread();
+
  private:
   struct Mailbox;
+  std::shared_ptr<Mailbox> mailbox();
   boost::asio::io_context& io_;
   std::shared_ptr<Mailbox> mailbox_;  ///< once there was a name: most that have a resolver ask none
 };

@@ -96,6 +96,12 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
 /// where none of these endpoints needs one. Thread-safe.
 [[nodiscard]] std::shared_ptr<void> keep_sessions(const std::vector<Endpoint>& endpoints);
 
+/// Starts now what threads the connections to these endpoints may need later. They stay as long as
+/// `shared` and the result, which is null where it need not be kept. std::system_error where one
+/// is not to be had.
+[[nodiscard]] std::shared_ptr<void> start_threads(Shared& shared,
+                                                  const std::vector<Endpoint>& endpoints);
+
 /// Passphrases and passwords typed on the terminal, for a process of ours that has none. Both are
 /// thread-safe. The caller wipes the text.
 [[nodiscard]] std::string export_secrets();

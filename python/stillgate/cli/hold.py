@@ -47,6 +47,11 @@ def hold(
     Exit status: COMMAND's own; 124 the deadline ended it; 125 Stillgate failed or refused;
     126 and 127 COMMAND could not be run, and nothing was held; 2 wrong usage.
     With --json, COMMAND's standard output goes to standard error.
+
+    \b
+    Everything that COMMAND starts ends before the hold does, daemons too, and also if Stillgate is
+    stopped (Ctrl-Z) or killed. Not reached: work handed to others (systemd-run, at, docker), a
+    statement that a database server still runs.
     """
     argv: List[str] = context.meta["stillgate.run_until"]
     if not argv:

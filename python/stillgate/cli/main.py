@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, List, Optional
 
@@ -47,7 +48,8 @@ def cli() -> None:
 
     \b
     Exit status: 0 done; 1 an endpoint failed (suspend: all rolled back); 2 wrong usage;
-    3 refused by the check, nothing changed; 4 already held; 130 stopped.
+    3 refused by the check, nothing changed; 4 already held; 5 resume: the hold had ended before;
+    130 stopped.
     hold: COMMAND's own status, or 124 to 127: see 'stillgate hold --help'.
     """
 
@@ -70,9 +72,21 @@ def main(arguments: Optional[List[str]] = None) -> int:
         return status
 
 
+def _refuse_what_is_no_text(arguments: List[str]) -> None:
+    """HAProxies, records and JSON are UTF-8. COMMAND gets its arguments as they are."""
+    is_hold = bool(arguments) and arguments[0] == "hold" and "--" in arguments
+    for one in arguments[: arguments.index("--")] if is_hold else arguments:
+        try:
+            one.encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(one).decode(errors="backslashreplace")
+            raise click.UsageError(f"'{shown}' is not valid UTF-8.") from None
+
+
 def _run(arguments: List[str]) -> int:
     verb = json_verb(arguments)
     try:
+        _refuse_what_is_no_text(arguments)
         status = cli.main(arguments, prog_name="stillgate", standalone_mode=False)
     except click.ClickException as error:
         return show_usage(error, verb)

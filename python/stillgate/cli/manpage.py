@@ -15,6 +15,7 @@ EXIT_STATUS = [
     ("2", "Wrong usage or input. Nothing was sent."),
     ("3", "Refused by the check. Nothing was changed anywhere."),
     ("4", "A hold is already in effect."),
+    ("5", "resume: the hold had ended before, and requests have passed. All is open. Told once."),
     ("124", "hold: the deadline ended COMMAND."),
     ("125", "hold: Stillgate failed or refused."),
     ("126, 127", "hold: COMMAND could not be run, or was not found. Nothing was held."),

@@ -20,6 +20,9 @@ def resume(
     """Release FRONTEND at every endpoint that can be reached.
 
     Restores the old limit. Before its deadline only the holder ends a hold.
+
+    Exit status 5: the hold had ended before (its deadline, somebody else, by hand), so requests met
+    It says so once; the next resume is well.
     """
     return carry_out(
         "resume", make_fleet, as_json, lambda fleet, tell: tell(fleet.resume(*frontends, **options))

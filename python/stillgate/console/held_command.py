@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from stillgate.console.documents import hold_document
@@ -13,7 +11,7 @@ from stillgate.console.voice import Voice
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report
-from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, run_until
+from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
 from stillgate.suspension import Suspension
 
 FAILED = (
@@ -28,28 +26,6 @@ def check_grace(grace: Optional[float], max_hold: Optional[float]) -> None:
     if grace is not None and max_hold is not None and grace >= max_hold:
         words = f"grace: {grace:g} s must be less than max_hold, {max_hold:g} s"
         raise InputError("bad_option", words, "grace")
-
-
-class _Over:
-    """A descriptor that becomes readable when the hold is over. tell() may come after close(): the
-    number of a closed descriptor may belong to another file by then.
-    """
-
-    def __init__(self) -> None:
-        self.descriptor, self._end = os.pipe2(os.O_CLOEXEC)
-        self._closing = threading.Lock()
-        self._closed = False
-
-    def tell(self) -> None:
-        with self._closing:
-            if not self._closed:
-                os.write(self._end, b".")
-
-    def close(self) -> None:
-        with self._closing:
-            self._closed = True
-            os.close(self.descriptor)
-            os.close(self._end)
 
 
 class HeldCommand:
@@ -82,13 +58,11 @@ class HeldCommand:
         """
         max_hold = options.get("max_hold")
         check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
-        over = _Over()
-        options = {**options, "at_deadline": over.tell}
         # What was printed before comes before what the command prints.
         sys.stdout.flush()
         try:
-            with Voice() as voice:
-                self._hold(voice, frontends, options, over.descriptor)
+            with self._leash() as leash, Voice() as voice:
+                self._hold(voice, frontends, {**options, "at_deadline": leash.end}, leash)
         except InputError:
             raise
         except HoldExpired as error:
@@ -97,11 +71,18 @@ class HeldCommand:
                 self.error = error
         except StillgateError as error:
             self.error = error
-        finally:
-            over.close()
+
+    def _leash(self) -> Leash:
+        """Started before anything is held: it costs no time of the hold."""
+        leash = Leash(self._argv, stdout=STANDARD_ERROR if self._quiet_stdout else None)
+        try:
+            leash.start()
+        except OSError as error:
+            raise _leash_failed("could not be started", error) from error
+        return leash
 
     def _hold(
-        self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any], over: int
+        self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any], leash: Leash
     ) -> None:
         """Nothing in the hold waits for its output."""
         line: Optional[HoldLine] = None
@@ -116,22 +97,21 @@ class HeldCommand:
                 line = HoldLine(voice, self._fleet, held)
                 voice.settle()
                 line.begin()
-                self._work(held, over)
+                self._work(held, leash)
                 line.end()
         finally:
             progress.close()
             if line is not None:
                 line.close()
 
-    def _work(self, held: Suspension, over: int) -> None:
+    def _work(self, held: Suspension, leash: Leash) -> None:
         left = held.remaining
-        self.result = run_until(
-            self._argv,
-            left,
-            grace=min(GRACE, left / 2) if self._grace is None else self._grace,
-            stdout=STANDARD_ERROR if self._quiet_stdout else None,
-            over=over,
-        )
+        grace = min(GRACE, left / 2) if self._grace is None else self._grace
+        try:
+            held.on_move = leash.moved
+            self.result = leash.run(lambda: held.remaining, grace=grace)
+        except OSError as error:
+            raise _leash_failed("has ended", error) from error
 
     @property
     def status(self) -> int:
@@ -170,6 +150,12 @@ class HeldCommand:
         if self.result is not None and self.result.ended_by_deadline:
             words.append("the command was ended, because the hold ended or was about to end")
         return words
+
+
+def _leash_failed(what: str, error: OSError) -> StillgateError:
+    why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    words = f"the leash (it ends the command before the hold ends) {what}: {why}"
+    return StillgateError("leash_failed", f"{words}; the command was not run")
 
 
 def _held_words(report: Report) -> str:

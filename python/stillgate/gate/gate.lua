@@ -4,6 +4,9 @@
 --   stillgate sync [FRONTEND...]    reads the switches again; changes nothing by itself
 --   stillgate status [FRONTEND...]  the counters, as one line of JSON
 --   stillgate prove [FRONTEND...]   whether that frontend's requests come through this gate
+--   stillgate lock FRONTEND ID MILLISECONDS RECORD  takes the lock on a hold of that frontend, if it is
+--                                   free; holds nothing
+--   stillgate unlock FRONTEND ID    frees it, if that id has it
 -- Any level may call them: names that are not frontends of this HAProxy are ignored, so that nobody can
 -- fill its memory or the state folder with names. The switch itself needs the admin level: a process
 -- variable from 2.4 on, below it an entry of the stick table `stillgate`.
@@ -126,6 +129,7 @@ local function new_switch(name)
   return {
     name = name, mode = "open", said = nil, known = {}, ended = {},
     token = nil, hold = nil, deadline = nil,
+    lock = nil,               -- who is about to hold, or holds: {id, ends, record}
     -- On the clock of the process that got the hold first, as UNTIL is; ours is `ahead` of it.
     began = nil, ahead = 0, clock_at = 0,
     ramp_from = nil, ramp_over = 0,
@@ -190,7 +194,8 @@ end
 local function expire(switch)
   if switch.mode ~= "held" or math.abs(now() - switch.clock_at) < TICK_S then return end
   switch.clock_at = now()
-  if clock() < switch.deadline then return end
+  -- The reading by which the deadline was told may have been late by a tick: late is right, early is not.
+  if clock() - TICK_S < switch.deadline then return end
   if switch.hold.rejects then
     switch.mode = "rejecting"
     wake(switch, 0)
@@ -205,7 +210,7 @@ local function start_timer(switch)
   local token = switch.token
   core.register_task(function()
     while switch.token == token and switch.mode == "held" do
-      local left_ms = math.ceil((switch.deadline - clock()) * 1000)
+      local left_ms = math.ceil((switch.deadline + TICK_S - clock()) * 1000)
       core.msleep(math.max(1, math.min(left_ms, IDLE_MS)))
       expire(switch)
     end
@@ -280,7 +285,7 @@ end
 -- which each process finds it on its own clock. A gate that does not know them reads one number.
 local function state_of(switch)
   if switch.mode ~= "open" then
-    local up_ms = booted_at and math.max(0, math.floor((switch.deadline - booted_at) * 1000))
+    local up_ms = booted_at and math.max(0, math.ceil((switch.deadline - booted_at) * 1000))
     return string.format("held %.6f%s %s\n", switch.began,
       up_ms and string.format("%012d", up_ms) or "", switch.token)
   elseif switch.ramp_over > 0 then
@@ -624,6 +629,28 @@ core.register_action("stillgate_tcp", {"tcp-req"}, gate("sess.stillgate", false)
 
 -- --- status and proof ---
 
+-- Who may hold: whoever holds, or whoever took the lock, until his hold or his time ends. Nobody has to
+-- give back the lock of a suspend that died: it is free from its deadline on, and its switch comes too late
+-- then, too.
+local function holder_of(switch)
+  expire(switch)
+  local lock = switch.lock
+  if switch.mode ~= "open" then
+    return {id = switch.hold.id, record = switch.hold.record}
+  elseif lock and not switch.ended[lock.id] and clock() < lock.ends then
+    return {id = lock.id, record = lock.record}
+  end
+  return nil
+end
+
+-- Compare and set: nothing yields between the look and the write.
+local function take_lock(switch, id, ms, record)
+  recall(switch)
+  local holder = holder_of(switch)
+  if holder and holder.id ~= id then return end
+  switch.lock = {id = id, ends = clock() + ms / 1000, record = record}
+end
+
 local function describe(switch)
   follow(switch)
   expire(switch)
@@ -639,6 +666,8 @@ local function describe(switch)
     told.id, told.token = switch.hold.id, switch.token
     told.remaining_ms = math.max(0, (switch.deadline - clock()) * 1000)
   end
+  local holder = holder_of(switch)
+  if holder then told.lock_id, told.lock_record = holder.id, holder.record end
   return told
 end
 
@@ -649,7 +678,7 @@ local function status(applet, names)
   for _, name in ipairs(names) do told[name] = describe(switch_of(name)) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
-    error = last_error, table = carrier() ~= nil, now_ms = math.floor(clock() * 1000),
+    locks = true, error = last_error, table = carrier() ~= nil, now_ms = math.floor(clock() * 1000),
     frontends = told,
   }) .. "\n")
 end
@@ -678,6 +707,25 @@ end)
 core.register_cli({"stillgate", "status"}, "stillgate status [FRONTEND...]", function(applet, ...)
   status(applet, names_in(...))
 end)
+
+-- At most one lock for each frontend, and none for longer than a hold may last.
+core.register_cli({"stillgate", "lock"}, "stillgate lock FRONTEND ID MILLISECONDS RECORD",
+  function(applet, _, _, name, id, ms, record)
+    local switch = name and switch_of(name)
+    ms, id, record = tonumber(ms), (id or ""):match("^[%w_-]+$"), (record or ""):match("^[%w_-]*$")
+    if switch and id and record and ms and ms > 0 and ms <= LONGEST_MS then
+      local fine, why = pcall(take_lock, switch, id, ms, record)
+      if not fine then last_error = tostring(why) end
+    end
+    status(applet, switch and {name} or {})
+  end)
+
+core.register_cli({"stillgate", "unlock"}, "stillgate unlock FRONTEND ID",
+  function(applet, _, _, name, id)
+    local switch = name and switch_of(name)
+    if switch and switch.lock and switch.lock.id == id then switch.lock = nil end
+    status(applet, switch and {name} or {})
+  end)
 
 local function prove(name)
   local socket = core.tcp()

@@ -11,7 +11,7 @@ from typing import Any, Dict, Optional
 import stillgate._core as _core
 from stillgate.results.hold import Event, Hold
 from stillgate.results.outcome import Error, Outcome, Timings
-from stillgate.results.report import Finding, GateCounters, Report, Switch
+from stillgate.results.report import Finding, GateCounters, HoldEnd, Report, Switch
 
 
 def to_outcome(core: _core.Outcome) -> Outcome:
@@ -80,8 +80,17 @@ def _switch(told: Dict[str, Any]) -> Switch:
         "gate": GateCounters(**told["gate"]) if told["gate"] else None,
         "findings": [Finding(**one) for one in told["findings"]],
         "error": _error(told["error"]),
+        "ended": _end(told["ended"]),
     }
     return Switch(**read)
+
+
+def _end(told: Optional[Dict[str, Any]]) -> Optional[HoldEnd]:
+    if told is None:
+        return None
+    at = told["at"]
+    read: Dict[str, Any] = {**told, "at": None if at is None else _seconds(at)}
+    return HoldEnd(**read)
 
 
 def _error(told: Optional[Dict[str, Any]]) -> Optional[Error]:

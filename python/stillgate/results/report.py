@@ -9,7 +9,7 @@ from stillgate.results.hold import Hold
 from stillgate.results.outcome import Error
 from stillgate.results.printing import Printed
 
-__all__ = ["Finding", "GateCounters", "Report", "Switch"]
+__all__ = ["Finding", "GateCounters", "HoldEnd", "Report", "Switch"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,20 @@ class GateCounters:
 
 
 @dataclass(frozen=True)
+class HoldEnd:
+    """How a hold had ended before its resume. `how` is expired (its deadline), resumed (by somebody
+    else), guard_ended (its guard got SIGTERM) or opened (by hand, by a reload); `at` is seconds
+    since the epoch; `by` is haproxy, guard or who resumed; `requests_since` is the most that can
+    have reached a server since the hold was drained. What is unknown is None.
+    """
+
+    how: str
+    at: Optional[float]
+    by: Optional[str]
+    requests_since: Optional[int]
+
+
+@dataclass(frozen=True)
 class Switch:
     """One frontend at one endpoint, and what is true of it after the call.
 
@@ -46,7 +60,7 @@ class Switch:
     none (nothing does) or None (not held). `limit_before` is the one to restore. `waiting` and
     `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
     in flight, `leaked` is the most that can have reached a server since the drain; both are None
-    where that is unknown.
+    where that is unknown. `ended`, of a resume that came too late, is how the hold had ended.
     """
 
     endpoint: str
@@ -65,15 +79,16 @@ class Switch:
     rtt_ms: Optional[float]
     findings: List[Finding]
     error: Optional[Error]
+    ended: Optional[HoldEnd] = None
 
 
 @dataclass(frozen=True)
 class Report(Printed):
     """How a call ended. `exit_status` is the command line's: 0 done, 1 an endpoint failed, 3
-    refused by the check, 4 held by somebody else, 130 stopped. `commit_window_ms` runs from the
-    first byte sent to the last answer, `skew_ms` is the estimated spread of the instants at which
-    the HAProxies switched; `drained` says whether the requests already in flight had been served.
-    `document` is what --json prints.
+    refused by the check, 4 held by somebody else, 5 a resume that came too late, 130 stopped.
+    `commit_window_ms` runs from the first byte sent to the last answer, `skew_ms` is the estimated
+    spread of the instants at which the HAProxies switched; `drained` says whether the requests
+    already in flight had been served. `document` is what --json prints.
 
     It prints as a table.
     """

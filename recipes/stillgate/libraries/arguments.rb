@@ -26,6 +26,11 @@ module StillgateCookbook
       words + flags('accept-hazard' => resource.accept_hazard, 'accept-unproven' => resource.accept_unproven)
     end
 
+    # Of a hold that outlives the call. `hold` stays with its command, and does not know the flag.
+    def suspend(resource)
+      hold(resource) + flags('accept-shared-fate' => resource.accept_shared_fate)
+    end
+
     # `hold_id`: end this hold and no other.
     def resume(resource, hold_id = nil)
       forced = resource.force && hold_id.nil?

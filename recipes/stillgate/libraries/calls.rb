@@ -18,19 +18,21 @@ module StillgateCookbook
 
     # Has the hold until somebody has its id.
     def suspending
-      StillgateCookbook::Suspending.new { call('suspend', StillgateCookbook::Arguments.hold(new_resource)) }
+      StillgateCookbook::Suspending.new { call('suspend', StillgateCookbook::Arguments.suspend(new_resource)) }
     end
 
-    def resume(hold_id = nil)
-      call('resume', StillgateCookbook::Arguments.resume(new_resource, hold_id))
+    # With `late`, one whose hold had ended before is no failure: the caller tells it.
+    def resume(hold_id = nil, late: false)
+      call('resume', StillgateCookbook::Arguments.resume(new_resource, hold_id), late: late)
     end
 
-    def call(verb, options)
+    def call(verb, options, late: false)
       stillgate.do(
         verb,
         StillgateCookbook::Arguments.fleet(new_resource) + options,
         new_resource.frontends,
-        timeout: new_resource.timeout || StillgateCookbook::Program.patience(new_resource)
+        timeout: new_resource.timeout || StillgateCookbook::Program.patience(new_resource),
+        late: late
       )
     end
 

@@ -19,10 +19,10 @@ module StillgateCookbook
       Report.read(verb, done.stdout, done.exitstatus, done.stderr)
     end
 
-    # A Report of a success. Errors: Failed.
-    def do(verb, options, frontends, timeout: nil)
+    # A Report of a success; with `late`, of a resume whose hold had ended before, too. Errors: Failed.
+    def do(verb, options, frontends, timeout: nil, late: false)
       report = ask(verb, options, frontends, timeout: timeout)
-      raise Failed, "#{verb}: #{report.failures.join("\n")}" unless report.ok?
+      raise Failed, "#{verb}: #{report.failures.join("\n")}" unless report.ok? || (late && report.too_late?)
 
       report
     end

@@ -9,6 +9,9 @@ module StillgateCookbook
     # A hold with these findings is past its deadline: not a state that was asked for.
     PAST = %w(overdue rejecting).freeze
 
+    # Open, but whoever resumes has yet to be told something.
+    UNTOLD = %w(already_open too_late).freeze
+
     attr_reader :document
 
     # `text` is the standard output; the rest of the output is shown if that is not a document.
@@ -43,14 +46,20 @@ module StillgateCookbook
     def traffic(owner)
       return :other if switches.empty? || switches.any? { |one| one['error'] }
       return :held if switches.all? { |one| held_by?(one, owner) }
-      return :open if switches.all? { |one| one['verdict'] == 'open' && !finding?(one, ['already_open']) }
+      return :open if switches.all? { |one| one['verdict'] == 'open' && !finding?(one, UNTOLD) }
 
       :other
     end
 
+    # Of a resume: the hold had ended before, and nothing else is wrong.
+    def too_late?
+      errors = switches.map { |one| one['error'] }.compact
+      document['error'].nil? && errors.any? && errors.all? { |error| error['code'] == 'hold_ended' }
+    end
+
     # Of a resume: the switches that were already open.
     def opened_before
-      switches.select { |one| one['verdict'] == 'open' || finding?(one, ['already_open']) }
+      switches.select { |one| one['verdict'] == 'open' || ended?(one) || finding?(one, ['already_open']) }
     end
 
     # One line per failure, the same text once.
@@ -70,6 +79,10 @@ module StillgateCookbook
     end
 
     private
+
+    def ended?(switch)
+      !switch['error'].nil? && switch['error']['code'] == 'hold_ended'
+    end
 
     def held_by?(switch, owner)
       hold = document['holds'].find { |one| one['id'] == switch['hold_id'] }

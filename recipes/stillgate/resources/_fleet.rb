@@ -79,6 +79,11 @@ property :accept_hazard, [true, false],
          desired_state: false,
          description: 'Overrule the table of releases that crash on resume.'
 
+property :accept_shared_fate, [true, false],
+         default: false,
+         desired_state: false,
+         description: 'Hold by maxconn even where the guard would end with whoever starts it.'
+
 property :ramp, [Integer, Float],
          callbacks: checks.seconds(0),
          desired_state: false,

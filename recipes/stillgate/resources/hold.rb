@@ -103,7 +103,7 @@ action_class do
   end
 
   def end_hold(hold_id, failure)
-    over = resume(hold_id).opened_before.map { |one| one['endpoint'] }.uniq
+    over = resume(hold_id, late: true).opened_before.map { |one| one['endpoint'] }.uniq
     return if over.empty?
 
     words = 'hold_expired: the hold ended before the work inside it was done, at its deadline or by hand, ' \

@@ -37,7 +37,7 @@ action :suspend, description: 'Hold, unless already held by the same owner.' do
   converge_by(hold_sentence) { suspend }
 end
 
-action :resume, description: 'Release, unless nothing is held.' do
+action :resume, description: 'Release, unless nothing is held. Fails where the hold had ended before.' do
   next if current_resource.traffic == :open
 
   converge_by(resume_sentence) { resume }

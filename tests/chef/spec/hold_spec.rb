@@ -35,6 +35,12 @@ RSpec.describe 'stillgate_hold' do
       expect(words_of('resume')).to include("--hold=#{HOLD_ID}")
     end
 
+    it 'fails where the hold had ended before' do
+      ended = { 'code' => 'hold_ended', 'message' => 'the hold had ended before', 'haproxy' => nil }
+      answers['resume'] = document('resumed', ok: false, owner: 'chef@fauxhai.local', error: ended)
+      expect { chef_run }.to raise_error(/hold_expired/)
+    end
+
     it 'fails where the hold was over before' do
       answers['resume'] = document('resumed', owner: 'chef@fauxhai.local', finding: 'already_open')
       expect { chef_run }.to raise_error(/hold_expired/)

@@ -23,6 +23,7 @@ RSpec.describe 'stillgate_traffic' do
         reason 'migration 42; $HOME'
         owner 'chef@fauxhai.local'
         accept_hazard true
+        accept_shared_fate true
         action :suspend
       end
     end
@@ -33,7 +34,7 @@ RSpec.describe 'stillgate_traffic' do
       expect(words_of('suspend')).to eq(
         ['/opt/stillgate/bin/stillgate', 'suspend', '--json', *FLEET_WORDS, '--method=gate', '--max-hold=20',
          '--drain-timeout=3', '--on-expiry=release', '--reason=migration 42; $HOME',
-         '--owner=chef@fauxhai.local', '--accept-hazard', 'balanced']
+         '--owner=chef@fauxhai.local', '--accept-hazard', '--accept-shared-fate', 'balanced']
       )
     end
 
@@ -124,6 +125,12 @@ RSpec.describe 'stillgate_traffic' do
       answers['status'] = document('open', finding: 'already_open')
       chef_run
       expect(acts).to eq(%w(resume))
+    end
+
+    it 'asks how a hold has ended of which nobody was told' do
+      answers['status'] = document('open', finding: 'too_late')
+      answers['resume'] = document('open', ok: false, error: { 'code' => 'hold_ended', 'message' => 'over', 'haproxy' => nil })
+      expect { chef_run }.to raise_error(/hold_ended: over/)
     end
 
     it 'goes on where not everything can be asked' do

@@ -10,6 +10,7 @@ import pytest
 from support.chef.client import Chef
 from support.chef.stage import STAGES, ChefStage
 from support.haproxy.faulty_peer import FaultyPeer
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -78,6 +79,17 @@ def test_the_search_of_nodes_is_the_fleet(chef: Chef, haproxy: Start) -> None:
     chef.fleet = [proxy.endpoints[-1] for proxy in proxies]
     done = chef.run("resume")
     assert (done.status, [proxy.limit("balanced") for proxy in proxies]) == (0, [100] * 3)
+
+
+def test_a_resume_that_comes_too_late_fails_once(chef: Chef, haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    chef.fleet = proxy.endpoints
+    assert chef.run("suspend", max_hold=1).status == 0
+    wait_until(lambda: proxy.limit("balanced") == 100, "the deadline")
+    done = chef.run("resume")
+    assert done.status == 1 and "hold_ended" in done.text
+    done = chef.run("resume")
+    assert (done.status, done.updated) == (0, 0)
 
 
 def test_a_search_that_finds_nobody_fails(chef: Chef, nobody: FaultyPeer) -> None:

@@ -20,7 +20,8 @@ from stillgate import Fleet
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.gate_options import gate_options
-from support.haproxy.holds import SAFE, F, Slow
+from support.haproxy.holds import F, Slow
+from support.haproxy.versions import SAFE
 from support.patience import HANG_S, patient
 from support.process import running_in_group, wait_until
 

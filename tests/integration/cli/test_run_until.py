@@ -8,28 +8,40 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Optional
+from typing import IO, Any, Optional
 
 import pytest
 
-from stillgate.run_until import CommandResult, check_runnable, run_until
+from stillgate.run_until import CommandResult, Leash, check_runnable
 from support.patience import HANG_S, patient
 from support.process import running_in_group, wait_until
 
 LONG = 60.0  # seconds; no test lasts so long
 DRIVER = """
-import sys
-from stillgate.run_until import run_until
+import sys, time
+from stillgate.run_until import Leash
 arguments = sys.argv[1:]
 try:
-    done = run_until(arguments[2:], float(arguments[0]), grace=float(arguments[1]))
+    with Leash(arguments[2:]) as leash:
+        leash.start()
+        until = time.monotonic() + float(arguments[0])
+        done = leash.run(lambda: until - time.monotonic(), grace=float(arguments[1]))
 except KeyboardInterrupt:
     sys.exit(99)
 sys.exit(done.status)
 """
+
+
+def run_until(
+    argv: Sequence[str], seconds: float, *, grace: float = 2.0, stdout: Optional[IO[Any]] = None
+) -> CommandResult:
+    with Leash(argv, stdout=stdout) as leash:
+        leash.start()
+        until = time.monotonic() + seconds
+        return leash.run(lambda: until - time.monotonic(), grace=grace)
 
 
 def shell(script: str, *arguments: object) -> list[str]:
@@ -273,14 +285,18 @@ def test_ctrl_c_at_any_moment_leaves_nothing_running() -> None:
             killer.start()
             run_until(["sleep", mark], LONG, grace=1.0)
         killer.join()
-    running = [path.read_bytes() for path in command_lines()]
-    assert [line for line in running if mark.encode() in line.split(b"\0")] == []
+    # A leash whose start was interrupted has the same words, and its moment to be gone.
+    wait_until(lambda: not named(mark), "the end of all of them")
 
 
-def command_lines() -> Iterator[Path]:
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and (entry / "cmdline").exists():
-            yield entry / "cmdline"
+def named(word: str) -> list[Path]:
+    """The processes that have it among their arguments."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            if word.encode() in path.read_bytes().split(b"\0"):
+                found.append(path)
+    return found
 
 
 def test_a_handler_that_does_not_raise_ends_nothing(tmp_path: Path) -> None:
@@ -288,9 +304,9 @@ def test_a_handler_that_does_not_raise_ends_nothing(tmp_path: Path) -> None:
     before = signal.signal(signal.SIGHUP, lambda number, frame: seen.append(number))
     file = tmp_path / "word"
     try:
-        # The command sends it to its parent, which is this process, and ends when it was heard.
-        script = "kill -HUP $PPID; echo sent >$1; exit 4"
-        assert run_until(shell(script, file), LONG) == CommandResult(4, False)
+        # The command sends it to this process, and ends when it was heard.
+        script = "kill -HUP $2; echo sent >$1; exit 4"
+        assert run_until(shell(script, file, os.getpid()), LONG) == CommandResult(4, False)
     finally:
         signal.signal(signal.SIGHUP, before)
     assert seen == [signal.SIGHUP]

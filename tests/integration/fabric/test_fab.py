@@ -8,6 +8,7 @@ import pytest
 
 from support.fabric.fab import F, Fab, limits, one
 from support.haproxy.faulty_peer import FaultyPeer
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -31,6 +32,17 @@ def test_suspend_and_resume(label: str, fab: Fab, haproxy: Start) -> None:
     done = fab.run("resume")
     assert (done.returncode, limits(*proxies)) == (0, [77, 88])
     assert "resume: done" in done.stdout
+
+
+def test_a_resume_that_comes_too_late_fails_once(fab: Fab, haproxy: Start) -> None:
+    proxy = haproxy("3.0", maxconn=77)
+    fab.write(endpoints=proxy.endpoints, frontends=F, max_hold=0.5)
+    assert fab.run("suspend").returncode == 0
+    wait_until(lambda: limits(proxy) == [77], "the deadline")
+    done = fab.run("resume")
+    assert done.returncode == 5
+    assert "TOO LATE" in done.stdout and "hold_ended: the hold had ended before" in done.stderr
+    assert fab.run("resume").returncode == 0
 
 
 def test_the_documents_are_those_of_the_command_line(fab: Fab, haproxy: Start) -> None:

@@ -10,8 +10,9 @@ import pytest
 
 from stillgate import Fleet
 from support.haproxy.guards import guards
-from support.haproxy.holds import SAFE, F
+from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import SAFE
 from support.patience import patient
 from support.process import wait_until
 

@@ -13,8 +13,9 @@ import pytest
 
 from stillgate import Fleet
 from support.haproxy.guards import guards, send_all
-from support.haproxy.holds import REMEMBERING, SAFE, F, findings
+from support.haproxy.holds import F, findings
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import REMEMBERING, SAFE
 from support.patience import HANG_S, patient
 from support.process import wait_until
 
@@ -84,6 +85,7 @@ def killed_with(fleet: Fleet, state: Path, left: float, max_hold: float) -> floa
     return killed_with(fleet, state, left, 2 * max_hold)
 
 
+@pytest.mark.moment
 @pytest.mark.parametrize("left", [0.95, 0.5, 0.05], ids=["first piece", "middle", "last piece"])
 @TRANSPORTS
 @pytest.mark.parametrize("label", REMEMBERING)

@@ -10,18 +10,9 @@ import pytest
 
 from stillgate import EndpointFailed, Fleet
 from support.app import App
-from support.haproxy.holds import (
-    SAFE,
-    F,
-    KeepAlive,
-    Slow,
-    codes,
-    findings,
-    records,
-    remembered,
-    verdicts,
-)
+from support.haproxy.holds import F, KeepAlive, Slow, codes, findings, records, remembered, verdicts
 from support.haproxy.server import Frontend
+from support.haproxy.versions import SAFE
 from support.patience import patient
 
 if TYPE_CHECKING:

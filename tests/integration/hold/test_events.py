@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 import stillgate
-from stillgate import EndpointFailed, Fleet, HoldExpired
+from stillgate import EndpointFailed, Fleet, HoldExpired, TooLate
 from support.app import App
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F, Slow
@@ -239,6 +239,8 @@ def test_a_bare_hold_expires_and_status_and_history_say_so(gated: Any) -> None:
     assert hold.id == held["holds"][0]["id"]
     assert hold.held_s == pytest.approx(max_hold)
     # Who resumes it later on finds it over.
+    with pytest.raises(TooLate):
+        fleet.resume(F)
     assert fleet.resume(F).ok
     assert stillgate.history()[0].ended == "expired"
 

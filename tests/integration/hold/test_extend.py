@@ -14,7 +14,8 @@ import pytest
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired, InputError
 from support.app import App
 from support.haproxy.gate import Gated
-from support.haproxy.holds import SAFE, F
+from support.haproxy.holds import F
+from support.haproxy.versions import SAFE
 from support.patience import HANG_S, patient
 from support.process import wait_until
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from support.haproxy.guards import guards
-from support.haproxy.holds import COMMIT, REMEMBERING, F, records, remembered
+from support.haproxy.holds import COMMIT, F, records, remembered
 from support.haproxy.tap import Tap
+from support.haproxy.versions import REMEMBERING
 from support.patience import HANG_S, patient
 from support.process import wait_until
 

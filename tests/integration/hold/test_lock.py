@@ -16,8 +16,9 @@ import pytest
 from stillgate import Fleet, HeldByOther, InputError
 from support.app import App
 from support.haproxy.gate_options import gate_options
-from support.haproxy.holds import REMEMBERING, F, findings, records, verdicts
+from support.haproxy.holds import F, findings, records, verdicts
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import REMEMBERING
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -78,9 +79,17 @@ def ended(process: subprocess.Popen[str]) -> tuple[int, Any]:
     return process.returncode, json.loads(out)
 
 
+@pytest.mark.moment
 @pytest.mark.parametrize(
     "label, method",
-    [("2.6", "gate"), ("3.0", "gate"), ("3.0", "maxconn"), ("sid", "gate"), ("sid", "maxconn")],
+    [
+        ("2.2", "gate"),
+        ("2.6", "gate"),
+        ("3.0", "gate"),
+        ("3.0", "maxconn"),
+        ("sid", "gate"),
+        ("sid", "maxconn"),
+    ],
 )
 def test_of_two_machines_at_the_same_moment_one_holds(
     label: str, method: str, proxies: Callable[[str, str], list[HAProxy]], tmp_path: Path

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, TooLate
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.faulty_peer import FaultyPeer, serve, silence
-from support.haproxy.holds import SAFE, VARIABLE, codes, connected, queued, quiet, records, verdicts
+from support.haproxy.holds import VARIABLE, codes, connected, queued, quiet, records, verdicts
 from support.haproxy.server import Frontend
+from support.haproxy.versions import SAFE, has_wait
 from support.patience import HANG_S, patient
 from support.process import wait_until
 
@@ -55,7 +56,7 @@ def test_under_load_nobody_fails_and_nobody_passes(
         assert (report.drained, [one.leaked for one in report.switches]) == (True, [0, 0])
         assert report.commit_window_ms is not None and report.skew_ms is not None
         assert 0 <= report.skew_ms <= report.commit_window_ms
-        lease = "guard" if label == "2.2" else "guard+wait"
+        lease = "guard+wait" if has_wait(label) else "guard"
         assert all(one.lease == lease for one in report.switches)
         assert [one.limit_before for one in report.switches] == [300, 400]
         assert all(quiet(proxy) for proxy in proxies)
@@ -171,7 +172,11 @@ def test_one_that_dies_while_held(haproxy: Start, state: Path) -> None:
     # What could not be reached stays on record, and a later resume finds it open.
     assert len(records(state)) == 1
     proxies[1].restart()
-    assert verdicts(fleet.resume("balanced")) == ["open", "resumed", "open"]
+    with pytest.raises(TooLate) as late:
+        fleet.resume("balanced")
+    assert verdicts(late.value.report) == ["open", "resumed", "open"]
+    # The restart has ended the hold there.
+    assert codes(late.value.report) == [None, "hold_ended", None]
     assert records(state) == []
 
 

@@ -9,19 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther
-from support.haproxy.holds import (
-    REMEMBERING,
-    SAFE,
-    VARIABLE,
-    F,
-    codes,
-    findings,
-    records,
-    remembered,
-    verdicts,
-)
+from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, TooLate
+from support.haproxy.holds import VARIABLE, F, codes, findings, records, remembered, verdicts
 from support.haproxy.server import Frontend
+from support.haproxy.versions import REMEMBERING, SAFE
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -116,8 +107,10 @@ def test_a_reload_forgets_and_the_journal_remembers(haproxy: Start) -> None:
     fleet.suspend(F, no_lease=True)
     proxy.reload()
     (one,) = fleet.status(F).switches
-    assert (one.verdict, [f.code for f in one.findings]) == ("open", ["already_open"])
-    (one,) = fleet.resume(F).switches
+    assert (one.verdict, [f.code for f in one.findings]) == ("open", ["already_open", "too_late"])
+    with pytest.raises(TooLate) as caught:
+        fleet.resume(F)
+    (one,) = caught.value.report.switches
     assert (one.verdict, one.limit_now) == ("resumed", 150)
     assert fleet.status(F).switches[0].findings == []
 

@@ -15,8 +15,9 @@ import pytest
 from stillgate import EndpointFailed, Fleet
 from support.app import App
 from support.clients.load import Load
-from support.haproxy.holds import SAFE, F, codes, findings, queued, records, verdicts
+from support.haproxy.holds import F, codes, findings, queued, records, verdicts
 from support.haproxy.server import Frontend, HAProxy
+from support.haproxy.versions import SAFE
 from support.patience import patient
 from support.process import wait_until
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import jsonschema
 import pytest
 
 from stillgate.cli import manpage
+from stillgate.cli.outcome import VERBS
 
 ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "schema.json").read_text())
@@ -53,6 +55,59 @@ def test_wrong_input_as_json() -> None:
     document = json.loads(done.stdout)
     jsonschema.validate(document, SCHEMA)
     assert (document["error"]["code"], document["error"]["field"]) == ("bad_command", "command")
+
+
+NO_TEXT = os.fsdecode(b"bal\xffanced")
+
+
+@pytest.mark.parametrize("as_json", [False, True], ids=["text", "json"])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [NO_TEXT],
+        *(
+            [verb, NO_TEXT, "-e", NOBODY]
+            for verb in ("exec", "check", "suspend", "resume", "status")
+        ),
+        ["extend", NO_TEXT, "5", "-e", NOBODY],
+        ["hold", NO_TEXT, "-e", NOBODY, "--", "true"],
+        ["history", NO_TEXT],
+        ["gate", "--config", NO_TEXT],
+        ["completion", NO_TEXT],
+        ["suspend", "f", "-e", NO_TEXT],
+        ["suspend", "f", "-e", NOBODY, f"--reason={NO_TEXT}"],
+        ["suspend", "f", "-e", NOBODY, "--owner", NO_TEXT],
+        ["suspend", "f", "-e", NOBODY, f"--{NO_TEXT}"],
+        ["suspend", "f", "--fleet", NO_TEXT],
+        ["suspend", "f", "--fleet", "a", "--inventory", NO_TEXT],
+        ["suspend", "f", "-e", NOBODY, "--max-hold", NO_TEXT],
+        ["resume", "f", "-e", NOBODY, "--", NO_TEXT],
+    ],
+)
+def test_what_is_no_text_is_wrong_usage(arguments: list[str], as_json: bool) -> None:
+    verb = arguments[0] if as_json and arguments[0] in VERBS else None
+    done = run(arguments[0], *(["--json"] if verb else []), *arguments[1:])
+    assert done.returncode == 2
+    assert "bal\\xffanced" in done.stderr and "is not valid UTF-8" in done.stderr
+    assert "Traceback" not in done.stderr
+    if verb:
+        document = json.loads(done.stdout)
+        jsonschema.validate(document, SCHEMA)
+        assert document["error"]["code"] == "bad_option"
+
+
+def test_a_command_may_have_arguments_that_are_no_text() -> None:
+    done = run("hold", "f", "-e", NOBODY, "--json", "--", "true", NO_TEXT)
+    assert "Traceback" not in done.stderr and "not valid UTF-8" not in done.stderr
+    jsonschema.validate(json.loads(done.stdout), SCHEMA)
+
+
+@pytest.mark.parametrize("number", ["inf", "-inf", "nan", "1e999"])
+@pytest.mark.parametrize("option", ["--max-hold", "--drain-timeout", "--connect-timeout"])
+def test_what_is_no_number_of_seconds_is_wrong_usage(option: str, number: str) -> None:
+    done = run("suspend", "f", "-e", NOBODY, option, number)
+    named = option in done.stderr or option[2:].replace("-", "_") in done.stderr
+    assert done.returncode == 2 and named and "Traceback" not in done.stderr
 
 
 def test_an_endpoint_that_is_not_there_is_1() -> None:

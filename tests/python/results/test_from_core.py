@@ -12,7 +12,7 @@ import jsonschema
 import stillgate
 from stillgate.results.from_core import to_event, to_report
 from stillgate.results.outcome import Error
-from stillgate.results.report import Finding, GateCounters
+from stillgate.results.report import Finding, GateCounters, HoldEnd
 from support.reports import core_report, error_told, hold_told, switch_told
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "schema.json").read_text())
@@ -54,6 +54,14 @@ def test_what_is_not_known_is_none() -> None:
     report = to_report(core_report("status", holds=[hold], switches=[switch_told()]))
     assert (report.error, report.drained, report.holds[0].deadline) == (None, None, None)
     assert (report.switches[0].gate, report.switches[0].error) == (None, None)
+
+
+def test_how_a_hold_had_ended() -> None:
+    told = {"how": "expired", "at": "2023-11-14T22:13:23.000Z", "by": "guard", "requests_since": 7}
+    core = core_report("resume", 5, switches=[switch_told(ended=told)])
+    report = to_report(core)
+    jsonschema.validate(report.document, SCHEMA)
+    assert report.switches[0].ended == HoldEnd("expired", 1_700_000_003.0, "guard", 7)
 
 
 def test_the_engines_own_report_keeps_to_the_schema() -> None:

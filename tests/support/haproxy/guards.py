@@ -33,7 +33,7 @@ def guards(state: Path) -> list[int]:
         if not entry.name.isdigit():
             continue
         try:
-            if (entry / "comm").read_text().strip() != NAME:
+            if (entry / "comm").read_bytes().strip() != NAME.encode():
                 continue
             if wanted in (entry / "environ").read_bytes().split(b"\0"):
                 started = int((entry / "stat").read_text().rpartition(")")[2].split()[19])
@@ -56,19 +56,28 @@ def _kill(pids: list[int]) -> list[int]:
 
 
 def active(state: Path) -> int:
-    """The one of the pair that works: it has threads for the endpoints."""
-    return max(guards(state), key=threads)
+    """The one of the pair that works: it has connections to the endpoints."""
+    return max(guards(state), key=sockets)
 
 
 def standby(state: Path) -> int:
-    return min(guards(state), key=threads)
+    return min(guards(state), key=sockets)
+
+
+STANDBY_SOCKETS = 3  # the holder's two, and that of its active guard
+
+
+def sockets(pid: int) -> int:
+    found = 0
+    with suppress(FileNotFoundError):
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            with suppress(FileNotFoundError):
+                found += os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:")
+    return found
 
 
 def threads(pid: int) -> int:
-    try:
-        return len(os.listdir(f"/proc/{pid}/task"))
-    except FileNotFoundError:
-        return 0
+    return len(os.listdir(f"/proc/{pid}/task"))
 
 
 def resident_kb(pid: int) -> int:
@@ -106,7 +115,10 @@ def limit_or_none(proxy: HAProxy) -> Optional[int]:
 class BareGuard:
     """A guard started by hand, for as many endpoints as wanted, before anything is held."""
 
-    def __init__(self, executable: Path, state: Path, endpoints: Sequence[str]) -> None:
+    def __init__(
+        self, executable: Path, state: Path, endpoints: Sequence[str], before: Sequence[str] = ()
+    ) -> None:
+        """`before`: a command that runs it."""
         switches = "".join(f"switch {url} balanced 100\n" for url in endpoints)
         head = "stillgate-hold 1\nid bare\nowner a%20test\nreason \nstarted 0\ndeadline 60000\n"
         record = f"{head}{switches}end\n"
@@ -124,20 +136,24 @@ class BareGuard:
             environment = {**os.environ, "STILLGATE_STATE_DIR": str(state)}
             # As the fleet starts it.
             environment["GLIBC_TUNABLES"] = "glibc.malloc.tcache_count=0"
-            command = [str(executable)]
+            command = [*before, str(executable)]
             subprocess.run(
                 command, stdin=there.fileno(), stdout=there.fileno(), check=True, env=environment
             )
         self._here.sendall(f"stillgate-guard 1\n{lines}go\n".encode())
 
     def answer(self) -> str:
+        return self.line().split()[0]
+
+    def line(self) -> str:
+        """What it says next; empty where it died."""
         said = b""
         while not said.endswith(b"\n"):
             piece = self._here.recv(4096)
             if not piece:
                 break
             said += piece
-        return said.decode().split()[0]
+        return said.decode().rstrip()
 
     def say(self, word: str) -> None:
         self._here.sendall(f"{word}\n".encode())

@@ -18,8 +18,6 @@ from support.process import wait_until
 
 F = "balanced"
 COMMIT = f"set maxconn frontend {F} 0"
-SAFE = ["2.2", "3.0", "sid"]  # those that survive a resume by maxconn
-REMEMBERING = ["3.0", "sid"]  # of these, those with process variables
 VARIABLE = f"stillgate_maxconn_{F}"
 
 

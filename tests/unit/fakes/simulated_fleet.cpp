@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <sstream>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
@@ -18,6 +20,11 @@ using runtime_api::Reply;
 using std::chrono::milliseconds;
 
 namespace {
+
+/// Of the hold that a gate's token is for; empty for none.
+std::string id_in(const std::string& token) {
+  return token.empty() ? "" : token.substr(2, token.find('.', 2) - 2);
+}
 
 constexpr std::size_t most_steps = 1000;
 
@@ -155,6 +162,7 @@ Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& comman
   Answer answer;
   answer.sent = true;
   answer.timings = {1.0, 2.0, 3.0};
+  commands_asked += commands.size();
   for (const Command& command : commands) {
     answer.replies.push_back(this->answer(host, command.text(), fault));
     if (fault == Fault::runs_half) break;
@@ -351,6 +359,11 @@ Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<F
     }
     return {fmt::format("{{\"format\":1,\"frontends\":{{{}}}}}", list), {}};
   }
+  if (host.gate_locks &&
+      (command.starts_with("stillgate lock") || command.starts_with("stillgate unlock"))) {
+    if (fault == Fault::refuses_writes || fault == Fault::ignores_writes) return gate_status(host);
+    lock_gate(host, command);
+  }
   if (command.starts_with("stillgate sync") && fault != Fault::ignores_writes &&
       !host.gate_sticks) {
     sync_gate(host, std::string(command.substr(std::string_view("stillgate sync ").size())));
@@ -358,21 +371,43 @@ Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<F
   return gate_status(host);
 }
 
+/// The lock's time is not simulated.
+void SimulatedFleet::lock_gate(Host& host, std::string_view command) {
+  std::istringstream words{std::string(command)};
+  std::string word;
+  std::string verb;
+  std::string frontend;
+  std::string id;
+  words >> word >> verb >> frontend >> id;
+  const auto at = host.gates.find(frontend);
+  if (at == host.gates.end()) return;
+  SimulatedGate& one = at->second;
+  if (verb == "unlock") {
+    if (one.lock_id == id) one.lock_id.clear();
+    return;
+  }
+  const std::string holder = one.token.empty() ? one.lock_id : id_in(one.token);
+  if (!holder.empty() && holder != id) return;
+  one.lock_id = id;
+  words >> word >> one.lock_record;
+}
+
 Reply SimulatedFleet::gate_status(Host& host) {
   std::string list;
   for (auto& [name, one] : host.gates) {
-    const std::string id = one.token.empty() ? "" : one.token.substr(2, one.token.find('.', 2) - 2);
-    list +=
-        fmt::format("{}\"{}\":{{\"mode\":\"{}\",\"id\":\"{}\",\"token\":\"{}\",\"waiting\":{}}}",
-                    list.empty() ? "" : ",", name,
-                    one.token.empty() ? "open" : (one.rejecting ? "rejecting" : "held"), id,
-                    one.token, one.waiting);
+    list += fmt::format(
+        "{}\"{}\":{{\"mode\":\"{}\",\"id\":\"{}\",\"token\":\"{}\",\"waiting\":{},\"lock_id\":\"{}"
+        "\","
+        "\"lock_record\":\"{}\"}}",
+        list.empty() ? "" : ",", name,
+        one.token.empty() ? "open" : (one.rejecting ? "rejecting" : "held"), id_in(one.token),
+        one.token, one.waiting, one.lock_id, one.lock_record);
     if (one.released && one.waiting > 0) --one.waiting;
   }
   const std::string clock =
       host.gate_clock_ms ? fmt::format("\"now_ms\":{},", *host.gate_clock_ms) : "";
-  return {fmt::format("{{\"format\":1,{}\"table\":{},\"frontends\":{{{}}}}}", clock, host.has_table,
-                      list),
+  return {fmt::format("{{\"format\":1,{}\"locks\":{},\"table\":{},\"frontends\":{{{}}}}}", clock,
+                      host.gate_locks, host.has_table, list),
           {}};
 }
 
@@ -405,6 +440,7 @@ void SimulatedFleet::sync_gate(Host& host, const std::string& frontend) {
   if (said.empty()) return;
   one.rejecting = false;
   if (said.starts_with("open")) {
+    if (one.lock_id == id_in(one.token)) one.lock_id.clear();
     one.token.clear();
     one.released = true;
     return;

@@ -41,6 +41,8 @@ struct SimulatedGate {
   bool rejecting{false};
   bool released{false};  ///< by a switch
   bool proven{true};
+  std::string lock_id;  ///< who took its lock last, and has not given it back
+  std::string lock_record;
   std::int64_t waiting{0};  ///< while it is held; one goes at each look after its release
 };
 
@@ -90,6 +92,7 @@ struct Host {
   std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
   std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
   bool has_table{true};
+  bool gate_locks{true};                      ///< the gate has a lock, as this release's
   bool gate_sticks{false};                    ///< the gate takes no switch
   std::optional<std::int64_t> gate_clock_ms;  ///< empty: a gate that does not tell its clock
   std::int64_t sessions{0};                   ///< connections of clients, idle ones too
@@ -124,6 +127,7 @@ class SimulatedFleet {
   std::vector<Event> events;  ///< what plans told
   std::size_t steps{0};
   std::size_t batches{0};
+  std::size_t commands_asked{0};         ///< by all batches
   std::size_t writes{0};                 ///< limits that were really set
   std::size_t unrecorded_holds{0};       ///< limits set to 0 without the number before on record
   std::size_t closed_while_held{0};      ///< records that were ended with the limit at 0
@@ -171,6 +175,7 @@ class SimulatedFleet {
   runtime_api::Reply variable(Host& host, std::string_view command, std::optional<Fault> fault);
   runtime_api::Reply gate(Host& host, std::string_view command, std::optional<Fault> fault);
   static runtime_api::Reply gate_status(Host& host);
+  static void lock_gate(Host& host, std::string_view command);
   static runtime_api::Reply set_table(Host& host, std::string_view command,
                                       std::optional<Fault> fault);
   void sync_gate(Host& host, const std::string& frontend);

@@ -81,8 +81,9 @@ TEST(StatusPlan, AHoldThatSomebodyElseEndedIsTold) {
   fleet.hosts[0].limits["b"] = 55;
   const Report report = status(fleet, {"b"});
   EXPECT_EQ(report.switches[0].verdict, Verdict::open);
-  ASSERT_EQ(report.switches[0].findings.size(), 1U);
+  ASSERT_EQ(report.switches[0].findings.size(), 2U);
   EXPECT_EQ(report.switches[0].findings[0].code, "already_open");
+  EXPECT_EQ(report.switches[0].findings[1].code, "too_late");
 }
 
 TEST(StatusPlan, WhoCannotBeAskedIsUnknown) {

@@ -30,6 +30,8 @@ Report held() {
   one.rtt_ms = 0.125;
   one.findings = {Finding::of(FindingCode::tcp_gate, "in tcp mode")};
   one.error = Error{Errc::early_eof, "it closed", "Permission denied", "Name: HAP"};
+  one.ended =
+      HoldEnd{End::resumed, WallTime{std::chrono::milliseconds(1'700'000'000'007)}, "bob", 7};
   Report report;
   report.action = "suspend";
   report.ending = Ending::endpoint_failed;
@@ -60,7 +62,9 @@ TEST(ReportJson, HasAllFieldsInTheirOrder) {
       "in_flight": 0, "leaked": 0, "version": "3.0.11", "rtt_ms": 0.125,
       "findings": [{"code": "tcp_gate", "level": "info", "message": "in tcp mode"}],
       "error": {"code": "early_eof", "message": "it closed", "haproxy": "Permission denied",
-        "partial": "Name: HAP"}}],
+        "partial": "Name: HAP"},
+      "ended": {"how": "resumed", "at": "2023-11-14T22:13:20.007Z", "by": "bob",
+        "requests_since": 7}}],
     "error": {"code": "cancelled", "message": "stopped", "haproxy": null, "partial": null}})");
   EXPECT_EQ(to_json(held()), boost::json::serialize(expected));
 }
@@ -74,7 +78,7 @@ TEST(ReportJson, WhatIsNotKnownIsNull) {
     EXPECT_TRUE(told.at(key).is_null()) << key;
   }
   for (const char* key : {"hold_id", "method", "lease", "limit_before", "limit_now", "waiting",
-                          "gate", "in_flight", "leaked", "version", "rtt_ms", "error"}) {
+                          "gate", "in_flight", "leaked", "version", "rtt_ms", "error", "ended"}) {
     EXPECT_TRUE(told.at("switches").at(0).at(key).is_null()) << key;
   }
   EXPECT_TRUE(told.at("holds").at(0).at("deadline").is_null());

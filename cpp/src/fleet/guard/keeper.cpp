@@ -38,7 +38,7 @@ Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& st
 Guarded GuardKeeper::begin(const std::stop_token& stop) {
   process_.reset();
   order_.secrets = engine::export_secrets();
-  auto started = GuardProcess::start(order_, start_patience, stop);
+  auto started = GuardProcess::start(order_, way_out_, start_patience, stop);
   wipe(order_.secrets);
   if (!started) return {started.error(), {}};
   process_ = *std::move(started);
@@ -63,13 +63,15 @@ Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
 }
 
 std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
+  const auto now = Journal(order_.state_folder).find(order_.record.id);
   // Another call may have extended the hold.
-  if (const auto now = Journal(order_.state_folder).find(order_.record.id);
-      now && now->deadline > order_.record.deadline) {
+  if (now && now->deadline > order_.record.deadline) {
     order_.deadline += std::chrono::ceil<milliseconds>(*now->deadline - *order_.record.deadline);
     order_.record.deadline = now->deadline;
   }
-  if (order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
+  // A guard that finds the hold ended takes it off the journal and leaves. The next one would do
+  // the same, perhaps after it has said that it is ready, and so would all that follow.
+  if (!now || order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
     return Error{Errc::deadline_passed,
                  "no hold is in effect to guard; its deadline may have passed"};
   }

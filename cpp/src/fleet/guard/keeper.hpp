@@ -4,6 +4,7 @@
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <vector>
 
 #include <stillgate/event.hpp>
 
@@ -18,6 +19,9 @@ class GuardKeeper {
  public:
   GuardKeeper(std::string state_folder, const EventOptions& events);
 
+  /// The command in front of those of the guards that are started from now on; empty: none.
+  void start_by(std::vector<std::string> way_out) { way_out_ = std::move(way_out); }
+
   hold::observed::Guarded start(const hold::Record& record, const std::stop_token& stop);
   hold::observed::Guarded tell(hold::step::TellGuard::Word word);
 
@@ -31,6 +35,7 @@ class GuardKeeper {
   hold::observed::Guarded begin(const std::stop_token& stop);
 
   GuardOrder order_;
+  std::vector<std::string> way_out_;
   std::optional<GuardProcess> process_;
 };
 

@@ -1,8 +1,6 @@
 // Finding the guard's program and starting it.
 #include "launch.hpp"
 
-#include <array>
-#include <cerrno>
 #include <cstdlib>
 #include <filesystem>
 #include <system_error>
@@ -11,20 +9,24 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "fate.hpp"
+
 namespace stillgate::fleet {
 namespace {
 
-/// Our environment, without malloc's cache of freed memory for each thread: a guard has many
-/// threads that need little. For a hundred endpoints it saves a megabyte.
+/// Our environment, without what tells a CI runner that this process was left behind by a job. And
+/// without malloc's cache of freed memory for each thread: a guard has many threads that need
+/// little. For a hundred endpoints it saves a megabyte.
 std::vector<char*> guard_environment() {
   static char tunables[] = "GLIBC_TUNABLES=glibc.malloc.tcache_count=0";
   std::vector<char*> entries;
-  for (char** entry = environ; *entry != nullptr; ++entry) entries.push_back(*entry);
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    if (!is_mark_of_runner(*entry)) entries.push_back(*entry);
+  }
   if (std::getenv("GLIBC_TUNABLES") == nullptr) entries.push_back(tunables);
   entries.push_back(nullptr);
   return entries;
@@ -47,39 +49,46 @@ std::string guard_executable() {
 
 namespace {
 
-/// `role`: its only argument, or nullptr.
-Result<pid_t> spawn(int input, int output, const char* role) {
-  const std::string path = guard_executable();
+/// `words`: its arguments. Only with `search` is the program looked for on the PATH.
+Result<pid_t> spawn(int input, int output, std::vector<std::string> words,
+                    const std::string& program, bool search) {
   posix_spawn_file_actions_t actions{};
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, input, STDIN_FILENO);
   ::posix_spawn_file_actions_adddup2(&actions, output, STDOUT_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-  std::string name = "stillgate-guard";
-  std::string argument = role == nullptr ? "" : role;
-  std::array<char*, 3> arguments{name.data(), role == nullptr ? nullptr : argument.data(), nullptr};
+  // What is no guard can be killed with all that it started.
+  posix_spawnattr_t attributes{};
+  ::posix_spawnattr_init(&attributes);
+  ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+  std::vector<char*> arguments;
+  arguments.reserve(words.size() + 1);
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
   pid_t child = 0;
   auto environment = guard_environment();
+  const auto start = search ? ::posix_spawnp : ::posix_spawn;
   const int error =
-      ::posix_spawn(&child, path.c_str(), &actions, nullptr, arguments.data(), environment.data());
+      start(&child, program.c_str(), &actions, &attributes, arguments.data(), environment.data());
+  ::posix_spawnattr_destroy(&attributes);
   ::posix_spawn_file_actions_destroy(&actions);
   if (error == 0) return child;
   return Error{Errc::guard_failed,
-               fmt::format("{}: {}", path, std::system_category().message(error))};
+               fmt::format("{}: {}", program, std::system_category().message(error))};
 }
 
 }  // namespace
 
-std::optional<std::string> launch_guard(int input, int output) {
-  const auto child = spawn(input, output, nullptr);
-  if (!child) return child.error().message;
-  // It goes into the background: its first process ends at once.
-  int status = 0;
-  while (::waitpid(*child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return std::nullopt;
+Result<pid_t> launch_guard(int input, int output, const std::vector<std::string>& way_out) {
+  const std::string path = guard_executable();
+  if (way_out.empty()) return spawn(input, output, {"stillgate-guard"}, path, false);
+  std::vector<std::string> words = way_out;
+  words.push_back(path);
+  return spawn(input, output, std::move(words), way_out.front(), true);
 }
 
-Result<pid_t> launch_prover(int control) { return spawn(control, control, "--prove"); }
+Result<pid_t> launch_prover(int control) {
+  return spawn(control, control, {"stillgate-guard", "--prove"}, guard_executable(), false);
+}
 
 }  // namespace stillgate::fleet

@@ -8,10 +8,12 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "fleet/ask_program.hpp"
 #include "launch.hpp"
 
 namespace stillgate::fleet {
@@ -21,6 +23,7 @@ using std::chrono::milliseconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr milliseconds slice{20};  ///< so soon it is seen that the caller stops
+constexpr std::size_t longest_told = 60;
 
 Error failed(std::string_view what, std::string_view why) {
   return {Errc::guard_failed,
@@ -28,6 +31,13 @@ Error failed(std::string_view what, std::string_view why) {
 }
 
 std::string system_message(int number) { return std::system_category().message(number); }
+
+/// A program that reads nothing must not hang whoever writes to it.
+void bound_writes(int fd, milliseconds patience) {
+  const auto us = std::chrono::duration_cast<std::chrono::microseconds>(patience).count();
+  const timeval time{us / 1'000'000, us % 1'000'000};
+  ::setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof time);
+}
 
 /// Both ends close on exec; each end is this process's until it is moved to a child.
 struct Channel {
@@ -48,38 +58,56 @@ struct Channel {
 
 }  // namespace
 
-Result<GuardProcess> GuardProcess::start(const GuardOrder& order, milliseconds patience,
-                                         const std::stop_token& stop) {
+Result<GuardProcess> GuardProcess::start(const GuardOrder& order,
+                                         const std::vector<std::string>& way_out,
+                                         milliseconds patience, const std::stop_token& stop) {
   // Sockets, because a write into one whose reader died gives an error in place of a signal.
   Channel to;
   Channel from;
   if (!to.open() || !from.open()) return failed("could not be started", system_message(errno));
-  if (auto why = launch_guard(to.ends[0], from.ends[0])) {
-    return failed("could not be started", *why);
-  }
+  const auto child = launch_guard(to.ends[0], from.ends[0], way_out);
+  if (!child) return failed("could not be started", child.error().message);
   GuardProcess guard(to.take(1), from.take(1));
   ::close(to.take(0));
   ::close(from.take(0));
+  bound_writes(guard.to_, patience);
   std::string text = encode(order);
   const bool sent = guard.say(text);
   const int number = errno;
   wipe(text);
-  if (!sent) return failed("could not get the hold", system_message(number));
-  const auto line = guard.read_line(patience, stop);
+  const auto error =
+      sent ? guard.take_answer(patience, stop)
+           : failed("could not get the hold",
+                    fmt::format("{}: {}", guard_executable(), system_message(number)));
+  // A guard's first process has ended. What is no guard must not be left behind.
+  end_child(*child);
+  if (error) return *error;
+  return guard;
+}
+
+/// The guard's first line.
+std::optional<Error> GuardProcess::take_answer(milliseconds patience, const std::stop_token& stop) {
+  const auto line = read_line(patience, stop);
   if (!line) {
     if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller"};
-    return failed("did not start", "it did not answer in time, or died");
+    return failed("did not start", fmt::format("{} did not answer in time, or died; is it the "
+                                               "guard of this release ($STILLGATE_GUARD)?",
+                                               guard_executable()));
   }
   if (line->starts_with("refused ")) return decode_refusal(*line);
-  if (!line->starts_with("ready")) return failed("gave an unknown answer", *line);
+  if (!line->starts_with("ready")) {
+    return failed("gave an unknown answer",
+                  fmt::format("is {} the guard of this release ($STILLGATE_GUARD)? It said '{}'",
+                              guard_executable(), line->substr(0, longest_told)));
+  }
   std::string_view rest = std::string_view(*line).substr(sizeof("ready") - 1);
   while (!rest.empty()) {
     rest.remove_prefix(1);
     const std::string_view word = rest.substr(0, rest.find(' '));
     rest.remove_prefix(word.size());
-    if (const auto url = hold::unescape(word)) guard.backed_.push_back(*url);
+    if (const auto url = hold::unescape(word)) backed_.push_back(*url);
   }
-  return guard;
+  return std::nullopt;
 }
 
 GuardProcess::GuardProcess(GuardProcess&& other) noexcept

@@ -18,9 +18,12 @@ namespace stillgate::fleet {
 /// talks to it any more. Not thread-safe.
 class GuardProcess {
  public:
-  /// Starts it and waits until it has asked every endpoint, or the deadline of that has passed.
+  /// Starts it, by the command `way_out` if there is one, and waits until it has asked every
+  /// endpoint, or the deadline of that has passed. What has not become a guard by then is killed.
   /// Errors: guard_failed with the system's words, or an endpoint's error with its URL in `field`.
-  static Result<GuardProcess> start(const GuardOrder& order, std::chrono::milliseconds patience,
+  static Result<GuardProcess> start(const GuardOrder& order,
+                                    const std::vector<std::string>& way_out,
+                                    std::chrono::milliseconds patience,
                                     const std::stop_token& stop);
 
   GuardProcess(GuardProcess&& other) noexcept;
@@ -42,6 +45,7 @@ class GuardProcess {
 
  private:
   GuardProcess(int to, int from) : to_(to), from_(from) {}
+  std::optional<Error> take_answer(std::chrono::milliseconds patience, const std::stop_token& stop);
   bool say(std::string_view text) const;
   std::optional<std::string> read_line(std::chrono::milliseconds patience,
                                        const std::stop_token& stop);

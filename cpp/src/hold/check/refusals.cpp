@@ -49,6 +49,16 @@ void weigh_release(Switch& target, const HoldRequest& request, const Seen& seen,
   }
 }
 
+void weigh_guard(Switch& target, const HoldRequest& request) {
+  const auto& fate = request.shared_fate;
+  if (!fate || request.options.no_lease) return;
+  if (fate->refuses) {
+    refuse(target, Errc::guard_shares_fate, fate->message);
+  } else {
+    target.findings.push_back(Finding::of(FindingCode::guard_shares_fate, fate->message));
+  }
+}
+
 void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
                   std::size_t frontend, const Record* record) {
   target.version = seen.info->version;
@@ -75,6 +85,7 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
     refuse(target, *std::move(obstacle));
   } else if (target.method == by_maxconn) {
     weigh_release(target, request, seen, frontend);
+    weigh_guard(target, request);
   }
   if (auto error = held_already(target, seen, frontend, record)) refuse(target, *std::move(error));
 }

@@ -248,10 +248,16 @@ void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
 
 void advise(Switch& target, const HoldRequest& request, const Seen& seen, std::size_t frontend) {
   advise_herd(target, seen, arrivals_of(request, *seen.frontends[frontend]));
-  if (!seen.can_lock()) {
+  if (!seen.can_lock() && target.method == by_gate && !seen.can_lock_by_gate()) {
     add(target, FindingCode::lock_weak,
-        "HAProxy below 2.6 has no compare and set: of two suspends at the same moment both may be "
-        "refused, or both may hold");
+        "the gate is the Lua file of an older release, which has no lock, and HAProxy below 2.6 "
+        "has "
+        "no compare and set: of two suspends at the same moment both may be refused, or both may "
+        "hold; install the Lua file that 'stillgate gate' prints");
+  } else if (!seen.can_lock() && target.method != by_gate) {
+    add(target, FindingCode::lock_weak,
+        "HAProxy below 2.6 has no compare and set: of two suspends by maxconn at the same moment "
+        "both may be refused, or both may hold; the gate has a lock of its own");
   }
   if (target.method == by_gate) {
     advise_gate(target, request, seen, frontend);

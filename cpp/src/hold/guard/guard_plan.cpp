@@ -246,7 +246,8 @@ Ask GuardPlan::clear(const GuardInput& input) {
       const auto empty = empty_variable(frontend);
       commands.insert(commands.end(), empty.begin(), empty.end());
     }
-    const How how = input.now >= input.deadline ? How::expired : How::rolled_back;
+    const How early = guarded.state == State::resumed ? How::opened : How::rolled_back;
+    const How how = input.now >= input.deadline ? How::expired : early;
     const auto mark = mark_ended(frontend, hold_.id, how, input.wall);
     commands.insert(commands.end(), mark.begin(), mark.end());
   }
@@ -282,6 +283,7 @@ void GuardPlan::tell_loss(const GuardInput& input) {
 }
 
 bool GuardPlan::give_up_lost(const GuardInput& input) {
+  if (input.over && nobody_there(*error_) && input.now - *lost_at_ >= gone_after) return true;
   if (!is_ending(input)) return false;
   const bool at_once = input.mode == GuardMode::ending;
   const auto since = at_once ? *lost_at_ : std::max(*lost_at_, input.deadline);

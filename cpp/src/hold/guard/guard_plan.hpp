@@ -97,6 +97,8 @@ class GuardPlan {
   [[nodiscard]] std::optional<bool> backed() const noexcept { return backed_; }
   /// What it holds now, with the limits to restore: a reload may have changed them.
   [[nodiscard]] Record record() const;
+  /// The same switches, in the order in which they came.
+  [[nodiscard]] const std::vector<GuardedSwitch>& switches() const noexcept { return switches_; }
   [[nodiscard]] std::vector<GuardNotice> take_notices();
 
  private:

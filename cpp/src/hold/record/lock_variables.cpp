@@ -15,8 +15,10 @@ namespace {
 using runtime_api::Command;
 using runtime_api::Reply;
 
-constexpr std::array<std::pair<How, std::string_view>, 3> words{
-    {{How::resumed, "resumed"}, {How::expired, "expired"}, {How::rolled_back, "rolled_back"}}};
+constexpr std::array<std::pair<How, std::string_view>, 4> words{{{How::resumed, "resumed"},
+                                                                 {How::expired, "expired"},
+                                                                 {How::rolled_back, "rolled_back"},
+                                                                 {How::opened, "opened"}}};
 
 std::string hint_of(std::string_view frontend) { return "stillgate_lock_" + encode_name(frontend); }
 
@@ -71,12 +73,13 @@ Result<std::vector<Command>> write_hint(std::string_view frontend, std::string_v
 }
 
 std::vector<Command> mark_ended(std::string_view frontend, std::string_view id, How how,
-                                WallTime now) {
+                                WallTime now, std::string_view by) {
   std::string_view word;
   for (const auto& [known, text] : words) {
     if (known == how) word = text;
   }
-  const std::string value = fmt::format("{}.{}.{}", id, word, to_ms(now));
+  std::string value = fmt::format("{}.{}.{}", id, word, to_ms(now));
+  if (!by.empty()) value += fmt::format(".{}", to_base64url(by));
   return {Command::allow_experiments(), *Command::set_variable(end_of(frontend), value)};
 }
 
@@ -97,7 +100,9 @@ std::optional<Ended> read_ended(const Reply& reply) {
   if (!text) return std::nullopt;
   Ended ended{std::string(take_part(*text)), {}, {}};
   const std::string_view how = take_part(*text);
-  const auto at = read_time(*text);
+  const auto at = read_time(take_part(*text));
+  // Marks of an older release have no such part.
+  ended.by = from_base64url(*text).value_or("");
   for (const auto& [known, word] : words) {
     if (word != how || !at) continue;
     ended.how = known;

@@ -23,13 +23,14 @@ struct LockHolder {
   std::optional<Record> record{};      ///< empty where it cannot be read
 };
 
-enum class How { resumed, expired, rolled_back };
+enum class How { resumed, expired, rolled_back, opened };
 
 /// The last hold that ended on a frontend.
 struct Ended {
   std::string id;
   How how{};
   WallTime at;
+  std::string by{};  ///< who resumed it; empty: unknown
 };
 
 /// One frontend's lock, as found at an HAProxy. `last` is a hint: others may have followed.
@@ -62,7 +63,7 @@ struct LockSeen {
 /// last mark: only the holder of the lock may mark, or a free lock would count as taken.
 [[nodiscard]] std::vector<runtime_api::Command> mark_ended(std::string_view frontend,
                                                            std::string_view id, How how,
-                                                           WallTime now);
+                                                           WallTime now, std::string_view by = {});
 
 /// The answers; nothing where nothing was set, or nothing that can be read.
 [[nodiscard]] std::optional<LockHolder> read_lock(const runtime_api::Reply& reply,

@@ -14,6 +14,14 @@ namespace stillgate::hold {
 [[nodiscard]] const Record* find_record(const std::vector<Record>& records,
                                         std::string_view endpoint, std::string_view frontend);
 
+/// Of those that are over: as find_record.
+[[nodiscard]] inline const Record* find_untold(const std::vector<Record>& ended,
+                                               std::string_view endpoint,
+                                               std::string_view frontend) {
+  const Record* last = find_record(ended, endpoint, frontend);
+  return last != nullptr && last->end && !last->end->told ? last : nullptr;
+}
+
 /// From where that record's leaks are counted. An HAProxy below 2.4 does not store it; the
 /// journal's record of the same hold does.
 [[nodiscard]] std::optional<Counters> counters_before(const Record& record,

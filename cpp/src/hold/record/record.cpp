@@ -60,6 +60,15 @@ std::optional<HeldSwitch> read_switch(std::string_view line) {
   return held;
 }
 
+/// `HOW AT BY yes|no`
+std::optional<RecordEnd> read_end(std::string_view line) {
+  const auto how = end_named(take_word(line));
+  const auto at = read_time(take_word(line));
+  auto by = unescape(take_word(line));
+  if (!how || !at || !by || (line != "yes" && line != "no")) return std::nullopt;
+  return RecordEnd{*how, *at, *std::move(by), line == "yes"};
+}
+
 /// One `key value` line into the record; a sentence where it does not fit.
 std::optional<std::string> read_line(Record& record, std::string_view line) {
   const std::string_view key = take_word(line);
@@ -78,6 +87,10 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
       record.deadline = time;
     }
     return std::nullopt;
+  }
+  if (key == "ended") {
+    record.end = read_end(line);
+    return record.end ? std::nullopt : std::optional<std::string>("not the end of a hold");
   }
   const auto value = unescape(line);
   if (!value) return "a broken percent escape";
@@ -171,26 +184,42 @@ Hold Record::summary() const {
   return hold;
 }
 
-std::vector<Record> ended_records(const Report& report, const std::vector<Record>& records,
+std::vector<Parted> ended_records(const Report& report, const std::vector<Record>& records,
                                   WallTime now) {
-  std::vector<Record> ended;
-  for (Record record : records) {
+  std::vector<Parted> ended;
+  for (const Record& record : records) {
     if (!record.deadline || *record.deadline > now) continue;
-    const auto erased = std::erase_if(record.switches, [&report](const HeldSwitch& held) {
+    Parted parted{record, record};
+    const auto is_open = [&report](const HeldSwitch& held) {
       return std::any_of(report.switches.begin(), report.switches.end(), [&](const Switch& one) {
         return one.endpoint == held.endpoint && one.frontend == held.frontend &&
                one.verdict == Verdict::open;
       });
-    });
-    if (erased > 0) ended.push_back(std::move(record));
+    };
+    std::erase_if(parted.left.switches, is_open);
+    std::erase_if(parted.over.switches,
+                  [&is_open](const HeldSwitch& held) { return !is_open(held); });
+    if (parted.over.switches.empty()) continue;
+    parted.over.end = RecordEnd{End::expired, *record.deadline,
+                                std::string(ender(parted.over.switches.front())), false};
+    ended.push_back(std::move(parted));
   }
   return ended;
 }
 
+std::string_view ender(const HeldSwitch& held) noexcept {
+  return held.lease == Lease::none ? "haproxy" : "guard";
+}
+
 void add_hold(Report& report, const Record& record) {
-  const bool there = std::any_of(report.holds.begin(), report.holds.end(),
-                                 [&record](const Hold& hold) { return hold.id == record.id; });
-  if (!there) report.holds.push_back(record.summary());
+  const auto there = std::find_if(report.holds.begin(), report.holds.end(),
+                                  [&record](const Hold& hold) { return hold.id == record.id; });
+  if (there == report.holds.end()) {
+    report.holds.push_back(record.summary());
+  } else if (record.deadline < there->deadline) {
+    // An extend has not reached them all: the first that opens ends the hold.
+    *there = record.summary();
+  }
 }
 
 std::string encode(const Record& record) {
@@ -207,6 +236,10 @@ std::string encode(const Record& record) {
       out += fmt::format(" {} {} {}", counters->pid, counters->reached, counters->begun);
     }
     out += '\n';
+  }
+  if (const auto& end = record.end) {
+    out += fmt::format("ended {} {} {} {}\n", name(end->how), to_ms(end->at), escape(end->by),
+                       end->told ? "yes" : "no");
   }
   return out + "end\n";
 }

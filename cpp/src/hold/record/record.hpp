@@ -41,6 +41,16 @@ struct HeldSwitch {
   bool operator==(const HeldSwitch&) const = default;
 };
 
+/// How a hold ended, in its record when it is over.
+struct RecordEnd {
+  End how{};
+  WallTime at;      ///< in whole milliseconds
+  std::string by;   ///< as HoldEnd::by; empty: unknown
+  bool told{true};  ///< a resume ended it, or has told that it came too late
+
+  bool operator==(const RecordEnd&) const = default;
+};
+
 struct Record {
   std::string id;
   std::string owner;
@@ -50,6 +60,7 @@ struct Record {
   bool accept_hazard{false};           ///< the operator overruled the table of hazards
   bool ramping{false};                 ///< a resume has begun to raise the limits step by step
   std::vector<HeldSwitch> switches;
+  std::optional<RecordEnd> end{};  ///< empty: it has not ended, as far as is known
 
   bool operator==(const Record&) const = default;
 
@@ -63,10 +74,18 @@ struct Record {
 /// Adds the hold to those of the report, once.
 void add_hold(Report& report, const Record& record);
 
-/// Of these, the records whose deadline has passed and of which the report shows switches open:
-/// with what is left of them. HAProxy itself ended a hold by the gate, and no event reported it.
-[[nodiscard]] std::vector<Record> ended_records(const Report& report,
+/// A record in two: what of it is over, and what is left.
+struct Parted {
+  Record over;
+  Record left;
+};
+
+/// Of these, the records whose deadline has passed and of which the report shows switches open.
+/// HAProxy itself ended a hold by the gate, and no event reported it. `over` says how it ended.
+[[nodiscard]] std::vector<Parted> ended_records(const Report& report,
                                                 const std::vector<Record>& records, WallTime now);
+/// Who ends a hold at its deadline, as HoldEnd::by: its guard, else the gate.
+[[nodiscard]] std::string_view ender(const HeldSwitch& held) noexcept;
 
 /// Any bytes as one word without spaces and control characters, and back; nothing if the word is
 /// malformed.

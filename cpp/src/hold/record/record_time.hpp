@@ -16,6 +16,10 @@ namespace stillgate::hold {
   return std::chrono::duration_cast<std::chrono::milliseconds>(time.time_since_epoch()).count();
 }
 
+[[nodiscard]] inline WallTime in_milliseconds(WallTime time) {
+  return std::chrono::time_point_cast<std::chrono::milliseconds>(time);
+}
+
 /// Empty unless the whole text is such a number, of an instant that the clock can name.
 [[nodiscard]] inline std::optional<WallTime> read_time(std::string_view text) {
   // Beyond that, the clock's own unit overflows.

@@ -17,7 +17,15 @@ using runtime_api::Reply;
 constexpr std::string_view alphabet =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Without padding: `=` survives in HAProxy's `str()`, but nothing here should depend on that.
+Error unreadable(std::string_view frontend) {
+  return {Errc::journal_failed,
+          fmt::format("the record that this HAProxy stores in proc.{} cannot be read; 'stillgate "
+                      "resume {} --limit N' resumes without it",
+                      variable_of(frontend), frontend)};
+}
+
+}  // namespace
+
 std::string to_base64url(std::string_view bytes) {
   std::string out;
   std::uint32_t bits = 0;
@@ -48,15 +56,6 @@ std::optional<std::string> from_base64url(std::string_view text) {
   if (count >= 6 || (bits & ((1U << count) - 1)) != 0) return std::nullopt;
   return out;
 }
-
-Error unreadable(std::string_view frontend) {
-  return {Errc::journal_failed,
-          fmt::format("the record that this HAProxy stores in proc.{} cannot be read; 'stillgate "
-                      "resume {} --limit N' resumes without it",
-                      variable_of(frontend), frontend)};
-}
-
-}  // namespace
 
 std::string encode_name(std::string_view frontend) {
   std::string name;

@@ -15,6 +15,11 @@ namespace stillgate::hold {
 /// A frontend's name inside that of a variable: all but letters and digits is `_xx`.
 [[nodiscard]] std::string encode_name(std::string_view frontend);
 
+/// Any bytes as letters, digits, `-` and `_`, and back; nothing if it is no such text. Without
+/// padding: `=` survives in HAProxy's `str()`, but nothing here should depend on that.
+[[nodiscard]] std::string to_base64url(std::string_view bytes);
+[[nodiscard]] std::optional<std::string> from_base64url(std::string_view text);
+
 /// The record as text that any carrier takes, and back; error: journal_failed, unless it holds just
 /// one switch, of that frontend.
 [[nodiscard]] std::string pack(const Record& record);

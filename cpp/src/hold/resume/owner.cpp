@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -52,6 +53,18 @@ std::optional<std::string> ended_here(const ResumedSwitch& row, const ResumeRequ
   return last->id;
 }
 
+/// As the resume has found it: what was open already, it did not end.
+std::vector<runtime_api::Command> mark(const ResumedSwitch& row, const std::string& id,
+                                       const ResumeRequest& request, WallTime now) {
+  const std::string& frontend = row.report.frontend;
+  const auto& ended = row.report.ended;
+  if (!ended || row.report.hold_id != id) {
+    return mark_ended(frontend, id, How::resumed, now, request.claim.owner);
+  }
+  const How how = ended->how == End::expired ? How::expired : How::opened;
+  return mark_ended(frontend, id, how, ended->at.value_or(now));
+}
+
 }  // namespace
 
 bool leave_foreign(ResumeRows& rows, const ResumeRequest& request, Report& report, WallTime now) {
@@ -81,7 +94,7 @@ Batch disarm(const ResumeRows& rows, const ResumeRequest& request, WallTime now)
       const bool marks = row.remembered || (row.young && !row.was_gated);
       if (marks && !row.foreign && is_over(row)) append(work, empty_variable(frontend));
       if (const auto id = ended_here(row, request, now)) {
-        append(work, mark_ended(frontend, *id, How::resumed, now));
+        append(work, mark(row, *id, request, now));
       }
     }
   }

@@ -18,6 +18,7 @@ Batch write(ResumeRows& rows, const ResumeRequest& request) {
     for (ResumedSwitch& row : endpoint.switches) {
       if (!is_due(row)) continue;
       row.written = true;
+      row.at_risk = row.hazardous;
       row.refusal.reset();
       const std::string& frontend = row.report.frontend;
       const std::vector<Command> commands =

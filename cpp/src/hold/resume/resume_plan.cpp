@@ -8,8 +8,10 @@
 
 #include <fmt/format.h>
 
+#include "aftermath.hpp"
 #include "hold/record/lookup.hpp"
 #include "hold/resume_point.hpp"
+#include "lateness.hpp"
 #include "owner.hpp"
 #include "ramp.hpp"
 #include "release.hpp"
@@ -29,6 +31,10 @@ bool is_limit_due(const ResumedSwitch& row) { return is_due(row) && !row.gate.us
 bool is_emptying(const ResumedSwitch& row) {
   return row.settled && row.was_gated && row.report.verdict == Verdict::resumed &&
          row.report.waiting.value_or(0) > 0;
+}
+
+bool has_failed(const ResumedSwitch& row) {
+  return row.report.error && row.report.error->code != Errc::hold_ended;
 }
 
 /// Begins anew in the new worker. A gate outlives its process: it has nothing to begin anew.
@@ -107,7 +113,7 @@ Step ResumePlan::next(const Observation& observation) {
       conclude(observation);
       sweeps_ = waits::of_ended(rows_);
       for (batch_ = sweeps_.begin(); asks(batch_); batch_ = sweeps_.next(answers_of(observation))) {
-        YIELD(14, batch_);
+        YIELD(16, batch_);
       }
       waits::note_left(rows_, sweeps_);
       if (asks(owner::disarm(rows_, request_, observation.now))) {
@@ -117,6 +123,13 @@ Step ResumePlan::next(const Observation& observation) {
         YIELD(13, step::WriteJournal{request_.records[next_record_ - 1]});
         note_closed(observation);
       }
+      aftermath::begin(rows_, observation.elapsed);
+      while (aftermath::must_look(rows_, observation)) {
+        YIELD(14, step::Wait{aftermath::pause});
+        YIELD(15, aftermath::look(rows_));
+        aftermath::read(rows_, answers_of(observation));
+      }
+      note_aftermath(observation);
   }
   return done();
 }
@@ -276,10 +289,13 @@ bool ResumePlan::must_retry(const Observation& observation) const {
 
 void ResumePlan::conclude(const Observation& observation) {
   next_record_ = 0;
+  if (!request_.at_deadline) lateness::tell(rows_, request_, report_, observation.now);
   if (observation.cancelled && any_switch(rows_, is_pending)) {
     report_.ending = Ending::cancelled;
-  } else if (any_switch(rows_, [](const auto& row) { return row.report.error.has_value(); })) {
+  } else if (any_switch(rows_, has_failed)) {
     report_.ending = Ending::endpoint_failed;
+  } else if (any_switch(rows_, lateness::is_late)) {
+    report_.ending = Ending::too_late;
   }
   for (const ResumedEndpoint& endpoint : rows_) {
     for (const ResumedSwitch& row : endpoint.switches) {
@@ -314,6 +330,17 @@ void ResumePlan::note_closed(const Observation& observation) {
   if (error && !report_.error) report_.error = error;
 }
 
+/// Who stopped the watch does not know whether all went well.
+void ResumePlan::note_aftermath(const Observation& observation) {
+  if (report_.ending == Ending::cancelled || !aftermath::was_any_at_risk(rows_)) return;
+  aftermath::conclude(rows_, !observation.cancelled);
+  if (any_switch(rows_, has_failed)) {
+    report_.ending = Ending::endpoint_failed;
+  } else if (aftermath::is_watched(rows_) && observation.cancelled) {
+    report_.ending = Ending::cancelled;
+  }
+}
+
 Report ResumePlan::report() const {
   Report report = report_;
   for (const ResumedEndpoint& endpoint : rows_) {
@@ -323,7 +350,8 @@ Report ResumePlan::report() const {
 }
 
 Step ResumePlan::done() {
-  if (report_.error && report_.ending == Ending::done) report_.ending = Ending::endpoint_failed;
+  const bool well = report_.ending == Ending::done || report_.ending == Ending::too_late;
+  if (report_.error && well) report_.ending = Ending::endpoint_failed;
   return step::Done{report()};
 }
 

@@ -52,6 +52,7 @@ class ResumePlan final : public Plan {
   void conclude(const Observation& observation);
   bool close_next_record();
   void note_closed(const Observation& observation);
+  void note_aftermath(const Observation& observation);
 
   [[nodiscard]] bool has_begun() const;
   [[nodiscard]] std::optional<std::string> find_down() const;

@@ -24,12 +24,14 @@ namespace stillgate::hold {
 struct ResumeRequest {
   HoldRequest hold;
   std::vector<Record> records;        ///< holds that the journal knows
+  std::vector<Record> ended;          ///< and those that are over
   std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
   std::chrono::milliseconds ramp{
       0};  ///< lets the queue of a gate go, and raises the limits over that time; 0: at once
   bool wait_up{false};  ///< not before each backend has a server that is up
   std::chrono::milliseconds retry_for{0};
   Claim claim{};
+  bool at_deadline{false};  ///< the caller knows that the hold ends now, by whatever means
 };
 
 /// One frontend at one endpoint on its way to being released.
@@ -44,6 +46,9 @@ struct ResumedSwitch {
   bool young{false};               ///< its process may be one that a guard is about to hold again
   bool followed{false};            ///< it was resumed, or open, in the old worker of a reload
   bool was_gated{false};           ///< the gate held it when it was seen first
+  bool was_held{false};            ///< it was seen held in this call: nothing has passed before
+  bool hazardous{false};           ///< its release may kill the HAProxy, which was accepted
+  bool at_risk{false};             ///< so it is, and was sent
   bool foreign{false};             ///< its record is of somebody else's hold
   bool forced{false};              ///< so it was, and it was told that this is overruled
   bool keeps_marks{false};         ///< the HAProxy has process variables
@@ -61,6 +66,11 @@ struct ResumedEndpoint {
   std::optional<Seen> first{};            ///< what was seen first
   std::optional<Seen> last{};             ///< what was seen last
   std::vector<ResumedSwitch> switches{};  ///< in the order of the frontends
+  // After a release at risk:
+  std::optional<std::chrono::milliseconds> watched_until{};
+  std::optional<Error> silence{};  ///< the last look found no answer
+  int failures{0};                 ///< so many in a row looked like death
+  bool died{false};
 };
 
 /// In the order of the request.

@@ -58,7 +58,7 @@ void recognize(ResumedSwitch& row, const ResumeRequest& request, const Seen& see
 /// A gate that is open needs no limit restored, and survives the process that it was in.
 void judge_gate(ResumedSwitch& row, const Seen& seen) {
   row.report.verdict = Verdict::held;
-  row.was_gated = true;
+  row.was_gated = row.was_held = true;
   row.gate = seen.gate_handle(row.place);
   if (row.lost) {
     forgive_loss(row);
@@ -76,6 +76,8 @@ bool is_broken_off(ResumedSwitch& row, const ResumeRequest& request) {
   if (!ramping || row.written || row.ramped) return false;
   aim(row, request);
   row.unfinished = row.report.limit_now != row.target;
+  // Whoever finishes a resume did not come after its hold.
+  if (row.unfinished) row.was_held = true;
   return row.unfinished;
 }
 
@@ -113,6 +115,7 @@ void judge_open(ResumedSwitch& row, const ResumeRequest& request) {
 void judge_zero(ResumedSwitch& row, const ResumeRequest& request) {
   Switch& report = row.report;
   report.verdict = Verdict::held;
+  row.was_held = true;
   if (row.lost) return forgive_loss(row);
   if (row.written) {
     row.settled = true;
@@ -137,6 +140,7 @@ void judge_zero(ResumedSwitch& row, const ResumeRequest& request) {
     report.error =
         Error{Errc::crash_hazard, crash->why + "; use --accept-hazard to resume nevertheless"};
   }
+  row.hazardous = crash && accepted;
 }
 
 /// A release whose outcome cannot be read is sent again: restoring a limit twice is harmless.

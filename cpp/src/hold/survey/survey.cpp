@@ -96,7 +96,7 @@ std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
   if (refusal) return refusal;
   const auto status = runtime_api::parse_gate_status(replies.back().text);
   if (!status) return status.error();
-  GateSeen gate{status->table, status->state_error, status->error, {}, {}, {}};
+  GateSeen gate{status->locks, status->table, status->state_error, status->error, {}, {}, {}};
   for (const std::string& name : frontends) {
     const auto found = status->frontends.find(name);
     gate.switches.push_back(found == status->frontends.end() ? GateSwitch{} : found->second);
@@ -150,6 +150,8 @@ bool Seen::has_variables() const { return !remembered.empty() && remembered[0].s
 bool Seen::can_lock() const {
   return has_variables() && info && runtime_api::has_compare_and_set(info->version);
 }
+
+bool Seen::can_lock_by_gate() const { return gate && gate->locks && info && !can_lock(); }
 
 GateHandle Seen::gate_handle(std::size_t frontend) const {
   const auto* one = gate_switch(frontend);
@@ -224,7 +226,7 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
     seen.error =
         read_gate(seen, {answer.replies.begin() + fixed_commands, asked}, endpoint, frontends);
     if (seen.error) return seen;
-    if (seen.gate) seen.gate->told_at_ms = timings.answered_ms.value_or(0);
+    if (seen.gate) seen.gate->asked_at_ms = timings.sent_ms.value_or(0);
     next += asked;
   }
   for (; next + 2 < answer.replies.size(); next += 3) {

@@ -42,15 +42,16 @@ struct BackendSeen {
 
 /// The gate of one HAProxy, with one entry per frontend asked.
 struct GateSeen {
+  bool locks{false};  ///< has a lock of its own
   bool table{false};
   std::optional<std::string> state_error;
   std::optional<std::string> error;
   std::vector<runtime_api::GateSwitch> switches;
   std::vector<std::optional<Record>> records;      ///< of the holds that are in effect
   std::vector<std::optional<std::string>> doubts;  ///< why it is not proven, where that was asked
-  /// Its own clock, at the latest when the call had lasted for `told_at_ms`.
+  /// Its own clock, at the earliest when the call had lasted for `asked_at_ms`.
   std::optional<std::int64_t> now_ms{};
-  double told_at_ms{0};
+  double asked_at_ms{0};
 };
 
 /// One endpoint. All else is there unless `error` is.
@@ -78,6 +79,8 @@ struct Seen {
   [[nodiscard]] bool has_variables() const;
   /// Has compare and set for them, too, so that of two suspends only one gets the lock.
   [[nodiscard]] bool can_lock() const;
+  /// Its gate has a lock of its own, which is for those who have no compare and set.
+  [[nodiscard]] bool can_lock_by_gate() const;
   /// How this frontend's gate is switched; `used` if it holds now.
   [[nodiscard]] GateHandle gate_handle(std::size_t frontend) const;
   [[nodiscard]] std::optional<Counters> counters(std::size_t frontend) const;

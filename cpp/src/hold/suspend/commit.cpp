@@ -1,6 +1,7 @@
 // The writes of a commit.
 #include "commit.hpp"
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <utility>
@@ -17,14 +18,16 @@ using Commands = std::vector<Command>;
 namespace {
 
 /// The deadline on the gate's own clock, as the survey read that: a commit that was long under way
-/// must not hold any longer for it. What the reading was late makes the hold shorter, by less than
-/// a round trip.
+/// must not hold any longer for it. The clock was read after it was asked for, so that the hold
+/// gets longer by the time between, less than a round trip, and never shorter than its holder was
+/// told.
 GateOrder order_for(const SuspendedEndpoint& endpoint, const Terms& terms) {
   GateOrder order = terms.order;
   const auto& gate = endpoint.before.gate;
   if (terms.deadline && gate && gate->now_ms) {
-    const auto left = static_cast<double>(terms.deadline->count()) - gate->told_at_ms;
-    order.until_ms = *gate->now_ms + static_cast<std::int64_t>(left);
+    const auto left = static_cast<double>(terms.deadline->count()) - gate->asked_at_ms;
+    // Both the clock and the deadline are told in whole milliseconds, rounded down.
+    order.until_ms = *gate->now_ms + static_cast<std::int64_t>(std::ceil(left)) + 2;
   }
   return order;
 }

@@ -2,6 +2,7 @@
 #include "lock.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <span>
 #include <string>
@@ -45,13 +46,16 @@ auto rank(const SuspendedEndpoint& endpoint) {
 SuspendedEndpoint* first_of(SuspendRows& rows) {
   SuspendedEndpoint* first = nullptr;
   for (SuspendedEndpoint& endpoint : rows) {
-    if (!endpoint.before.can_lock()) continue;
+    if (!std::ranges::any_of(endpoint.switches, [](const auto& row) { return row.lock.locks; })) {
+      continue;
+    }
     if (first == nullptr || rank(endpoint) < rank(*first)) first = &endpoint;
   }
   return first;
 }
 
-/// On the first HAProxy one frontend after the other, by name; then all that is left.
+/// On the first HAProxy one frontend after the other, by name; then all that is left. What has no
+/// lock there goes with the first turn.
 void take_turns(SuspendRows& rows) {
   for (SuspendedEndpoint& endpoint : rows) {
     for (SuspendedSwitch& row : endpoint.switches) row.lock.turn = endpoint.switches.size();
@@ -59,9 +63,14 @@ void take_turns(SuspendRows& rows) {
   SuspendedEndpoint* first = first_of(rows);
   if (first == nullptr) return;
   for (SuspendedSwitch& row : first->switches) {
+    if (!row.lock.locks) {
+      row.lock.turn = 0;
+      continue;
+    }
     row.lock.turn = static_cast<std::size_t>(std::count_if(
-        first->switches.begin(), first->switches.end(),
-        [&](const SuspendedSwitch& it) { return it.held.frontend < row.held.frontend; }));
+        first->switches.begin(), first->switches.end(), [&](const SuspendedSwitch& it) {
+          return it.lock.locks && it.held.frontend < row.held.frontend;
+        }));
   }
 }
 
@@ -85,12 +94,23 @@ bool has_turn(const SuspendedEndpoint& endpoint, std::size_t turn) {
                              [turn](const SuspendedSwitch& row) { return has_turn(row, turn); });
 }
 
+/// The look at all its frontends costs as many answers as it has frontends. So there is one, with
+/// the last of them: it is behind each lock that was taken there.
+bool looks(const SuspendedEndpoint& endpoint, std::size_t turn) {
+  return has_turn(endpoint, turn) &&
+         std::ranges::none_of(endpoint.switches,
+                              [turn](const SuspendedSwitch& row) { return row.lock.turn > turn; });
+}
+
 /// How it ended is read before who followed: whoever then has no successor was the last one when
 /// that was read.
 std::vector<Command> commands_for(const SuspendedSwitch& row) {
   const LockSlot& slot = row.lock;
   if (!slot.locks) return {};
   const std::string& frontend = row.held.frontend;
+  if (slot.by_gate) {
+    return {*Command::gate_lock(frontend, slot.last.id, slot.lasts.count(), slot.value)};
+  }
   std::vector<Command> commands;
   if (slot.state == State::following) commands = *follow(frontend, slot.last.id, slot.value);
   commands.push_back(read_end(frontend));
@@ -112,6 +132,33 @@ Error taken_by(const LockHolder& other, std::string_view frontend, WallTime now)
                   time_left(record, now)));
 }
 
+/// `stillgate lock` answers with whoever has it then.
+void read_gate_slot(SuspendedSwitch& row, const Reply& reply, const std::string& hold_id,
+                    WallTime now) {
+  LockSlot& slot = row.lock;
+  if (reply.refusal) return fail(slot, *reply.refusal);
+  const std::string& frontend = row.held.frontend;
+  const auto status = runtime_api::parse_gate_status(reply.text);
+  if (!status) return fail(slot, status.error());
+  const auto found = status->frontends.find(frontend);
+  const std::string id = found == status->frontends.end() ? "" : found->second.lock_id;
+  if (id == hold_id) {
+    slot.state = State::done;
+    slot.ours = true;
+  } else if (id.empty()) {
+    fail(slot,
+         error_of(Errc::journal_failed, "the gate did not take the lock, and does not say why"));
+  } else {
+    LockHolder other{id};
+    if (auto record = unpack(found->second.lock_record, row.held.endpoint, frontend)) {
+      other.record = *std::move(record);
+    }
+    slot.holder = other.record;
+    slot.hold_id = id;
+    fail(slot, taken_by(other, frontend, now));
+  }
+}
+
 void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::string& hold_id,
                WallTime now) {
   LockSlot& slot = row.lock;
@@ -119,6 +166,7 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
     slot.state = State::done;
     return;
   }
+  if (slot.by_gate) return read_gate_slot(row, replies.front(), hold_id, now);
   const std::string& frontend = row.held.frontend;
   const Reply& after = replies.back();
   const bool wrote = slot.state == State::following;
@@ -197,14 +245,34 @@ void fail_turn(SuspendedEndpoint& endpoint, std::size_t turn, const Answer& answ
   }
 }
 
+/// The gate counts its time from when it sees it, so the lock never ends before the hold that it is
+/// for.
+std::optional<Error> prepare_gate_slot(SuspendedSwitch& row, const Record& hold) {
+  LockSlot& slot = row.lock;
+  slot.state = State::following;
+  slot.last = LockHolder{hold.id};
+  slot.lasts =
+      std::chrono::duration_cast<std::chrono::milliseconds>(*hold.deadline - hold.started_at);
+  slot.value = pack(record_for(hold, row));
+  const auto fits = Command::gate_lock(row.held.frontend, hold.id, slot.lasts.count(), slot.value);
+  return fits ? std::nullopt : std::optional(fits.error());
+}
+
 }  // namespace
 
 std::optional<Error> prepare(SuspendRows& rows, const Record& hold, WallTime now) {
   for (SuspendedEndpoint& endpoint : rows) {
     for (SuspendedSwitch& row : endpoint.switches) {
       LockSlot& slot = row.lock;
-      slot.locks = endpoint.before.can_lock();
+      // On all others the variables: there a hold by maxconn and one of an older release must meet
+      // it.
+      slot.by_gate = row.gate.used && endpoint.before.can_lock_by_gate();
+      slot.locks = slot.by_gate || endpoint.before.can_lock();
       if (!slot.locks) continue;
+      if (slot.by_gate) {
+        if (const auto error = prepare_gate_slot(row, hold)) return error;
+        continue;
+      }
       const LockSeen& seen = endpoint.before.locks[row.place];
       slot.last = seen.last.value_or(LockHolder{std::string(lock_root)});
       if (!seen.taken(now)) slot.state = State::following;
@@ -230,7 +298,7 @@ Batch take(const SuspendRows& rows, const SuspendRequest& request) {
     for (const SuspendedSwitch& row : endpoint.switches) {
       if (has_turn(row, turn)) append(work, commands_for(row));
     }
-    if (has_turn(endpoint, turn)) {
+    if (looks(endpoint, turn)) {
       append(work, survey_commands(request.hold.frontends, Scope::holds));
     }
   }
@@ -254,6 +322,7 @@ void read(SuspendRows& rows, const SuspendRequest& request, const std::vector<An
       read_slot(row, left.first(count), request.record.id, now);
       left = left.subspan(count);
     }
+    if (left.empty()) continue;
     Answer look = answers[i];
     look.replies.assign(left.begin(), left.end());
     const Seen seen = read_survey(look, endpoint.url, request.hold.frontends, Scope::holds);
@@ -289,7 +358,8 @@ void tell(SuspendRows& rows, Report& report) {
 std::vector<Command> write_hints(const SuspendedEndpoint& endpoint) {
   std::vector<Command> list;
   for (const SuspendedSwitch& row : endpoint.switches) {
-    if (row.lock.ours) append(list, *write_hint(row.held.frontend, row.lock.value));
+    if (row.lock.ours && !row.lock.by_gate)
+      append(list, *write_hint(row.held.frontend, row.lock.value));
   }
   return list;
 }
@@ -300,6 +370,7 @@ std::vector<Command> release(const SuspendedSwitch& row, const Record& hold, Wal
   const LockSlot& slot = row.lock;
   if (!slot.ours && !slot.uncertain) return {};
   const std::string& frontend = row.held.frontend;
+  if (slot.by_gate) return {*Command::gate_unlock(frontend, hold.id)};
   auto commands = mark_ended(frontend, hold.id, How::rolled_back, now);
   // A hint at one that is not in the chain would begin a second one.
   if (slot.ours) append(commands, *write_hint(frontend, slot.value));

@@ -123,7 +123,11 @@ Step SuspendPlan::next(const Observation& observation) {
 
       begin_drain(observation);
       for (;;) {
-        if (give_up_drain(observation)) goto roll_back;
+        if (give_up_drain(observation)) {
+          if (is_near_deadline(observation)) tell_deadline();
+          goto roll_back;
+        }
+        if (too_late(observation)) goto roll_back;
         if (must_drain()) {
           YIELD(9, step::Wait{drain::pause});
         } else {
@@ -138,11 +142,14 @@ Step SuspendPlan::next(const Observation& observation) {
       note_sealed(observation);
       // Without its counters the record still ends the hold; only the leaks go uncounted.
       YIELD(12, step::WriteJournal{record()});
-      if (stopped(observation)) goto roll_back;
+      if (stopped(observation) || too_late(observation)) goto roll_back;
 
       if (has_guard_) {
         YIELD(13, step::TellGuard{Word::hold});
-        if (!confirm_handover(observation)) goto roll_back;
+        if (!confirm_handover(observation)) {
+          if (is_near_deadline(observation)) tell_deadline();
+          goto roll_back;
+        }
       }
       report_.holds.push_back(record().summary());
       return done();
@@ -291,11 +298,34 @@ bool SuspendPlan::confirm_armed(const Observation& observation) {
 /// it, or is about to.
 bool SuspendPlan::too_late(const Observation& observation) {
   if (!terms_.deadline || observation.elapsed < *terms_.deadline) return false;
-  report_.ending = Ending::endpoint_failed;
-  report_.error = Error{Errc::deadline_passed,
-                        "the hold's deadline came before the suspend was done; use a longer "
-                        "--max-hold, or check what delayed this machine"};
+  tell_deadline();
   return true;
+}
+
+/// The hold has ended, or is about to: by the clock of whoever keeps its deadline, which may be a
+/// little ahead of this one.
+bool SuspendPlan::is_near_deadline(const Observation& observation) const {
+  static constexpr milliseconds clocks_differ{250};
+  return !observation.cancelled && terms_.deadline &&
+         observation.elapsed >= *terms_.deadline - clocks_differ;
+}
+
+/// What looked like another failure was its consequence.
+void SuspendPlan::tell_deadline() {
+  const Error error{Errc::deadline_passed,
+                    "the hold's deadline came before the suspend was done; use a longer "
+                    "--max-hold, or check what delayed this machine or the requests in flight"};
+  report_.ending = Ending::endpoint_failed;
+  report_.error = error;
+  for (SuspendedEndpoint& endpoint : rows_) {
+    for (SuspendedSwitch& row : endpoint.switches) {
+      const bool other = row.report.error && row.report.error->code != Errc::gate_failed &&
+                         row.report.error->code != Errc::limit_mismatch &&
+                         row.report.error->code != Errc::drain_timeout;
+      if (!other) row.report.error = error;
+    }
+  }
+  if (report_.drained) report_.drained = false;
 }
 
 bool SuspendPlan::prepare_commit(const Observation& observation) {

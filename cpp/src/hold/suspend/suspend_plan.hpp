@@ -53,6 +53,8 @@ class SuspendPlan final : public Plan {
   void close_record(const Observation& observation);
   void note_closed(const Observation& observation);
   bool stopped(const Observation& observation);
+  [[nodiscard]] bool is_near_deadline(const Observation& observation) const;
+  void tell_deadline();
   bool too_late(const Observation& observation);
 
   [[nodiscard]] bool wants_drain() const;

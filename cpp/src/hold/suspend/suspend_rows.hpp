@@ -38,12 +38,14 @@ struct LockSlot {
     failed
   };
   State state{State::asking};
-  bool locks{false};      ///< this HAProxy has compare and set
-  std::size_t turn{0};    ///< the switches of one turn are locked in one batch
-  LockHolder last{};      ///< whoever came last, as far as is known
-  std::string value{};    ///< ours
-  bool ours{false};       ///< read back
-  bool uncertain{false};  ///< it was asked for, and the answer never came
+  bool locks{false};                   ///< this HAProxy has compare and set, or its gate has a lock
+  bool by_gate{false};                 ///< the gate's lock is taken, not the variables'
+  std::size_t turn{0};                 ///< the switches of one turn are locked in one batch
+  std::chrono::milliseconds lasts{0};  ///< for the gate's lock
+  LockHolder last{};                   ///< whoever came last, as far as is known
+  std::string value{};                 ///< ours
+  bool ours{false};                    ///< read back
+  bool uncertain{false};               ///< it was asked for, and the answer never came
   int steps{0};
   std::optional<Error> error{};
   std::optional<Record> holder{};  ///< the hold in the way

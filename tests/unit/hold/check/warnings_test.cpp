@@ -1,6 +1,8 @@
 // The check's warnings: each where it belongs, with its numbers, and nowhere else.
 #include "hold/check/warnings.hpp"
 
+#include "hold/check/refusals.hpp"
+
 #include <algorithm>
 #include <string>
 
@@ -149,6 +151,25 @@ TEST(Advice, AHoldThatNobodyEnds) {
   HoldRequest asked = request();
   asked.options.no_lease = true;
   EXPECT_TRUE(has(find(advised(quiet(), asked), "no_lease"), Level::warning, "stillgate resume"));
+}
+
+TEST(Advice, AGuardThatEndsWithItsStarterRefusesTheHoldOrIsTold) {
+  HoldRequest asked = request();
+  asked.endpoints = {"unix:///a"};
+  asked.frontends = {"balanced"};
+  const auto weighed = [&asked](bool refuses) {
+    asked.shared_fate = SharedFate{"it ends too", refuses};
+    return weigh(asked, {quiet()}, {}).front();
+  };
+  const Switch refused = weighed(true);
+  ASSERT_TRUE(refused.error);
+  EXPECT_EQ(refused.error->code, Errc::guard_shares_fate);
+  EXPECT_TRUE(has(find(refused, "guard_shares_fate"), Level::refusal, "it ends too"));
+  const Switch told = weighed(false);
+  EXPECT_FALSE(told.error);
+  EXPECT_TRUE(has(find(told, "guard_shares_fate"), Level::warning, "it ends too"));
+  asked.options.no_lease = true;
+  EXPECT_EQ(find(weighed(true), "guard_shares_fate"), nullptr);
 }
 
 TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {

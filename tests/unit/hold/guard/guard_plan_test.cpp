@@ -400,6 +400,20 @@ TEST_F(Guarded, WhoeverIsNotThereAfterTheDeadlineIsGivenUp) {
   EXPECT_THAT(kinds(), ElementsAre(Kind::lost, Kind::gone));
 }
 
+TEST_F(Guarded, WhoeverVanishesRightAfterAResumeElsewhereIsNotWaitedFor) {
+  run_until(milliseconds(150));
+  hold();
+  run_until(milliseconds(450));
+  input_.over = true;
+  fault_ = Fault::refuses_connection;
+  const auto vanished = input_.now;
+  run_to_the_end();
+  EXPECT_GE(input_.now, vanished + GuardPlan::gone_after);
+  EXPECT_LE(input_.now, vanished + GuardPlan::gone_after + milliseconds(500));
+  EXPECT_LT(input_.now, deadline);
+  EXPECT_THAT(kinds(), ElementsAre(Kind::lost));
+}
+
 TEST_F(Guarded, AReleaseWhoseAnswerIsLostIsLookedAtForLonger) {
   run_until(milliseconds(100));
   hold();

@@ -26,6 +26,20 @@ TEST(Record, RoundTrip) {
   EXPECT_EQ(*decoded, sample());
 }
 
+TEST(Record, AHoldOfWhichNotAllIsExtendedEndsWithTheFirst) {
+  Record first = sample();
+  first.deadline = first.started_at + std::chrono::seconds(10);
+  Record longer = first;
+  longer.deadline = first.started_at + std::chrono::seconds(20);
+  for (const auto& [one, other] : {std::pair(first, longer), std::pair(longer, first)}) {
+    Report report;
+    add_hold(report, one);
+    add_hold(report, other);
+    ASSERT_EQ(report.holds.size(), 1U);
+    EXPECT_EQ(report.holds[0].deadline, first.deadline);
+  }
+}
+
 TEST(Record, EachLeaseIsKept) {
   Record record = sample();
   for (const Lease lease : {Lease::none, Lease::guard, Lease::backed}) {
@@ -34,6 +48,21 @@ TEST(Record, EachLeaseIsKept) {
     EXPECT_EQ(*decode(encode(record)), record);
     record.switches[0].counters = Counters{1, 2, 3};
     EXPECT_EQ(*decode(encode(record)), record);
+  }
+}
+
+TEST(Record, HowItEndedIsKept) {
+  Record record = sample();
+  for (const End how : {End::expired, End::resumed, End::guard_ended, End::opened}) {
+    for (const std::string& by : {std::string("anna b@lb 1"), std::string()}) {
+      record.end = RecordEnd{how, record.started_at, by, how == End::resumed};
+      EXPECT_EQ(*decode(encode(record)), record);
+    }
+  }
+  const std::string text = encode(record);
+  for (const char* const broken :
+       {"ended eaten 1  no", "ended opened x  no", "ended opened 1  so"}) {
+    EXPECT_FALSE(decode(text.substr(0, text.find("ended")) + broken + "\nend\n"));
   }
 }
 

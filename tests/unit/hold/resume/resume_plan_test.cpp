@@ -64,7 +64,7 @@ TEST(ResumePlan, WhatIsOpenAlreadyIsTakenOffTheRecord) {
   SimulatedFleet fleet = held();
   fleet.hosts[1].limits = fleet.hosts[1].configured;
   const Report report = resume(fleet);
-  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_EQ(report.ending, Ending::too_late);
   EXPECT_EQ(report.switches[2].verdict, Verdict::resumed);
   ASSERT_EQ(report.switches[2].findings.size(), 1U);
   EXPECT_EQ(report.switches[2].findings[0].code, "already_open");

@@ -6,6 +6,7 @@
 #include <random>
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "fakes/simulated_fleet.hpp"
@@ -86,19 +87,27 @@ void expect_one_holds(const SimulatedFleet& all, const Caller& a, const Caller& 
   expect_refused(loser, winner);
 }
 
-SimulatedFleet fleet_of(std::size_t hosts, bool gated) {
+/// How the fleet can be held, and what it has of a lock.
+enum class Kind { maxconn, gate, gate_of_2_2, gate_of_2_4 };
+constexpr Kind kinds[] = {Kind::maxconn, Kind::gate, Kind::gate_of_2_2, Kind::gate_of_2_4};
+
+SimulatedFleet fleet_of(std::size_t hosts, Kind kind) {
   SimulatedFleet fleet(hosts, {"a", "b"});
   for (Host& host : fleet.hosts) {
-    if (gated) host.gates = {{"a", {}}, {"b", {}}};
+    if (kind != Kind::maxconn) host.gates = {{"a", {}}, {"b", {}}};
+    if (kind == Kind::gate_of_2_2) host.version = "2.2.9-2+deb11u7";
+    if (kind == Kind::gate_of_2_4) host.version = "2.4.22";
+    host.compares = kind == Kind::maxconn || kind == Kind::gate;
+    host.remembers = kind != Kind::gate_of_2_2;
   }
   return fleet;
 }
 
 /// Each interleaving of the first steps as bits; from then on they take turns.
 TEST(Lock, OfTwoInAnyInterleavingOneHolds) {
-  for (const bool gated : {false, true}) {
+  for (const Kind kind : kinds) {
     for (unsigned bits = 0; bits < 1U << 12U; ++bits) {
-      SimulatedFleet all = fleet_of(2, gated);
+      SimulatedFleet all = fleet_of(2, kind);
       Caller a(all, {0, 1}, {"a"}, "alice");
       Caller b(all, {1, 0}, {"a"}, "bob");
       unsigned left = bits;
@@ -108,7 +117,8 @@ TEST(Lock, OfTwoInAnyInterleavingOneHolds) {
         return mine;
       });
       expect_one_holds(all, a, b);
-      ASSERT_FALSE(testing::Test::HasFailure()) << "gated " << gated << ", turns " << bits;
+      ASSERT_FALSE(testing::Test::HasFailure())
+          << "kind " << static_cast<int>(kind) << ", turns " << bits;
     }
   }
 }
@@ -116,7 +126,7 @@ TEST(Lock, OfTwoInAnyInterleavingOneHolds) {
 TEST(Lock, TheNumberOfFrontendsMakesNoDifference) {
   for (unsigned seed = 0; seed < 2000; ++seed) {
     std::minstd_rand dice(seed + 1);
-    SimulatedFleet all = fleet_of(3, seed % 2 == 0);
+    SimulatedFleet all = fleet_of(3, kinds[seed % 4]);
     Caller a(all, {0, 1, 2}, {"a", "b"}, "alice");
     Caller b(all, {2, 1, 0},
              seed % 3 == 0 ? std::vector<std::string>{"b"} : std::vector<std::string>{"b", "a"},
@@ -132,7 +142,7 @@ TEST(Lock, TheNumberOfFrontendsMakesNoDifference) {
 TEST(Lock, FleetsThatOverlapNeverHoldHalf) {
   for (unsigned seed = 0; seed < 2000; ++seed) {
     std::minstd_rand dice(seed + 1);
-    SimulatedFleet all = fleet_of(3, seed % 2 == 0);
+    SimulatedFleet all = fleet_of(3, kinds[seed % 4]);
     Caller a(all, {0, 1}, {"a", "b"}, "alice");
     Caller b(all, {2, 1}, {"b"}, "bob");
     race(all, a, b, [&dice] { return dice() % 2 == 0; });
@@ -152,7 +162,7 @@ TEST(Lock, FleetsThatOverlapNeverHoldHalf) {
 constexpr int locked_after = 7;
 
 TEST(Lock, OneThatDiedWithItEndsWithItsLease) {
-  SimulatedFleet all = fleet_of(2, false);
+  SimulatedFleet all = fleet_of(2, Kind::maxconn);
   Caller dead(all, {0, 1}, {"a"}, "alice");
   for (int i = 0; i < locked_after; ++i) dead.step(all);
   Caller early(all, {1, 0}, {"a"}, "bob");
@@ -165,7 +175,7 @@ TEST(Lock, OneThatDiedWithItEndsWithItsLease) {
 }
 
 TEST(Lock, AHintThatIsStaleIsFollowed) {
-  SimulatedFleet all = fleet_of(2, false);
+  SimulatedFleet all = fleet_of(2, Kind::maxconn);
   std::vector<std::string> hints;
   for (const char* id : {"one", "two", "three"}) {
     Caller caller(all, {0, 1}, {"a"}, id);
@@ -187,7 +197,7 @@ TEST(Lock, AHintThatIsStaleIsFollowed) {
 
 TEST(Lock, WithoutCompareAndSetItIsNotTaken) {
   for (const bool told : {false, true}) {
-    SimulatedFleet all = fleet_of(2, false);
+    SimulatedFleet all = fleet_of(2, Kind::maxconn);
     for (Host& host : all.hosts) {
       host.compares = false;
       if (told) host.version = "2.4.22";
@@ -203,8 +213,47 @@ TEST(Lock, WithoutCompareAndSetItIsNotTaken) {
   }
 }
 
+TEST(Lock, AnOlderGateBelow26IsHeldWithoutOneAndThatIsSaid) {
+  for (const bool old : {false, true}) {
+    SimulatedFleet all = fleet_of(2, Kind::gate_of_2_2);
+    for (Host& host : all.hosts) host.gate_locks = !old;
+    Caller one(all, {0, 1}, {"a"}, "alice");
+    while (!one.report) one.step(all);
+    EXPECT_TRUE(one.holds());
+    EXPECT_EQ(all.hosts[0].gates["a"].lock_id, old ? "" : "alice");
+    const auto& findings = one.report->switches[0].findings;
+    EXPECT_EQ(old, std::any_of(findings.begin(), findings.end(),
+                               [](const Finding& found) { return found.code == "lock_weak"; }));
+  }
+}
+
+/// With a look at all frontends after each of them the cost was quadratic.
+TEST(Lock, ItsCostIsLinearInTheFrontends) {
+  for (const Kind kind : kinds) {
+    if (kind == Kind::gate_of_2_4) continue;
+    std::vector<std::size_t> cost;
+    for (const std::size_t count : {30U, 300U}) {
+      std::vector<std::string> names;
+      for (std::size_t i = 0; i < count; ++i) names.push_back(fmt::format("f{:03}", i));
+      SimulatedFleet all(1, names);
+      if (kind != Kind::maxconn) {
+        for (const auto& name : names) all.hosts[0].gates[name] = {};
+      }
+      if (kind == Kind::gate_of_2_2) {
+        all.hosts[0].version = "2.2.9-2+deb11u7";
+        all.hosts[0].compares = all.hosts[0].remembers = false;
+      }
+      Caller one(all, {0}, names, "alice");
+      while (!one.report) one.step(all);
+      EXPECT_TRUE(one.holds());
+      cost.push_back(one.own.commands_asked);
+    }
+    EXPECT_LE(cost[1], 10 * cost[0]) << "kind " << static_cast<int>(kind);
+  }
+}
+
 TEST(Lock, ALimitThatChangesMeanwhileIsNotTakenForTheOneBefore) {
-  SimulatedFleet all = fleet_of(2, false);
+  SimulatedFleet all = fleet_of(2, Kind::maxconn);
   Caller one(all, {0, 1}, {"a"}, "alice");
   for (int i = 0; i < 2; ++i) one.step(all);
   all.hosts[1].limits["a"] = 5;  // the step of somebody's ramp
@@ -217,7 +266,7 @@ TEST(Lock, ALimitThatChangesMeanwhileIsNotTakenForTheOneBefore) {
 }
 
 TEST(Lock, StatusTellsOfALockWithoutAHoldAndOfADeadline) {
-  SimulatedFleet all = fleet_of(1, false);
+  SimulatedFleet all = fleet_of(1, Kind::maxconn);
   Caller dead(all, {0}, {"a"}, "alice");
   for (int i = 0; i < locked_after; ++i) dead.step(all);
   all.hosts[0].variables["stillgate_maxconn_a"].clear();

@@ -16,6 +16,12 @@ namespace {
 /// Enough for any fleet: a handshake takes a millisecond of CPU.
 constexpr std::size_t max_workers = 8;
 
+std::size_t worker_limit() {
+  static const std::size_t limit =
+      std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, max_workers);
+  return limit;
+}
+
 }  // namespace
 
 std::shared_ptr<Hub> Hub::of_process() {
@@ -49,23 +55,32 @@ std::shared_ptr<ChannelHandle> Hub::channel(std::shared_ptr<const Route> route, 
                                          timeouts);
 }
 
+void Hub::start_workers(std::size_t servers) {
+  const std::scoped_lock lock(mutex_);
+  while (workers_->size() < std::min(servers, worker_limit())) add_worker(true);
+}
+
+void Hub::add_worker(bool resolves) {
+  auto worker = std::make_shared<Worker>(
+      [hub = std::weak_ptr<ChannelSource>(weak_from_this())](boost::asio::io_context& io,
+                                                             const Route& hop, Timeouts timeouts) {
+        return make_jump(io, hub, hop, timeouts);
+      });
+  workers_->reserve(workers_->size() + 1);
+  worker->start(resolves);
+  workers_->push_back(std::move(worker));
+}
+
 /// All logins to a server run on the same worker, which counts them.
 std::shared_ptr<Worker> Hub::worker_for(const std::string& server) {
-  static const std::size_t worker_limit =
-      std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, max_workers);
   const std::scoped_lock lock(mutex_);
   const std::string address = server.substr(server.find('@') + 1);
-  const auto [found, fresh] =
-      workers_of_servers_.emplace(address, workers_of_servers_.size() % worker_limit);
-  if (found->second == workers_->size()) {
-    workers_->push_back(std::make_shared<Worker>(
-        [hub = std::weak_ptr<ChannelSource>(weak_from_this())](
-            boost::asio::io_context& io, const Route& hop, Timeouts timeouts) {
-          return make_jump(io, hub, hop, timeouts);
-        }));
-    workers_->back()->start();
-  }
-  return (*workers_)[found->second];
+  const auto known = workers_of_servers_.find(address);
+  if (known != workers_of_servers_.end()) return (*workers_)[known->second];
+  const std::size_t number = workers_of_servers_.size() % worker_limit();
+  if (number >= workers_->size()) add_worker(false);
+  workers_of_servers_.emplace(address, number);
+  return (*workers_)[number];
 }
 
 }  // namespace stillgate::transport::ssh

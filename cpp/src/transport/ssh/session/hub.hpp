@@ -28,8 +28,13 @@ class Hub final : public ChannelSource, public std::enable_shared_from_this<Hub>
   [[nodiscard]] std::shared_ptr<ChannelHandle> channel(std::shared_ptr<const Route> route,
                                                        Target target, Timeouts timeouts) override;
 
+  /// Starts the threads that so many servers need, with one each that resolves names.
+  /// std::system_error where one is not to be had.
+  void start_workers(std::size_t servers);
+
  private:
   Hub();
+  void add_worker(bool resolves);
   std::shared_ptr<Worker> worker_for(const std::string& server);
 
   int process_;

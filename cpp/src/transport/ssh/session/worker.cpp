@@ -26,7 +26,8 @@ Worker::Worker(MakeJump make_jump)
 
 Worker::~Worker() = default;
 
-void Worker::start() {
+void Worker::start(bool resolves) {
+  if (resolves) resolver_.keep_thread();
   keep_alive();
   // The thread keeps the worker alive in case it is detached.
   thread_ = std::thread([self = shared_from_this()] { self->run(); });

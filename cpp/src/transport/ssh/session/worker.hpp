@@ -27,7 +27,9 @@ class Worker : public std::enable_shared_from_this<Worker> {
   Worker& operator=(const Worker&) = delete;
   ~Worker();
 
-  void start();
+  /// `resolves`: with a thread for names that stays. std::system_error where a thread is not to be
+  /// had.
+  void start(bool resolves);
   /// Ends its sessions and its thread. Detaches a thread that does not end in time, such as one
   /// that reads from a dead network disk.
   void stop();

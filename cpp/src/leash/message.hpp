@@ -1,0 +1,48 @@
+// What Stillgate and its leash tell each other: one packet of a socket each.
+// python/stillgate/run_until.py has the same.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+
+namespace stillgate::leash {
+
+/// The socket to Stillgate.
+inline constexpr int peer = 0;
+inline constexpr int streams = 3;
+
+struct Told {
+  enum Kind : std::int32_t { start, move, end, interrupt, kill };
+  std::int32_t kind;
+  /// start: bit N is set where standard stream N is open; the packet brings those descriptors.
+  std::int32_t open;
+  /// start, move: the deadline, nanoseconds on CLOCK_BOOTTIME.
+  std::int64_t deadline;
+  /// start: nanoseconds.
+  std::int64_t grace;
+};
+
+struct Said {
+  enum Kind : std::int32_t { ready, started, unstarted, ended };
+  std::int32_t kind;
+  /// ready: the inner process, with the descriptor that kills the command's group where there is
+  /// one. started: the command's. unstarted: errno. ended: the exit status, or 128 and the signal
+  /// that ended it.
+  std::int32_t value;
+  /// ended: the deadline has ended it.
+  std::int32_t by_deadline;
+};
+
+/// With the descriptors of a start, -1 where one is closed.
+struct Received {
+  Told told;
+  std::array<int, streams> given;
+};
+
+/// Nothing where no packet was there after all. `lost`: there will be no other.
+std::optional<Received> receive(bool& lost);
+/// Whether anybody hears it does not matter.
+void say(Said::Kind kind, int value, bool by_deadline = false, int descriptor = -1);
+
+}  // namespace stillgate::leash
