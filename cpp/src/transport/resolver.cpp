@@ -3,7 +3,8 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <deque>
+#include <iterator>
+#include <list>
 #include <mutex>
 #include <system_error>
 #include <thread>
@@ -57,7 +58,8 @@ struct Resolver::Mailbox {
   std::mutex mutex;
   std::condition_variable changed;
   boost::asio::io_context* io{nullptr};
-  std::deque<Request> requests;
+  std::list<Request> requests;
+  std::list<Request> running;
   unsigned threads{0};  ///< that end when there is nothing to do
   unsigned lasting{0};
   unsigned idle{0};  ///< lasting ones that wait
@@ -81,17 +83,22 @@ struct Resolver::Mailbox {
 
  private:
   void answer_one(std::unique_lock<std::mutex>& lock) {
-    const Request request = std::move(requests.front());
-    requests.pop_front();
+    // The handler waits in the mailbox: what it owns must end in the loop's thread.
+    running.splice(running.end(), requests, requests.begin());
+    const auto request = std::prev(running.end());
+    const std::string host = request->host;
+    const std::uint16_t port = request->port;
+    const int family = request->family;
     lock.unlock();
     // A requested family counts even if this machine has only a loopback address of it.
-    const int flags = request.family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
-    Found found = look_up(request.host, request.port, flags, request.family);
+    const int flags = family == AF_UNSPEC ? AI_ADDRCONFIG : 0;
+    Found found = look_up(host, port, flags, family);
     lock.lock();
     if (io == nullptr) return;
-    boost::asio::post(*io, [handler = request.handler, found = std::move(found)] {
+    boost::asio::post(*io, [handler = std::move(request->handler), found = std::move(found)] {
       handler(found.addresses, found.failure);
     });
+    running.erase(request);
   }
 };
 
@@ -100,6 +107,7 @@ Resolver::~Resolver() {
   const std::scoped_lock lock(mailbox_->mutex);
   mailbox_->io = nullptr;
   mailbox_->requests.clear();
+  mailbox_->running.clear();
   mailbox_->changed.notify_all();
 }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from support.haproxy.gate import F, Gated
 from support.process import wait_until
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 Start = Callable[..., Gated]
 
 
-def lock(proxy: Gated, words: str) -> Any:
+def lock(proxy: Gated, words: str) -> Optional[str]:
     told: dict[str, Any] = proxy.ask(f"stillgate {words}")
     assert told["locks"] is True
-    return told["frontends"].get(F, {}).get("lock_id")
+    holder: Optional[str] = told["frontends"].get(F, {}).get("lock_id")
+    return holder
 
 
 def test_one_has_it_until_it_is_given_back(haproxy_version: Binary, gated: Start) -> None:

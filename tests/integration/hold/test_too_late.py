@@ -18,8 +18,9 @@ from support.app import App
 from support.command import run, run_json
 from support.haproxy.gate import Gated
 from support.haproxy.guards import active, guards
-from support.haproxy.holds import REMEMBERING, SAFE, F, Slow, codes, findings, queued, verdicts
+from support.haproxy.holds import F, Slow, codes, findings, queued, verdicts
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import REMEMBERING, SAFE
 from support.patience import patient
 from support.process import wait_until
 
