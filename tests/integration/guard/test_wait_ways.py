@@ -17,8 +17,9 @@ import pytest
 
 from stillgate import Fleet
 from support.haproxy.guards import guards, send_all
-from support.haproxy.holds import REMEMBERING, F
+from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
+from support.haproxy.versions import REMEMBERING
 from support.patience import patient
 from support.process import wait_until
 from support.ssh.home import SshHome
@@ -101,6 +102,7 @@ def taken_over(state: Path, killed: int) -> Callable[[], bool]:
 
 
 ALL_WAYS = pytest.mark.parametrize("way", WAYS)
+pytestmark = pytest.mark.moment
 BOTH = pytest.mark.parametrize("label", REMEMBERING)
 
 
