@@ -142,5 +142,10 @@ int main(int count, char** arguments) {
     refuse({stillgate::Errc::guard_failed, "the guard " + *lost});
     return 1;
   }
-  return is_standby ? be_standby() : be_guard();
+  try {
+    return is_standby ? be_standby() : be_guard();
+  } catch (const std::exception&) {
+    // It guards nothing yet. Whoever started it sees its end.
+    return 1;
+  }
 }
