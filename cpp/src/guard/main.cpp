@@ -1,6 +1,7 @@
 // The program stillgate-guard: a suspend starts it, and it outlives the holder.
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -17,7 +18,9 @@
 #include <unistd.h>
 
 #include "engine/ssh_sessions.hpp"
+#include "fleet/boot_clock.hpp"
 #include "guard.hpp"
+#include "hold/guard/guard_plan.hpp"
 #include "prove.hpp"
 #include "provisions.hpp"
 #include "standby.hpp"
@@ -87,10 +90,21 @@ void guard_until_the_end(stillgate::fleet::GuardOrder& order, const std::string&
   guard->run();
 }
 
+/// Where each guard dies as soon as it begins, each leaves a standby guard that begins: that must
+/// be no storm of processes, and not for ever.
+bool may_begin(const stillgate::fleet::GuardOrder& order, std::chrono::milliseconds standby_since) {
+  using stillgate::fleet::boot_time;
+  constexpr std::chrono::milliseconds too_short{500};
+  constexpr timespec pause{0, 200'000'000};
+  if (boot_time() - standby_since < too_short) ::nanosleep(&pause, nullptr);
+  return boot_time() < order.deadline + stillgate::hold::GuardPlan::given_up_after;
+}
+
 int be_standby() {
+  const auto since = stillgate::fleet::boot_time();
   stillgate::guard::Provisions provisions;
   auto order = stillgate::guard::stand_by(provisions);
-  if (!order) return 0;
+  if (!order || !may_begin(*order, since)) return 0;
   guard_until_the_end(*order, {}, provisions);
   return 0;
 }
