@@ -89,6 +89,7 @@ int fork_standby(int end) {
 
 std::optional<std::string> keep_program() {
   int fd = ::open("/proc/self/exe", O_PATH);
+  // NOLINTNEXTLINE(performance-no-int-to-ptr): the kernel gives addresses as numbers
   const auto* path = reinterpret_cast<const char*>(::getauxval(AT_EXECFN));
   if (fd < 0 && path != nullptr) fd = ::open(path, O_PATH);
   if (fd < 0) return fmt::format("cannot open its own program: {}", system_message(errno));

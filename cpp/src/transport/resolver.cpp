@@ -135,7 +135,7 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Handler hand
   const auto box = mailbox();
   {
     const std::scoped_lock lock(box->mutex);
-    box->requests.push_back({host, port, handler, family});
+    box->requests.push_back({host, port, std::move(handler), family});
     if (box->requests.size() <= box->idle) {
       box->changed.notify_one();
       return;
@@ -148,6 +148,7 @@ void Resolver::resolve(const std::string& host, std::uint16_t port, Handler hand
     } catch (const std::system_error&) {
       // Those that there are get to it.
       if (box->threads + box->lasting > 0) return;
+      handler = std::move(box->requests.back().handler);
       box->requests.pop_back();
     }
   }

@@ -249,7 +249,7 @@ def test_the_history_outlives_a_holder_that_was_killed(gated: Any) -> None:
     proxy = gated()
     holder = subprocess.Popen(
         [sys.executable, "-m", "stillgate", "hold", F, "-e", proxy.endpoints[0]]
-        + ["--max-hold", "60", "--reason", "killed", "--", "sleep", "60"],
+        + ["--max-hold", "10", "--reason", "killed", "--", "sleep", "60"],
         start_new_session=True,
     )
     wait_until(lambda: bool(stillgate.history()), "the hold")

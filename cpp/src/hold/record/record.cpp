@@ -200,8 +200,9 @@ std::vector<Parted> ended_records(const Report& report, const std::vector<Record
     std::erase_if(parted.over.switches,
                   [&is_open](const HeldSwitch& held) { return !is_open(held); });
     if (parted.over.switches.empty()) continue;
+    const bool told = record.end && record.end->told;
     parted.over.end = RecordEnd{End::expired, *record.deadline,
-                                std::string(ender(parted.over.switches.front())), false};
+                                std::string(ender(parted.over.switches.front())), told};
     ended.push_back(std::move(parted));
   }
   return ended;

@@ -424,6 +424,10 @@ void SuspendPlan::close_record(const Observation& observation) {
       events_.push_back(std::move(event));
     }
   }
+  // Its holder is told here that the suspend failed: no resume of what is left comes too late.
+  Record& record = request_.record;
+  record.end = RecordEnd{End::opened, std::chrono::time_point_cast<milliseconds>(observation.now),
+                         record.owner, true};
   const Record left = record_with(may_be_held);
   if (!left.switches.empty()) report_.holds.push_back(left.summary());
 }
