@@ -170,7 +170,6 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
     + "guard": (
         {
             "cpp/include",
-            SRC + "runtime_api",
             SRC + "hold/",
             SRC + "engine",
             SRC + "fleet",
