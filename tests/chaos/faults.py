@@ -110,18 +110,18 @@ class Fault:
 
     async def _disk_full(self) -> None:
         """Nothing can be written to any file, as on a full disk, and no disk has to be filled."""
-        self._limit(resource.RLIMIT_FSIZE, lambda pid: 0)
+        self._limit(self.deploy.processes(), resource.RLIMIT_FSIZE, lambda pid: 0)
 
     async def _files_full(self) -> None:
-        self._limit(resource.RLIMIT_NOFILE, lambda pid: 0)
+        self._limit(self._some_guards(), resource.RLIMIT_NOFILE, lambda pid: 0)
 
     async def _memory_full(self) -> None:
-        self._limit(resource.RLIMIT_AS, address_space)
+        self._limit(self._some_guards(), resource.RLIMIT_AS, address_space)
 
-    def _limit(self, what: int, size: Callable[[int], int]) -> None:
+    def _limit(self, whom: Iterable[int], what: int, size: Callable[[int], int]) -> None:
         """Until the end of the fault: whoever is limited has what it has, and gets no more."""
         before = {}
-        for pid in self.deploy.processes():
+        for pid in whom:
             limit = set_soft_limit(pid, what, size(pid))
             if limit is not None:
                 before[pid] = limit

@@ -36,13 +36,13 @@ FAULTS = {
     "stall": "the path to one HAProxy stalled, and going on behind the deadline",
     "delay": "the answers of one HAProxy delayed by 500 ms",
     "disk_full": "the disk full for the journal",
-    "files_full": "no more file or connection can be opened by the controller, the guard included",
-    "memory_full": "no more memory to be had by the controller, the guard included",
+    "files_full": "no more file or connection to be had by the guard",
+    "memory_full": "no more memory to be had by the guard",
     "clock_forward": "the controller's clock stepped by an hour forward",
     "clock_back": "the controller's clock stepped by an hour back",
     "frozen": "everything on the controller frozen, the guard included",
 }
-OF_THE_GUARD = ("kill_guard", "kill_one_guard", "kill_both")
+OF_THE_GUARD = ("kill_guard", "kill_one_guard", "kill_both", "files_full", "memory_full")
 AGAIN_LATER = 3  # phases between the two of a fault
 
 
