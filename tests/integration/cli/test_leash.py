@@ -255,7 +255,7 @@ def test_a_stopped_command_is_ended_and_not_only_stopped(
 ) -> None:
     tidied = tmp_path / "tidied"
     leader = tmp_path / "leader"
-    script = f"trap 'touch {tidied}; exit 0' TERM; {work.words} & echo $$ >{leader}; "
+    script = f"trap ': >{tidied}; exit 0' TERM; {work.words} & echo $$ >{leader}; "
     script += "while :; do sleep 0.01; done"
     words = [*COMMAND, *hold_words(proxy, 2), "sh", "-c", script]
     with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
