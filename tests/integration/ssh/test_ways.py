@@ -210,7 +210,7 @@ def test_endpoints_of_one_host_share_a_session(
     assert server.logins() == 2
 
 
-def test_a_hold_logs_in_once_for_itself_and_once_for_its_guard(
+def test_a_hold_logs_in_once_for_itself_its_proof_and_its_guard(
     proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh, haproxy: Start
 ) -> None:
     other = haproxy("3.0")
@@ -219,9 +219,10 @@ def test_a_hold_logs_in_once_for_itself_and_once_for_its_guard(
     fleet = to_fleet(*(ssh_home.url(name, path) for path in (proxy.sockets[0], other.sockets[0])))
     status, document = run_json("suspend", F, *fleet)
     assert (status, proxy.limit(F), other.limit(F)) == (0, 0, 0)
-    assert server.logins() == 2
-    assert run_json("resume", F, *fleet)[0] == 0
+    # The proof is a process of its own: it has to end as if it were killed.
     assert server.logins() == 3
+    assert run_json("resume", F, *fleet)[0] == 0
+    assert server.logins() == 4
     assert (proxy.limit(F), other.limit(F)) == (100, 100)
 
 
