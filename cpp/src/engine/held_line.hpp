@@ -13,9 +13,10 @@
 namespace stillgate::engine {
 
 /// For HAProxy's `wait`: the commands after it run while the connection is open, even if this
-/// machine is frozen or gone. The unread answer turns every close into a reset, which ends the wait
-/// without running those commands (docs/haproxy-facts.md, section 5). So neither a crash nor an
-/// orderly close runs them early, on any release from 3.0 on. Not thread-safe.
+/// machine is frozen or gone. The unread answer turns a close into a reset, which ends the wait
+/// without running those commands; a relay on the way may make a half-close of it, which on 3.2
+/// runs them at once (docs/haproxy-facts.md, section 5). So a way is proven first, and a line is
+/// ended by telling HAProxy, not by its close. Not thread-safe.
 class HeldLine final : public transport::Listener {
  public:
   /// Connects, and writes once that is done. `endpoint` and `loop` must outlive it. `line` must

@@ -134,8 +134,6 @@ class BareGuard:
         self._here.settimeout(HANG_S)
         with there:
             environment = {**os.environ, "STILLGATE_STATE_DIR": str(state)}
-            # As the fleet starts it.
-            environment["GLIBC_TUNABLES"] = "glibc.malloc.tcache_count=0"
             command = [*before, str(executable)]
             subprocess.run(
                 command, stdin=there.fileno(), stdout=there.fileno(), check=True, env=environment

@@ -5,17 +5,16 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "engine/ssh_sessions.hpp"
+#include "fleet/ask_program.hpp"
 #include "launch.hpp"
 #include "order.hpp"
 
@@ -110,13 +109,7 @@ Proving WaitProver::start(const hold::step::ProveWaits& wanted, const std::stop_
 void WaitProver::end() noexcept {
   if (control_ >= 0) ::close(std::exchange(control_, -1));
   const pid_t process = std::exchange(process_, -1);
-  if (process < 0) return;
-  int status = 0;
-  // Only a child that was not waited for yet has this number surely.
-  if (::waitpid(process, &status, WNOHANG) != 0) return;
-  ::kill(process, SIGKILL);
-  while (::waitpid(process, &status, 0) < 0 && errno == EINTR) {
-  }
+  if (process >= 0) end_child(process);
 }
 
 }  // namespace stillgate::fleet
