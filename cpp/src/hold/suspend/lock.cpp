@@ -270,7 +270,7 @@ std::optional<Error> prepare(SuspendRows& rows, const Record& hold, WallTime now
       slot.locks = slot.by_gate || endpoint.before.can_lock();
       if (!slot.locks) continue;
       if (slot.by_gate) {
-        if (const auto error = prepare_gate_slot(row, hold)) return error;
+        if (auto error = prepare_gate_slot(row, hold)) return error;
         continue;
       }
       const LockSeen& seen = endpoint.before.locks[row.place];
