@@ -5,21 +5,25 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 PYTHON := /usr/bin/python3
 VENV := .venv/bin/python
 ROOT := $(if $(filter 0,$(shell id -u)),,sudo)
-APT := g++ ccache cmake ninja-build pkg-config libboost1.81-dev libfmt-dev libssl-dev libssh2-1-dev libgtest-dev \
-  libgmock-dev pybind11-dev python3-dev python3-venv python3-pip python3-wheel python3-setuptools python3-build \
-  python3-pybind11 python3-click python3-rich python3-tomli python3-pytest python3-pytest-xdist python3-jsonschema \
+# What Stillgate is built from and runs with. Debian 12's own libboost-dev is older than Boost's JSON.
+BOOST := $(if $(shell grep -s bookworm /etc/os-release),libboost1.81-dev,libboost-dev)
+NEEDED := g++ cmake ninja-build pkg-config $(BOOST) libfmt-dev libssl-dev libssh2-1-dev pybind11-dev python3-dev \
+  python3-venv python3-pip python3-wheel python3-setuptools python3-pybind11 python3-click python3-rich
+# And what its developers and tests need.
+APT := $(NEEDED) ccache libgtest-dev libgmock-dev python3-build python3-tomli \
+  python3-pytest python3-pytest-xdist python3-jsonschema \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
-  fabric haproxy patchelf gpgv debian-archive-keyring socat man-db \
+  fabric haproxy zsh patchelf gpgv debian-archive-keyring socat man-db prometheus \
   postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
-  python3-sphinx python3-myst-parser ruby ruby-dev bundler build-essential libffi-dev
+  python3-sphinx python3-myst-parser python3-sphinx-click furo ruby ruby-dev bundler build-essential libffi-dev
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
 PY_FILES = setup.py python tests docs
 # What one clone or build folder has compiled, another need not.
-export CMAKE_CXX_COMPILER_LAUNCHER := ccache
+export CMAKE_CXX_COMPILER_LAUNCHER = $(if $(shell command -v ccache),ccache)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
-CMAKE = cmake -S . -G Ninja --log-level=WARNING
+CMAKE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=$(or $(CMAKE_BUILD_TYPE),RelWithDebInfo) --log-level=WARNING -DSTILLGATE_WERROR=ON
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     export $${name}_OPTIONS=log_path=$(CURDIR)/build/$1/found; done; \
@@ -30,14 +34,27 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
 OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n 3 tests/integration/ssh
 SANITIZED = $(CMAKE) -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 
-.PHONY: setup compile build unit chef-gems demo playground test chaos chaos-short lint docs bench coverage asan tsan fuzz clean
+# install PACKAGES, where there are Debian's; elsewhere CMake and pip say what is missing.
+install = if command -v apt-get >/dev/null; then \
+  dpkg -s $1 >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
+    $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $1; }; \
+  else echo 'This is no Debian or Ubuntu: docs/install.md has the packages that have to be there.' >&2; fi
+
+# `setup` comes before what needs it.
+.NOTPARALLEL:
+.PHONY: build setup compile unit chef-gems demo playground test chaos chaos-short lint docs bench platforms release coverage \
+  asan tsan fuzz clean
+
+# What a user needs: the program in .venv.
+build:
+	@$(call install,$(NEEDED))
+	test -x $(VENV) || $(PYTHON) -m venv --system-site-packages .venv
+	test -x .venv/bin/stillgate || \
+	  $(VENV) -m pip install -q --disable-pip-version-check --no-build-isolation -e .
+	$(VENV) setup.py -q build_ext --inplace
 
 setup:
-	dpkg -s $(APT) >/dev/null 2>&1 || { $(ROOT) apt-get update -qq && \
-	  $(ROOT) env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(APT); }
-
-build: setup
-	$(MAKE) --no-print-directory compile
+	@$(call install,$(APT))
 
 # What `setup` installs has to be there. Debian's own fab does not see what is installed in .venv.
 compile:
@@ -59,36 +76,36 @@ unit: compile
 chef-gems: setup
 	tests/chef/gems.sh
 
-demo: build
+demo: setup compile
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0
 	$(VENV) tests/demo/demo.py
 
 playground:
-	@$(VENV) tests/support/haproxy/fetch.py 3.0 >&2
 	@$(VENV) tests/demo/playground.py
 
-test: build chef-gems
+test: setup compile chef-gems
 	$(VENV) tests/support/haproxy/fetch.py
 	$(VENV) tests/support/fabric/fetch.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 6
 	tests/chef/gems.sh rspec --default-path tests/chef/spec
-	$(VENV) -m pytest -n 3
+	$(VENV) -m pytest -n 4
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json
 
 # The fault matrix, whole and CI's tenth of it, which 'make test' runs too.
-chaos: build
+chaos: setup compile
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --json build/chaos.json
 	$(VENV) tests/chaos/instants.py --json build/instants.json
 	$(VENV) -m pytest -q -n 3 -m moment --rounds 20 tests/integration
+	$(VENV) -m pytest -q -n 3 tests/integration/guard/test_fate.py tests/integration/guard/test_scarce.py
 
-chaos-short: build
+chaos-short: setup compile
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json
 
-lint: build docs chef-gems
+lint: setup compile docs chef-gems
 	clang-format --dry-run -Werror $(CXX_FILES)
 	run-clang-tidy -quiet -p $(BUILD) 'cpp/(src|bindings)/.*' >build/clang-tidy.log 2>&1 || \
 	  { grep -E 'error:|warning:' build/clang-tidy.log; exit 1; }
@@ -99,32 +116,40 @@ lint: build docs chef-gems
 	tests/chef/gems.sh cookstyle recipes/stillgate tests/chef
 
 # Pages in build/docs. A warning is an error, and a page that was built before would not warn again.
-docs: build
+docs: setup compile
 	$(VENV) -m sphinx -q -W --keep-going -E -b html -d build/doctrees docs build/docs
 
-bench: build
+bench: setup compile
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/bench/bench.py
 
 coverage: setup
 	tests/unit/coverage.sh
 
-asan: build
+asan: setup compile
 	$(SANITIZED) -B build/asan -DSTILLGATE_SANITIZE=address,undefined
 	cmake --build build/asan
 	ctest --test-dir build/asan --output-on-failure -j 6
 	$(call GUARDED,asan)
 	$(call OVER_SSH,asan)
 
-tsan: build
+tsan: setup compile
 	$(SANITIZED) -B build/tsan -DSTILLGATE_SANITIZE=thread
 	cmake --build build/tsan
 	ctest --test-dir build/tsan --output-on-failure -j 6
 	$(call GUARDED,tsan)
 	$(call OVER_SSH,tsan)
 
+# Builds and tests in chroots of newer Debians: root, and half an hour the first time.
+platforms:
+	tests/platforms/run.sh
+
+# What a release consists of, into build/release, shown in clean chroots: root, the network.
+release:
+	tests/platforms/release.sh
+
 fuzz: setup
-	tests/fuzz/run.sh 20
+	tests/fuzz/run.sh 12
 
 clean:
 	rm -rf build dist .venv .cache

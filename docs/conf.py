@@ -16,7 +16,7 @@ project = "Stillgate"
 project_copyright = "the authors of Stillgate"
 release = version = (ROOT / "VERSION").read_text().strip()
 
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx_click"]
 exclude_patterns = ["examples"]
 myst_heading_anchors = 3
 
@@ -35,16 +35,12 @@ nitpick_ignore_regex = [
     (r"py:.*", r"(bool|bytes|dict|float|int|list|object|str|tuple|None|optional)"),
 ]
 
-html_theme = "alabaster"
-html_theme_options = {
-    "description": "Hold every request at every HAProxy while you migrate",
-    "fixed_sidebar": True,
-    "page_width": "76rem",
-    "body_max_width": "none",
-    "sidebar_width": "15rem",
-}
-html_sidebars = {"**": ["about.html", "navigation.html", "searchbox.html"]}
-html_static_path = ["_static"]  # the theme looks for custom.css there
+# Wide tables and long lines scroll in it, and on a telephone it has one column.
+smartquotes_action = "qe"  # `--option` in help texts keeps its two dashes
+html_theme = "furo"
+html_title = f"Stillgate {release}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
 html_show_sourcelink = False
 html_copy_source = False
 

@@ -51,6 +51,11 @@ class Ending {
     const std::scoped_lock lock(mutex_);
     return left_;
   }
+  /// Whether the block raised; once it has been left.
+  bool failed() {
+    const std::scoped_lock lock(mutex_);
+    return failed_;
+  }
   void done() {
     const std::scoped_lock lock(mutex_);
     stage_ = Stage::done;
@@ -63,26 +68,33 @@ class Ending {
     const std::uint64_t one = 1;
     (void)!::write(descriptor_, &one, sizeof one);
   }
-  /// Has the keeper end the hold, and does not wait for it.
-  void tell() {
-    if (::getpid() == process_ && left_while_making()) stop_();
+  /// Has the keeper end the hold, and does not wait for it. `failed`: the block raised.
+  void tell(bool failed) {
+    if (::getpid() == process_ && left_while_making(failed)) stop_();
   }
   /// Returns when the keeper is done. In a child that was forked inside the block at once: the hold
   /// is not its own.
-  void leave() {
+  void leave(bool failed) {
     if (::getpid() != process_) return;
-    tell();
+    tell(failed);
     const py::gil_scoped_release released;
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return stage_ == Stage::done; });
+  }
+  /// The same behind the exception `left`, of a block that was not entered; then `tell(left)` says
+  /// what is true.
+  void abandon(const py::object& left, const py::object& tell) {
+    leave(true);
+    insist([&] { tell(left); });
   }
 
  private:
   enum class Stage { idle, making, made, done };
 
-  bool left_while_making() {
+  bool left_while_making(bool failed) {
     const std::scoped_lock lock(mutex_);
     left_ = true;
+    failed_ = failed_ || failed;
     wake();
     if (stage_ == Stage::idle) stage_ = Stage::done;
     return stage_ == Stage::making;
@@ -95,19 +107,20 @@ class Ending {
   std::condition_variable changed_;
   Stage stage_{Stage::idle};
   bool left_{false};
+  bool failed_{false};
 };
 
 /// What a class with an `ending` has for `__exit__`. Afterwards `left` raises what there is.
 void exit_block(const py::object& self, const py::object& kind, const py::object& error,
                 const py::object& trace) {
-  self.attr("ending").cast<Ending&>().leave();
+  self.attr("ending").cast<Ending&>().leave(!kind.is_none());
   self.attr("left")(kind, error, trace);
 }
 
 /// The same for `__aexit__`: `leaving` waits, and raises what there is.
 py::object exit_async_block(const py::object& self, const py::object& kind, const py::object& error,
                             const py::object& trace) {
-  self.attr("ending").cast<Ending&>().tell();
+  self.attr("ending").cast<Ending&>().tell(!kind.is_none());
   return self.attr("leaving")(kind, error, trace);
 }
 
@@ -122,8 +135,10 @@ void export_block(py::module_& module) {
       .def("look", &Ending::look)
       .def("done", &Ending::done)
       .def("wake", &Ending::wake)
-      .def("tell", &Ending::tell)
-      .def("leave", &Ending::leave);
+      .def("failed", &Ending::failed)
+      .def("tell", &Ending::tell, py::arg("failed") = false)
+      .def("leave", &Ending::leave, py::arg("failed") = false)
+      .def("abandon", &Ending::abandon, py::arg("left"), py::arg("tell"));
   struct Block {};
   py::class_<Block>(module, "Block")
       .def(py::init<>())

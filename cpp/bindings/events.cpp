@@ -56,6 +56,7 @@ EventFormat to_event_format(const std::string& text) {
 
 void export_events(py::module_& module) {
   // A path may have any bytes.
+  module.def("guard_program", [] { return to_text(guard_program()); });
   module.def("state_directory", [] {
     const std::string path = state_directory().string();
     PyObject* const text =

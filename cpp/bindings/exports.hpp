@@ -25,6 +25,21 @@ EventFormat to_event_format(const std::string& text);
 /// HAProxy's bytes as text; bytes that are not UTF-8 become U+FFFD. Needs the GIL.
 pybind11::str to_text(const std::string& bytes);
 
+/// Calls into Python until no signal's exception ends the call: for what must be said whatever
+/// comes.
+template <class Call>
+void insist(const Call& call) {
+  constexpr int often = 10;
+  for (int times = 0; times < often; ++times) {
+    try {
+      call();
+      return;
+    } catch (const pybind11::error_already_set&) {
+      // Whoever insists has an exception already, which goes on its way.
+    }
+  }
+}
+
 template <class T>
 T take(Result<T> result) {
   if (!result) raise_input_error(result.error());

@@ -48,6 +48,8 @@ milliseconds to_milliseconds(double seconds, const char* field) {
 struct FleetWithEvents {
   std::shared_ptr<Mailbox> mailbox;
   Fleet fleet;
+  /// What came of the last cutover: a signal may take the result of the call away.
+  std::optional<Report> cut{};
 };
 
 /// Calls `on_line` with each line, on this thread. What that raises is the caller's (its face logs
@@ -72,12 +74,11 @@ std::optional<py::error_already_set> attend(const std::vector<std::string>& line
 
 /// Runs `call(stop_token)` on its own thread, without the GIL, while this one delivers events
 /// to `on_line`. A signal whose Python handler raises (Ctrl-C) stops the call and waits for its
-/// orderly end (a suspend rolls back). If the call had come to its end just before, `undo` takes
-/// its result back; then the handler's exception goes on its way. So does an exception of the call.
-/// `stopping` ends this call early, and no other.
-template <class Call, class Undo>
+/// orderly end (a suspend rolls back); then the handler's exception goes on its way. So does an
+/// exception of the call. `stopping` ends this call early, and no other.
+template <class Call>
 auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call,
-                       const Undo& undo, const std::atomic<bool>& stopping) {
+                       const std::atomic<bool>& stopping = false) {
   using Value = decltype(call(std::stop_token()));
   std::optional<Value> value;
   std::exception_ptr failure;
@@ -112,7 +113,6 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
     if (raised) {
       engine.request_stop();
       engine.join();
-      if (value) undo(*value);
       // The rollback is told too; a second exception would hide the first.
       (void)attend(take_lines(), on_line);
     }
@@ -122,62 +122,94 @@ auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& 
   return *std::move(value);
 }
 
-template <class Call>
-auto run_interruptibly(Mailbox& mailbox, const py::object& on_line, const Call& call) {
-  return run_interruptibly(
-      mailbox, on_line, call, [](const auto& /*result*/) {}, false);
-}
-
-/// Has a hold until its report is handed over: `take_back` ends it by its id. Python may raise
-/// between any two instructions, so that somebody must have the hold before there is a result.
+/// Has the hold of one suspend, and ends it by its id on the calling thread: no signal is looked
+/// at, and no thread is started. Python may raise between any two instructions, so that somebody
+/// must have the hold before there is a result.
 class Custody {
  public:
-  void take(FleetWithEvents& told, py::object on_line, const std::vector<std::string>& frontends,
-            const Report& report) {
-    if (!report.ok()) return;
-    told_ = &told;
-    fleet_ = py::cast(told);
-    on_line_ = std::move(on_line);
+  /// `fleet` makes the call that ends the hold; it makes no other one meanwhile. `release`: how it
+  /// ends behind the work inside it.
+  Custody(py::object fleet, ResumeOptions release)
+      : fleet_(std::move(fleet)),
+        told_(fleet_.cast<FleetWithEvents*>()),
+        release_(std::move(release)) {}
+
+  /// Before the suspend.
+  void expect(const std::vector<std::string>& frontends, bool accept_hazard, py::object on_line) {
     frontends_ = frontends;
-    hold_ = report.holds.front().id;
+    accept_hazard_ = accept_hazard;
+    on_line_ = std::move(on_line);
+  }
+  /// What came of the suspend, from any thread.
+  void take(Report&& report) noexcept {
+    suspended_ = std::move(report);
+    held_ = suspended_->ok();
   }
 
   /// Has the suspend end early, if it is under way. From any thread.
   void stop() { stopping_ = true; }
   [[nodiscard]] const std::atomic<bool>& stopping() const { return stopping_; }
 
-  /// Whether nothing is held any more, as far as could be read back. No signal ends it, and it
-  /// raises nothing: whoever calls it has an exception already.
-  bool take_back() {
-    if (told_ == nullptr) return true;
-    FleetWithEvents& told = *std::exchange(told_, nullptr);
-    bool open = false;
+  [[nodiscard]] const std::optional<Report>& suspended() const { return suspended_; }
+  /// What is true behind the end.
+  [[nodiscard]] const std::optional<Report>& ended() const { return ended_; }
+  /// Why it could not be tried.
+  [[nodiscard]] const std::string& failure() const { return failure_; }
+
+  /// Ends the hold, if there is one that has not been ended here; behind this cutover, if it can be
+  /// had. At its deadline, and where no work was begun inside it (`plain`), nothing keeps it from
+  /// its end.
+  void end(bool at_deadline, bool plain, const Cutover& cutover) {
+    if (!std::exchange(held_, false)) return;
+    ResumeOptions by_id = at_deadline || plain ? ResumeOptions() : release_;
+    by_id.accept_hazard = accept_hazard_;
+    by_id.cutover = cutover;
+    by_id.release_without_cutover = true;
     std::vector<std::string> lines;
     {
       const py::gil_scoped_release released;
-      ResumeOptions by_id;
-      by_id.hold = hold_;
+      failure_.clear();
       try {
-        const auto undone = told.fleet.resume(frontends_, by_id);
-        // Of one that had ended before nothing is held, either.
-        open = undone && (undone->ok() || undone->ending == Ending::too_late);
-      } catch (const std::exception&) {
-        open = false;
+        by_id.hold = suspended_->holds.front().id;
+        by_id.at_deadline = at_deadline;
+        auto undone = told_->fleet.resume(frontends_, by_id);
+        if (undone) {
+          ended_ = *std::move(undone);
+        } else {
+          failure_ = undone.error().message;
+        }
+      } catch (const std::exception& thrown) {
+        failure_ = thrown.what();
       }
-      const std::scoped_lock lock(told.mailbox->mutex);
-      lines = std::exchange(told.mailbox->lines, {});
+      const std::scoped_lock lock(told_->mailbox->mutex);
+      lines = std::exchange(told_->mailbox->lines, {});
     }
-    (void)attend(lines, on_line_);
-    return open;
+    try {
+      deliver(lines, on_line_);
+    } catch (const py::error_already_set&) {
+      // Nothing comes between a hold and the word of its end.
+    }
+  }
+
+  /// Ends the hold behind the exception `left`, and has `tell(self, left)` say what is true.
+  /// Another signal does not keep it from that.
+  static void take_back(const py::object& self, const py::object& left, const py::object& tell) {
+    self.cast<Custody&>().end(false, true, {});
+    insist([&] { tell(self, left); });
   }
 
  private:
   std::atomic<bool> stopping_{false};
-  FleetWithEvents* told_{nullptr};
   py::object fleet_;  ///< keeps `told_`
-  py::object on_line_;
+  FleetWithEvents* told_;
+  py::object on_line_{py::none()};
   std::vector<std::string> frontends_;
-  std::string hold_;
+  ResumeOptions release_;
+  bool accept_hazard_{false};
+  std::optional<Report> suspended_;
+  bool held_{false};
+  std::optional<Report> ended_;
+  std::string failure_;
 };
 
 std::vector<Endpoint> parse_all(const std::vector<std::string>& urls) {
@@ -195,6 +227,11 @@ Method to_method(const std::string& text) {
 Expiry to_expiry(const std::string& text) {
   if (const auto known = expiry(text)) return *known;
   bad_option("on_expiry", "must be release or reject");
+}
+
+OnReload to_on_reload(const std::string& text) {
+  if (const auto known = on_reload(text)) return *known;
+  bad_option("on_reload", "must be release or reject");
 }
 
 /// Walks the options of a struct, and sets those that `told` has.
@@ -218,6 +255,10 @@ struct Filling {
   static void read(const char* /*name*/, const py::object& value, T& field) {
     field = value.cast<T>();
   }
+  static void read(const char* /*name*/, const py::object& value, Cutover& field) {
+    py::dict told = value.cast<py::dict>().attr("copy")();
+    Cutover::each(field, Filling{&told});
+  }
   static void read(const char* name, const py::object& value, milliseconds& field) {
     field = to_milliseconds(value.cast<double>(), name);
   }
@@ -226,6 +267,9 @@ struct Filling {
   }
   static void read(const char* /*name*/, const py::object& value, Expiry& field) {
     field = to_expiry(value.cast<std::string>());
+  }
+  static void read(const char* /*name*/, const py::object& value, OnReload& field) {
+    field = to_on_reload(value.cast<std::string>());
   }
   static void read(const char* /*name*/, const py::object& value, EventFormat& field) {
     field = to_event_format(value.cast<std::string>());
@@ -251,6 +295,13 @@ FleetWithEvents make_fleet(const std::vector<std::string>& urls, const py::kwarg
   return {mailbox, take(Fleet::create(parse_all(urls), options))};
 }
 
+/// The options of its release are checked now: later it would be too late.
+std::unique_ptr<Custody> make_custody(py::object told, const py::kwargs& release) {
+  auto options = filled<ResumeOptions>(release);
+  if (auto wrong = Fleet::refuse(options)) raise_input_error(*wrong);
+  return std::make_unique<Custody>(std::move(told), std::move(options));
+}
+
 std::vector<Outcome> execute(FleetWithEvents& told, const std::string& command,
                              const std::optional<std::string>& payload) {
   return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
@@ -269,19 +320,18 @@ Report check(FleetWithEvents& told, const std::vector<std::string>& frontends,
 Report suspend(FleetWithEvents& told, const std::vector<std::string>& frontends, Custody& custody,
                const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<SuspendOptions>(asked);
-  const auto take_back = [&](const Result<Report>& report) {
-    // The caller gets an exception in place of this report, and would never know of the hold.
-    if (!report || !report->ok()) return;
-    ResumeOptions by_id;
-    by_id.hold = report->holds.front().id;
-    (void)told.fleet.resume(frontends, by_id);
-  };
-  Report report = take(run_interruptibly(
+  custody.expect(frontends, options.accept_hazard, on_line);
+  const auto wrong = run_interruptibly(
       *told.mailbox, on_line,
-      [&](const std::stop_token& stop) { return told.fleet.suspend(frontends, options, stop); },
-      take_back, custody.stopping()));
-  custody.take(told, on_line, frontends, report);
-  return report;
+      [&](const std::stop_token& stop) -> std::optional<Error> {
+        auto report = told.fleet.suspend(frontends, options, stop);
+        if (!report) return report.error();
+        custody.take(*std::move(report));
+        return std::nullopt;
+      },
+      custody.stopping());
+  if (wrong) raise_input_error(*wrong);
+  return *custody.suspended();
 }
 
 Report resume(FleetWithEvents& told, const std::vector<std::string>& frontends,
@@ -289,6 +339,16 @@ Report resume(FleetWithEvents& told, const std::vector<std::string>& frontends,
   const auto options = filled<ResumeOptions>(asked);
   return take(run_interruptibly(*told.mailbox, on_line, [&](const std::stop_token& stop) {
     return told.fleet.resume(frontends, options, stop);
+  }));
+}
+
+Report cutover(FleetWithEvents& told, const py::kwargs& asked) {
+  const auto options = filled<CutoverOptions>(asked);
+  told.cut.reset();
+  return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
+    auto report = told.fleet.cutover(options, stop);
+    if (report) told.cut = *report;
+    return report;
   }));
 }
 
@@ -310,9 +370,18 @@ Report status(FleetWithEvents& told, const std::vector<std::string>& frontends) 
 
 void export_fleet(py::module_& module) {
   py::class_<Custody>(module, "Custody")
-      .def(py::init<>())
       .def("stop", &Custody::stop)
-      .def("take_back", &Custody::take_back);
+      .def(
+          "end",
+          [](Custody& custody, bool at_deadline, bool plain, const py::dict& cutover) {
+            custody.end(at_deadline, plain, filled<Cutover>(cutover.attr("copy")()));
+          },
+          py::arg("at_deadline"), py::arg("plain"), py::arg("cutover"))
+      .def("take_back", &Custody::take_back, py::arg("left"), py::arg("tell"))
+      .def_property_readonly("suspended", &Custody::suspended)
+      .def_property_readonly("ended", &Custody::ended)
+      .def_property_readonly("failure",
+                             [](const Custody& custody) { return to_text(custody.failure()); });
   py::class_<FleetWithEvents>(module, "Fleet")
       .def(py::init(&make_fleet), py::arg("endpoints"))
       .def_property_readonly("endpoints",
@@ -322,11 +391,14 @@ void export_fleet(py::module_& module) {
                                  urls.push_back(one.url());
                                return urls;
                              })
+      .def("custody", &make_custody)
       .def("execute", &execute, py::arg("command"), py::arg("payload") = py::none())
       .def("check", &check, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("suspend", &suspend, py::arg("frontends"), py::kw_only(), py::arg("custody"),
            py::arg("on_line"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
+      .def("cutover", &cutover)
+      .def_property_readonly("cut", [](const FleetWithEvents& told) { return told.cut; })
       .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
       .def("stop",

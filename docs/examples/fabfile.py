@@ -2,64 +2,45 @@
 
 The old code does not work with the new schema, and the new code not with the old one, so both must
 change at one moment. HAProxy's backend `balanced_servers` has two servers: s1 has the traffic, s2
-is ready and has none. `./deploy SERVER` puts the new code on a machine and starts it. `./migrate`
-changes the schema, or fails and leaves it unchanged. The same by hand, one step at a time:
+is in `maint`. `./deploy SERVER` puts the new code on a machine and starts it. `./migrate` changes
+the schema, and `./undo` restores it after any part of that. What serves when is in stillgate.toml.
+The same by hand, one step at a time:
 
-    ./deploy s2             # 1. the new code, on the server without traffic
-    fab suspend             # 2. every request waits, on every HAProxy
-    ./migrate               # 3. the schema
-    fab switch              # 4. move the traffic from s1 to s2
-    fab resume --wait-up    # 5. the new code serves the waiting requests
-    fab rest                # 6. the new code on s1 too, and its traffic again
+    ./deploy s2 && fab cutover staged        # 1. the new code, where HAProxy only checks it
+    fab suspend                              # 2. every request waits, on every HAProxy
+    ./migrate                                # 3. the schema
+    fab resume --cutover green --wait-up     # 4, 5. traffic to the new code, and to nothing else
+    ./deploy s1 && fab cutover whole         # 6. the new code on s1 too, and its traffic again
 """
-
-import shlex
 
 from fabric import task
 from invoke import Collection
 
-from stillgate.fabric import check, extend, hold, resume, status, suspend
+from stillgate.fabric import check, cutover, extend, hold, resume, status, suspend
 
 
-def at_every_haproxy(*commands):
-    """A shell line that sends each of these runtime commands to the whole fleet."""
-    return " && ".join(
-        f"stillgate exec --fleet production {shlex.quote(command)}" for command in commands
-    )
-
-
-SWITCH = at_every_haproxy(
-    "set server balanced_servers/s2 state ready", "set server balanced_servers/s1 state maint"
-)
-GIVE_BACK = at_every_haproxy("set server balanced_servers/s1 state ready")
-
-
-def here(c, line):
-    """On this machine, with its environment, which Fabric 2.6 would leave out."""
-    c.run(line, replace_env=False)
-
-
-@task
-def switch(c):
-    """Step 4: move the traffic to the new code."""
-    here(c, SWITCH)
-
-
-@task
-def rest(c):
-    """Step 6: deploy to s1, and give it traffic again."""
-    here(c, f"./deploy s1 && {GIVE_BACK}")
+def deploy(c, server):
+    """With this machine's environment, which Fabric 2.6 would leave out."""
+    c.run(f"./deploy {server}", replace_env=False)
 
 
 @task
 def release(c):
     """All six steps. If the migration fails or takes too long, the old code stays in use."""
-    here(c, "./deploy s2")
-    # Steps 2 to 5: suspend, and resume in every case. A migration that would outlast the hold is
-    # ended before it.
-    hold(c, run=f"./migrate && {SWITCH}", reason="release")
-    rest(c)
+    deploy(c, "s2")
+    cutover(c, "staged")
+    hold(
+        c,
+        run="./migrate",
+        postgres=True,  # its statements end in the server, too, before the hold does
+        on_failure="./undo",
+        cutover="green",
+        wait_up=True,
+        reason="release",
+    )
+    deploy(c, "s1")
+    cutover(c, "whole")
 
 
-ns = Collection(release, switch, rest, check, suspend, resume, status, extend, hold)
+ns = Collection(release, check, suspend, resume, status, extend, cutover, hold)
 ns.configure({"stillgate": {"fleet": "production"}})

@@ -29,21 +29,26 @@ if TYPE_CHECKING:
         InventoryError,
         ReportError,
         StillgateError,
+        StillHeld,
         TooLate,
     )
     from stillgate.fleet import Fleet
     from stillgate.past_holds import history
+    from stillgate.results.cutover import Cutover, CutoverChange, CutoverResult
     from stillgate.results.haproxy import Info, StatRow
     from stillgate.results.hold import Event, Hold, PastHold, PastHolds
     from stillgate.results.lists import Answers, Outcomes
     from stillgate.results.outcome import Answer, Error, Outcome, Timings
-    from stillgate.results.report import Finding, GateCounters, HoldEnd, Report, Switch
+    from stillgate.results.report import Finding, GateCounters, HoldEnd, OldWorkers, Report, Switch
     from stillgate.suspension import Suspending, Suspension
 
 __all__ = [
     "Answer",
     "Answers",
     "CheckRefused",
+    "Cutover",
+    "CutoverChange",
+    "CutoverResult",
     "EndpointFailed",
     "Error",
     "Event",
@@ -57,6 +62,7 @@ __all__ = [
     "Info",
     "InputError",
     "InventoryError",
+    "OldWorkers",
     "Outcome",
     "Outcomes",
     "PastHold",
@@ -64,6 +70,7 @@ __all__ = [
     "Report",
     "ReportError",
     "StatRow",
+    "StillHeld",
     "StillgateError",
     "Suspending",
     "Suspension",
@@ -90,16 +97,18 @@ _NAMES = {
         "InputError",
         "InventoryError",
         "ReportError",
+        "StillHeld",
         "StillgateError",
         "TooLate",
     ),
     "fleet": ("Fleet",),
     "past_holds": ("history",),
+    "results.cutover": ("Cutover", "CutoverChange", "CutoverResult"),
     "results.haproxy": ("Info", "StatRow"),
     "results.hold": ("Event", "Hold", "PastHold", "PastHolds"),
     "results.lists": ("Answers", "Outcomes"),
     "results.outcome": ("Answer", "Error", "Outcome", "Timings"),
-    "results.report": ("Finding", "GateCounters", "HoldEnd", "Report", "Switch"),
+    "results.report": ("Finding", "GateCounters", "HoldEnd", "OldWorkers", "Report", "Switch"),
     "suspension": ("Suspending", "Suspension"),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}

@@ -40,15 +40,31 @@ class Report:
         """docs/schema.json, `report`."""
 
 class Custody:
-    """Has the hold of one suspend until its report is handed over."""
+    """Has the hold of one suspend. It ends the hold on the calling thread, by its id; no signal ends
+    that, and it raises nothing.
+    """
 
-    def __init__(self) -> None: ...
     def stop(self) -> None:
         """Ends the suspend early, if it is under way. From any thread."""
-    def take_back(self) -> bool:
-        """Ends the hold by its id, if there is one; whether nothing is held any more. No signal ends
-        this call, and it raises nothing.
+    def end(self, at_deadline: bool, plain: bool, cutover: dict[str, object]) -> None:
+        """Ends the hold, if there is one that has not been ended here. With `at_deadline` the event
+        is `expired`; then, and with `plain`, nothing keeps it from its end. Behind that cutover, if
+        it can be had; an empty one is none.
         """
+    def take_back(
+        self, left: BaseException, tell: Callable[[Custody, BaseException], object]
+    ) -> None:
+        """Ends the hold behind the exception `left`; then `tell` says what is true, and is called
+        again where a signal's exception ended it.
+        """
+    @property
+    def suspended(self) -> Optional[Report]:
+        """What came of the suspend; None if it has not come to an end."""
+    @property
+    def ended(self) -> Optional[Report]:
+        """What was found at the end; None where it could not be tried: see `failure`."""
+    @property
+    def failure(self) -> str: ...
 
 class Ending:
     """Between a `with` block and its keeper, a thread that makes the hold, keeps it and ends it."""
@@ -64,15 +80,21 @@ class Ending:
         """For the keeper: it is held."""
     def look(self) -> bool:
         """For the keeper: whether the block has been left."""
+    def failed(self) -> bool:
+        """For the keeper: whether the block raised, once it has been left."""
     def done(self) -> None:
         """For the keeper: nothing is held any more."""
     def wake(self) -> None:
         """Has the keeper look."""
-    def tell(self) -> None:
-        """Has the keeper end the hold, and does not wait for it."""
-    def leave(self) -> None:
-        """Returns when the keeper is done; no signal ends the waiting. In a child that was forked
+    def tell(self, failed: bool = False) -> None:
+        """Has the keeper end the hold, and does not wait for it. `failed`: the block raised."""
+    def leave(self, failed: bool = False) -> None:
+        """As `tell`. Returns when the keeper is done; no signal ends the waiting. In a child that was forked
         inside the block at once.
+        """
+    def abandon(self, left: BaseException, tell: Callable[[BaseException], object]) -> None:
+        """As `leave`, of a block that was not entered because of the exception `left`; then `tell`
+        says what is true, and is called again where a signal's exception ended it.
         """
 
 class Block:
@@ -96,6 +118,10 @@ class Fleet:
     @property
     def endpoints(self) -> list[str]:
         """Canonical URLs, in input order."""
+    def custody(self, **release: object) -> Custody:
+        """Of a hold that this fleet will end, with these options of resume(); it makes no other call
+        meanwhile.
+        """
     def execute(self, command: str, payload: Optional[str] = None) -> list[Outcome]: ...
     # Options are those of the structs in fleet.hpp, by their names; what is not given has the
     # struct's default. TypeError for another name or type.
@@ -128,6 +154,9 @@ class Fleet:
         on_line: Optional[Callable[[str], None]],
         **options: object,
     ) -> Report: ...
+    def cutover(self, **options: object) -> Report: ...
+    @property
+    def cut(self) -> Optional[Report]: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
     def stop(self) -> None:
         """Ends the running call, or the next one, early. From any thread."""
@@ -145,6 +174,7 @@ def parse_stat(text: str) -> list[dict[str, str]]:
     """Rows of `show stat` (CSV) by column name; raises the input error class on a malformed text."""
 
 def error_codes() -> list[str]: ...
+def guard_program() -> str: ...
 def state_directory() -> str: ...
 def event_lines(text: bytes, frontends: Sequence[str], format: str) -> tuple[list[str], int]:
     """The events in `text`, one line each, that are of these frontends, or all; and how many lines

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, List, Optional, Set
 
 import stillgate._core as _core
+from stillgate.results.printing import tamed
 
 if TYPE_CHECKING:
     from stillgate.results.report import Report
@@ -18,6 +19,7 @@ __all__ = [
     "InputError",
     "InventoryError",
     "ReportError",
+    "StillHeld",
     "StillgateError",
     "TooLate",
 ]
@@ -33,6 +35,7 @@ class StillgateError(Exception):
         |  `- InventoryError                in an inventory file, with its line and column
         |- ReportError                      a call that failed; .report
         |  |- EndpointFailed                an endpoint failed (suspend: all rolled back)
+        |  |  `- StillHeld                  a hold that should have ended, and could not be ended
         |  |- CheckRefused                  refused by the check; nothing was changed anywhere
         |  |- HeldByOther                   a hold is already in effect
         |  `- TooLate                       a resume whose hold had ended before
@@ -45,7 +48,9 @@ class StillgateError(Exception):
     exit_status = 1
 
     def __init__(self, code: str, message: str, haproxy: Optional[str] = None) -> None:
-        super().__init__(f"{code}: {message}" + (f" (HAProxy: {haproxy})" if haproxy else ""))
+        # As Python shows it to people; what programs look at stays as it came.
+        words = f" (HAProxy: {haproxy})" if haproxy else ""
+        super().__init__(tamed(f"{code}: {message}{words}"))
         self.code = code
         self.message = message
         self.haproxy = haproxy
@@ -96,6 +101,32 @@ class ReportError(StillgateError):
 
 class EndpointFailed(ReportError):
     """An endpoint failed. After a suspend, all others were rolled back."""
+
+
+class StillHeld(EndpointFailed):
+    """A hold that should have ended and could not be ended: the suspend was stopped, or the end of
+    `suspended()` failed. The message says what is held or may be, where and until when, and the
+    command that ends it; `report` has the state of each switch, and `holds`.
+
+    An exception that is on its way, as that of Ctrl-C or a cancellation, stays what it is, and has
+    this one as its cause: `StillHeld.of(error)` finds it.
+    """
+
+    @staticmethod
+    def of(error: Optional[BaseException]) -> Optional[StillHeld]:
+        """What is still held after the call that raised this exception: itself, or what it was
+        raised from or during.
+        """
+        ahead: List[Optional[BaseException]] = [error]
+        seen: Set[int] = set()
+        while ahead:
+            one = ahead.pop(0)
+            if isinstance(one, StillHeld):
+                return one
+            if one is not None and id(one) not in seen:
+                seen.add(id(one))
+                ahead += [one.__cause__, one.__context__]
+        return None
 
 
 class CheckRefused(ReportError):

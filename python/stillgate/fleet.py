@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Tuple, TypeVar, Union
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Tuple,
+    TypeVar,
+    Union,
+    cast,
+)
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
-from stillgate.errors import InputError, error_of
+from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
-from stillgate.options import EventFormat, Expiry, Method, call_names
+from stillgate.held_after import held_behind, tell_held
+from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
 from stillgate.past_holds import with_history
+from stillgate.results.cutover import Cutover
 from stillgate.results.from_core import to_outcome, to_report
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.lists import Answers, Outcomes
@@ -20,6 +34,7 @@ from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
 T = TypeVar("T")
+RELEASING = ("ramp", "wait_up", "retry_for")  # options of suspended() that are those of resume()
 log = logging.getLogger("stillgate")
 
 
@@ -29,7 +44,8 @@ class Fleet:
 
     Timeouts are seconds per endpoint and phase, 0.001 to 3600: until the connection is open, until
     HAProxy's first answer, from the command to the complete reply. `max_reply_bytes` limits one
-    reply, 1,000 bytes to 1 GiB. `frontends` and `max_hold` are for calls that give none. Wrong
+    reply, 1,000 bytes to 1 GiB. `frontends` and `max_hold` are for calls that give none,
+    `cutovers` for calls that name one. Wrong
     input raises InputError, with nothing sent. Ctrl-C raises KeyboardInterrupt within 100 ms. One
     call at a time per Fleet; progress() from any thread.
 
@@ -51,6 +67,7 @@ class Fleet:
         max_reply_bytes: int = 64 * 1024 * 1024,
         on_event: Union[str, Listener, None] = None,
         event_format: EventFormat = "json",
+        cutovers: Iterable[Cutover] = (),
     ) -> None:
         if isinstance(endpoints, str):
             raise InputError(
@@ -75,6 +92,7 @@ class Fleet:
         )
         self.frontends = [_text("frontend", name) for name in frontends]
         self.max_hold = max_hold
+        self.cutovers = {one.name: one for one in cutovers}
 
     @classmethod
     def load(cls, name: str, inventory: Optional[str] = None, **options: Any) -> Fleet:
@@ -86,7 +104,8 @@ class Fleet:
 
         entry = load_fleet(name, inventory)
         chosen: Dict[str, Any] = {**entry.options, **options}
-        return cls(entry.endpoints, frontends=entry.frontends, **chosen)
+        cutovers = entry.cutovers.values()
+        return cls(entry.endpoints, frontends=entry.frontends, cutovers=cutovers, **chosen)
 
     @property
     def endpoints(self) -> List[str]:
@@ -124,14 +143,17 @@ class Fleet:
         method: Method = "auto",
         accept_unproven: bool = False,
         on_expiry: Expiry = "release",
+        on_reload: OnReload = "release",
         max_waiting: int = 0,
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
+        drain_except: str = "",
         accept_hazard: bool = False,
         accept_shared_fate: bool = False,
+        cutover: Union[str, Cutover, None] = None,
     ) -> Report:
-        """Everything that would stop or endanger such a hold. Changes nothing; findings raise
-        nothing.
+        """Everything that would stop or endanger such a hold, or that cutover. Changes nothing;
+        findings raise nothing.
         """
         options = self._told("check", locals())
         names = self._named(frontends)
@@ -143,10 +165,12 @@ class Fleet:
         method: Method = "auto",
         accept_unproven: bool = False,
         on_expiry: Expiry = "release",
+        on_reload: OnReload = "release",
         max_waiting: int = 0,
         no_lease: bool = False,
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
+        drain_except: str = "",
         accept_hazard: bool = False,
         accept_shared_fate: bool = False,
         owner: Optional[str] = None,
@@ -156,14 +180,19 @@ class Fleet:
         in flight have been served. `method` is gate, maxconn, or auto: the gate where it is proven,
         else maxconn where that is safe; `accept_unproven` accepts a gate that is loaded but not
         proven. After `max_hold`, 0.1 to 3600 s, a gate ends the hold by itself: it releases, or
-        with `on_expiry` "reject" answers 503 until somebody resumes. Above `max_waiting` requests
+        with `on_expiry` "reject" answers 503 until somebody resumes. In a worker that a reload
+        replaces it holds on, and sends them to that worker's servers at the end; with `on_reload`
+        "reject" it answers 503 there at once. Above `max_waiting` requests
         per frontend it answers 503 too; 0 is no limit. A hold by maxconn is ended by a guard, a
         process on this machine that outlives this one; with `no_lease` only a resume ends it. Where
         the guard would end with whoever starts it, as in a container whose PID 1 started this
         process, such a hold is refused (guard_shares_fate), except with `accept_shared_fate`.
-        `drain_timeout` is 0 to 3600 s, 0 does not wait. `owner` is user@host by default.
+        `drain_timeout` is 0 to 3600 s, 0 does not wait. `drain_except` names backends that it does
+        not wait for, with commas between. `owner` is user@host by default.
 
-        Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back).
+        Errors: CheckRefused, HeldByOther (nothing was changed), EndpointFailed (rolled back). Of
+        whatever else is raised, Ctrl-C's exception too, `StillHeld.of()` tells what could not be
+        rolled back.
         """
         options = self._told("suspend", locals())
         return self._suspend(_logged, self._named(frontends), options, self._on_line)
@@ -174,6 +203,8 @@ class Fleet:
         ramp: float = 0.0,
         limit: Optional[int] = None,
         wait_up: bool = False,
+        wait_up_for: str = "",
+        cutover: Union[str, Cutover, None] = None,
         accept_hazard: bool = False,
         retry_for: float = 10.0,
         hold: Optional[str] = None,
@@ -183,8 +214,14 @@ class Fleet:
     ) -> Report:
         """Releases the frontends at every endpoint that it can reach. Restores the old limit, or
         `limit` (1 to 2,147,483,647), at once or over `ramp` seconds (0 to 3600). With `wait_up`
-        only after each backend has a server that is up. Retries unreachable HAProxies, and backends
-        that are not up, for `retry_for` seconds (0 to 3600). Repeatable: an open frontend is fine.
+        only after each backend has a server that is up, shown by a check that passed after its last
+        change of state, but for those that had none when the hold began; `wait_up_for` names the
+        backends to wait for, with commas between. Retries unreachable HAProxies, and backends that
+        are not up, for `retry_for` seconds (0 to 3600). Repeatable: an open frontend is fine.
+
+        A `cutover`, by its name or as it is, is applied to all HAProxies before anything is
+        released. If it cannot be had everywhere, it is undone everywhere, nothing is released, and
+        `report.cutover` says why: the hold stays in effect until its deadline.
 
         Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
@@ -194,7 +231,8 @@ class Fleet:
         before; told once).
         """
         options = self._told("resume", locals())
-        return _logged(self._resume(self._named(frontends), options, False, self._on_line))
+        names = self._named(frontends)
+        return _logged(_well(to_report(self._core.resume(names, on_line=self._on_line, **options))))
 
     def extend(
         self,
@@ -216,6 +254,30 @@ class Fleet:
         report = to_report(self._core.extend(names, on_line=self._on_line, **options))
         return _logged(_well(report))
 
+    def cutover(
+        self,
+        cutover: Union[str, Cutover],
+        *,
+        back: bool = False,
+        dry_run: bool = False,
+        retry_for: float = 10.0,
+    ) -> Report:
+        """Changes what serves, on every HAProxy or on none: a cutover of the inventory by its name,
+        or as it is. Proves first that each server, map and key exists, and that no backend that it
+        touches is left without a server that is up. The old values are kept on record, and
+        `back` restores it. Where an answer is lost it asks again for `retry_for` seconds (0 to
+        3600), and then undoes it everywhere. `report.cutover` has each change.
+
+        Errors: CheckRefused (nothing was changed), EndpointFailed (undone, or unknown).
+        """
+        options = self._told("cutover", locals())
+        if back and isinstance(cutover, str):
+            wanted = self.cutovers.get(cutover) or Cutover(cutover)
+        else:
+            wanted = self._cutover(cutover)
+        report = to_report(self._core.cutover(cutover=wanted.told(), **options))
+        return _logged(_well(report))
+
     def status(self, *frontends: str) -> Report:
         """What is held, by whom and since when, and what leaked; without frontends, for all
         frontends. Changes nothing; an endpoint that does not answer raises nothing. Adds from this
@@ -229,10 +291,16 @@ class Fleet:
         method: Method = "auto",
         accept_unproven: bool = False,
         on_expiry: Expiry = "release",
+        on_reload: OnReload = "release",
         max_waiting: int = 0,
         max_hold: Optional[float] = None,
         drain_timeout: float = 5.0,
+        drain_except: str = "",
+        ramp: float = 0.0,
+        wait_up: bool = False,
         accept_hazard: bool = False,
+        retry_for: float = 10.0,
+        cutover: Union[str, Cutover, None] = None,
         owner: Optional[str] = None,
         reason: str = "",
         at_deadline: Optional[Callable[[], object]] = None,
@@ -243,16 +311,26 @@ class Fleet:
         happens if somebody else's resume, or somebody by hand, has ended the hold.
         `hold.remaining` is the seconds left, and `hold.extend(seconds)` adds more; so does an
         `extend` from elsewhere, within a second.
+        A `cutover`, by its name or as it is, is proven before anything is held, and applied to all
+        HAProxies inside the hold when the block ends without an exception. If it cannot be had
+        everywhere, it is undone everywhere, the old code serves again, and the end raises
+        EndpointFailed; `hold.resumed.cutover` has each change. `hold.apply_cutover()` applies it
+        inside the block, which can then undo its work. `hold.cut_over = False` leaves it out.
         If the block and the resume both fail, the resume's exception is raised with the block's as
         its context. If this process is killed, the gate or the guard ends the hold at its
         deadline; a finding `guard_shares_fate` says where the guard would be killed, too.
-        The other options are those of suspend().
+        `ramp`, `wait_up` and `retry_for` are those of resume(), for the end of the block; at the
+        deadline nothing is waited for. Where no server is up in time the end raises EndpointFailed
+        (`application_down`), and the frontends are held until the deadline. The other options are
+        those of suspend().
         """
         options = self._told("hold", locals())
+        release = {name: options.pop(name) for name in RELEASING}
         names = self._named(frontends)
+        self._core.custody(**release)  # which refuses what is wrong now, not at the end
         return Suspending(
-            lambda: Suspension(*_holding(self, names, options), at_deadline),
-            lambda: Suspension(*_holding(self.twin(), names, options), at_deadline),
+            lambda: Suspension(*_holding(self, names, options, release), at_deadline),
+            lambda: Suspension(*_holding(self.twin(), names, options, release), at_deadline),
         )
 
     def stop(self) -> None:
@@ -268,6 +346,7 @@ class Fleet:
             frontends=self.frontends,
             max_hold=self.max_hold,
             on_event=self._on_event,
+            cutovers=self.cutovers.values(),
             **self._options,
         )
 
@@ -286,7 +365,7 @@ class Fleet:
         options: Mapping[str, Any],
         on_line: Optional[Callable[[str], None]],
     ) -> T:
-        return self._suspend_as(_core.Custody(), receive, names, options, on_line)
+        return self._suspend_as(self._core.custody(), receive, names, options, on_line)
 
     def _suspend_as(
         self,
@@ -300,28 +379,28 @@ class Fleet:
         try:
             core = self._core.suspend(names, custody=custody, on_line=on_line, **options)
             return receive(_well(to_report(core)))
-        except BaseException:
-            if not custody.take_back():
-                log.error("a hold could not be ended everywhere; run 'stillgate status'")
+        except BaseException as left:
+            custody.take_back(left, _tell_held)
             raise
-
-    def _resume(
-        self,
-        names: List[str],
-        options: Mapping[str, Any],
-        at_deadline: bool,
-        on_line: Optional[Callable[[str], None]],
-    ) -> Report:
-        """The event is `expired` if the deadline resumes."""
-        core = self._core.resume(names, at_deadline=at_deadline, on_line=on_line, **options)
-        return _well(to_report(core))
 
     def _told(self, verb: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
         """The options among a verb's arguments; for None the engine has the default."""
         options = {name: _text(name, arguments[name]) for name in call_names(verb)}
         if "max_hold" in options and options["max_hold"] is None:
             options["max_hold"] = self.max_hold
+        if options.get("cutover") is not None:
+            options["cutover"] = self._cutover(options["cutover"]).told()
         return {name: value for name, value in options.items() if value is not None}
+
+    def _cutover(self, given: Union[str, Cutover]) -> Cutover:
+        if isinstance(given, Cutover):
+            return given
+        if given in self.cutovers:
+            return self.cutovers[given]
+        known = ", ".join(sorted(self.cutovers)) or "none"
+        raise InputError(
+            "bad_option", f"cutover: the fleet has no cutover '{given}'; it has: {known}", "cutover"
+        )
 
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
         return [_text("frontend", name) for name in frontends] or self.frontends
@@ -336,14 +415,22 @@ class _HoldCalls:
     """
 
     def __init__(
-        self, fleet: Fleet, names: List[str], options: Dict[str, Any], teller: Teller
+        self,
+        fleet: Fleet,
+        names: List[str],
+        options: Dict[str, Any],
+        release: Dict[str, Any],
+        teller: Teller,
     ) -> None:
         self._fleet = fleet
         self._names = names
         self._options = options
+        self._retry_for = release["retry_for"]
+        self.cut: Optional[Report] = None
         self._teller = teller
         self._on_line = teller.telling(fleet._on_line)
-        self._custody = _core.Custody()
+        # Of a fleet that makes no other call, and that is there before the hold.
+        self._custody = fleet.twin()._core.custody(**release)
         self.stop = self._custody.stop
 
     def suspend(self) -> Report:
@@ -364,21 +451,36 @@ class _HoldCalls:
             GateWatch(report, lambda: to_report(looking._core.status(self._names)), looking.stop),
         ]
 
-    def release(self, hold: str, at_deadline: bool) -> Report:
-        options = {"hold": hold, "accept_hazard": self._options["accept_hazard"]}
-        return self._log(
-            self._fleet.twin()._resume(self._names, options, at_deadline, self._on_line)
-        )
+    def release(self, at_deadline: bool, plain: bool, cut_over: bool) -> Report:
+        cutover = self._options.get("cutover", {}) if cut_over else {}
+        self._custody.end(at_deadline, plain, cutover)
+        if self._custody.ended is None:
+            held = held_behind(self._custody)
+            raise held or RuntimeError(self._custody.failure)
+        return self._log(_well(to_report(self._custody.ended)))
 
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
 
+    def apply_cutover(self, hold: str, keep: float, fleet: Optional[AnyFleet]) -> Report:
+        wanted = self._options.get("cutover")
+        if wanted is None:
+            raise InputError("bad_option", "cutover: suspended() was given none", "cutover")
+        inside = {"hold": hold, "frontends": self._names, "keep": keep}
+        core = cast(Fleet, fleet or self._fleet.twin())._core
+        try:
+            report = to_report(core.cutover(cutover=wanted, retry_for=self._retry_for, **inside))
+        finally:
+            # A signal's exception takes the result away, and not what has been done.
+            self.cut = None if core.cut is None else to_report(core.cut)
+        return self._log(_well(report))
+
 
 def _holding(
-    fleet: Fleet, names: List[str], options: Dict[str, Any]
+    fleet: Fleet, names: List[str], options: Dict[str, Any], release: Dict[str, Any]
 ) -> Tuple[_HoldCalls, Teller, float]:
     teller = Teller()
-    return _HoldCalls(fleet, names, options, teller), teller, options["max_hold"]
+    return _HoldCalls(fleet, names, options, release, teller), teller, options["max_hold"]
 
 
 def _text(field: str, value: T) -> T:
@@ -399,6 +501,12 @@ def _typed_answer(outcome: Outcome, parse: Callable[[str], T]) -> Answer[T]:
     except InputError as error:
         broken = Error(error.code, error.message, None, outcome.reply)
         return Answer(outcome.endpoint, None, broken)
+
+
+def _tell_held(custody: _core.Custody, left: BaseException) -> None:
+    # A report tells it itself.
+    if not isinstance(left, ReportError):
+        tell_held(left, held_behind(custody))
 
 
 def _well(report: Report) -> Report:

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from stillgate.errors import InventoryError
+from stillgate.files import read_plain, written_by_others
 from stillgate.options import BY_NAME, OPTIONS, Choice, Option, Seconds, Text, Texts
+from stillgate.results.cutover import Cutover
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -19,6 +21,7 @@ else:
     import tomli as tomllib
 
 FILE_NAME = "stillgate.toml"
+MOST_BYTES = 4 * 1024 * 1024  # some 50,000 endpoints
 KEYS = {one.name: one for one in OPTIONS if one.inventory}
 _VARIABLE = BY_NAME["inventory"].variable
 # Parts without keys: comments, and strings that are not quoted keys.
@@ -34,6 +37,7 @@ class Entry:
     endpoints: List[str]
     frontends: List[str]
     options: Dict[str, Any] = field(default_factory=dict)
+    cutovers: Dict[str, Cutover] = field(default_factory=dict)
 
 
 def find_inventory(given: Optional[str] = None) -> Path:
@@ -58,24 +62,30 @@ def find_inventory(given: Optional[str] = None) -> Path:
 
 def load_fleet(name: str, inventory: Optional[str] = None) -> Entry:
     """One fleet by its name. Errors: InventoryError."""
-    reader = _Reader(find_inventory(inventory))
-    return reader.entry(name)
+    return _Reader(inventory).entry(name)
 
 
 def fleet_names(inventory: Optional[str] = None) -> List[str]:
     """The names of all fleets of the file. Errors: InventoryError."""
-    return sorted(_Reader(find_inventory(inventory)).fleets())
+    return sorted(_Reader(inventory).fleets())
 
 
 class _Reader:
     """One file, parsed, with the places of its keys: TOML parsers give places for syntax errors
     only.
+
+    Whoever can write it runs any command as its reader: by `on_event`, and by an ssh_config.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, given: Optional[str]) -> None:
+        self.path = path = find_inventory(given)
         try:
-            self.text = path.read_text("utf-8")
+            if not given and path == Path(FILE_NAME):
+                # Nobody has named it: whoever put it there chose it.
+                self._refuse_distrusted(f"its folder, {Path.cwd()}, ", Path.cwd(), os.stat("."))
+            file = read_plain(path, MOST_BYTES)
+            self._refuse_distrusted("", path, file.status)
+            self.text = file.data.decode("utf-8")
         except OSError as error:
             raise InventoryError(f"cannot be read: {error.strerror}", str(path)) from error
         except UnicodeDecodeError as error:
@@ -84,6 +94,11 @@ class _Reader:
             self.document: Dict[str, Any] = tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
             raise self._syntax_error(str(error)) from error
+
+    def _refuse_distrusted(self, what: str, path: Path, status: os.stat_result) -> None:
+        distrust = written_by_others(path, status)
+        if distrust:
+            raise InventoryError(f"{what}is refused: {distrust}", str(self.path))
 
     def fleets(self) -> Mapping[str, Any]:
         for key in self.document:
@@ -101,17 +116,56 @@ class _Reader:
             raise InventoryError(
                 f"no fleet '{name}'; fleets there: {known}", str(self.path), field="fleet"
             )
-        table = fleets[name]
+        table = dict(fleets[name])
+        cutovers = self._cutovers(table.pop("cutover", {}), name)
         for key in table:
             if key not in KEYS:
                 near = difflib.get_close_matches(key, KEYS, 1)
-                hint = f"; did you mean '{near[0]}'?" if near else f"; expected {', '.join(KEYS)}"
+                hint = (
+                    f"; did you mean '{near[0]}'?"
+                    if near
+                    else f"; expected {', '.join(KEYS)}, cutover"
+                )
                 raise self._error(f"unknown key '{key}'{hint}", key, name)
         said = {key: self._value(KEYS[key], value, name) for key, value in table.items()}
         endpoints = said.pop("endpoints", [])
         if not endpoints:
             raise self._error("'endpoints' must name at least one", "endpoints", name)
-        return Entry(name, endpoints, said.pop("frontends", []), said)
+        return Entry(name, endpoints, said.pop("frontends", []), said, cutovers)
+
+    def _cutovers(self, tables: Any, fleet: str) -> Dict[str, Cutover]:
+        if not isinstance(tables, dict):
+            words = f"write cutovers under [fleet.{fleet}.cutover.NAME]"
+            raise self._error(words, "cutover", fleet)
+        return {name: self._cutover(name, table, fleet) for name, table in tables.items()}
+
+    def _cutover(self, name: str, table: Any, fleet: str) -> Cutover:
+        """Names and values are HAProxy's: the engine checks them, before anything is sent."""
+        kinds = {"servers": str, "weights": int, "maps": dict}
+        place = f"{fleet}.cutover.{name}"
+        if not isinstance(table, dict):
+            words = f"write its servers, weights and maps under [fleet.{place}]"
+            raise self._error(words, name, fleet)
+        for key, values in table.items():
+            if key not in kinds:
+                words = f"unknown key '{key}' of the cutover '{name}'; expected {', '.join(kinds)}"
+                raise self._error(words, key, place)
+            self._check_values(key, values, kinds[key], place)
+            if key == "maps":
+                for file, entries in values.items():
+                    self._check_values(file, entries, str, place)
+        if not any(table.values()):
+            words = f"the cutover '{name}' names no server, no weight and no entry of a map"
+            raise self._error(words, name, fleet)
+        return Cutover(name, **table)
+
+    def _check_values(self, key: str, values: Any, kind: type, place: str) -> None:
+        words = {str: "text", int: "a whole number", dict: "a table of keys and values"}
+        if not isinstance(values, dict):
+            raise self._error(f"'{key}' must be a table", key, place)
+        for name, value in values.items():
+            if not isinstance(value, kind) or isinstance(value, bool):
+                raise self._error(f"'{name}' of '{key}' must be {words[kind]}", name, place)
 
     def _value(self, option: Option, value: Any, fleet: str) -> Any:
         key, kind = option.name, option.kind

@@ -12,10 +12,14 @@ from typing import List, Literal, Mapping, Tuple, Union, get_args
 
 Method = Literal["auto", "gate", "maxconn"]
 Expiry = Literal["release", "reject"]
+OnReload = Literal["release", "reject"]
+Signal = Literal["TERM", "INT"]
 EventFormat = Literal["json", "syslog", "journald"]
 
 METHODS: Tuple[str, ...] = get_args(Method)
 EXPIRIES: Tuple[str, ...] = get_args(Expiry)
+ON_RELOADS: Tuple[str, ...] = get_args(OnReload)
+SIGNALS: Tuple[str, ...] = get_args(Signal)
 EVENT_FORMATS: Tuple[str, ...] = get_args(EventFormat)
 
 # --- what an option may be ------------------------------------------------------------
@@ -67,8 +71,8 @@ Kind = Union[Seconds, Whole, Choice, Flag, Text, Texts]
 
 # --- a row ----------------------------------------------------------------------------
 
-VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold")
-ON_HOLDS = ("check", "suspend", "resume", "extend", "status", "hold")  # Fabric's tasks, too
+VERBS = ("exec", "check", "suspend", "resume", "extend", "cutover", "status", "hold")
+ON_HOLDS = ("check", "suspend", "resume", "extend", "status", "hold")
 ACTING = ("check", "suspend", "resume", "extend", "hold")
 HOLDING = ("check", "suspend", "hold")
 
@@ -147,6 +151,14 @@ OPTIONS = (
         default="release",
     ),
     Option(
+        "on_reload",
+        Choice(ON_RELOADS),
+        "What a gate does in a worker that a reload replaces. reject: answer 503 at once; release: "
+        "hold on, then send to the old servers.",
+        HOLDING,
+        default="release",
+    ),
+    Option(
         "max_waiting",
         Whole(0, 1_000_000_000),
         "Above this many requests per frontend a gate answers 503; 0: no limit.",
@@ -171,6 +183,13 @@ OPTIONS = (
         fabric_letter="d",
     ),
     Option(
+        "drain_except",
+        Text("BACKEND[,BACKEND]", may_be_empty=True),
+        "Backends whose requests in flight may go on: of WebSockets and other endless streams.",
+        HOLDING,
+        default="",
+    ),
+    Option(
         "grace",
         Seconds(0),
         "COMMAND gets SIGTERM this many seconds before the deadline, SIGKILL shortly before it.",
@@ -180,10 +199,49 @@ OPTIONS = (
         fabric_letter="g",
     ),
     Option(
+        "signal",
+        Choice(SIGNALS),
+        "The first signal. INT: then SIGTERM half-way; psql cancels its statement on it.",
+        ("hold",),
+        default="TERM",
+        of="face",
+    ),
+    Option(
+        "postgres",
+        Flag(),
+        "Give COMMAND the PGOPTIONS with which PostgreSQL ends its statements in time.",
+        ("hold",),
+        default=False,
+        of="face",
+    ),
+    Option(
+        "on_failure",
+        Text("CMD"),
+        "Shell command that undoes what COMMAND did, run inside the hold if COMMAND fails.",
+        ("hold",),
+        of="face",
+    ),
+    Option(
+        "undo_time",
+        Seconds(0.1),
+        "Keep this many seconds of the hold for --on-failure.",
+        ("hold",),
+        default_words="a third of the hold",
+        of="face",
+    ),
+    Option(
+        "keep_on_failure",
+        Flag(),
+        "If COMMAND fails and is not undone, hold on until the deadline.",
+        ("hold",),
+        default=False,
+        of="face",
+    ),
+    Option(
         "ramp",
         Seconds(0),
         "Open over this many seconds, instead of at once.",
-        ("resume",),
+        ("resume", "hold"),
         default=0.0,
     ),
     Option(
@@ -196,10 +254,42 @@ OPTIONS = (
     Option(
         "wait_up",
         Flag(),
-        "Wait until every backend has a server that is up; give up after --retry-for.",
-        ("resume",),
+        "Wait until a check shows a server up in every backend that had one at the suspend; "
+        "give up after --retry-for.",
+        ("resume", "hold"),
         default=False,
         fabric_letter="w",
+    ),
+    Option(
+        "wait_up_for",
+        Text("BACKEND[,BACKEND]", may_be_empty=True),
+        "The same for these backends only: those that the frontend uses.",
+        ("resume",),
+        default="",
+    ),
+    Option(
+        "cutover",
+        Text("NAME"),
+        "A cutover of the inventory: applied to all HAProxies before anything is released, or to "
+        "none.",
+        ("check", "resume", "hold"),
+        helps={"check": "A cutover of the inventory: whether every HAProxy could have it."},
+    ),
+    Option(
+        "back",
+        Flag(),
+        "Restore what served before the cutover of that name.",
+        ("cutover",),
+        default=False,
+        fabric="flag",
+    ),
+    Option(
+        "dry_run",
+        Flag(),
+        "Prove that it is possible, show what would change, and change nothing.",
+        ("cutover",),
+        default=False,
+        fabric="",
     ),
     Option(
         "accept_hazard",
@@ -219,8 +309,9 @@ OPTIONS = (
         "retry_for",
         Seconds(0),
         "Retry unreachable HAProxies for this many seconds.",
-        ("resume",),
+        ("resume", "hold", "cutover"),
         default=10.0,
+        helps={"cutover": "Ask again for this many seconds; then undo it everywhere."},
     ),
     Option(
         "seconds",

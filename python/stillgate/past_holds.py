@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
+from stillgate.files import open_plain
 from stillgate.results.from_core import to_event
 from stillgate.results.hold import Event, PastHold, PastHolds
 from stillgate.results.report import Finding, Report, Switch
 
 FILES = ("history.jsonl.1", "history.jsonl")  # the older one first
 RECENT = 86400.0  # seconds for which status tells of a hold that expired
+MOST_BYTES = 64 * 1024 * 1024  # of a file that begins anew at 4 MB
 RECENT_BYTES = 256 * 1024  # of the history; status is asked often, and all of it may be 8 MB
 ENDS = ("resumed", "expired", "rolled_back")
 OF_A_LINE = ("schema", "hold", "endpoints")
@@ -185,11 +188,13 @@ def _read(folder: Optional[str] = None, last_bytes: Optional[int] = None) -> byt
 def _tail(path: Path, size: Optional[int]) -> bytes:
     """The file's last whole lines; nothing, where there is no such file."""
     try:
-        with path.open("rb") as file:
+        with open_plain(path) as file:
             length = file.seek(0, 2)
+            if size is None and length > MOST_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {MOST_BYTES} bytes", str(path))
             start = 0 if size is None else max(0, length - size)
             file.seek(start)
-            text = file.read()
+            text = file.read(length - start)
     except FileNotFoundError:
         return b""
     whole = text if start == 0 else text.partition(b"\n")[2]

@@ -11,26 +11,28 @@ import stat
 import struct
 import subprocess
 import threading
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import IO, Any, Callable, Dict, List, Optional, Sequence, Tuple, Type, Union
+from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
+
+from stillgate import _core
+from stillgate.clock import LOOK, boot_time
 
 NOT_EXECUTABLE = 126
 NOT_FOUND = 127
 ENDED_BY_DEADLINE = 124
 MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
 REAPING = 0.1  # seconds for what was killed to end; half the margin
-LOOK = 0.5  # seconds between two looks at a limit that another thread may have moved
 LATE = 0.1  # seconds behind SIGKILL; a leash that has said nothing by then is frozen
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STREAMS = 3
 NAME = "stillgate-leash"
-# The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace; kind, value,
-# whether the deadline ended it.
-TOLD, SAID = struct.Struct("=iiqq"), struct.Struct("=iii")
+# The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace, whether SIGINT
+# comes first; kind, value, whether the deadline ended it.
+TOLD, SAID = struct.Struct("=iiqqq"), struct.Struct("=iii")
+MOST_ENVIRONMENT = 16384  # bytes
 START, MOVE, END, INTERRUPT, KILL = range(5)
 READY, STARTED, UNSTARTED, ENDED = range(4)
 
@@ -72,6 +74,16 @@ def check_runnable(argv: Sequence[str]) -> Optional[int]:
     return found
 
 
+def leash_program() -> str:
+    """$STILLGATE_LEASH, else the one beside this package, else the one beside the guard."""
+    given = os.environ.get("STILLGATE_LEASH")
+    if given:
+        return given
+    beside = Path(__file__).with_name(NAME)
+    # A distribution's package has the programs in a folder of their own.
+    return str(beside if beside.exists() else Path(_core.guard_program()).with_name(NAME))
+
+
 class Leash:
     """Runs one command and ends it, with all that it started, before a deadline. It is a process of
     its own, the program `stillgate-leash`, which does that also when this process is stopped or
@@ -107,7 +119,7 @@ class Leash:
             # Its own session: no Ctrl-Z and no Ctrl-C at the terminal reaches it.
             self._process = subprocess.Popen(
                 [NAME, *self._argv],
-                executable=os.environ.get("STILLGATE_LEASH") or str(Path(__file__).with_name(NAME)),
+                executable=leash_program(),
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -120,13 +132,21 @@ class Leash:
             raise OSError(error, os.strerror(error), "/proc" if error == errno.ENOENT else NAME)
         self._inner = value
 
-    def run(self, left: Callable[[], float], *, grace: float = 2.0) -> CommandResult:
+    def run(
+        self,
+        left: Callable[[], float],
+        *,
+        grace: float = 2.0,
+        gently: bool = False,
+        environment: Optional[Mapping[str, str]] = None,
+    ) -> CommandResult:
         """Runs the command for so many seconds as `left` says, at the start and when moved() is
-        called; does not run it if no time is left.
+        called; does not run it if no time is left. Its environment is this process's at start(),
+        and `environment`, of at most MOST_ENVIRONMENT bytes.
 
         `grace` seconds before the time is over everything that it started gets SIGTERM, and shortly
-        before the end SIGKILL. When the command itself has ended, the rest is killed: nothing of it
-        must work after the hold.
+        before the end SIGKILL; with `gently` SIGINT, and half-way SIGTERM. When the command itself
+        has ended, the rest is killed: nothing of it must work after the hold.
 
         SIGINT, SIGTERM, SIGHUP and SIGQUIT with a Python handler are handled here at any time. If
         the handler raises, as that of Ctrl-C does, everything gets SIGINT, at most `grace` seconds
@@ -135,7 +155,7 @@ class Leash:
         Errors: OSError if the leash has been killed before the start.
         """
         with _Signals() as signals:
-            if not self._begin(left, max(grace, 0.0)):
+            if not self._begin(left, max(grace, 0.0), gently, environment or {}):
                 return CommandResult(ENDED_BY_DEADLINE, True)
             try:
                 return self._finish(signals)
@@ -144,16 +164,16 @@ class Leash:
                 raise
 
     def end(self) -> None:
-        """The hold is over: SIGTERM at once, and SIGKILL `grace` seconds later. From any thread, at
-        any time.
+        """The hold is over: the first signal at once, and SIGKILL `grace` seconds later. From any
+        thread, at any time.
         """
         with self._telling:
             self._over = True
             self._hasten(END)
 
     def moved(self) -> None:
-        """The time that is left is another now. From any thread, at any time; too late once SIGTERM
-        was sent.
+        """The time that is left is another now. From any thread, at any time; too late once the
+        first signal was sent.
         """
         with self._telling:
             if self._left is not None and not self._over:
@@ -183,7 +203,13 @@ class Leash:
 
     # --- from the start to the end ----------------------------------------------------
 
-    def _begin(self, left: Callable[[], float], grace: float) -> bool:
+    def _begin(
+        self,
+        left: Callable[[], float],
+        grace: float,
+        gently: bool,
+        environment: Mapping[str, str],
+    ) -> bool:
         """False if the hold is over already. A signal's handler does not come in between."""
         with self._telling:
             seconds = left()
@@ -198,8 +224,11 @@ class Leash:
                 streams[1] = self._stdout
             numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
             opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
-            packet = _told(START, seconds, grace, sum(1 << at for at in opened))
-            socket.send_fds(self._peer, [packet], [numbers[at] for at in opened])
+            packet = _told(START, seconds, grace, sum(1 << at for at in opened), gently)
+            added = b"".join(
+                os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items()
+            )
+            socket.send_fds(self._peer, [packet, added], [numbers[at] for at in opened])
             return True
 
     def _finish(self, signals: _Signals) -> CommandResult:
@@ -248,10 +277,8 @@ class Leash:
         """
         assert self._process is not None
         self._kill_group()
-        give_up_at = time.monotonic() + REAPING
-        while (found := _family(self._process.pid, self._command)) and (
-            time.monotonic() < give_up_at
-        ):
+        give_up_at = boot_time() + REAPING
+        while (found := _family(self._process.pid, self._command)) and (boot_time() < give_up_at):
             for one in found:
                 _kill(one)
         for one in _family(self._process.pid, self._command, leashes=True):
@@ -267,7 +294,7 @@ class Leash:
 
     def _hasten(self, kind: int) -> None:
         """With what ends the command before its deadline."""
-        self._limit = min(self._limit, time.monotonic() + self._grace + LATE)
+        self._limit = min(self._limit, boot_time() + self._grace + LATE)
         self._tell(kind)
 
     def _tell(self, kind: int, seconds: float = 0.0) -> None:
@@ -291,15 +318,16 @@ class Leash:
         return kind, value, by_deadline
 
 
-def _told(kind: int, seconds: float = 0.0, grace: float = 0.0, opened: int = 0) -> bytes:
-    """The clock of the deadline is one that runs on while the machine sleeps."""
-    deadline = time.clock_gettime_ns(time.CLOCK_BOOTTIME) + round(seconds * 1e9)
-    return TOLD.pack(kind, opened, deadline, round(grace * 1e9))
+def _told(
+    kind: int, seconds: float = 0.0, grace: float = 0.0, opened: int = 0, gently: bool = False
+) -> bytes:
+    deadline = round(boot_time() * 1e9) + round(seconds * 1e9)
+    return TOLD.pack(kind, opened, deadline, round(grace * 1e9), int(gently))
 
 
 def _limit_in(seconds: float) -> float:
-    """Of time.monotonic: when the leash has told the end, unless it is stopped."""
-    return time.monotonic() + seconds - MARGIN + LATE
+    """Of boot_time(): when the leash has told the end, unless it is stopped."""
+    return boot_time() + seconds - MARGIN + LATE
 
 
 def _is_open(number: int) -> bool:
@@ -395,14 +423,14 @@ class _Signals:
         watched = [descriptor, *self._pipe[:1]]
         while True:
             self._handle()
-            ready = _ready(watched, min(until(), time.monotonic() + LOOK))
+            ready = _ready(watched, min(until(), boot_time() + LOOK))
             for wakeup in self._pipe[:1]:
                 if wakeup in ready:
                     os.read(wakeup, 4096)
             if descriptor in ready:
                 return True
             # Otherwise a signal has interrupted the wait, perhaps one that is not ours.
-            if time.monotonic() >= until() and not self._came:
+            if boot_time() >= until() and not self._came:
                 return False
 
     def _note(self, number: int, frame: Optional[FrameType]) -> None:
@@ -415,8 +443,8 @@ class _Signals:
 
 
 def _ready(watched: Sequence[int], until: float) -> List[int]:
-    """Those that are readable, at the latest at that time (of time.monotonic)."""
+    """Those that are readable, at the latest at that time (of boot_time())."""
     poll = select.poll()
     for descriptor in watched:
         poll.register(descriptor, select.POLLIN)
-    return [found for found, _ in poll.poll(max(until - time.monotonic(), 0.0) * 1000)]
+    return [found for found, _ in poll.poll(max(until - boot_time(), 0.0) * 1000)]

@@ -25,14 +25,18 @@ from typing import (
 )
 
 import stillgate._core as _core
-from stillgate.errors import HoldExpired, StillgateError, TooLate
+import stillgate.clock as clock
+from stillgate.errors import HoldExpired, ReportError, StillgateError, StillHeld, TooLate
 from stillgate.events import Teller
+from stillgate.held_after import held_still, tell_held
+from stillgate.reserve import Reserve
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report
 
 if TYPE_CHECKING:
     from stillgate.watching import Watch
 
+MORE_TIME = 5.0  # seconds that a hold which is about to end is given for its cutover
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
 
@@ -56,11 +60,19 @@ class Calls(Protocol):
     def watches(self, report: Report) -> Sequence[Watch]:
         """What to watch while it holds."""
 
-    def release(self, hold: str, at_deadline: bool) -> Report:
-        """Errors: StillgateError."""
+    def release(self, at_deadline: bool, plain: bool, cut_over: bool) -> Report:
+        """`plain`: nothing keeps it from its end. `cut_over`: after the cutover that was asked for.
+        Errors: StillgateError.
+        """
 
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         """`fleet` makes the call, where somebody wants to stop() it."""
+
+    cut: Optional[Report]
+    """What came of the last apply_cutover(), also where a signal's exception came out of it."""
+
+    def apply_cutover(self, hold: str, keep: float, fleet: Optional[AnyFleet]) -> Report:
+        """The cutover that was asked for, inside the hold; so likewise."""
 
 
 class Suspension:
@@ -84,6 +96,12 @@ class Suspension:
         """The resume's report, once there is one."""
         self.on_move: Callable[[], object] = lambda: None
         """Called when the deadline has moved, by whatever thread; it must not wait."""
+        self.plain = False
+        """Nothing was begun inside it, so that nothing keeps it from its end."""
+        self.cut_over = True
+        """Whether the end of the block applies the cutover that was asked for."""
+        self.cutover: Optional[Report] = None
+        """The report of apply_cutover(), once there is one."""
         self.ending = _core.Ending(calls.stop)
         self._calls = calls
         self._teller = teller
@@ -96,8 +114,11 @@ class Suspension:
         self._moving = threading.Lock()
         self._expired = False
         self._unguarded = False
+        self._left_well = False
+        self._unwatched: Optional[BaseException] = None
         self._unmade: Optional[BaseException] = None
-        self._failure: Optional[StillgateError] = None
+        self._reserve: Optional[Reserve] = None
+        self._failure: Optional[BaseException] = None
         self._late: Optional[TooLate] = None
         # A bare lock, which no exception of a signal leaves half taken.
         self._unsettled = threading.Lock()
@@ -114,7 +135,7 @@ class Suspension:
     @property
     def remaining(self) -> float:
         """Seconds until the deadline; 0 once it has passed."""
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self._deadline - clock.boot_time())
 
     @property
     def expired(self) -> bool:
@@ -132,6 +153,36 @@ class Suspension:
             self._move(deadline)
         self.ending.wake()
         return report
+
+    def apply_cutover(self, keep: float = 0.0, fleet: Optional[AnyFleet] = None) -> Report:
+        """Applies the cutover that suspended() was given, now, on every HAProxy or on none, in
+        place of the end of the block: if it cannot be had, the block can still undo its work, and
+        then the old code serves again. The hold is extended where it has not enough time left for
+        the cutover and, afterwards, `keep` seconds (0 to 3600). `fleet` makes the call, if the
+        caller wants to stop() it.
+
+        Errors: CheckRefused (nothing was changed), EndpointFailed (undone, or unknown), InputError
+        (none was asked for).
+        """
+        self.cut_over = False
+        try:
+            return self._cutover_in_time(keep, fleet)
+        finally:
+            self.cutover = self._calls.cut
+
+    def _cutover_in_time(self, keep: float, fleet: Optional[AnyFleet]) -> Report:
+        """It is extended here, where its deadline is known: else it would end in the middle."""
+        hold = self.holds[0].id
+        try:
+            return self._calls.apply_cutover(hold, keep, fleet)
+        except ReportError as late:
+            if late.code != "cutover_too_late":
+                raise
+            try:
+                self.extend(MORE_TIME + keep, fleet)
+            except StillgateError:
+                raise late from None
+            return self._calls.apply_cutover(hold, keep, fleet)
 
     def _move(self, stored: float) -> None:
         """It moves only away. By its distance: the clock of the wall may be stepped."""
@@ -186,12 +237,14 @@ class Suspension:
         try:
             begun = self.report.holds[0].started_at
             # The clock of the wall may be stepped; the deadline stays where it is.
-            self._deadline = time.monotonic() + self._max_hold - max(0.0, time.time() - begun)
+            self._deadline = clock.boot_time() + self._max_hold - max(0.0, time.time() - begun)
             self._stored_deadline = self.report.holds[0].deadline or 0.0
+            self._reserve = Reserve(len({one.endpoint for one in self.report.switches}))
             self._watches = self._calls.watches(self.report)
         except BaseException as failure:  # pylint: disable=broad-except
             # Out of descriptors or threads: what nobody keeps is not left held.
             self._unmade = failure
+            self.plain = True
             self._release(False)
             return False
         self.ending.made()
@@ -202,22 +255,40 @@ class Suspension:
             for watch in self._watches:
                 watch.start()
             self._expired = not self._ended_in_time()
-        except Exception as failure:  # pylint: disable=broad-except
+        except BaseException as failure:  # pylint: disable=broad-except
             # Whatever it is, a hold that nobody watches is not left alone.
-            self._log_failure("the hold can no longer be watched, and is ended now", failure)
             self._expired = self._unguarded = True
-        self._stop_watching()
+            self._unwatched = failure
         self._release(self._expired and not self._unguarded)
+        if self._unwatched is not None:
+            self._log_failure("the hold could no longer be watched, and was ended", self._unwatched)
 
     def _release(self, at_deadline: bool) -> None:
+        """Raises nothing: this thread has nobody who would hear it."""
         try:
-            self.resumed = self._calls.release(self.holds[0].id, at_deadline)
+            if self._reserve is not None:
+                self._reserve.use()
+            self._stop_watching()
+            plain = self._expired or self.plain
+            cut_over = self.cut_over and self._left_well and not plain
+            self.resumed = self._calls.release(at_deadline, plain, cut_over)
         except TooLate as late:
             # It has ended by itself, sooner than anybody here saw.
             self.resumed, self._late = late.report, late
             self._expired = True
-        except StillgateError as error:
-            self._failure = error
+        except BaseException as failure:  # pylint: disable=broad-except
+            self._failure = failure
+
+    def left_held(self) -> Optional[StillHeld]:
+        """What could not be ended; for who has not entered the block."""
+        failure = self._failure
+        if isinstance(failure, ReportError) and not isinstance(failure, StillHeld):
+            return held_still(self.report, failure.report, str(failure))
+        return StillHeld.of(failure) or StillHeld.of(self._unmade)
+
+    def tell_left_held(self, left: BaseException) -> None:
+        """Has that exception say it."""
+        tell_held(left, self.left_held())
 
     def _stop_watching(self) -> None:
         for watch in self._watches:
@@ -227,7 +298,7 @@ class Suspension:
                 # Nothing comes between a hold and its resume.
                 self._log_failure("the watch of the hold could not be stopped", failure)
 
-    def _log_failure(self, words: str, failure: Exception) -> None:
+    def _log_failure(self, words: str, failure: BaseException) -> None:
         self._teller.tell(lambda: log.error(words, exc_info=failure))
 
     def _ended_in_time(self) -> bool:
@@ -238,8 +309,9 @@ class Suspension:
         while self.remaining > 0:
             # A new guard has another descriptor.
             watched = {one.descriptor: one for one in self._watches if one.descriptor >= 0}
-            ready = select.select([left, *watched], [], [], self.remaining)[0]
+            ready = _readable([left, *watched], min(self.remaining, clock.LOOK))
             if self.ending.look():
+                self._left_well = not self.ending.failed()
                 return True
             if not all(watched[found].attend() for found in ready if found in watched):
                 self._unguarded = True
@@ -277,6 +349,14 @@ class Suspension:
         )
 
 
+def _readable(descriptors: Sequence[int], seconds: float) -> List[int]:
+    """Those of them that are, within that time; their numbers may be of any size."""
+    poll = select.poll()
+    for one in descriptors:
+        poll.register(one, select.POLLIN)
+    return [one for one, _ in poll.poll(seconds * 1000)]
+
+
 class Suspending(_core.Block):
     """What `fleet.suspended(...)` gives: for a `with` block, which gets the `Suspension`, or to
     decorate a function. Each call of that function runs in its own hold, until it has returned or
@@ -307,9 +387,10 @@ class Suspending(_core.Block):
         try:
             hold.begin()
             return hold
-        except BaseException:
+        except BaseException as left:
             # A signal's, perhaps: who has not entered the block does not leave it.
-            hold.ending.leave()
+            hold.plain = True
+            hold.ending.abandon(left, hold.tell_left_held)
             self._entered = None
             with suppress(StillgateError):
                 hold.finish()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
 
+from stillgate.results.cutover import CutoverResult
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.hold import Hold, PastHold, PastHolds
 from stillgate.results.lists import Answers, Outcomes
@@ -46,6 +47,14 @@ HISTORY_COLUMNS = (
     "lost",
     "reason",
 )
+CUTOVER_COLUMNS = ("endpoint", "change", "before", "wanted", "now", "written", "state")
+CUTOVER_WORDS = {
+    "possible": "possible; nothing was changed",
+    "refused": "refused; nothing was changed",
+    "applied": "in effect on every HAProxy",
+    "undone": "could not be had everywhere, and was undone everywhere",
+    "unknown": "could not be had everywhere, nor be undone everywhere",
+}
 INFO_COLUMNS = ("endpoint", "HAProxy", "node", "pid", "up s", "conns", "maxconn", "stopping")
 STAT_COLUMNS = ("endpoint", "proxy", "service", "status", "sessions", "limit", "queued", "so far")
 STYLES = {
@@ -102,9 +111,29 @@ def draw_report(report: Report, out: Console) -> None:
     _draw_failures(
         out, [(f"{one.frontend} at {one.endpoint}", one.error) for one in report.switches]
     )
+    if report.cutover:
+        _draw_cutover(report.cutover, out)
     if report.error:
         out.print(f"FAILED {report.error}", style="bold red", soft_wrap=True)
     out.print(_summary(report))
+
+
+def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
+    if cutover.changes:
+        table = _table(*CUTOVER_COLUMNS)
+        for one in cutover.changes:
+            table.add_row(
+                one.endpoint,
+                one.what,
+                _text(one.before),
+                one.wanted,
+                _text(one.now),
+                _text(one.written),
+                one.state,
+            )
+        out.print(table)
+    _draw_failures(out, [(f"{one.what} at {one.endpoint}", one.error) for one in cutover.changes])
+    out.print(f"cutover {cutover.name}: {CUTOVER_WORDS[cutover.state]}", soft_wrap=True)
 
 
 @draw.register(PastHolds)
@@ -175,11 +204,18 @@ def _clock(seconds: float) -> str:
 
 
 def _hold_line(hold: Hold, switches: Sequence[Switch]) -> str:
-    leases = sorted({one.lease for one in switches if one.hold_id == hold.id and one.lease})
-    by = f" ({', '.join(leases)})" if leases and hold.deadline is not None else ""
-    until = "until somebody resumes" if hold.deadline is None else f"until {_clock(hold.deadline)}"
+    until = until_words(hold, switches)
     why = f": {hold.reason}" if hold.reason else ""
-    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{by}{why}"
+    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{why}"
+
+
+def until_words(hold: Hold, switches: Sequence[Switch]) -> str:
+    """When it ends, and by whom."""
+    if hold.deadline is None:
+        return "until somebody resumes"
+    leases = sorted({one.lease for one in switches if one.hold_id == hold.id and one.lease})
+    by = f" ({', '.join(leases)})" if leases else ""
+    return f"until {_clock(hold.deadline)}{by}"
 
 
 def _guard_lines(holds: List[Hold]) -> List[str]:
@@ -263,13 +299,23 @@ def _switch_table(switches: List[Switch]) -> Table:
             _text(one.method),
             _text(one.limit_now),
             _text(one.limit_before),
-            _text(one.waiting),
+            _waiting(one),
             _text(one.in_flight),
             _text(one.leaked),
             _text(one.version),
             "-" if one.rtt_ms is None else f"{one.rtt_ms:.1f}",
         )
     return table
+
+
+def _waiting(one: Switch) -> str:
+    """With how many may wait, and how many wait in old workers."""
+    shown = _text(one.waiting)
+    if one.gate and one.gate.bound is not None:
+        shown += f" of {one.gate.bound}"
+    if one.old_workers and one.old_workers.waiting:
+        shown += f" + {one.old_workers.waiting} old"
+    return shown
 
 
 def _text(value: object) -> str:

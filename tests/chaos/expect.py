@@ -41,10 +41,6 @@ LATE_COMMIT = (
     "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or "
     "the guard undoes it within a few ms"
 )
-SLOW_ANSWERS = (
-    "the matrix talks to HAProxy through a relay, where 3.2 gets no wait behind the guard; and a "
-    "guard whose last check takes 500 ms begins the release up to 300 ms late"
-)
 NAMED: tuple[Named, ...] = (
     Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),
     Named(
@@ -56,7 +52,6 @@ NAMED: tuple[Named, ...] = (
     ),
     Named("maxconn-*", ("kill_both",), ("held_late", "record_left"), ALL_KILLED, PHASES[2:]),
     Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),
-    Named("maxconn-sid", ("delay",), ("held_late",), SLOW_ANSWERS, PHASES[3:6]),
 )
 
 

@@ -130,8 +130,13 @@ def _failed(seen: Seen) -> Optional[Broken]:
         return None
     first = failed[0]
     why = first.error or f"status {first.status}"
+    began = min(one.sent for one in seen.requests)
+    ended = first.sent if first.finished is None else first.finished
+    reached = "never" if first.arrived is None else f"{first.arrived - began:.3f} s"
     words = (
-        f"{seen.name}: {len(failed)} of {len(seen.requests)} failed, first a {first.kind}: {why}"
+        f"{seen.name}: {len(failed)} of {len(seen.requests)} failed, first a {first.kind}: {why}; "
+        f"sent {first.sent - began:.3f} s behind the first one, ended {ended - began:.3f} s, "
+        f"at the application {reached}"
     )
     return Broken("request_failed", words)
 

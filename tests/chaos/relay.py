@@ -118,11 +118,21 @@ class Relay:
         loop = asyncio.get_running_loop()
         try:
             await self._connect(server)
-            path.tasks.append(asyncio.ensure_future(self._back(path, server)))
+            begun = waits = False
             while line := await self._next_lines(path):
+                if not begun:
+                    begun, waits = True, b";wait " in line
+                    if not waits:
+                        path.tasks.append(asyncio.ensure_future(self._back(path, server)))
                 await self._passing.wait()
                 await loop.sock_sendall(server, line)
-            server.shutdown(socket.SHUT_WR)
+            await self._passing.wait()
+            if waits:
+                # Its answer is unread here, too: so HAProxy sees the same close as without a relay,
+                # which ends the line. A half-close would have 3.2 run its rest.
+                server.close()
+            else:
+                server.shutdown(socket.SHUT_WR)
         except OSError:
             _end(path)
 

@@ -35,11 +35,11 @@ from support.clock import library  # noqa: E402
 from support.haproxy.fetch import ensure  # noqa: E402
 
 AT_ONCE = 4
-UNSTEADY = 0.1  # seconds that a cell's harness was kept from its work: what it measured is void
-# Where the fault matrix is a test and no measurement, a machine with other things to do is given
-# more time, and more again: first that of the promises, then with all times so many times as long.
+# A machine with other things to do is given more time, and more again: first that of the promises,
+# then with all times so many times as long.
 PACES = (1.0, 4.0, 16.0)
-BUSY = 0.03  # seconds, likewise: what was broken in such a cell asks for the next pace
+# Seconds that a cell's harness was kept from its work: what was broken then is asked at the next.
+BUSY = 0.03
 
 
 def options() -> argparse.Namespace:
@@ -69,23 +69,20 @@ def chosen(asked: argparse.Namespace) -> list[Cell]:
     ]
 
 
-def run_all(
-    cells: list[Cell], jobs: int, library_file: Path, short: bool = False
-) -> dict[str, Result]:
+def run_all(cells: list[Cell], jobs: int, library_file: Path) -> dict[str, Result]:
     """What a machine too busy to measure has spoilt is run again, by itself."""
     results = {}
-    lag = BUSY if short else UNSTEADY
     again = cells
-    for pace in PACES if short else (1.0, 1.0):
+    for pace in PACES:
         for cell, result in _run(again, jobs, library_file, pace):
             results[cell.name] = result
-        again = [cell for cell in again if spoilt(cell, results[cell.name], lag)]
+        again = [cell for cell in again if spoilt(cell, results[cell.name])]
         jobs = 1
     return results
 
 
-def spoilt(cell: Cell, result: Result, lag: float) -> bool:
-    return table.row_of(cell, result).mark == table.FAILED and result.lag > lag
+def spoilt(cell: Cell, result: Result) -> bool:
+    return table.row_of(cell, result).mark == table.FAILED and result.lag > BUSY
 
 
 def _run(
@@ -133,7 +130,7 @@ def main() -> int:
     ensure(sorted({cell.variant.label for cell in meaningful}))
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="sgc-", dir="/tmp") as folder:
-        results = run_all(meaningful, asked.jobs, library(Path(folder)), asked.short)
+        results = run_all(meaningful, asked.jobs, library(Path(folder)))
     seconds = time.monotonic() - began
     rows = {cell.name: table.row_of(cell, results.get(cell.name)) for cell in cells}
     print(table.text(rows))

@@ -1,8 +1,9 @@
-"""The demo: a migration that the old code cannot live with, under load, and nobody sees an error.
+"""The demo: a release with a migration that the old code cannot live with, under load, by one
+command, and nobody sees an error.
 
-Three real HAProxies with the gate in front of a real application with a real PostgreSQL; what an
-operator types; then a picture of latency over time, what the same kinds of clients see of the
-method maxconn, and the verdict. Ends with 1 if the verdict is not clean.
+Three real HAProxies with the gate in front of a real application with a real PostgreSQL; `fab
+release` of docs/examples; then a picture of latency over time and of who answered, what the same
+kinds of clients see of the method maxconn, and the verdict. Ends with 1 if that is not clean.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
@@ -21,7 +21,7 @@ from demo.contrast import contrast  # noqa: E402
 from demo.kinds import KINDS, Contrast, Kind, beside  # noqa: E402
 from demo.payments import ApplicationFailed  # noqa: E402
 from demo.picture import terminal  # noqa: E402
-from demo.stage import APPLICATIONS, HAPROXIES, HISTORY, RATE, DemoFailed, Stage  # noqa: E402
+from demo.stage import HAPROXIES, HISTORY, NEW, OLD, RATE, DemoFailed, Stage  # noqa: E402
 from demo.svg import svg  # noqa: E402
 from demo.verdict import Course, Times, Verdict  # noqa: E402
 from support.haproxy.fetch import CannotFetch, ensure  # noqa: E402
@@ -46,42 +46,43 @@ EXPECTED = (
 )
 
 
-def operate(stage: Stage) -> tuple[Times, dict[str, Any], dict[str, Any]]:
+def operate(stage: Stage) -> Times:
     """What an operator does."""
-    suspend = stage.fab("suspend", "--reason", "payments in units")
-    held = time.monotonic()
-    print(f"  held: {len(suspend['switches'])} HAProxies, drained: {suspend['drained']}")
-    stage.migrate()
-    migrated = time.monotonic()
-    print(f"  {HISTORY} payments rewritten in {migrated - held:.2f} s")
-    stage.switch_to(2)
-    switched = time.monotonic()
-    print(f"  {APPLICATIONS} processes restarted in {switched - migrated:.2f} s")
-    resuming = time.monotonic()
-    resume = stage.fab("resume", "--wait-up")
-    return Times(held, migrated, switched, resuming), suspend, resume
+    print("$ fab release", flush=True)
+    done = stage.release()
+    if done.returncode != 0:
+        raise DemoFailed(f"fab release ended with {done.returncode}\n{done.stderr.strip()}")
+    told = stage.told
+    times = Times(told["deploy s2"], told["held"], told["migrated"], told["deploy s1"])
+    print("  the new code is on s2, where no traffic goes")
+    print(f"  held, drained, {HISTORY} payments rewritten in {times.migrated - times.held:.2f} s")
+    print("  traffic to s2 only, and then the new code on s1 too")
+    return times
 
 
 def run(haproxy: str, version: str) -> Course:
     print("starting PostgreSQL, the application and the HAProxies", flush=True)
-    with Stage(haproxy, version) as stage:
+    with Stage([(haproxy, version)] * HAPROXIES) as stage:
         print(f"load: {HAPROXIES} x {RATE} requests per second by each kind of clients:")
         for kind in KINDS:
             print(f"  {kind.words}: {described(kind)}")
         stage.start_load()
         stage.wait_for_load(time.monotonic() + BEFORE)
-        times, suspend, resume = operate(stage)
+        times = operate(stage)
         stage.wait_for_load(time.monotonic() + AFTER)
         records = [record for load in stage.loads for record in load.stop()]
-        # When all is answered: what the report of `resume` has is from the moment of the release.
         gates = stage.gates()
-        for application in stage.applications:
+        for application in stage.applications.values():
             application.stop()
         written = stage.written()
-        old_code, words = stage.ask(1)
+        old_code, words = stage.ask(OLD)
         print(f"the old code, asked once more: {old_code} {words}")
-        arrivals = [arrival for one in stage.applications for arrival in one.arrivals()]
-    return Course(times, records, arrivals, written, old_code, suspend, resume, gates)
+        old, new = (
+            [one for server in stage.applications.values() for one in server.arrivals(version)]
+            for version in (OLD, NEW)
+        )
+        hold = stage.last_hold()
+    return Course(times, records, old, new, written, old_code, hold, gates)
 
 
 def described(kind: Kind) -> str:

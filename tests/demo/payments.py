@@ -130,7 +130,7 @@ class Payments(Closing):
     def __init__(self, port: int, dsn: str, version: int) -> None:
         self.port = port
         self._dsn = dsn
-        self._arrivals: list[Arrival] = []
+        self._arrivals: dict[int, list[Arrival]] = {one: [] for one in CODE}
         self._process = self._start(version)
 
     def restart(self, version: int) -> None:
@@ -138,9 +138,10 @@ class Payments(Closing):
         self.stop()
         self._process = self._start(version)
 
-    def arrivals(self) -> Sequence[Arrival]:
-        """What reached it, whatever version; complete once it is stopped."""
-        return self._arrivals
+    def arrivals(self, version: Optional[int] = None) -> Sequence[Arrival]:
+        """What reached that version, or any; complete once it is stopped."""
+        versions = CODE if version is None else (version,)
+        return [arrival for one in versions for arrival in self._arrivals[one]]
 
     def stop(self) -> None:
         """Lets it answer what it has begun; safe to call again."""
@@ -153,7 +154,7 @@ class Payments(Closing):
             raise
         if self._process.returncode != 0:
             raise ApplicationFailed(f"the application ended with status {self._process.returncode}")
-        self._arrivals += [Arrival(name, at) for name, at in json.loads(last)]
+        self._arrivals[self._version] += [Arrival(name, at) for name, at in json.loads(last)]
 
     def kill(self) -> None:
         """Ends it, whatever it does; safe to call again."""
@@ -164,6 +165,7 @@ class Payments(Closing):
             pipe.close()
 
     def _start(self, version: int) -> subprocess.Popen[str]:
+        self._version = version
         process = subprocess.Popen(
             [sys.executable, __file__, str(version), str(self.port), self._dsn],
             stdin=subprocess.PIPE,

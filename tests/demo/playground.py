@@ -1,4 +1,5 @@
-"""A real HAProxy 3.0 with an application behind it, to try Stillgate on.
+"""A real HAProxy with an application behind it, to try Stillgate on: the one on the PATH where a
+hold cannot crash it, otherwise Debian's 3.0.
 
 Prints shell assignments of SOCKET and PLAYGROUND; the HAProxy runs until PLAYGROUND is ended, an
 hour at most.
@@ -6,6 +7,8 @@ hour at most.
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,10 +17,20 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from support.app import App  # noqa: E402
-from support.haproxy.fetch import ensure  # noqa: E402
+from support.haproxy.fetch import ensure, version_of  # noqa: E402
 from support.haproxy.server import HAProxy  # noqa: E402
+from support.haproxy.versions import branch_of, survives_a_resume  # noqa: E402
 
 AT_MOST = 3600  # seconds
+
+
+def program() -> str:
+    path = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if path is not None:
+        version = version_of(Path(path))
+        if branch_of(version) >= (2, 4) and survives_a_resume(version):
+            return path
+    return ensure(["3.0"])["3.0"]["path"]
 
 
 def serve() -> None:
@@ -27,8 +40,7 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGALRM, end)
     signal.alarm(AT_MOST)
-    binary = ensure(["3.0"])["3.0"]
-    with App() as app, HAProxy(binary["path"], servers=[app.port]) as proxy:
+    with App() as app, HAProxy(program(), servers=[app.port]) as proxy:
         print(proxy.endpoints[0], flush=True)
         while True:
             signal.pause()

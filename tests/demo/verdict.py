@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Optional
 
-from demo.kinds import KINDS, Hold, is_of, seen_by_all
+from demo.kinds import Hold, seen_by_all
 from demo.picture import Marker, Picture, Point
 from support.app import Arrival
 from support.clients.load import Record
@@ -15,31 +15,37 @@ from support.clients.load import Record
 
 @dataclass(frozen=True)
 class Times:
-    """On CLOCK_MONOTONIC. Between `held` and `resuming` nothing may reach a server: the one is
-    after all are held and drained, the other before anything is released.
+    """On CLOCK_MONOTONIC. Between `held` and `migrated` nothing may reach a server: the one is
+    after all are held and drained, the other before the cutover and the release. `staged` is when
+    the new code is put where no traffic goes, `rest` when on the other server.
     """
 
+    staged: float
     held: float
     migrated: float
-    switched: float
-    resuming: float
+    rest: float
 
 
 @dataclass(frozen=True)
 class Course:
-    """All that was seen. `arrivals` are on the application's own record; `old_code` is the status
-    with which version 1 answers after the migration; `written` are the requests in the table;
-    `gates` are the gates' counters after all was answered.
+    """All that was seen. `old` and `new` are what reached the old and the new code, by their own
+    record; `old_code` is the status with which the old one answers after the migration; `written`
+    are the requests in the table; `hold` is the history's; `gates` are the gates' counters after
+    all was answered.
     """
 
     times: Times
     records: Sequence[Record]
-    arrivals: Sequence[Arrival]
+    old: Sequence[Arrival]
+    new: Sequence[Arrival]
     written: Sequence[str]
     old_code: int
-    suspend: dict[str, Any]
-    resume: dict[str, Any]
+    hold: Mapping[str, Any]
     gates: Sequence[Mapping[str, Any]]
+
+    @property
+    def arrivals(self) -> list[Arrival]:
+        return [*self.old, *self.new]
 
 
 class Verdict:
@@ -48,13 +54,13 @@ class Verdict:
     def __init__(self, course: Course) -> None:
         times = course.times
         self.course = course
-        hold = Hold(times.held, times.resuming)
+        hold = Hold(times.held, times.migrated)
         self.failed = [record for record in course.records if not record.ok]
         self.kinds = seen_by_all(hold, course.records, course.arrivals)
         self.held = [record for record in course.records if hold.concerns(record)]
         self.reached = [arrival for arrival in course.arrivals if hold.was_met_by(arrival)]
-        later = [arrival.at for arrival in course.arrivals if arrival.at >= times.resuming]
-        self.released = min(later, default=times.resuming)
+        later = [arrival.at for arrival in course.arrivals if arrival.at >= times.migrated]
+        self.released = min(later, default=times.migrated)
         # The hold begins with the first that waits: what the report has is by another clock.
         self.committed = min((record.sent_at for record in self.held), default=times.held)
         answered = [record.finished_at for record in self.held]
@@ -63,12 +69,10 @@ class Verdict:
         self.longest = max(waits.values(), default=0.0)
         usual = [waits[r.id] for r in course.records if r.finished_at < self.committed]
         self.usual = median(usual) if usual else 0.0
-        switches = course.resume["switches"]
-        counted = [switch["leaked"] for switch in switches]
-        self.leaked: Optional[int] = None if None in counted else sum(counted)
-        self.methods = {switch["method"] for switch in course.suspend["switches"]}
-        findings = [finding["code"] for switch in switches for finding in switch["findings"]]
-        self.ended_early = "already_open" in findings
+        self.leaked: Optional[int] = course.hold["leaked"]
+        self.by_old = {arrival.id for arrival in course.old}
+        self.too_late = [one for one in course.old if one.at >= times.migrated]
+        self.too_early = [one for one in course.new if one.at < times.migrated]
         # Not only as many: a request written twice must not make up for one that is lost.
         self.astray = set(course.written) ^ {r.id for r in course.records if r.ok}
 
@@ -78,13 +82,16 @@ class Verdict:
             "requests failed": bool(self.failed),
             "requests reached a server while held": bool(self.reached),
             "HAProxy counts requests that reached a server while held": bool(self.leaked),
-            "not every HAProxy tells what reached a server while held": self.leaked is None,
-            "not every HAProxy was held by its gate": self.methods != {"gate"},
+            "HAProxy does not tell what reached a server while held": self.leaked is None,
+            "the old code was reached on the new schema": bool(self.too_late),
+            "the new code was reached on the old schema": bool(self.too_early),
+            "the new code answered nobody": not self.course.new,
+            "not every gate held": any(gate["held"] == 0 for gate in self.course.gates),
             "a gate turned requests away": self._gates("rejected") > 0,
             "clients gave up at a gate": self._gates("given_up") > 0,
             "a gate did not let through all that it held": self._gates("released")
             != self._gates("held") - self._gates("rejected") - self._gates("given_up"),
-            "a hold was over before its end": self.ended_early,
+            "a hold was over before its end": self.course.hold["ended"] != "resumed",
             **{
                 f"no client waited, so nothing was shown: {kind.words}": not seen.waited
                 for kind, seen in self.kinds.items()
@@ -97,12 +104,20 @@ class Verdict:
 
     def rows(self) -> list[tuple[str, str]]:
         """The table: what, and how much."""
-        suspend = self.course.suspend
+        hold = self.course.hold
         held = self.released - self.committed
         return [
             ("requests sent", f"{len(self.course.records)}"),
             ("  of them while held", f"{len(self.held)}"),
             ("failed", f"{len(self.failed)}"),
+            (
+                "answered by the old code, by the new",
+                f"{len(self.course.old)}, {len(self.course.new)}",
+            ),
+            (
+                "  of them on the schema of the other",
+                f"{len(self.too_late)}, {len(self.too_early)}",
+            ),
             ("reached a server while held", f"{len(self.reached)}, by the application's record"),
             ("", f"{_number(self.leaked, '')}, by HAProxy's counters"),
             (
@@ -113,9 +128,9 @@ class Verdict:
             ("longest wait", f"{self.longest:.2f} s, of a hold of {held:.2f} s"),
             ("release, first to last of those that waited", f"{self.release * 1000:.0f} ms"),
             ("usual wait", f"{self.usual * 1000:.1f} ms (median before the hold)"),
-            ("commit window, three HAProxies", _number(suspend["commit_window_ms"], " ms")),
-            ("skew", _number(suspend["skew_ms"], " ms")),
-            ("drained in", _number(suspend["drain_ms"], " ms")),
+            ("commit window, three HAProxies", _number(hold["commit_window_ms"], " ms")),
+            ("skew", _number(hold["skew_ms"], " ms")),
+            ("drained in", _number(hold["drain_ms"], " ms")),
             ("the old code on the new schema", f"answers {self.course.old_code}"),
         ]
 
@@ -127,24 +142,25 @@ class Verdict:
         """Seconds since the first request was sent."""
         times, records = self.course.times, self.course.records
         start = min((record.sent_at for record in records), default=self.committed)
-        window = _number(self.course.suspend["commit_window_ms"], " ms")
+        window = _number(self.course.hold["commit_window_ms"], " ms")
         return Picture(
             title=f"{len(records)} requests through three HAProxies, {len(self.failed)} failed",
-            subtitle="a migration under a hold of every frontend, by the gate",
+            subtitle="fab release: who answered, before and after a migration",
             points=[
-                Point(r.sent_at - start, r.finished_at - r.sent_at, r.ok, series)
-                for series, kind in enumerate(KINDS)
+                Point(
+                    r.sent_at - start, r.finished_at - r.sent_at, r.ok, int(r.id not in self.by_old)
+                )
                 for r in records
-                if is_of(kind, r.id)
             ],
             markers=[
+                Marker(times.staged - start, "new code, no traffic"),
                 Marker(self.committed - start, f"suspend (commit window {window})"),
                 Marker(times.migrated - start, "migrated"),
-                Marker(times.switched - start, "new code"),
-                Marker(self.released - start, "resume"),
+                Marker(self.released - start, "cutover, resume"),
+                Marker(times.rest - start, "the rest"),
             ],
             held=(self.committed - start, self.released - start),
-            series=[kind.words for kind in KINDS],
+            series=["old code", "new code"],
         )
 
 

@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 seconds=${1:-20}
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: $0 [SECONDS]" >&2; exit 2; }
-cmake -S . -B build/fuzz -G Ninja --log-level=WARNING -DSTILLGATE_FUZZ=ON \
+cmake -S . -B build/fuzz -G Ninja --log-level=WARNING -DSTILLGATE_WERROR=ON -DSTILLGATE_FUZZ=ON \
   -DCMAKE_CXX_COMPILER=clang++
 cmake --build build/fuzz --target fuzzers
 

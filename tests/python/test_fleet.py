@@ -11,7 +11,15 @@ from typing import Any
 
 import pytest
 
-from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired, TooLate
+from stillgate import (
+    CheckRefused,
+    Cutover,
+    EndpointFailed,
+    Fleet,
+    HeldByOther,
+    HoldExpired,
+    TooLate,
+)
 from stillgate.console.documents import rfc3339
 from stillgate.errors import ReportError
 from stillgate.results.haproxy import Info, StatRow
@@ -29,9 +37,13 @@ class Core:
     def __init__(self, **statuses: int) -> None:
         self.statuses = statuses
         self.calls: list[tuple[str, list[str]]] = []
+        self.cutovers: list[dict[str, object]] = []  # of what ended a hold
 
     def guard_descriptor(self) -> int:
         return -1
+
+    def custody(self, **release: object) -> Custody:
+        return Custody(self)
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def call(frontends: list[str], **options: Any) -> Any:
@@ -46,6 +58,26 @@ class Core:
             )
 
         return call
+
+
+class Custody:
+    """Stands for the compiled one: what ends the hold is the core's resume."""
+
+    suspended = ended = None
+    failure = ""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def stop(self) -> None:
+        pass
+
+    def end(self, at_deadline: bool, plain: bool, cutover: dict[str, object]) -> None:
+        self._core.cutovers.append(cutover)
+        self.ended = self._core.resume(["balanced"])
+
+    def take_back(self, left: BaseException, tell: Callable[..., object]) -> None:
+        tell(self, left)
 
 
 def fleet_over(core: Core, frontends: tuple[str, ...] = ()) -> Fleet:
@@ -108,6 +140,23 @@ def test_a_block_that_ends_well_is_resumed() -> None:
     assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
 
 
+def test_only_a_block_that_ends_well_is_cut_over() -> None:
+    green = Cutover("green", {"app/s1": "ready"})
+    core = Core()
+    fleet = fleet_over(core)
+    with fleet.suspended("balanced", cutover=green):
+        pass
+    with fleet.suspended("balanced", cutover=green) as hold:
+        hold.cut_over = False
+    with pytest.raises(KeyError):
+        with fleet.suspended("balanced", cutover=green):
+            raise KeyError
+    with pytest.raises(HoldExpired):
+        with fleet.suspended("balanced", cutover=green, max_hold=0.1) as hold:
+            wait_until(lambda: hold.expired, "the deadline")
+    assert core.cutovers == [green.told(), {}, {}, {}]
+
+
 def test_the_deadline_resumes_while_the_block_still_runs() -> None:
     core = Core()
     with pytest.raises(HoldExpired) as caught:
@@ -116,6 +165,24 @@ def test_the_deadline_resumes_while_the_block_still_runs() -> None:
             assert hold.expired and hold.remaining == 0
     assert caught.value.code == "hold_expired"
     assert [verb for verb, _ in core.calls] == ["suspend", "resume"]
+
+
+def test_the_deadline_comes_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing wakes the keeper at that instant: its wait stands still with the machine."""
+    core = Core()
+    awake = time.clock_gettime
+    slept = {"seconds": 0.0}
+
+    def with_sleep(which: int) -> float:
+        return awake(which) + (slept["seconds"] if which == time.CLOCK_BOOTTIME else 0.0)
+
+    monkeypatch.setattr(time, "clock_gettime", with_sleep)
+    with pytest.raises(HoldExpired):
+        with fleet_over(core).suspended("balanced", max_hold=600) as hold:
+            assert hold.remaining > 500
+            slept["seconds"] = 600.0
+            wait_until(lambda: len(core.calls) == 2, "the resume")
+            assert hold.remaining == 0
 
 
 def test_a_resume_that_fails_at_the_deadline_is_told_before_the_deadline() -> None:

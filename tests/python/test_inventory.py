@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from stillgate import Fleet, InventoryError
+from stillgate import Cutover, Fleet, InputError, InventoryError
 from stillgate.inventory import find_inventory, fleet_names, load_fleet
 
 GOOD = """
@@ -38,6 +40,54 @@ def test_reads_a_fleet(tmp_path: Path) -> None:
     assert fleet.endpoints == ["unix:///run/b.sock"]
 
 
+def test_reads_the_cutovers_of_a_fleet(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        GOOD
+        + """
+[fleet.production.cutover.green]
+servers = { "app/green.1" = "ready", "app/blue-1" = "maint" }
+weights = { "app/green.1" = 100 }
+maps = { "/etc/release.map" = { active = "app_green" } }
+""",
+    )
+    assert Fleet.load("staging", path).cutovers == {}
+    (green,) = Fleet.load("production", path).cutovers.values()
+    assert green == Cutover(
+        "green",
+        {"app/green.1": "ready", "app/blue-1": "maint"},
+        {"app/green.1": 100},
+        {"/etc/release.map": {"active": "app_green"}},
+    )
+
+
+@pytest.mark.parametrize(
+    "cutover, field, words",
+    [
+        (Cutover("g", {"b": "ready"}), "servers", "must be BACKEND/SERVER"),
+        (Cutover("g", {"b/s": "up"}), "servers", "must be ready, drain or maint"),
+        (Cutover("g", weights={"b/s": 257}), "weights", "from 0 to 256"),
+        (Cutover("g", maps={"/m": {"k": "a;b"}}), "maps", "value 'a;b'"),
+        (Cutover("../g", {"b/s": "ready"}), "cutover", "a name has"),
+        (Cutover("g"), "cutover", "names no server"),
+        ("blue", "cutover", "no cutover 'blue'; it has: green"),
+    ],
+)
+def test_a_wrong_cutover_is_refused_with_its_field(
+    cutover: Cutover | str, field: str, words: str
+) -> None:
+    fleet = Fleet(["unix:///nowhere/a.sock"], cutovers=[Cutover("green", {"b/s": "ready"})])
+    calls: list[Callable[[], object]] = [
+        lambda: fleet.cutover(cutover),
+        lambda: fleet.resume("f", cutover=cutover),
+        lambda: fleet.check("f", cutover=cutover),
+    ]
+    for call in calls:
+        with pytest.raises(InputError, match=re.escape(words)) as refused:
+            call()
+        assert refused.value.field == field
+
+
 @pytest.mark.parametrize(
     "text, place, words",
     [
@@ -52,6 +102,23 @@ def test_reads_a_fleet(tmp_path: Path) -> None:
         ('[fleet.a]\nendpoints = ["/a"]\n  max_hold = -1\n', "3:3", "0.1 to 3600"),
         ('[fleet.a]\nendpoints = ["/a"]\nmax_hold = 0.05\n', "3:1", "0.1 to 3600"),
         ('[fleet.a]\nendpoints = ["/a"]\nreply_timeout = 0\n', "3:1", "0.001 to 3600"),
+        ('[fleet.a]\nendpoints = ["/a"]\ncutover = 1\n', "3:1", "[fleet.a.cutover.NAME]"),
+        (
+            '[fleet.a]\nendpoints = ["/a"]\n[fleet.a.cutover.g]\nserver = { "b/s" = "ready" }\n',
+            "4:1",
+            "unknown key 'server' of the cutover 'g'",
+        ),
+        (
+            '[fleet.a]\nendpoints = ["/a"]\n[fleet.a.cutover.g]\nweights = { "b/s" = "1" }\n',
+            "4:",
+            "'b/s' of 'weights' must be a whole number",
+        ),
+        (
+            '[fleet.a]\nendpoints = ["/a"]\n[fleet.a.cutover.g]\nmaps = { "/m" = { k = 1 } }\n',
+            "4:",
+            "'k' of '/m' must be text",
+        ),
+        ('[fleet.a]\nendpoints = ["/a"]\n[fleet.a.cutover.g]\n', "3:", "'g' names no server"),
         ("[fleets.a]\n", "1:2", "unknown key 'fleets'"),
         ('[fleet.b]\nendpoints = ["/a"]\n', None, "no fleet 'a'; fleets there: b"),
     ],
@@ -70,7 +137,7 @@ def test_errors_point_at_their_place(
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="No such file"):
         load_fleet("a", str(tmp_path / "none.toml"))
-    with pytest.raises(InventoryError, match="directory"):
+    with pytest.raises(InventoryError, match="a folder, not a plain file"):
         load_fleet("a", str(tmp_path))
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"# \xe9\n")

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterator
-from typing import Any, Optional, get_type_hints
+from typing import Any, Optional, Union, get_type_hints
 
 import pytest
 
-from stillgate import Fleet, InputError, _core, aio
+from stillgate import Cutover, Fleet, InputError, aio
 from stillgate.options import (
     BY_NAME,
     OPTIONS,
@@ -27,7 +27,7 @@ from stillgate.options import (
 NOBODY = "unix:///nowhere/a.sock"
 # A verb of the table, and the method of Fleet that it is in Python.
 METHODS = {
-    **{verb: verb for verb in ("check", "suspend", "resume", "extend")},
+    **{verb: verb for verb in ("check", "suspend", "resume", "extend", "cutover")},
     "hold": "suspended",
 }
 # What a method has that is an option on no command line.
@@ -57,7 +57,8 @@ def assert_spelled(option: Option, parameter: inspect.Parameter, hint: Any, may_
     if isinstance(option.kind, Choice):
         assert hint.__args__ == option.kind.words, option.name
         return
-    kind = type_of(option)
+    # By its name, or as it is.
+    kind = Union[str, Cutover] if option.name == "cutover" else type_of(option)
     optional = default is None and not option.argument
     assert hint == (Optional[kind] if optional else kind), option.name
 
@@ -75,7 +76,7 @@ def test_a_method_has_the_options_of_its_verb(verb: str, fleet: type) -> None:
 
 def test_a_fleet_has_its_own() -> None:
     found = options_of(Fleet.__init__)
-    assert set(found) - {"frontends", "max_reply_bytes"} == OF_FLEET | {"max_hold"}
+    assert set(found) - {"frontends", "max_reply_bytes", "cutovers"} == OF_FLEET | {"max_hold"}
     hints = get_type_hints(Fleet.__init__)
     for name in (OF_FLEET | {"max_hold"}) - {"on_event"}:
         assert_spelled(BY_NAME[name], found[name], hints[name], may_wait=False)
@@ -127,7 +128,7 @@ def test_the_engine_has_the_tables_bounds(
         fleet = Fleet([NOBODY])
         if (verb, name, value) == ("resume", "retry_for", 3600):
             fleet.stop()  # before it tries again for an hour
-        own = {"custody": _core.Custody()} if verb == "suspend" else {}
+        own = {"custody": fleet._core.custody()} if verb == "suspend" else {}
         refused = _refused(lambda: getattr(fleet._core, verb)(["f"], on_line=None, **own, **given))
     assert refused == (None if well else name)
 
@@ -141,7 +142,8 @@ def _refused(call: Any) -> Optional[str]:
 
 
 def test_the_engine_refuses_another_name_or_type() -> None:
-    core, custody = Fleet([NOBODY])._core, _core.Custody()
+    core = Fleet([NOBODY])._core
+    custody = core.custody()
     with pytest.raises(TypeError, match="no option is called 'max_hodl'"):
         core.suspend(["f"], custody=custody, on_line=None, max_hodl=1)
     with pytest.raises(TypeError, match="max_waiting"):

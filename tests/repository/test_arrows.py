@@ -17,6 +17,7 @@ HOLD = SRC + "hold/"
 SSH = SRC + "transport/ssh/"
 CPP: dict[str, tuple[set[str], set[str]]] = {
     "cpp/include": (set(), set()),
+    SRC + "files": (set(), {"fmt", "posix"}),
     SRC + "model": ({"cpp/include"}, {"fmt", "boost.json"}),
     SRC + "runtime_api": ({"cpp/include", SRC + "model"}, {"fmt", "boost.json"}),
     HOLD + "record": ({"cpp/include", SRC + "model", SRC + "runtime_api"}, {"fmt"}),
@@ -56,6 +57,20 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
             SRC + "runtime_api",
             HOLD + "record",
             HOLD + "request",
+            HOLD + "plan",
+            HOLD + "survey",
+        },
+        {"fmt"},
+    ),
+    HOLD
+    + "cutover": (
+        {
+            "cpp/include",
+            SRC + "model",
+            SRC + "runtime_api",
+            HOLD + "record",
+            HOLD + "resume_point",
+            HOLD + "rows",
             HOLD + "plan",
             HOLD + "survey",
         },
@@ -120,15 +135,15 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
         {"fmt"},
     ),
     SSH + "base": ({"cpp/include"}, {"fmt", "boost", "posix", "openssl", "libssh2"}),
-    SSH + "config": ({"cpp/include", SSH + "base"}, {"fmt", "posix"}),
+    SSH + "config": ({"cpp/include", SRC + "files"}, {"fmt", "posix"}),
     SSH
     + "host_keys": (
-        {"cpp/include", SSH + "base", SSH + "config"},
+        {"cpp/include", SRC + "files", SSH + "base", SSH + "config"},
         {"fmt", "posix", "openssl", "libssh2"},
     ),
     SSH
     + "login": (
-        {"cpp/include", SSH + "base", SSH + "config", SSH + "host_keys"},
+        {"cpp/include", SRC + "files", SSH + "base", SSH + "config", SSH + "host_keys"},
         {"fmt", "boost", "posix", "openssl", "libssh2"},
     ),
     SRC + "transport": ({"cpp/include"}, {"fmt", "boost", "posix"}),
@@ -163,7 +178,14 @@ CPP: dict[str, tuple[set[str], set[str]]] = {
     ),
     SRC
     + "fleet": (
-        {"cpp/include", SRC + "model", SRC + "runtime_api", SRC + "hold/", SRC + "engine"},
+        {
+            "cpp/include",
+            SRC + "files",
+            SRC + "model",
+            SRC + "runtime_api",
+            SRC + "hold/",
+            SRC + "engine",
+        },
         {"fmt", "posix"},
     ),
     SRC
@@ -193,7 +215,9 @@ IMPURE_STD = {
 }
 
 INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^>"]+)[>"]', re.MULTILINE)
-POSIX = re.compile(r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|signal|poll)\.h")
+POSIX = re.compile(
+    r"(sys|netinet|arpa|linux)/.*|(unistd|fcntl|netdb|dirent|pwd|grp|signal|poll)\.h"
+)
 
 
 def cpp_files() -> list[Path]:
@@ -225,8 +249,8 @@ def library_of(header: str) -> str:
         return "cpp/include"
     if POSIX.fullmatch(header):
         return "posix"
-    if header.startswith("boost/json"):
-        return "boost.json"  # a parser alone: no socket, no clock
+    if header.startswith(("boost/json", "boost/system/error_code")):
+        return "boost.json"  # a parser and its errors alone: no socket, no clock
     if header.startswith("libssh2"):
         return "libssh2"
     return header.split("/")[0] if "/" in header else "std"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -11,19 +10,19 @@ from demo.verdict import Course, Times, Verdict
 from support.app import Arrival
 from support.clients.load import Record
 
-TIMES = Times(held=10.0, migrated=11.0, switched=11.5, resuming=12.0)
-HELD = {"method": "gate"}
-SUSPEND = {"commit_window_ms": 0.4321, "skew_ms": None, "drain_ms": 2.0, "switches": [HELD, HELD]}
+TIMES = Times(staged=9.5, held=10.0, migrated=12.0, rest=12.8)
+HOLD = {
+    "commit_window_ms": 0.4321,
+    "skew_ms": None,
+    "drain_ms": 2.0,
+    "leaked": 0,
+    "ended": "resumed",
+}
 GATE = {"held": 3, "released": 3, "rejected": 0, "given_up": 0}
 
 
 def request(name: str, sent: float, finished: float, status: int = 200) -> Record:
     return Record(name, sent, finished, status, None)
-
-
-def resumed(**fields: Any) -> dict[str, Any]:
-    good = {"leaked": 0, "findings": []}
-    return {"switches": [good, {**good, **fields}]}
 
 
 RECORDS = [
@@ -38,11 +37,11 @@ MOMENTS = [9.001, 12.2, 12.25, 12.3, 12.21, 13.001]
 GOOD = Course(
     times=TIMES,
     records=RECORDS,
-    arrivals=[Arrival(record.id, at) for record, at in zip(RECORDS, MOMENTS)],
+    old=[Arrival(RECORDS[0].id, MOMENTS[0])],
+    new=[Arrival(record.id, at) for record, at in zip(RECORDS[1:], MOMENTS[1:])],
     written=[record.id for record in RECORDS],
     old_code=500,
-    suspend=SUSPEND,
-    resume=resumed(),
+    hold=HOLD,
     gates=[GATE, GATE],
 )
 
@@ -52,7 +51,7 @@ def without(name: str) -> Course:
     return replace(
         GOOD,
         records=[record for record in RECORDS if record.id != name],
-        arrivals=[arrival for arrival in GOOD.arrivals if arrival.id != name],
+        new=[arrival for arrival in GOOD.new if arrival.id != name],
         written=[written for written in GOOD.written if written != name],
     )
 
@@ -83,17 +82,22 @@ BAD = request("new/0/bad", 13, 13.1, 500)
 WRONG = {
     "requests failed": replace(GOOD, records=[*RECORDS, BAD]),
     "requests reached a server while held": replace(
-        GOOD, arrivals=[Arrival("new/0/first", 10.0), *GOOD.arrivals]
+        GOOD, old=[Arrival("new/0/first", 10.0), *GOOD.old]
     ),
     "HAProxy counts requests that reached a server while held": replace(
-        GOOD, resume=resumed(leaked=1)
+        GOOD, hold={**HOLD, "leaked": 1}
     ),
-    "not every HAProxy tells what reached a server while held": replace(
-        GOOD, resume=resumed(leaked=None)
+    "HAProxy does not tell what reached a server while held": replace(
+        GOOD, hold={**HOLD, "leaked": None}
     ),
-    "not every HAProxy was held by its gate": replace(
-        GOOD, suspend={**SUSPEND, "switches": [HELD, {"method": "maxconn"}]}
+    "the old code was reached on the new schema": replace(
+        GOOD, old=[*GOOD.old, Arrival("new/0/after", 13.0)]
     ),
+    "the new code was reached on the old schema": replace(
+        GOOD, new=[Arrival("new/0/before", 9.0), *GOOD.new]
+    ),
+    "the new code answered nobody": replace(GOOD, new=[]),
+    "not every gate held": replace(GOOD, gates=[GATE, {**GATE, "held": 0, "released": 0}]),
     "a gate turned requests away": replace(
         GOOD, gates=[GATE, {**GATE, "released": 2, "rejected": 1}]
     ),
@@ -103,9 +107,7 @@ WRONG = {
     "a gate did not let through all that it held": replace(
         GOOD, gates=[GATE, {**GATE, "released": 2}]
     ),
-    "a hold was over before its end": replace(
-        GOOD, resume=resumed(findings=[{"code": "already_open"}])
-    ),
+    "a hold was over before its end": replace(GOOD, hold={**HOLD, "ended": "expired"}),
     # One that was sent just before the release shows nothing either.
     "no client waited, so nothing was shown: new connections": without("new/0/first"),
     "no client waited, so nothing was shown: keep-alive": without("keep-alive/0/held"),
@@ -131,17 +133,23 @@ def test_every_answer_has_one_payment(written: list[str]) -> None:
 
 
 def test_what_one_haproxy_cannot_count_is_not_taken_for_nothing() -> None:
-    verdict = Verdict(replace(GOOD, resume=resumed(leaked=None)))
+    verdict = Verdict(replace(GOOD, hold={**HOLD, "leaked": None}))
     assert verdict.leaked is None
     assert ("", "-, by HAProxy's counters") in verdict.rows()
 
 
 def test_the_picture_has_every_request_and_the_moments_in_order() -> None:
     picture = Verdict(GOOD).picture()
-    assert len(picture.series) == 3
+    assert picture.series == ["old code", "new code"]
     points = sorted((point.at, point.series) for point in picture.points)
     assert [at for at, _ in points] == pytest.approx([0, 0.9, 1.4, 1.5, 2.9, 4])
-    assert [series for _, series in points] == [0, 0, 1, 2, 0, 0]
+    assert [series for _, series in points] == [0, 1, 1, 1, 1, 1]
     moments = [(marker.label.split(" (")[0], round(marker.at, 3)) for marker in picture.markers]
-    assert moments == [("suspend", 0.9), ("migrated", 2), ("new code", 2.5), ("resume", 3.2)]
+    assert moments == [
+        ("new code, no traffic", 0.5),
+        ("suspend", 0.9),
+        ("migrated", 3),
+        ("cutover, resume", 3.2),
+        ("the rest", 3.8),
+    ]
     assert picture.held == pytest.approx((0.9, 3.2))

@@ -86,7 +86,8 @@ def default_of(text: str) -> Optional[str]:
 def test_the_cookbook_says_each_option_behind_its_flag() -> None:
     """libraries/arguments.rb names no flag for another property's value."""
     text = (COOKBOOK / "libraries" / "arguments.rb").read_text()
-    said = re.findall(r"'([a-z-]+)' => (?:resource\.wait_for_drain \? )?resource\.(\w+)", text)
+    wait = r"(?:resource\.wait_for_drain \? )?"
+    said = re.findall(rf"'([a-z-]+)' => {wait}resource\.(?!respond_to)(\w+)", text)
     assert len(said) > 12
     for flag, name in said:
         assert BY_NAME[RUBY_NAMES.get(name, name)].word == flag

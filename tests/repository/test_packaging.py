@@ -16,24 +16,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 VERSION = (ROOT / "VERSION").read_text().strip()
 
-CMAKE = """
-cmake_minimum_required(VERSION 3.22)
-project(ten LANGUAGES CXX)
-find_package(stillgate REQUIRED)
-add_executable(ten ten.cpp)
-target_link_libraries(ten PRIVATE stillgate::stillgate)
-"""
-TEN_LINES = """
-#include <cstdio>
-#include <stillgate/fleet.hpp>
-int main() {
-  auto endpoint = stillgate::Endpoint::parse("/nowhere/a.sock");
-  auto fleet = stillgate::Fleet::create({*endpoint});
-  auto outcomes = fleet->execute("show info");
-  std::puts(std::string(stillgate::name(outcomes->front().error->code)).c_str());
-}
-"""
-
 
 def run(*command: str, cwd: Path = ROOT) -> str:
     done = subprocess.run(
@@ -94,17 +76,29 @@ def test_the_wheel_holds_the_package_and_runs(dist: Path, tmp_path: Path) -> Non
         [sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, check=True, text=True
     )
     assert done.stdout.split() == [VERSION, str(tmp_path / "stillgate" / "__init__.py")]
-
-
-def test_find_package_with_a_ten_line_program(tmp_path: Path) -> None:
-    build = ROOT / "build" / f"python-{sys.implementation.cache_tag}"
-    prefix = tmp_path / "prefix"
-    run("cmake", "--install", str(build), "--prefix", str(prefix))
-    (tmp_path / "CMakeLists.txt").write_text(CMAKE)
-    (tmp_path / "ten.cpp").write_text(TEN_LINES)
-    run("cmake", "-S", ".", "-B", "b", f"-DCMAKE_PREFIX_PATH={prefix}", cwd=tmp_path)
-    run("cmake", "--build", "b", cwd=tmp_path)
-    assert run("b/ten", cwd=tmp_path) == "no_such_socket\n"
+    # Where a package of the system has its programs.
+    foreign = tmp_path / "libexec" / "stillgate"
+    foreign.mkdir(parents=True)
+    for name in ("stillgate-guard", "stillgate-leash"):
+        (foreign / name).write_text("#!/bin/sh\n")
+        (foreign / name).chmod(0o755)
+    for folder in (tmp_path / "stillgate", foreign):
+        said = subprocess.run(
+            [sys.executable, "-m", "stillgate", "--version"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            check=True,
+            text=True,
+        ).stdout.splitlines()
+        assert said[0] == f"stillgate, version {VERSION}"
+        assert said[1].startswith(f"module: {tmp_path}/stillgate/_core.")
+        assert said[2:] == [
+            f"guard: {folder}/stillgate-guard",
+            f"leash: {folder}/stillgate-leash",
+            f"gate.lua: {tmp_path}/stillgate/gate/gate.lua",
+        ]
+        for name in ("stillgate-guard", "stillgate-leash"):
+            (folder / name).unlink()
 
 
 def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_a_finding_with_an_errors_code_has_that_code() -> None:
     both = rows("finding").keys() & rows("error").keys()
     assert both == {
         "crash_hazard",
+        "gate_bypassed",
         "gate_missing",
         "gate_unproven",
         "guard_shares_fate",
@@ -112,6 +113,11 @@ def test_the_page_of_events_says_how_bad_each_is() -> None:
         if plural != "notices":
             part = re.search(rf"([^;.]*) (?:are )?{plural}", sentence[1])
             assert part is not None and set(codes(part[1])) == kinds
+
+
+def test_what_becomes_of_a_cutover_has_its_words() -> None:
+    assert enum("cutover", "state") == list(rows("cutover")) == list(tables.CUTOVER_WORDS)
+    assert enum("cutover_change", "state") == list(rows("change"))
 
 
 @pytest.mark.parametrize("name", ["verdict", "level"])

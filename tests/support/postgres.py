@@ -6,6 +6,7 @@ the test, so nothing waits for the disk.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pwd
 import shutil
@@ -48,6 +49,17 @@ def programs() -> Path:
     if os.geteuid() == 0 and ACCOUNT not in {entry.pw_name for entry in pwd.getpwall()}:
         raise PostgresMissing(f"root cannot run PostgreSQL, and there is no user {ACCOUNT}")
     return max(found, key=lambda path: float(path.parent.name))
+
+
+def why_missing() -> Optional[str]:
+    """Why PostgreSQL, or Python's driver for it, cannot be used here."""
+    if importlib.util.find_spec("psycopg2") is None:
+        return "psycopg2 is not installed (Debian: python3-psycopg2)"
+    try:
+        programs()
+    except PostgresMissing as error:
+        return str(error)
+    return None
 
 
 def working_in(folder: Path) -> list[int]:
@@ -102,7 +114,7 @@ class Postgres(Closing):
         """What psql prints for a statement or a file: rows alone. Raises PostgresFailed at the
         first error.
         """
-        command = [str(self._programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", self.dsn]
+        command = self.command()
         for name, value in (variables or {}).items():
             command += ["-v", f"{name}={value}"]
         command += ["-c", sql] if sql is not None else ["-f", str(file)]
@@ -112,6 +124,10 @@ class Postgres(Closing):
         if done.returncode != 0:
             raise PostgresFailed(done.stderr.strip())
         return done.stdout.strip()
+
+    def command(self) -> list[str]:
+        """A psql of this server, without a file of the user's, that stops at the first error."""
+        return [str(self._programs / "psql"), "-XqAt", "-v", "ON_ERROR_STOP=1", self.dsn]
 
     def left_running(self) -> list[int]:
         """Every process of this server."""

@@ -23,7 +23,8 @@ from support.closing import Closing
 SCRIPTS = {
     # The machine is out of order for a while, as in a restart.
     "deploy": "echo none >code-$1; sleep 0.3; echo 2 >code-$1",
-    "migrate": "sleep 0.3; test ! -e broken || exit 1; echo 2 >schema",
+    "migrate": "sleep 0.3; echo 2 >schema; test ! -e broken",
+    "undo": "echo 1 >schema",
 }
 
 # --- the process ----------------------------------------------------------------------
@@ -77,8 +78,8 @@ def _main(name: str, folder: str) -> None:
 
 
 class ReleaseApp(Closing):
-    """Servers s1 and s2 with the old code and the old schema; `./deploy NAME` and `./migrate` lie
-    in `folder`. A file `broken` there has the migration fail.
+    """Servers s1 and s2 with the old code and the old schema; `./deploy NAME`, `./migrate` and
+    `./undo` lie in `folder`. A file `broken` there has the migration fail when it is done.
     """
 
     def __init__(self, folder: Path) -> None:

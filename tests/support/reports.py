@@ -38,6 +38,7 @@ def core_report(
         "drain_ms": None,
         "switches": list(switches),
         "error": None,
+        "cutover": None,
     }
     assert told.keys() <= document.keys()
     return CoreReport(exit_status, json.dumps({**document, **told}))
@@ -76,6 +77,7 @@ def switch_told(**told: Any) -> dict[str, Any]:
         "findings": [],
         "error": None,
         "ended": None,
+        "old_workers": None,
         **told,
     }
 

@@ -52,15 +52,16 @@ class AtTerminal(Closing):
         )
         os.close(theirs)
         self.shown = ""
+        self._looked_to = 0  # one read may have shown more than was waited for
 
     def wait_for(self, text: str, timeout: float = HANG_S) -> None:
         """Until it was shown, since whatever was waited for before."""
-        start = len(self.shown)
         deadline = time.monotonic() + timeout
-        while text not in self.shown[start:]:
+        while (found := self.shown.find(text, self._looked_to)) < 0:
             left = deadline - time.monotonic()
             if left <= 0 or not self._read(left):
                 raise AssertionError(f"not shown: {text!r}; what was: {self.shown!r}")
+        self._looked_to = found + len(text)
 
     def enter(self, text: str) -> None:
         os.write(self._ours, text.encode())

@@ -4,9 +4,10 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 folder=build/coverage
 # Without a compiler cache: what it gives back names the folders of another build.
-cmake -S . -B "$folder" -G Ninja --log-level=WARNING -DSTILLGATE_TESTS=ON -DSTILLGATE_COVERAGE=ON \
+cmake -S . -B "$folder" -G Ninja --log-level=WARNING -DSTILLGATE_WERROR=ON \
+  -DSTILLGATE_TESTS=ON -DSTILLGATE_COVERAGE=ON \
   -DCMAKE_BUILD_TYPE=Debug -DCMAKE_CXX_COMPILER_LAUNCHER=
-cmake --build "$folder"
+cmake --build "$folder" --target unit_tests
 # Counts of an earlier run are for an earlier source.
 find "$folder" -name '*.gcda' -delete
 # A part for each process: they add up their counts where they end.

@@ -9,7 +9,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 /// An SSH server: `[user@]host[:port]`. ssh_config decides what is left out.
 struct SshHop {
@@ -76,5 +76,5 @@ class Endpoint {
   SshAccess access_;
   std::string url_;
 };
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

@@ -8,7 +8,7 @@
 #include <variant>
 #include <vector>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 /// One code per kind of failure. The name in `name()` is part of the JSON interface and never
 /// changes. error_codes.def has all codes with their meaning; docs/errors.md says what to do.
@@ -54,5 +54,5 @@ class [[nodiscard]] Result {
  private:
   std::variant<T, Error> state_;
 };
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

@@ -12,7 +12,7 @@
 
 #include <stillgate/report.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 /// The names in `name()` are part of the JSON interface and never change; event_kinds.def has all
 /// kinds with their meaning.
@@ -68,5 +68,5 @@ struct EventOptions {
   /// Called with each line, always as JSON, on the thread that makes the call. Must not throw.
   std::function<void(const std::string& line)> on_line;
 };
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

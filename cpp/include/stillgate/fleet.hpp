@@ -16,7 +16,9 @@
 #include <stillgate/outcome.hpp>
 #include <stillgate/report.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
+
+class HeldFleet;
 
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block. After a
 /// stop request they end within milliseconds: execute with Errc::cancelled in its outcomes, the
@@ -47,8 +49,13 @@ class Fleet {
   /// when the requests already in flight have been served.
   Result<Report> suspend(const std::vector<std::string>& frontends,
                          const SuspendOptions& options = {}, const std::stop_token& stop = {});
+  /// The same, as an object at whose end the hold is over (held_fleet.hpp).
+  Result<HeldFleet> hold(const std::vector<std::string>& frontends,
+                         const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// Releases the frontends at every endpoint that it can reach, and retries the others for
   /// `options.retry_for`. Repeatable: a frontend that is already open is no failure.
+  /// What is wrong with these, for who will resume only later.
+  static std::optional<Error> refuse(const ResumeOptions& options);
   Result<Report> resume(const std::vector<std::string>& frontends,
                         const ResumeOptions& options = {}, const std::stop_token& stop = {});
 
@@ -56,6 +63,10 @@ class Fleet {
   /// changed. At an endpoint that cannot be reached the hold ends at its old deadline.
   Result<Report> extend(const std::vector<std::string>& frontends, const ExtendOptions& options,
                         const std::stop_token& stop = {});
+
+  /// Changes what serves, on every HAProxy or on none: what cannot be had everywhere is undone
+  /// everywhere. What stood before is kept on record first, so that `options.back` can restore it.
+  Result<Report> cutover(const CutoverOptions& options, const std::stop_token& stop = {});
 
   /// What is held, by whom, since when; changes nothing. Without frontends: all frontends. An
   /// endpoint that does not answer then has one switch, with the frontend `*`.
@@ -73,16 +84,20 @@ class Fleet {
   [[nodiscard]] const Progress& progress() const noexcept;
 
  private:
-  struct State;
-  explicit Fleet(std::unique_ptr<State> state);
-  std::unique_ptr<State> state_;
+  struct [[gnu::visibility("hidden")]] State;
+  explicit Fleet(std::shared_ptr<State> state);
+  std::shared_ptr<State> state_;  ///< also a HeldFleet's
 };
 
 /// The folder of the journal: $STILLGATE_STATE_DIR, else $XDG_STATE_HOME/stillgate, else
 /// ~/.local/state/stillgate (root: /var/lib/stillgate).
 [[nodiscard]] std::filesystem::path state_directory();
 
-/// The version of Stillgate, such as "0.1.0".
+/// The version of Stillgate that runs, such as "0.1.0"; version.hpp has that of the headers.
 [[nodiscard]] const char* version() noexcept;
 
-}  // namespace stillgate
+/// The program that ends a hold by maxconn at its deadline: $STILLGATE_GUARD, else the one beside
+/// the library or program that this code is in, else that of the installation it was built for.
+[[nodiscard]] std::string guard_program();
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

@@ -10,7 +10,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 struct Info {
   std::vector<std::pair<std::string, std::string>> fields;  ///< all, in HAProxy's order
@@ -27,5 +27,5 @@ struct Info {
 /// Error: malformed_reply, if a line is not `Key: value`, or if Version, Pid or Uptime_sec is
 /// missing.
 Result<Info> parse_info(std::string_view text);
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

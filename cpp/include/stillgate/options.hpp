@@ -7,17 +7,20 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include <stillgate/cutover.hpp>
 #include <stillgate/event.hpp>
 #include <stillgate/report.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 // Ranges of numbers (both ends allowed) and maximum lengths of texts in bytes.
 inline constexpr std::chrono::milliseconds shortest_hold{100};
 inline constexpr std::chrono::milliseconds longest_wait{3'600'000};
 inline constexpr std::size_t longest_owner = 200;
 inline constexpr std::size_t longest_reason = 1000;
+inline constexpr std::size_t longest_list = 4000;
 
 // Each struct has `each(options, visit)`, the list of its options: it calls `visit(name, field)`,
 // or for an option with limits `visit(name, number, least, most)` or `visit(name, text,
@@ -46,14 +49,16 @@ struct FleetOptions {
 
 struct SuspendOptions {
   Method method{Method::automatic};
-  bool accept_unproven{false};        ///< accept a gate that is loaded but not proven
-  Expiry on_expiry{Expiry::release};  ///< `reject` needs the gate
+  bool accept_unproven{false};            ///< accept a gate that is loaded but not proven
+  Expiry on_expiry{Expiry::release};      ///< `reject` needs the gate
+  OnReload on_reload{OnReload::release};  ///< `reject` needs the gate
   /// Above this many waiting requests per frontend a gate answers 503; 0: no limit.
   std::int64_t max_waiting{0};
   bool no_lease{false};       ///< start no guard: only a resume ends a hold by maxconn
   bool accept_hazard{false};  ///< overrule the table of releases that crash on resume
   /// Hold by maxconn also where the guard would end with whoever starts it (docs/guard.md).
   bool accept_shared_fate{false};
+  Cutover cutover;           ///< check: is it possible? Empty: none
   bool holder_stays{false};  ///< the caller stays, watches the guard and ends the hold itself
   std::string owner;         ///< default: user@host
   std::string reason;
@@ -62,6 +67,8 @@ struct SuspendOptions {
   /// How long to wait for the requests already in flight, at most max_hold; then roll back. 0: do
   /// not wait.
   std::chrono::milliseconds drain_timeout{5'000};
+  /// Backends that the drain does not wait for, with commas between: of endless streams.
+  std::string drain_except;
 
   template <class Self, class Visit>
   static void each(Self& self, const Visit& visit) {
@@ -72,9 +79,12 @@ struct SuspendOptions {
     visit("method", self.method);
     visit("accept_unproven", self.accept_unproven);
     visit("on_expiry", self.on_expiry);
+    visit("on_reload", self.on_reload);
+    visit("drain_except", self.drain_except, longest_list);
     visit("no_lease", self.no_lease);
     visit("accept_hazard", self.accept_hazard);
     visit("accept_shared_fate", self.accept_shared_fate);
+    visit("cutover", self.cutover);
     visit("holder_stays", self.holder_stays);
     visit("owner", self.owner, longest_owner);
     visit("reason", self.reason, longest_reason);
@@ -86,9 +96,15 @@ struct ResumeOptions {
   bool accept_hazard{false};
   std::chrono::milliseconds retry_for{10000};  ///< retry unreachable endpoints for this time
   std::chrono::milliseconds ramp{0};           ///< raise the limits over this time; 0: at once
-  /// Release nothing before every backend has a server that is up. If one has none within
-  /// retry_for, the hold stays in effect, and the report says application_down.
+  /// Release nothing before every backend has a server that is up, but for those that had none when
+  /// the hold began. If one has none within retry_for, the hold stays in effect, and the report
+  /// says application_down.
   bool wait_up{false};
+  std::string wait_up_for;  ///< the same for these backends only, with commas between
+  /// Applied to all behind the hold, before anything is released. Empty: none.
+  Cutover cutover;
+  /// Where the cutover cannot be had, release all nevertheless: what stood before goes on.
+  bool release_without_cutover{false};
   bool at_deadline{false};  ///< the deadline resumes: the event is `expired`
   /// Before its deadline only the holder may end a hold: the same owner, or the machine and user
   /// whose journal has it, or whoever names its id. Otherwise: not_the_holder, nothing released.
@@ -105,11 +121,40 @@ struct ResumeOptions {
     visit("ramp", self.ramp, milliseconds{0}, longest_wait);
     visit("accept_hazard", self.accept_hazard);
     visit("wait_up", self.wait_up);
+    visit("wait_up_for", self.wait_up_for, longest_list);
+    visit("cutover", self.cutover);
+    visit("release_without_cutover", self.release_without_cutover);
     visit("at_deadline", self.at_deadline);
     visit("hold", self.hold);
     visit("owner", self.owner, longest_owner);
     visit("force", self.force);
     visit("reason", self.reason, longest_reason);
+  }
+};
+
+struct CutoverOptions {
+  Cutover cutover;
+  bool back{false};     ///< restores what stood before; of `cutover` only the name counts
+  bool dry_run{false};  ///< proves it, and changes nothing
+  /// How long to ask again where an answer was lost; after it all is undone, which has as long.
+  std::chrono::milliseconds retry_for{10'000};
+  /// Inside the hold of this id: all of its frontends must be held still, and it must have time for
+  /// the cutover (else cutover_too_late), or nothing is changed.
+  std::string hold{};
+  std::vector<std::string> frontends{};  ///< of that hold
+  /// So much of that hold is left afterwards, for what must be done inside it then.
+  std::chrono::milliseconds keep{0};
+
+  template <class Self, class Visit>
+  static void each(Self& self, const Visit& visit) {
+    using std::chrono::milliseconds;
+    visit("cutover", self.cutover);
+    visit("back", self.back);
+    visit("dry_run", self.dry_run);
+    visit("retry_for", self.retry_for, milliseconds{0}, longest_wait);
+    visit("hold", self.hold);
+    visit("frontends", self.frontends);
+    visit("keep", self.keep, milliseconds{0}, longest_wait);
   }
 };
 
@@ -138,5 +183,5 @@ struct Progress {
   std::atomic<std::int64_t> in_flight{-1};  ///< requests still being served; -1: unknown
   std::atomic<const char*> phase{"idle"};   ///< a string literal
 };
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

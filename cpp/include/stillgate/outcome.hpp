@@ -6,7 +6,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 /// Milliseconds since the call began, on the steady clock; empty if that point was not reached.
 struct Timings {
@@ -24,5 +24,5 @@ struct Outcome {
 
   [[nodiscard]] bool ok() const noexcept { return reply.has_value(); }
 };
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

@@ -1,4 +1,4 @@
-// The report of check, suspend, resume and status: one switch per endpoint and frontend.
+// The report of each call: one switch per endpoint and frontend, and what became of a cutover.
 #pragma once
 
 #include <array>
@@ -12,7 +12,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 using WallTime = std::chrono::system_clock::time_point;
 
@@ -38,6 +38,14 @@ enum class Expiry {
 [[nodiscard]] std::string_view name(Expiry expiry) noexcept;
 [[nodiscard]] std::optional<Expiry> expiry(std::string_view name) noexcept;
 
+/// What a gate does in a worker that a reload replaces during the hold.
+enum class OnReload {
+#define STILLGATE_ON_RELOAD(choice, meaning) choice,
+#include <stillgate/words.def>
+};
+[[nodiscard]] std::string_view name(OnReload choice) noexcept;
+[[nodiscard]] std::optional<OnReload> on_reload(std::string_view name) noexcept;
+
 /// How a hold had ended before its resume.
 enum class End {
 #define STILLGATE_END(end, meaning) end,
@@ -52,6 +60,20 @@ enum class Verdict {
 #include <stillgate/words.def>
 };
 [[nodiscard]] std::string_view name(Verdict verdict) noexcept;
+
+/// What became of one change of a cutover.
+enum class ChangeState {
+#define STILLGATE_CHANGE(change, meaning) change,
+#include <stillgate/words.def>
+};
+[[nodiscard]] std::string_view name(ChangeState state) noexcept;
+
+/// What became of a whole cutover.
+enum class CutoverState {
+#define STILLGATE_CUTOVER(state, meaning) state,
+#include <stillgate/words.def>
+};
+[[nodiscard]] std::string_view name(CutoverState state) noexcept;
 
 enum class Level {
 #define STILLGATE_LEVEL(level, meaning) level,
@@ -86,6 +108,17 @@ struct GateCounters {
   std::int64_t given_up{0};  ///< of those, whose clients gave up, as far as HAProxy noticed
   std::int64_t rejected{0};  ///< answered 503: above max_waiting, or past the deadline
   double longest_wait_ms{0};
+  std::optional<std::int64_t> bound{};    ///< how many may wait; empty unless it holds
+  std::optional<std::string> bound_by{};  ///< max_waiting, maxconn or tune.lua.maxmem
+};
+
+/// Requests that waited in workers that a reload replaced, of the same hold.
+struct OldWorkers {
+  std::int64_t waiting{0};
+  std::int64_t released{0};  ///< to the servers of that worker's own configuration
+  std::int64_t rejected{0};  ///< answered 503
+  std::int64_t silent{0};    ///< that waited in a worker which says nothing any more
+  std::string pids{};        ///< of those in which some wait, with spaces between
 };
 
 /// The end of a hold that had ended before its resume.
@@ -118,7 +151,26 @@ struct Switch {
   std::optional<double> rtt_ms;
   std::vector<Finding> findings;
   std::optional<Error> error;
+  std::optional<OldWorkers> old_workers;  ///< empty where the gate knows of none
   std::optional<HoldEnd> ended;  ///< resume: the hold had ended before; `error` says so, too
+};
+
+/// One change at one endpoint.
+struct CutoverChange {
+  std::string endpoint;
+  std::string what;  ///< `server BACKEND/SERVER state`, `server ... weight`, `map FILE KEY`
+  std::optional<std::string> before;  ///< what stood there when the call began; empty: unknown
+  std::string wanted;
+  std::optional<std::string> now;  ///< as last read; empty: unknown
+  std::int64_t written{0};  ///< so often; more than once where a reload or a lost answer undid it
+  ChangeState state{ChangeState::unchanged};
+  std::optional<Error> error;
+};
+
+struct CutoverResult {
+  std::string name;
+  CutoverState state{CutoverState::refused};
+  std::vector<CutoverChange> changes;  ///< in the order of the endpoints
 };
 
 struct Hold {
@@ -138,7 +190,7 @@ enum class Ending {
 };
 
 struct Report {
-  std::string action;  ///< "check", "suspend", "resume" or "status"
+  std::string action;  ///< "check", "suspend", "resume", "extend", "status" or "cutover"
   Ending ending{Ending::done};
   std::vector<Hold> holds;
   std::vector<Switch> switches;  ///< in the order of the endpoints, then of the frontends
@@ -148,12 +200,13 @@ struct Report {
   std::optional<bool>
       drained;  ///< suspend: the requests in flight have been served; empty: not waited for
   std::optional<double> drain_ms;
-  std::optional<Error> error;  ///< of the call as a whole
+  std::optional<Error> error;            ///< of the call as a whole
+  std::optional<CutoverResult> cutover;  ///< where one was asked for
 
   [[nodiscard]] bool ok() const noexcept { return ending == Ending::done; }
 };
 
 /// The document that docs/schema.json calls a report. Bytes that are no UTF-8 become U+FFFD.
 [[nodiscard]] std::string to_json(const Report& report);
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

@@ -9,7 +9,7 @@
 
 #include <stillgate/error.hpp>
 
-namespace stillgate {
+namespace [[gnu::visibility("default")]] stillgate {
 
 class Stat {
  public:
@@ -33,5 +33,5 @@ class Stat {
   std::vector<std::string> columns_;
   std::vector<Row> rows_;
 };
-
-}  // namespace stillgate
+// clang-format off
+}  // namespace stillgate, whose attribute clang-format takes for a part of its name

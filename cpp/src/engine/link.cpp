@@ -6,18 +6,54 @@
 
 #include <fmt/format.h>
 
+#include "boot_clock.hpp"
+
 namespace stillgate::engine {
 
 using runtime_api::Waiting;
 namespace action = runtime_api::action;
 namespace event = runtime_api::event;
 
+namespace {
+
+using std::chrono::milliseconds;
+
+/// An answer that is older decides nothing, beside what HAProxy usually takes. Others need a few
+/// round trips to end a hold and begin the next one.
+constexpr milliseconds current_for{250};
+/// Each may be four times as late as the one before.
+constexpr int most_questions = 5;
+
+bool is_stale(milliseconds asked_at, milliseconds usual_age) {
+  return boot_time() - asked_at > current_for + 4 * usual_age;
+}
+
+Error stalled() {
+  return {Errc::stalled,
+          "this call stood still between its question and its command, which was not sent; run it "
+          "again"};
+}
+
+Error changed() {
+  return {
+      Errc::hold_changed,
+      "another hold has begun here since this call looked, perhaps while it stood still; it was "
+      "left as it is: run 'stillgate status'"};
+}
+
+}  // namespace
+
 Link::Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
            Clock::time_point epoch, LinkObserver& observer)
     : endpoint_(endpoint), shared_(shared), options_(options), epoch_(epoch), observer_(observer) {}
 
-void Link::begin(const std::vector<runtime_api::Command>& commands,
-                 const runtime_api::Batch& batch) {
+void Link::begin(const std::vector<runtime_api::Command>& commands, const runtime_api::Batch& batch,
+                 const runtime_api::Condition* condition) {
+  commands_ = &commands;
+  batch_ = &batch;
+  condition_ = condition;
+  asking_ = false;
+  questions_ = 0;
   answer_ = {};
   timings_ = {};
   watched_ = Waiting::nothing;
@@ -25,7 +61,11 @@ void Link::begin(const std::vector<runtime_api::Command>& commands,
   // that no command is lost on a closed connection.
   const bool kept = !batch.fresh && transport_ != nullptr && transport_->idle();
   if (!kept) close();
-  exchange_.emplace(commands, batch.closing, batch.barrier, !kept, options_.max_reply_bytes);
+  if (condition_ != nullptr) {
+    ask(!kept);
+  } else {
+    exchange_.emplace(commands, batch.closing, batch.barrier, !kept, options_.max_reply_bytes);
+  }
   if (kept) {
     connected();
     return;
@@ -33,6 +73,50 @@ void Link::begin(const std::vector<runtime_api::Command>& commands,
   transport_ = transport::make_transport(shared_, endpoint_, *this);
   watch();
   transport_->connect();
+}
+
+void Link::ask(bool fresh) {
+  asking_ = true;
+  ++questions_;
+  watched_ = Waiting::nothing;
+  exchange_.emplace(condition_->question, runtime_api::Closing::keep, false, fresh,
+                    options_.max_reply_bytes);
+}
+
+/// Whoever was frozen behind the question finds an old answer. Its age is read last.
+void Link::judge() {
+  const bool holds = condition_->holds(exchange_->answer().replies);
+  const bool stale = is_stale(asked_at_, usual_age_);
+  usual_age_ = boot_time() - asked_at_;
+  if (stale && questions_ < most_questions) {
+    ask(false);
+    resume(event::Connected{});
+    return;
+  }
+  if (!holds || stale) {
+    give_up(holds ? stalled() : changed());
+    return;
+  }
+  asking_ = false;
+  watched_ = Waiting::nothing;
+  exchange_.emplace(*commands_, batch_->closing, batch_->barrier, false, options_.max_reply_bytes);
+  resume(event::Connected{});
+}
+
+/// Nothing was sent, and the connection stays.
+void Link::give_up(Error error) {
+  answer_.error = std::move(error);
+  asking_ = false;
+  exchange_.reset();
+  deadline_.reset();
+  observer_.on_link_finished(*this);
+}
+
+bool Link::is_stale_at_barrier() {
+  if (condition_ == nullptr || !is_stale(asked_at_, std::max(usual_age_, usual_standing_)))
+    return false;
+  usual_standing_ = boot_time() - asked_at_;
+  return true;
 }
 
 void Link::release() { resume(event::Released{}); }
@@ -97,6 +181,7 @@ void Link::apply(runtime_api::Action next) {
   watch();
   if (auto* write = std::get_if<action::Write>(&next)) {
     written_at_ = Clock::now();
+    if (asking_) asked_at_ = boot_time();
     if (exchange_->answer().sent) timings_.sent_ms = elapsed_ms();
     transport_->write(std::move(write->bytes));
     // A write that fails ends the exchange.
@@ -109,9 +194,12 @@ void Link::apply(runtime_api::Action next) {
 }
 
 void Link::finish() {
+  if (asking_ && !exchange_->answer().error) return judge();
   timings_.answered_ms = exchange_->answer().error ? std::nullopt : std::optional(elapsed_ms());
   answer_ = std::move(exchange_->answer());
   answer_.timings = timings_;
+  // A question changes nothing.
+  if (std::exchange(asking_, false)) answer_.sent = false;
   const bool keep = exchange_->reusable();
   exchange_.reset();
   deadline_.reset();

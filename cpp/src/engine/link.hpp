@@ -43,8 +43,10 @@ class Link final : public transport::Listener {
        Clock::time_point epoch, LinkObserver& observer);
 
   /// Starts an exchange of these commands, on the kept connection if that is good and the batch
-  /// wants no new one. Both must outlive it. Ends in on_link_finished.
-  void begin(const std::vector<runtime_api::Command>& commands, const runtime_api::Batch& batch);
+  /// wants no new one. With a condition that one is asked first. All must outlive it. Ends in
+  /// on_link_finished.
+  void begin(const std::vector<runtime_api::Command>& commands, const runtime_api::Batch& batch,
+             const runtime_api::Condition* condition = nullptr);
   /// Opens the barrier for this link: it may write.
   void release();
   void fail(const Error& error);
@@ -53,6 +55,10 @@ class Link final : public transport::Listener {
 
   /// The error of a link that is too slow, while other endpoints are held.
   [[nodiscard]] Error late() const;
+
+  /// Its condition was asked too long ago, as it stands at the barrier. The next time it may have
+  /// taken as long: others may always be slow.
+  [[nodiscard]] bool is_stale_at_barrier();
 
   [[nodiscard]] bool active() const noexcept { return exchange_.has_value(); }
   [[nodiscard]] std::optional<Clock::time_point> deadline() const noexcept { return deadline_; }
@@ -69,6 +75,9 @@ class Link final : public transport::Listener {
   void on_end_of_stream() override;
   void on_failed(Error error) override;
 
+  void ask(bool fresh);
+  void judge();
+  void give_up(Error error);
   void connected();
   void resume(const runtime_api::Event& event);
   template <class Act>
@@ -85,6 +94,14 @@ class Link final : public transport::Listener {
   Clock::time_point epoch_;
   LinkObserver& observer_;
   std::shared_ptr<transport::Transport> transport_;
+  const std::vector<runtime_api::Command>* commands_{nullptr};
+  const runtime_api::Batch* batch_{nullptr};
+  const runtime_api::Condition* condition_{nullptr};
+  bool asking_{false};  ///< the exchange is that of the condition
+  int questions_{0};
+  std::chrono::milliseconds asked_at_{0};
+  std::chrono::milliseconds usual_age_{0};       ///< of the answer before
+  std::chrono::milliseconds usual_standing_{0};  ///< as long a barrier took that was too long
   std::optional<runtime_api::Exchange> exchange_;
   runtime_api::Waiting watched_{runtime_api::Waiting::nothing};
   std::optional<Clock::time_point> deadline_;

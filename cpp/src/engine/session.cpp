@@ -88,11 +88,12 @@ void Session::start_more() {
   while (next_ < links_.size() && active_ < capacity_ && !cancelled_) {
     Link& link = *links_[next_];
     const auto& commands = batch_->work[next_];
+    const auto* condition = batch_->condition_of(next_);
     ++next_;
     link.answer() = {};
     if (commands.empty()) continue;
     ++active_;
-    link.begin(commands, *batch_);
+    link.begin(commands, *batch_, condition);
   }
   starting_ = false;
   // Connections become free only if each is closed after its work, and none waits at a barrier.
@@ -136,19 +137,31 @@ void Session::on_link_finished(Link& link) {
 void Session::settle_barrier() {
   if (!batch_->barrier || released_ || at_barrier_ + finished_ < participants_) return;
   released_ = true;
-  if (finished_ == 0) {
-    open_barrier();
-    return;
-  }
   std::vector<Link*> waiting;
-  each_active([&waiting](Link& link) { waiting.push_back(&link); });
-  fail_waiting(waiting);
+  bool stale = false;
+  each_active([&](Link& link) {
+    waiting.push_back(&link);
+    stale = link.is_stale_at_barrier() || stale;
+  });
+  if (finished_ > 0) {
+    fail_waiting(waiting);
+  } else if (stale) {
+    fail_waiting(waiting, {Errc::stalled,
+                           "this call stood still when all HAProxies were ready, so nothing was "
+                           "held; run it again"});
+  } else {
+    open_barrier();
+  }
 }
 
 void Session::fail_waiting(const std::vector<Link*>& links) {
+  fail_waiting(links,
+               {Errc::rolled_back, "nothing was sent, because another endpoint was not ready"});
+}
+
+void Session::fail_waiting(const std::vector<Link*>& links, const Error& error) {
   due_.clear();
   align_timer_.cancel();
-  const Error error{Errc::rolled_back, "nothing was sent, because another endpoint was not ready"};
   for (Link* link : links) {
     if (link->active()) link->fail(error);
   }

@@ -50,6 +50,7 @@ class Session final : public LinkObserver {
   void open_barrier();
   void release_due();
   void fail_waiting(const std::vector<Link*>& links);
+  void fail_waiting(const std::vector<Link*>& links, const Error& error);
   void cancel();
   void arm_timer();
   void note_well_answered();

@@ -1,11 +1,13 @@
 // The limits of each option.
 #include "check_options.hpp"
 
+#include <algorithm>
 #include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "hold/cutover/cutover_rows.hpp"
 #include "runtime_api/command.hpp"
 
 namespace stillgate::fleet {
@@ -71,6 +73,24 @@ std::optional<Error> check_force(bool force, const std::string& reason) {
   return input(Errc::bad_option, "reason", "required to overrule the holder (force)");
 }
 
+/// It names a file.
+std::optional<Error> check_cutover_name(const std::string& name) {
+  constexpr std::size_t longest = 64;
+  const bool fine = !name.empty() && name.size() <= longest && name.front() != '.' &&
+                    std::ranges::all_of(name, [](char c) {
+                      return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                             (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+                    });
+  if (fine) return std::nullopt;
+  return input(Errc::bad_name, "cutover",
+               fmt::format("a name has at most {} letters, digits, '-', '_', '.'", longest));
+}
+
+std::optional<Error> check_if_any(const Cutover& cutover) {
+  if (cutover.name.empty() && cutover.empty()) return std::nullopt;
+  return check_cutover(cutover, false);
+}
+
 }  // namespace
 
 Error input(Errc code, std::string_view field, std::string message) {
@@ -99,9 +119,14 @@ std::optional<Error> check_frontends(const std::vector<std::string>& frontends) 
 
 std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (auto error = check_bounds(options)) return error;
+  if (auto error = check_if_any(options.cutover)) return error;
   if (options.method == Method::maxconn && options.on_expiry != Expiry::release) {
     return input(Errc::bad_option, "on_expiry",
                  "the method maxconn cannot reject; only the gate can");
+  }
+  if (options.method == Method::maxconn && options.on_reload != OnReload::release) {
+    return input(Errc::bad_option, "on_reload",
+                 "by the method maxconn nobody waits in a worker; only the gate can reject");
   }
   if (options.method == Method::maxconn && options.max_waiting > 0) {
     return input(Errc::bad_option, "max_waiting",
@@ -110,8 +135,26 @@ std::optional<Error> check_suspend(const SuspendOptions& options) {
   return std::nullopt;
 }
 
+std::optional<Error> check_cutover(const Cutover& cutover, bool back) {
+  if (auto error = check_cutover_name(cutover.name)) return error;
+  if (back) return std::nullopt;
+  if (cutover.empty()) {
+    return input(Errc::bad_option, "cutover", "names no server, no weight and no entry of a map");
+  }
+  for (const hold::CutoverRow& row : hold::changes_of(cutover, "")) {
+    if (const auto command = hold::command_of(row, row.after); !command) return command.error();
+  }
+  return std::nullopt;
+}
+
+std::optional<Error> check_cutover(const CutoverOptions& options) {
+  if (auto error = check_bounds(options)) return error;
+  return check_cutover(options.cutover, options.back);
+}
+
 std::optional<Error> check_resume(const ResumeOptions& options) {
   if (auto error = check_bounds(options)) return error;
+  if (auto error = check_if_any(options.cutover)) return error;
   return check_force(options.force, options.reason);
 }
 

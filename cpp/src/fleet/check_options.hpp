@@ -20,6 +20,9 @@ namespace stillgate::fleet {
 [[nodiscard]] std::optional<Error> check_frontends(const std::vector<std::string>& frontends);
 [[nodiscard]] std::optional<Error> check_suspend(const SuspendOptions& options);
 [[nodiscard]] std::optional<Error> check_resume(const ResumeOptions& options);
+/// With `back` only its name counts.
+[[nodiscard]] std::optional<Error> check_cutover(const Cutover& cutover, bool back);
+[[nodiscard]] std::optional<Error> check_cutover(const CutoverOptions& options);
 [[nodiscard]] std::optional<Error> check_extend(const ExtendOptions& options);
 
 }  // namespace stillgate::fleet

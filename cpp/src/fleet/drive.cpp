@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include "engine/boot_clock.hpp"
 #include "engine/session.hpp"
 #include "fleet/guard/prover.hpp"
 
@@ -39,7 +40,7 @@ Report too_large(std::size_t endpoints, std::size_t capacity) {
 
 Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
              const std::stop_token& stop) {
-  const auto began = std::chrono::steady_clock::now();
+  const auto began = engine::boot_time();
   engine::Session session(means.endpoints, means.options, means.progress, stop);
   if (session.capacity() < means.endpoints.size()) {
     return too_large(means.endpoints.size(), session.capacity());
@@ -59,6 +60,8 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
       seen.what = hold::observed::Answers{session.run(*batch, stop)};
     } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
       seen.what = hold::observed::Journaled{journal.keep(write->record)};
+    } else if (const auto* keep = std::get_if<hold::step::KeepCutover>(&step)) {
+      seen.what = hold::observed::Journaled{journal.keep_cutover(keep->record)};
     } else if (const auto* prove = std::get_if<hold::step::ProveWaits>(&step)) {
       means.progress.phase = "proving the release that waits";
       seen.what = prover.start(*prove, stop);
@@ -74,8 +77,7 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
       wait(std::get<hold::step::Wait>(step).time, stop);
       seen.what = hold::observed::Tick{};
     }
-    seen.elapsed =
-        std::chrono::duration_cast<milliseconds>(std::chrono::steady_clock::now() - began);
+    seen.elapsed = engine::boot_time() - began;
     seen.now = std::chrono::system_clock::now();
     seen.cancelled = stop.stop_requested();
   }

@@ -11,7 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "file.hpp"
+#include "files/file.hpp"
+#include "folders.hpp"
 #include "shell.hpp"
 
 namespace stillgate::fleet {
@@ -30,12 +31,11 @@ std::string host_name() {
 /// Renames a file that has grown too large. Of the processes that find it too large, the one with
 /// the lock does it. The others write to the file that they have open.
 void rotate(const std::filesystem::path& path) {
-  const File file(path, append_flags);
-  struct stat opened {};
+  const files::File file(path, append_flags);
   struct stat named {};
-  if (::fstat(file.get(), &opened) != 0 || opened.st_size < EventLog::largest_file) return;
+  if (!file.is_open() || file.status().st_size < EventLog::largest_file) return;
   if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) return;
-  if (::stat(path.c_str(), &named) != 0 || named.st_ino != opened.st_ino) return;
+  if (::stat(path.c_str(), &named) != 0 || named.st_ino != file.status().st_ino) return;
   auto aside = path;
   aside += ".1";
   ::rename(path.c_str(), aside.c_str());
@@ -79,10 +79,10 @@ void EventLog::deliver(Event& event) {
 
 /// In one write: with O_APPEND no other writer's text gets between.
 void EventLog::append(const std::string& line) const {
-  (void)make_state_folder(folder_);
+  if (!make_state_folder(folder_).why.empty()) return;
   const auto path = folder_ / "history.jsonl";
   rotate(path);
-  const File file(path, append_flags);
+  const files::File file(path, append_flags);
   if (!file.is_open()) return;
   const std::string text = (ends_inside_a_line(file.get()) ? "\n" : "") + line + "\n";
   while (::write(file.get(), text.data(), text.size()) < 0 && errno == EINTR) {

@@ -16,6 +16,7 @@
 #include "fleet/guard/keeper.hpp"
 #include "fleet/guard/surroundings.hpp"
 #include "hold/check/check_plan.hpp"
+#include "hold/cutover/cutover_plan.hpp"
 #include "hold/events.hpp"
 #include "hold/extend_plan.hpp"
 #include "hold/record/record_time.hpp"
@@ -56,6 +57,22 @@ bool is_local(const Endpoint& endpoint) {
       return false;
   }
   return false;
+}
+
+/// Who asks for a resume or an extend.
+template <class Options>
+hold::Claim claim_of(const Options& options) {
+  return {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold,
+          options.force, options.reason};
+}
+
+/// The report of a call with what became of its cutover.
+Report with_cutover(Report report, const std::optional<Report>& cut) {
+  if (!cut) return report;
+  report.cutover = cut->cutover;
+  if (!report.error) report.error = cut->error;
+  if (report.ok()) report.ending = cut->ending;
+  return report;
 }
 
 enum class Asks { check, suspend };
@@ -144,12 +161,24 @@ struct Fleet::State {
     keep_sessions();
     return fleet::drive(plan, journal, {endpoints, options, progress, events, guard}, stop);
   }
+  /// Behind a hold on these frontends; without any, whoever holds.
+  Report cut_over(const CutoverOptions& wanted, const std::vector<std::string>& frontends,
+                  const hold::Claim& claim, const std::stop_token& stop);
+  /// Whether it is possible; changes nothing.
+  Report try_cutover(const Cutover& cutover, const std::stop_token& stop);
+  std::optional<Report> cut_over_before_release(const std::vector<std::string>& frontends,
+                                                const ResumeOptions& wanted,
+                                                const std::stop_token& stop);
+  Report extend(const std::vector<std::string>& frontends, const hold::Claim& claim,
+                std::chrono::milliseconds by, const std::stop_token& stop);
   Report check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                const std::stop_token& stop);
   Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                  const std::stop_token& stop);
   Report resume(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
                 const std::stop_token& stop);
+  Report release(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
+                 const std::stop_token& stop);
   /// Ends the hold of this id, for whose holder nobody has a report.
   Report take_back(const std::vector<std::string>& frontends, const std::string& id) {
     ResumeOptions by_id;
@@ -157,6 +186,85 @@ struct Fleet::State {
     return resume(frontends, by_id, {});
   }
 };
+
+Report Fleet::State::cut_over(const CutoverOptions& wanted,
+                              const std::vector<std::string>& frontends, const hold::Claim& claim,
+                              const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  const std::string& name = wanted.cutover.name;
+  auto known = journal.load_cutover(name);
+  auto loaded = journal.load();
+  hold::CutoverPlan::Request request;
+  request.name = name;
+  request.endpoints = hold_request(frontends).endpoints;
+  if (known) request.known = known->rows;
+  for (const std::string& url : request.endpoints) {
+    if (wanted.back) break;
+    for (auto& row : hold::changes_of(wanted.cutover, url)) request.changes.push_back(row);
+  }
+  if (wanted.back) request.changes = hold::changes_back(request.known, request.endpoints);
+  if (!known || (wanted.back && request.changes.empty())) {
+    Report report;
+    report.action = "cutover";
+    report.ending = Ending::refused;
+    report.error =
+        known ? Error{Errc::cutover_no_record,
+                      fmt::format("nothing on this machine says what served before the cutover "
+                                  "'{}' at these HAProxies; name what is to serve in a cutover of "
+                                  "its own",
+                                  name)}
+              : known.error();
+    report.cutover = CutoverResult{name, CutoverState::refused, {}};
+    return report;
+  }
+  request.back = wanted.back;
+  request.dry_run = wanted.dry_run;
+  request.retry_for = wanted.retry_for;
+  request.frontends = frontends;
+  request.records = std::move(loaded.records);
+  request.claim = claim;
+  request.keep = wanted.keep;
+  hold::CutoverPlan plan(std::move(request));
+  Report report = drive(plan, journal, stop);
+  report.action = "cutover";
+  return report;
+}
+
+/// Nothing where all stands, or none is asked for; else the report that the resume ends with, or
+/// goes on with.
+std::optional<Report> Fleet::State::cut_over_before_release(
+    const std::vector<std::string>& frontends, const ResumeOptions& wanted,
+    const std::stop_token& stop) {
+  // What a hold that is about to end is given for it.
+  constexpr std::chrono::milliseconds more_time{5000};
+  if (wanted.cutover.name.empty()) return std::nullopt;
+  const hold::Claim claim = claim_of(wanted);
+  CutoverOptions options;
+  options.cutover = wanted.cutover;
+  options.retry_for = wanted.retry_for;
+  Report report = cut_over(options, frontends, claim, stop);
+  if (report.error && report.error->code == Errc::cutover_too_late) {
+    if (extend(frontends, claim, more_time, stop).ok()) {
+      report = cut_over(options, frontends, claim, stop);
+    }
+  }
+  report.action = "resume";
+  return report;
+}
+
+Report Fleet::State::extend(const std::vector<std::string>& frontends, const hold::Claim& claim,
+                            std::chrono::milliseconds by, const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  hold::ExtendPlan plan({hold_request(frontends), std::move(loaded.records), claim, by});
+  Report report = drive(plan, journal, stop);
+  report.action = "extend";
+  for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
+    events.report(std::move(event));
+  }
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
 
 Report Fleet::State::check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                            const std::stop_token& stop) {
@@ -171,11 +279,25 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
     events.report(hold::checked_event(report, frontends, std::chrono::system_clock::now()));
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
-  return report;
+  if (wanted.cutover.name.empty() || report.ending == Ending::cancelled) return report;
+  return with_cutover(std::move(report), try_cutover(wanted.cutover, stop));
+}
+
+Report Fleet::State::try_cutover(const Cutover& cutover, const std::stop_token& stop) {
+  CutoverOptions tried;
+  tried.cutover = cutover;
+  tried.dry_run = true;
+  return cut_over(tried, {}, {}, stop);
 }
 
 Report Fleet::State::suspend(const std::vector<std::string>& frontends,
                              const SuspendOptions& wanted, const std::stop_token& stop) {
+  // What could not be had behind the hold is known before it.
+  if (!wanted.cutover.name.empty()) {
+    Report tried = try_cutover(wanted.cutover, stop);
+    tried.action = "suspend";
+    if (!tried.ok()) return tried;
+  }
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   if (loaded.error) {
@@ -211,6 +333,19 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
 
 Report Fleet::State::resume(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
                             const std::stop_token& stop) {
+  const auto cut = cut_over_before_release(frontends, wanted, stop);
+  const bool goes_on = !cut || cut->ok() || wanted.release_without_cutover;
+  if (!goes_on) return *cut;
+  Report report = with_cutover(release(frontends, wanted, stop), cut);
+  // All is open: nothing was refused.
+  if (cut && !cut->ok() && report.ending != Ending::cancelled) {
+    report.ending = Ending::endpoint_failed;
+  }
+  return report;
+}
+
+Report Fleet::State::release(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
+                             const std::stop_token& stop) {
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   hold::ResumePlan::Request request;
@@ -224,8 +359,8 @@ Report Fleet::State::resume(const std::vector<std::string>& frontends, const Res
   request.retry_for = wanted.retry_for;
   request.ramp = wanted.ramp;
   request.wait_up = wanted.wait_up;
-  request.claim = {wanted.owner.empty() ? fleet::default_owner() : wanted.owner, wanted.hold,
-                   wanted.force, wanted.reason};
+  request.wait_up_for = hold::NameList(wanted.wait_up_for);
+  request.claim = claim_of(wanted);
   hold::ResumePlan plan(std::move(request));
   Report report = drive(plan, journal, stop);
   report.action = "resume";
@@ -244,7 +379,7 @@ Report Fleet::State::resume(const std::vector<std::string>& frontends, const Res
   return report;
 }
 
-Fleet::Fleet(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Fleet::Fleet(std::shared_ptr<State> state) : state_(std::move(state)) {}
 Fleet::Fleet(Fleet&&) noexcept = default;
 Fleet& Fleet::operator=(Fleet&&) noexcept = default;
 Fleet::~Fleet() = default;
@@ -259,7 +394,7 @@ Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions&
     }
   }
   if (auto error = fleet::check_options(options)) return *std::move(error);
-  return Fleet(std::make_unique<State>(std::move(endpoints), options));
+  return Fleet(std::make_shared<State>(std::move(endpoints), options));
 }
 
 Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
@@ -297,6 +432,10 @@ Result<Report> Fleet::suspend(const std::vector<std::string>& frontends,
   return state_->suspend(frontends, options, stop);
 }
 
+std::optional<Error> Fleet::refuse(const ResumeOptions& options) {
+  return fleet::check_resume(options);
+}
+
 Result<Report> Fleet::resume(const std::vector<std::string>& frontends,
                              const ResumeOptions& options, const std::stop_token& stop) {
   if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
@@ -308,20 +447,15 @@ Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
                              const ExtendOptions& options, const std::stop_token& stop) {
   if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
   if (auto error = fleet::check_extend(options)) return *std::move(error);
-  const fleet::Journal journal(state_directory());
-  auto loaded = journal.load();
-  hold::ExtendPlan plan({state_->hold_request(frontends),
-                         std::move(loaded.records),
-                         {options.owner.empty() ? fleet::default_owner() : options.owner,
-                          options.hold, options.force, options.reason},
-                         options.by});
-  Report report = state_->drive(plan, journal, stop);
-  report.action = "extend";
-  for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
-    state_->events.report(std::move(event));
-  }
-  if (loaded.error && !report.error) report.error = std::move(loaded.error);
-  return report;
+  return state_->extend(frontends, claim_of(options), options.by, stop);
+}
+
+Result<Report> Fleet::cutover(const CutoverOptions& options, const std::stop_token& stop) {
+  if (auto error = fleet::check_cutover(options)) return *std::move(error);
+  if (options.hold.empty()) return state_->cut_over(options, {}, {}, stop);
+  if (auto error = fleet::check_frontends(options.frontends)) return *std::move(error);
+  const hold::Claim claim{fleet::default_owner(), options.hold, false, {}};
+  return state_->cut_over(options, options.frontends, claim, stop);
 }
 
 Result<Report> Fleet::status(const std::vector<std::string>& frontends,

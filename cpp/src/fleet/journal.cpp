@@ -3,10 +3,10 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <fstream>
-#include <iterator>
+#include <csignal>
 #include <string>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include <fcntl.h>
@@ -15,27 +15,34 @@
 
 #include <fmt/format.h>
 
-#include "file.hpp"
+#include "files/file.hpp"
+#include "folders.hpp"
+#include "model/numbers.hpp"
 
 namespace stillgate::fleet {
 namespace {
 
 constexpr std::string_view suffix = ".hold";
+constexpr std::string_view cutover_suffix = ".cutover";
 
-Error failed(std::string_view what, const std::filesystem::path& path, int number,
-             std::string_view remark = "") {
+Error failed(std::string_view what, const std::filesystem::path& path, const files::Fault& fault) {
   return {Errc::journal_failed,
-          fmt::format("journal: cannot {} {}: {}{}; set $STILLGATE_STATE_DIR to use another folder",
-                      what, path.string(), std::system_category().message(number), remark),
+          fmt::format("journal: cannot {} {}: {}; set $STILLGATE_STATE_DIR to use another folder",
+                      what, path.string(), fault.why),
           {},
           {},
           {"journal"}};
 }
 
+Error failed(std::string_view what, const std::filesystem::path& path, int number) {
+  return failed(what, path, files::Fault::of(number));
+}
+
 /// A rename or a removal is on the disk only once its folder is.
 std::optional<Error> flush_folder(const std::filesystem::path& folder) {
-  const File handle(folder, O_RDONLY | O_DIRECTORY);
-  if (!handle.is_open() || !handle.flush()) return failed("flush", folder, errno);
+  const files::File handle(folder, O_RDONLY | O_DIRECTORY);
+  if (!handle.is_open()) return failed("flush", folder, handle.fault());
+  if (!handle.flush()) return failed("flush", folder, errno);
   return std::nullopt;
 }
 
@@ -43,13 +50,33 @@ std::filesystem::path file_of(const std::filesystem::path& folder, const std::st
   return folder / (id + std::string(suffix));
 }
 
+/// Not what others could have written.
+files::Read<files::FileText> read_text(const std::filesystem::path& path) {
+  auto file = files::read_file(path);
+  if (!file) return file;
+  std::string why = files::written_by_others(path, file->status, ::geteuid());
+  if (!why.empty()) return {std::nullopt, {0, std::move(why)}};
+  return file;
+}
+
 std::optional<hold::Record> read_record(const std::filesystem::path& path) {
-  std::ifstream file(path, std::ios::binary);
+  const auto file = read_text(path);
   if (!file) return std::nullopt;
-  const std::string text((std::istreambuf_iterator<char>(file)), {});
-  auto record = hold::decode(text);
+  auto record = hold::decode(file->text);
   if (!record) return std::nullopt;
   return *std::move(record);
+}
+
+/// What others could have written is not believed. `folder` is one of the two in the state folder.
+std::optional<Error> distrust(const std::filesystem::path& folder) {
+  const auto state = folder.parent_path();
+  if (const auto fault = check_state_folder(state); !fault.why.empty()) {
+    return failed("use", state, fault);
+  }
+  if (const auto fault = check_private_folder(folder); !fault.why.empty()) {
+    return failed("use", folder, fault);
+  }
+  return std::nullopt;
 }
 
 /// Nothing where the folder cannot be read.
@@ -82,42 +109,100 @@ void forget_oldest(const std::filesystem::path& folder) {
   }
 }
 
-/// Returns only after it is on the disk.
-std::optional<Error> write_record(const std::filesystem::path& folder, const hold::Record& record) {
-  const auto path = file_of(folder, record.id);
-  if (const int number = make_state_folder(folder.parent_path()); number != 0) {
-    return failed("create", folder.parent_path(), number);
-  }
-  if (const int number = make_private_folder(folder); number != 0) {
-    return failed("create", folder, number,
-                  number == EPERM ? " (it belongs to somebody else)" : "");
-  }
+/// The file in which its writer has a record until it is complete.
+std::filesystem::path aside_of(const std::filesystem::path& path) {
   auto aside = path;
   aside += fmt::format(".{}", ::getpid());
+  return aside;
+}
+
+/// Of a writer that died: `ID.hold.PID`. One that lives in another PID namespace writes it again.
+bool is_left_over(const std::filesystem::path& path) {
+  if (path.stem().extension() != suffix) return false;
+  const std::string pid = path.extension().string();
+  const auto number = runtime_api::parse_number<pid_t>(std::string_view(pid).substr(1));
+  return number && *number > 0 && ::kill(*number, 0) != 0 && errno == ESRCH;
+}
+
+void sweep(const std::filesystem::path& folder) {
+  std::error_code code;
+  std::filesystem::directory_iterator entry(folder, code);
+  for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code)) {
+    if (is_left_over(entry->path())) ::unlink(entry->path().c_str());
+  }
+}
+
+/// The fault, with what could not be done.
+std::pair<files::Fault, std::string_view> write_aside(const std::filesystem::path& path,
+                                                      std::string_view text) {
+  const auto aside = aside_of(path);
   {
-    const File file(aside, O_WRONLY | O_CREAT | O_TRUNC);
-    if (!file.is_open()) return failed("create", aside, errno);
-    if (!file.write(hold::encode(record)) || !file.flush()) {
+    const files::File file(aside, O_WRONLY | O_CREAT | O_TRUNC);
+    if (!file.is_open()) return {file.fault(), "create"};
+    if (!file.write(text) || !file.flush()) {
       const int number = errno;
       ::unlink(aside.c_str());
-      return failed("write", aside, number);
+      return {files::Fault::of(number), "write"};
     }
   }
-  if (::rename(aside.c_str(), path.c_str()) != 0) {
-    const int number = errno;
-    ::unlink(aside.c_str());
-    return failed("rename", aside, number);
+  if (::rename(aside.c_str(), path.c_str()) == 0) return {};
+  const int number = errno;
+  ::unlink(aside.c_str());
+  return {files::Fault::of(number), "rename"};
+}
+
+/// Returns only after it is on the disk.
+std::optional<Error> write_text(const std::filesystem::path& path, std::string_view text) {
+  const auto folder = path.parent_path();
+  const auto state = folder.parent_path();
+  if (const auto fault = make_state_folder(state); !fault.why.empty()) {
+    return failed("use", state, fault);
   }
+  if (const auto fault = make_private_folder(folder); !fault.why.empty()) {
+    return failed("use", folder, fault);
+  }
+  auto [fault, what] = write_aside(path, text);
+  // Somebody has taken it for a left-over.
+  if (fault.number == ENOENT) std::tie(fault, what) = write_aside(path, text);
+  if (!fault.why.empty()) return failed(what, aside_of(path), fault);
   return flush_folder(folder);
+}
+
+std::optional<Error> write_record(const std::filesystem::path& folder, const hold::Record& record) {
+  return write_text(file_of(folder, record.id), hold::encode(record));
 }
 
 }  // namespace
 
 Journal::Journal(const std::filesystem::path& folder)
-    : holds_(folder / "holds"), ended_(folder / "ended") {}
+    : holds_(folder / "holds"), ended_(folder / "ended"), cutovers_(folder / "cutovers") {}
+
+Result<hold::CutoverRecord> Journal::load_cutover(const std::string& name) const {
+  if (auto error = distrust(cutovers_)) return *std::move(error);
+  const auto path = cutovers_ / (name + std::string(cutover_suffix));
+  const auto file = read_text(path);
+  if (!file && file.fault.is_missing()) return hold::CutoverRecord{name, {}};
+  if (!file) return failed("read", path, file.fault);
+  auto record = hold::decode_cutover(file->text);
+  if (!record) return failed("read", path, files::Fault{0, "it is damaged; remove it"});
+  return *std::move(record);
+}
+
+std::optional<Error> Journal::keep_cutover(const hold::CutoverRecord& record) const {
+  const auto path = cutovers_ / (record.name + std::string(cutover_suffix));
+  if (!record.rows.empty()) return write_text(path, hold::encode(record));
+  if (::unlink(path.c_str()) == 0) return flush_folder(cutovers_);
+  if (errno == ENOENT) return std::nullopt;
+  return failed("remove", path, errno);
+}
 
 Journal::Loaded Journal::load() const {
   Loaded loaded;
+  if (auto error = distrust(holds_)) {
+    loaded.error = std::move(error);
+    return loaded;
+  }
+  sweep(holds_);
   std::error_code code;
   std::filesystem::directory_iterator entry(holds_, code);
   if (code) {
@@ -128,14 +213,15 @@ Journal::Loaded Journal::load() const {
   }
   for (; entry != std::filesystem::directory_iterator(); entry.increment(code)) {
     if (entry->path().extension() != suffix) continue;
-    std::ifstream file(entry->path(), std::ios::binary);
+    const auto file = read_text(entry->path());
     if (!file) {
       // Another process may have ended that hold since the folder was read.
-      if (errno != ENOENT && !loaded.error) loaded.error = failed("read", entry->path(), errno);
+      if (!file.fault.is_missing() && !loaded.error) {
+        loaded.error = failed("read", entry->path(), file.fault);
+      }
       continue;
     }
-    const std::string text((std::istreambuf_iterator<char>(file)), {});
-    auto record = hold::decode(text);
+    auto record = hold::decode(file->text);
     if (record) {
       loaded.records.push_back(*std::move(record));
     } else if (!loaded.error) {
@@ -147,8 +233,12 @@ Journal::Loaded Journal::load() const {
   return loaded;
 }
 
-std::optional<hold::Record> Journal::find(const std::string& id) const {
-  return read_record(file_of(holds_, id));
+Journal::Found Journal::find(const std::string& id) const {
+  const auto file = read_text(file_of(holds_, id));
+  if (!file) return {std::nullopt, file.fault.is_missing()};
+  auto record = hold::decode(file->text);
+  if (!record) return {};
+  return {*std::move(record), false};
 }
 
 std::optional<Error> Journal::keep(const hold::Record& record) const {
@@ -165,6 +255,8 @@ std::optional<Error> Journal::keep(const hold::Record& record) const {
 
 std::vector<hold::Record> Journal::load_ended() const {
   std::vector<hold::Record> records;
+  if (distrust(ended_)) return records;
+  sweep(ended_);
   for (const auto& path : record_files(ended_)) {
     auto record = read_record(path);
     if (record && record->end) records.push_back(*std::move(record));

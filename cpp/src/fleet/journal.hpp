@@ -1,4 +1,4 @@
-// The journal: records of holds in files, which survive the process that wrote them.
+// The journal: records of holds and cutovers in files, which survive the process that wrote them.
 #pragma once
 
 #include <chrono>
@@ -10,6 +10,7 @@
 
 #include <stillgate/error.hpp>
 
+#include "hold/record/cutover_record.hpp"
 #include "hold/record/record.hpp"
 
 namespace stillgate::fleet {
@@ -30,8 +31,12 @@ class Journal {
     std::optional<Error> error;  ///< of the first file that cannot be read
   };
   [[nodiscard]] Loaded load() const;
-  /// The record of that hold; nothing where there is none that can be read.
-  [[nodiscard]] std::optional<hold::Record> find(const std::string& id) const;
+  /// The record of one hold. One that is there and cannot be read is not a hold that was ended.
+  struct Found {
+    std::optional<hold::Record> record;
+    bool is_missing{false};
+  };
+  [[nodiscard]] Found find(const std::string& id) const;
 
   /// Returns only after the record is on the disk. One without switches is removed instead.
   /// Error: journal_failed, with the path and the system's message.
@@ -45,9 +50,15 @@ class Journal {
   /// journal at the same moment, the resume is right, and nothing is kept.
   std::optional<Error> retire(const hold::Parted& parted) const;
 
+  /// What stood before the cutover of that name; without rows where nothing is kept.
+  [[nodiscard]] Result<hold::CutoverRecord> load_cutover(const std::string& name) const;
+  /// Returns only after it is on the disk. One without rows is removed instead.
+  [[nodiscard]] std::optional<Error> keep_cutover(const hold::CutoverRecord& record) const;
+
  private:
   std::filesystem::path holds_;
   std::filesystem::path ended_;
+  std::filesystem::path cutovers_;
 };
 
 }  // namespace stillgate::fleet

@@ -15,7 +15,7 @@
 
 namespace stillgate::guard {
 
-using fleet::boot_time;
+using engine::boot_time;
 using hold::GuardMode;
 using std::chrono::milliseconds;
 
@@ -219,8 +219,9 @@ void Guard::read_journal() {
   auto reading = std::make_shared<Reading>();
   errands_.run(
       [reading, journal = journal_, id = state_.order().record.id] {
-        reading->found = journal.find(id);
-        reading->done = true;
+        auto [record, is_missing] = journal.find(id);
+        reading->done = record.has_value() || is_missing;
+        reading->found = std::move(record);
       },
       [this, reading] {
         reading_journal_ = false;
@@ -316,7 +317,7 @@ void Guard::close_journal() {
   std::optional<hold::RecordEnd> end;
   if (confirmed_) end = events_.end_of_hold(order.mode);
   errands_.run([journal = journal_, ended = order.record, end = std::move(end)] {
-    const auto found = journal.find(ended.id);
+    const auto found = journal.find(ended.id).record;
     if (!found) return;
     hold::Parted parted{*found, *found};
     const auto is_ours = [&ended](const hold::HeldSwitch& held) {

@@ -8,8 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/boot_clock.hpp"
 #include "engine/loop.hpp"
-#include "fleet/boot_clock.hpp"
 #include "fleet/guard/order.hpp"
 #include "fleet/journal.hpp"
 #include "guard_events.hpp"
@@ -96,9 +96,9 @@ class Guard {
   bool reading_journal_{false};
   bool standby_told_{false};  ///< that there is none
   bool confirmed_{false};     ///< the suspend has said that the hold is in effect
-  std::chrono::milliseconds begun_at_{fleet::boot_time()};
+  std::chrono::milliseconds begun_at_{engine::boot_time()};
   std::chrono::milliseconds journal_due_at_{0};
-  std::chrono::milliseconds trimmed_at_{fleet::boot_time()};
+  std::chrono::milliseconds trimmed_at_{engine::boot_time()};
 };
 
 }  // namespace stillgate::guard

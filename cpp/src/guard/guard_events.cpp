@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
-#include "fleet/boot_clock.hpp"
+#include "engine/boot_clock.hpp"
 #include "hold/record/record_time.hpp"
 
 namespace stillgate::guard {
@@ -77,7 +78,7 @@ void GuardEvents::report_end(bool last) {
   std::string message = fmt::format("released by the guard: {}", fmt::join(releases_, ", "));
   if (!given_up_.empty()) message += fmt::format("; {}", fmt::join(given_up_, "; "));
   const bool rolled_back =
-      order.mode == hold::GuardMode::ending && fleet::boot_time() < order.deadline;
+      order.mode == hold::GuardMode::ending && engine::boot_time() < order.deadline;
   Event ended = event(rolled_back ? EventKind::rolled_back : EventKind::expired, message);
   if (released_) ended.at = released_at_;
   write(std::move(ended));

@@ -13,8 +13,6 @@ namespace {
 constexpr milliseconds wait_line_timeout{300};
 /// Whether a line has been sent is looked at in such pauses, where that takes time.
 constexpr milliseconds line_pause{2};
-/// The journal's disk may hang: then it counts as empty.
-constexpr milliseconds journal_patience{2000};
 constexpr milliseconds never = milliseconds::max();
 
 }  // namespace
@@ -110,7 +108,7 @@ void GuardedEndpoint::take_step(milliseconds now) {
 void GuardedEndpoint::read_journal(milliseconds now) {
   journal_ = std::make_shared<JournalRead>();
   doing_ = Doing::reading;
-  until_ = now + journal_patience;
+  until_ = now + hold::GuardPlan::journal_patience;
   auto found = std::make_shared<std::vector<hold::Record>>();
   around_.errands.run([found, journal = around_.journal] { *found = journal.load().records; },
                       [this, found, reading = std::weak_ptr(journal_)] {

@@ -17,8 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/boot_clock.hpp"
 #include "engine/ssh_sessions.hpp"
-#include "fleet/boot_clock.hpp"
 #include "guard.hpp"
 #include "hold/guard/guard_plan.hpp"
 #include "prove.hpp"
@@ -93,7 +93,7 @@ void guard_until_the_end(stillgate::fleet::GuardOrder& order, const std::string&
 /// Where each guard dies as soon as it begins, each leaves a standby guard that begins: that must
 /// be no storm of processes, and not for ever.
 bool may_begin(const stillgate::fleet::GuardOrder& order, std::chrono::milliseconds standby_since) {
-  using stillgate::fleet::boot_time;
+  using stillgate::engine::boot_time;
   constexpr std::chrono::milliseconds too_short{500};
   constexpr timespec pause{0, 200'000'000};
   if (boot_time() - standby_since < too_short) ::nanosleep(&pause, nullptr);
@@ -101,7 +101,7 @@ bool may_begin(const stillgate::fleet::GuardOrder& order, std::chrono::milliseco
 }
 
 int be_standby() {
-  const auto since = stillgate::fleet::boot_time();
+  const auto since = stillgate::engine::boot_time();
   stillgate::guard::Provisions provisions;
   auto order = stillgate::guard::stand_by(provisions);
   if (!order || !may_begin(*order, since)) return 0;

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "engine/ssh_sessions.hpp"
+#include "fleet/send_all.hpp"
 
 namespace stillgate::guard {
 
@@ -42,16 +43,6 @@ std::string system_message(int number) {
         "LimitNPROC= or TasksMax= of a systemd unit, a container's pids limit)";
   }
   return words;
-}
-
-bool send_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::send(fd, text.data(), text.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
 }
 
 /// In a child of a process with threads: only async-signal-safe calls.
@@ -219,10 +210,10 @@ std::optional<fleet::GuardOrder> stand_by(Provisions& provisions) {
     const auto order = fleet::decode_order(last_order);
     if (!order) return std::nullopt;
     if (const auto error = provisions.take(*order)) {
-      send_all(standby_descriptor, error->message + "\n");
+      (void)fleet::send_all(standby_descriptor, error->message + "\n");
       return std::nullopt;
     }
-    ready = send_all(standby_descriptor, here);
+    ready = fleet::send_all(standby_descriptor, here);
   }
   ::close(standby_descriptor);
   auto order = fleet::decode_order(last_order);

@@ -8,6 +8,7 @@
 
 #include "hold/check/method.hpp"
 #include "hold/rows.hpp"
+#include "hold/survey/condition.hpp"
 
 namespace stillgate::hold {
 
@@ -18,6 +19,13 @@ namespace {
 
 constexpr milliseconds look_pause{60};
 constexpr int most_looks = 50;  ///< the guard looks every 100 ms
+/// So shortly before its deadline a guard may have looked for the last time, and so shortly after
+/// it its release may still be under way: what is read in between says nothing. Both for an HAProxy
+/// that answers at once.
+constexpr milliseconds last_look{1000};
+constexpr milliseconds last_release{250};
+
+Error ended_before() { return {Errc::not_held, "the hold ended before its deadline was moved"}; }
 
 }  // namespace
 
@@ -52,14 +60,18 @@ Step ExtendPlan::next(const Observation& observation) {
     case Stage::writing:
       return follow();
     case Stage::resting:
-      return look(Stage::following);
+      return look(Stage::following, observation);
     case Stage::verifying:
       return verified(observation);
     case Stage::recording:
       if (const auto& error = std::get<observed::Journaled>(observation.what).error) {
         tell_unrecorded(*error);
       }
-      return record();
+      return record(observation.now);
+    case Stage::settling:
+      return ask(Stage::settled);
+    case Stage::settled:
+      return settled(observation);
   }
   return done();
 }
@@ -68,7 +80,7 @@ Step ExtendPlan::ask(Stage stage) {
   stage_ = stage;
   Batch batch;
   batch.phase = stage == Stage::surveying ? "checking" : "verifying";
-  batch.uninterruptible = stage == Stage::verifying;
+  batch.uninterruptible = stage != Stage::surveying;
   batch.work.assign(request_.hold.endpoints.size(),
                     survey_commands(request_.hold.frontends, Scope::holds));
   return batch;
@@ -83,7 +95,7 @@ Step ExtendPlan::surveyed(const Observation& observation) {
     for (std::size_t j = 0; j < frontends_; ++j) weigh(i, j, seen_[i], observation.now);
   }
   if (observation.cancelled) report_.ending = Ending::cancelled;
-  return refused_ || observation.cancelled ? done() : look(Stage::looking);
+  return refused_ || observation.cancelled ? done() : look(Stage::looking, observation);
 }
 
 /// Something is extended there whose guard is backed by a release that waits.
@@ -95,7 +107,7 @@ bool ExtendPlan::is_backed(std::size_t endpoint) const {
   return false;
 }
 
-Step ExtendPlan::look(Stage stage) {
+Step ExtendPlan::look(Stage stage, const Observation& observation) {
   stage_ = stage;
   sweeps_ = WaitSweeps(waiting_.size(), stage == Stage::following);
   for (std::size_t i = 0; i < waiting_.size(); ++i) {
@@ -107,13 +119,13 @@ Step ExtendPlan::look(Stage stage) {
     }
     sweeps_.set(i, WaitSweep(ids, WaitSweep::Until::found));
   }
-  Batch batch = sweeps_.begin();
+  Batch batch = sweeps_.begin(observation.elapsed);
   if (asks(batch)) return batch;
   return stage == Stage::looking ? rehearse() : ask(Stage::verifying);
 }
 
 Step ExtendPlan::looked(const Observation& observation) {
-  Batch batch = sweeps_.next(answers_of(observation));
+  Batch batch = sweeps_.next(answers_of(observation), observation.elapsed);
   if (asks(batch)) return batch;
   if (stage_ == Stage::following) return follow();
   for (std::size_t i = 0; i < waiting_.size(); ++i) waiting_[i].before = sweeps_[i].numbers();
@@ -244,11 +256,27 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
   courses_[index] = {std::move(longer), seen.gate_handle(frontend)};
 }
 
+/// Each hold still stands, where HAProxy knows it.
+std::vector<runtime_api::Condition> ExtendPlan::conditions() const {
+  std::vector<runtime_api::Condition> list;
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    std::vector<Place> places;
+    for (std::size_t j = 0; j < frontends_; ++j) {
+      const auto& [longer, gate] = courses_[i * frontends_ + j];
+      if (longer && (gate.used || keeps_[i]))
+        places.push_back({j, request_.hold.frontends[j], {}, longer->id});
+    }
+    list.push_back(no_other_hold(seen_[i], request_.hold.endpoints[i], places));
+  }
+  return list;
+}
+
 Step ExtendPlan::write() {
   stage_ = Stage::writing;
   Batch batch;
   batch.phase = "extending";
   batch.work.resize(request_.hold.endpoints.size());
+  batch.conditions = conditions();
   for (std::size_t index = 0; index < courses_.size(); ++index) {
     Course& course = courses_[index];
     if (!course.longer) continue;
@@ -292,10 +320,10 @@ Step ExtendPlan::verified(const Observation& observation) {
     const bool longer = record != nullptr && record->id == course.longer->id &&
                         (by_journal || record->deadline == course.longer->deadline);
     if (held && longer) continue;
-    one.error = Error{
-        Errc::not_held,
-        held ? "HAProxy accepted the new deadline, but does not report it; run 'stillgate status'"
-             : "the hold ended before its deadline was moved"};
+    one.error = ended_before();
+    if (!held || record == nullptr || record->id != course.longer->id) continue;
+    one.error->message =
+        "HAProxy accepted the new deadline, but does not report it; run 'stillgate status'";
   }
   tell_behind();
   for (std::size_t index = 0; index < courses_.size(); ++index) {
@@ -304,10 +332,10 @@ Step ExtendPlan::verified(const Observation& observation) {
       add_hold(report_, *courses_[index].longer);
     }
   }
-  return record();
+  return record(observation.now);
 }
 
-Step ExtendPlan::record() {
+Step ExtendPlan::record(WallTime now) {
   stage_ = Stage::recording;
   while (next_record_ < request_.records.size()) {
     Record record = request_.records[next_record_++];
@@ -318,6 +346,41 @@ Step ExtendPlan::record() {
     same->frontends = record.summary().frontends;
     return step::WriteJournal{std::move(record)};
   }
+  return settle(now);
+}
+
+/// Where the old deadline is near: only behind it is it known that the guard has followed.
+Step ExtendPlan::settle(WallTime now) {
+  std::optional<WallTime> until;
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    const Course& course = courses_[index];
+    if (!course.longer || course.gate.used || report_.switches[index].error) continue;
+    const auto answer = milliseconds(static_cast<int>(report_.switches[index].rtt_ms.value_or(0)));
+    const WallTime before = *course.longer->deadline - request_.by;
+    if (before - now > last_look + 2 * answer) continue;
+    until = std::max(until, std::optional(before + last_release + 2 * answer));
+  }
+  if (!until) return done();
+  stage_ = Stage::settling;
+  return step::Wait{std::max(std::chrono::ceil<milliseconds>(*until - now), milliseconds(0))};
+}
+
+Step ExtendPlan::settled(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    const Course& course = courses_[index];
+    Switch& one = report_.switches[index];
+    if (!course.longer || course.gate.used || one.error) continue;
+    const Seen now = read_survey(answers[index / frontends_], one.endpoint, request_.hold.frontends,
+                                 Scope::holds);
+    one.verdict = now.error                            ? Verdict::unknown
+                  : now.limit(index % frontends_) == 0 ? Verdict::held
+                                                       : Verdict::open;
+    one.error = now.error;
+    if (one.verdict == Verdict::open) one.error = ended_before();
+    if (one.error) report_.ending = Ending::endpoint_failed;
+  }
+  if (observation.cancelled) report_.ending = Ending::cancelled;
   return done();
 }
 

@@ -40,13 +40,15 @@ class ExtendPlan final : public Plan {
     resting,    ///< so that the guard can follow
     following,  ///< looking whether it has
     verifying,
-    recording
+    recording,
+    settling,  ///< until the old deadline is behind, where it is near
+    settled
   };
 
   Step ask(Stage stage);
   Step surveyed(const Observation& observation);
   void weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
-  Step look(Stage stage);
+  Step look(Stage stage, const Observation& observation);
   Step looked(const Observation& observation);
   Step follow();
   [[nodiscard]] bool is_backed(std::size_t endpoint) const;
@@ -55,9 +57,12 @@ class ExtendPlan final : public Plan {
   Step rehearse();
   Step rehearsed(const Observation& observation);
   [[nodiscard]] bool is_extended(const Record& record) const;
+  [[nodiscard]] std::vector<runtime_api::Condition> conditions() const;
   Step write();
   Step verified(const Observation& observation);
-  Step record();
+  Step record(WallTime now);
+  Step settle(WallTime now);
+  Step settled(const Observation& observation);
   void tell_unrecorded(const Error& error);
   Step done();
 

@@ -12,6 +12,7 @@
 #include <stillgate/event.hpp>
 #include <stillgate/report.hpp>
 
+#include "hold/record/cutover_record.hpp"
 #include "hold/record/record.hpp"
 #include "runtime_api/batch.hpp"
 
@@ -21,6 +22,10 @@ namespace step {
 /// Keep this record; one without switches is removed.
 struct WriteJournal {
   Record record;
+};
+/// Keep what stood before a cutover; without rows, nothing of that name is kept any more.
+struct KeepCutover {
+  CutoverRecord record;
 };
 struct Wait {
   std::chrono::milliseconds time{0};
@@ -48,15 +53,16 @@ struct Done {
   Report report;
 };
 }  // namespace step
-using Step = std::variant<runtime_api::Batch, step::WriteJournal, step::Wait, step::ProveWaits,
-                          step::EndProof, step::StartGuard, step::TellGuard, step::Done>;
+using Step =
+    std::variant<runtime_api::Batch, step::WriteJournal, step::KeepCutover, step::Wait,
+                 step::ProveWaits, step::EndProof, step::StartGuard, step::TellGuard, step::Done>;
 
 namespace observed {
 struct Begin {};
 struct Answers {  ///< to a Batch; one per endpoint
   std::vector<runtime_api::Answer> answers;
 };
-struct Journaled {  ///< to a WriteJournal
+struct Journaled {  ///< to a WriteJournal or a KeepCutover
   std::optional<Error> error;
 };
 struct Tick {};   ///< to a Wait that is over, or an EndProof

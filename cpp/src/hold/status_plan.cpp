@@ -142,7 +142,9 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.method = by_maxconn;
   one.lease = word(held->lease);
   one.limit_before = held->limit_before;
+  const auto before = counters_before(*record, one.endpoint, one.frontend, request_.records);
   one.leaked = leaked(held->counters, seen.counters(frontend));
+  tell_reload(one, seen, before, false);
   if (record->deadline && *record->deadline < now) {
     one.findings.push_back(Finding::of(
         FindingCode::overdue,
@@ -210,8 +212,9 @@ void StatusPlan::judge_gate(Switch& one, const Seen& seen, std::size_t frontend,
   const HeldSwitch* held = record->find(one.endpoint, one.frontend);
   one.hold_id = record->id;
   one.limit_before = held->limit_before;
-  one.leaked = leaked(counters_before(*record, one.endpoint, one.frontend, request_.records),
-                      seen.counters(frontend));
+  const auto before = counters_before(*record, one.endpoint, one.frontend, request_.records);
+  one.leaked = leaked(before, seen, frontend);
+  tell_reload(one, seen, before, true);
   add_hold(report_, *record);
 }
 

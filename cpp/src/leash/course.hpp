@@ -28,8 +28,9 @@ struct Step {
 /// One command, from its start to the end of all that it started. Not thread-safe.
 class Course {
  public:
-  /// `grace`: from SIGTERM to SIGKILL.
-  Course(Instant deadline, Nanoseconds grace);
+  /// `grace`: from the first signal to SIGKILL. `first`: that signal; behind an interrupt SIGTERM
+  /// follows half-way.
+  Course(Instant deadline, Nanoseconds grace, Order first = Order::terminate);
 
   /// Another deadline; too late once the command is being ended.
   void move(Instant deadline);
@@ -53,10 +54,14 @@ class Course {
  private:
   enum class Phase { running, ending, killing };
   void begin_end(Order order, Instant now);
+  void begin_first(Instant now);
 
   Phase phase_ = Phase::running;
   Nanoseconds grace_;
-  Instant term_at_{0};
+  Order first_;
+  Instant first_at_{0};
+  /// Where SIGTERM comes behind another first signal.
+  std::optional<Instant> term_at_;
   Instant kill_at_{0};
   Instant give_up_at_{0};
   std::optional<Order> due_;

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <optional>
+#include <string>
 
 #include <poll.h>
 #include <sys/timerfd.h>
@@ -28,6 +30,18 @@ bool has_reserve() {
   for (int& one : kept) one = ::dup(peer);
   for (const int one : kept) ::close(one);
   return kept.back() >= 0;
+}
+
+/// Each NAME=VALUE, which ends with a NUL.
+void add_to_environment(const std::string& pairs) {
+  for (std::size_t at = 0; at < pairs.size();) {
+    const std::string pair(pairs.c_str() + at);
+    const std::size_t mark = pair.find('=');
+    if (mark != std::string::npos) {
+      ::setenv(pair.substr(0, mark).c_str(), pair.c_str() + mark + 1, 1);
+    }
+    at += pair.size() + 1;
+  }
 }
 
 class Inner {
@@ -110,10 +124,12 @@ void Inner::listen() {
 }
 
 void Inner::start(const Received& received) {
-  course_.emplace(Instant(received.told.deadline), Nanoseconds(received.told.grace));
+  course_.emplace(Instant(received.told.deadline), Nanoseconds(received.told.grace),
+                  received.told.gently != 0 ? Order::interrupt : Order::terminate);
   shared_.page->grace = received.told.grace;
   // The outer process keeps the deadline while this one waits for the exec.
   set_timer(shared_.alarm, course_->kill_at() + lag);
+  add_to_environment(received.environment);
   const Started started = start_command(arguments_, received.given, shared_.mask, *shared_.group);
   if (started.pid < 0) {
     unstarted_ = true;

@@ -1,6 +1,7 @@
 // Packets in and out, with descriptors.
 #include "message.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -29,17 +30,21 @@ std::array<int, streams> take(msghdr& packet, int open) {
 std::optional<Received> receive(bool& lost) {
   Received received{};
   alignas(cmsghdr) std::array<char, CMSG_SPACE(sizeof(int) * streams)> room{};
-  iovec piece{&received.told, sizeof received.told};
+  received.environment.resize(most_environment);
+  std::array<iovec, 2> pieces{
+      {{&received.told, sizeof received.told}, {received.environment.data(), most_environment}}};
   msghdr packet{};
-  packet.msg_iov = &piece;
-  packet.msg_iovlen = 1;
+  packet.msg_iov = pieces.data();
+  packet.msg_iovlen = pieces.size();
   packet.msg_control = room.data();
   packet.msg_controllen = room.size();
   const ssize_t count = ::recvmsg(peer, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
   if (count < 0 && (errno == EAGAIN || errno == EINTR)) return std::nullopt;
-  // A start whose descriptors did not fit is none.
-  lost = count != sizeof received.told || (packet.msg_flags & MSG_CTRUNC) != 0;
+  // A start that did not fit, with its descriptors, is none.
+  const auto size = static_cast<std::size_t>(std::max<ssize_t>(count, 0));
+  lost = size < sizeof received.told || (packet.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
   if (lost) return std::nullopt;
+  received.environment.resize(size - sizeof received.told);
   received.given = take(packet, received.told.open);
   return received;
 }

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <string>
 
 namespace stillgate::leash {
 
@@ -21,7 +22,12 @@ struct Told {
   std::int64_t deadline;
   /// start: nanoseconds.
   std::int64_t grace;
+  /// start: 1 where SIGINT comes before SIGTERM.
+  std::int64_t gently;
 };
+
+/// What may follow a start, in the same packet: NAME=VALUE, each with a NUL behind it.
+inline constexpr std::size_t most_environment = 16384;
 
 struct Said {
   enum Kind : std::int32_t { ready, started, unstarted, ended };
@@ -34,10 +40,12 @@ struct Said {
   std::int32_t by_deadline;
 };
 
-/// With the descriptors of a start, -1 where one is closed.
+/// With the descriptors of a start, -1 where one is closed, and what the command's environment has
+/// beside the leash's.
 struct Received {
   Told told;
   std::array<int, streams> given;
+  std::string environment;
 };
 
 /// Nothing where no packet was there after all. `lost`: there will be no other.

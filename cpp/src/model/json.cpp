@@ -10,6 +10,7 @@
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <fmt/format.h>
 
@@ -39,8 +40,11 @@ json::value to_value(double number) {
 json::value to_value(const Error& error);
 json::value to_value(const Finding& finding);
 json::value to_value(const GateCounters& counters);
+json::value to_value(const OldWorkers& old);
 json::value to_value(const HoldEnd& end);
 json::value to_value(const Switch& one);
+json::value to_value(const CutoverChange& change);
+json::value to_value(const CutoverResult& cutover);
 
 template <class T>
 json::value to_value(const std::optional<T>& value) {
@@ -75,7 +79,17 @@ json::value to_value(const GateCounters& counters) {
                       {"released", counters.released},
                       {"given_up", counters.given_up},
                       {"rejected", counters.rejected},
-                      {"longest_wait_ms", to_value(counters.longest_wait_ms)}};
+                      {"longest_wait_ms", to_value(counters.longest_wait_ms)},
+                      {"bound", to_value(counters.bound)},
+                      {"bound_by", to_value(counters.bound_by)}};
+}
+
+json::value to_value(const OldWorkers& old) {
+  return json::object{{"waiting", old.waiting},
+                      {"released", old.released},
+                      {"rejected", old.rejected},
+                      {"silent", old.silent},
+                      {"pids", to_value(old.pids)}};
 }
 
 json::value to_value(const HoldEnd& end) {
@@ -102,7 +116,21 @@ json::value to_value(const Switch& one) {
                       {"rtt_ms", to_value(one.rtt_ms)},
                       {"findings", to_array(one.findings)},
                       {"error", to_value(one.error)},
-                      {"ended", to_value(one.ended)}};
+                      {"ended", to_value(one.ended)},
+                      {"old_workers", to_value(one.old_workers)}};
+}
+
+json::value to_value(const CutoverChange& change) {
+  return json::object{{"endpoint", to_value(change.endpoint)}, {"what", to_value(change.what)},
+                      {"before", to_value(change.before)},     {"wanted", to_value(change.wanted)},
+                      {"now", to_value(change.now)},           {"written", change.written},
+                      {"state", to_value(name(change.state))}, {"error", to_value(change.error)}};
+}
+
+json::value to_value(const CutoverResult& cutover) {
+  return json::object{{"name", to_value(cutover.name)},
+                      {"state", to_value(name(cutover.state))},
+                      {"changes", to_array(cutover.changes)}};
 }
 
 json::object to_object(const Hold& hold) {
@@ -195,13 +223,13 @@ bool read(const json::value& told, std::int64_t& number) {
 }
 
 bool read(const json::value& told, std::uint64_t& number) {
-  json::error_code failure;
+  boost::system::error_code failure;
   number = told.is_double() ? 0 : told.to_number<std::uint64_t>(failure);
   return !told.is_double() && !failure;
 }
 
 bool read(const json::value& told, double& number) {
-  json::error_code failure;
+  boost::system::error_code failure;
   number = told.to_number<double>(failure);
   return !failure && std::isfinite(number);
 }
@@ -334,12 +362,13 @@ std::string to_json(const Report& report) {
                               {"drained", to_value(report.drained)},
                               {"drain_ms", to_value(report.drain_ms)},
                               {"switches", to_array(report.switches)},
-                              {"error", to_value(report.error)}};
+                              {"error", to_value(report.error)},
+                              {"cutover", to_value(report.cutover)}};
   return json::serialize(document);
 }
 
 std::optional<Event> parse_event(std::string_view line) {
-  json::error_code failure;
+  boost::system::error_code failure;
   const json::value told = json::parse(line, failure);
   Event event;
   // What we do not know is passed on, and an infinity is no JSON.

@@ -33,6 +33,20 @@ constexpr std::array expiries{
 #include <stillgate/words.def>
 };
 
+constexpr std::array reload_choices{
+#define STILLGATE_ON_RELOAD(choice, meaning) std::string_view(#choice),
+#include <stillgate/words.def>
+};
+
+constexpr std::array changes{
+#define STILLGATE_CHANGE(change, meaning) std::string_view(#change),
+#include <stillgate/words.def>
+};
+constexpr std::array cutovers{
+#define STILLGATE_CUTOVER(state, meaning) std::string_view(#state),
+#include <stillgate/words.def>
+};
+
 constexpr std::array ends{
 #define STILLGATE_END(end, meaning) std::string_view(#end),
 #include <stillgate/words.def>
@@ -52,6 +66,25 @@ std::string_view name(Level level) noexcept { return levels.at(static_cast<std::
 
 std::string_view name(Expiry expiry) noexcept {
   return expiries.at(static_cast<std::size_t>(expiry));
+}
+
+std::string_view name(OnReload choice) noexcept {
+  return reload_choices.at(static_cast<std::size_t>(choice));
+}
+
+std::optional<OnReload> on_reload(std::string_view text) noexcept {
+#define STILLGATE_ON_RELOAD(choice, meaning) \
+  if (text == #choice) return OnReload::choice;
+#include <stillgate/words.def>
+  return std::nullopt;
+}
+
+std::string_view name(ChangeState state) noexcept {
+  return changes.at(static_cast<std::size_t>(state));
+}
+
+std::string_view name(CutoverState state) noexcept {
+  return cutovers.at(static_cast<std::size_t>(state));
 }
 
 std::string_view name(End end) noexcept { return ends.at(static_cast<std::size_t>(end)); }

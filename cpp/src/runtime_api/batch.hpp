@@ -1,7 +1,9 @@
 // Commands for a fleet and their answers: the data between plan and engine.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <vector>
 
@@ -23,10 +25,21 @@ enum class Haste {
   from_the_beginning,  ///< all of them have just answered
 };
 
+/// What must be true at an endpoint at the moment when its commands are sent. Whoever decided on
+/// them may have been frozen since, or have waited for others.
+struct Condition {
+  std::vector<Command> question;  ///< none: there is no condition
+  std::function<bool(const std::vector<Reply>&)> holds;
+};
+
 struct Batch {
   const char* phase{"asking"};  ///< for the progress line; a string literal
   /// Per endpoint, in the fleet's order. None: that endpoint is skipped.
   std::vector<std::vector<Command>> work;
+  /// Per endpoint, or none at all. Asked right before its commands, on the same connection, and
+  /// asked again if the answer is old when it is read. If it does not hold, nothing is sent there,
+  /// and the error is `hold_changed`.
+  std::vector<Condition> conditions{};
   Closing closing{Closing::keep};
   /// All connections are open and greeted before the first byte of any command is written. If
   /// one cannot get there, or the caller stops, nothing is written anywhere. The writes are so
@@ -38,6 +51,12 @@ struct Batch {
   bool fresh{false};
   Haste haste{Haste::none};
   std::optional<std::int64_t> in_flight;  ///< for the progress line: requests still being served
+
+  /// nullptr: there is none.
+  [[nodiscard]] const Condition* condition_of(std::size_t endpoint) const {
+    const bool any = endpoint < conditions.size() && !conditions[endpoint].question.empty();
+    return any ? &conditions[endpoint] : nullptr;
+  }
 };
 
 struct Answer {

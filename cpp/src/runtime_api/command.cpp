@@ -45,6 +45,50 @@ std::optional<Error> check_value(std::string_view value) {
   return bad_command("a value may have letters, digits, '-', '_' and '.' only");
 }
 
+/// Without what would not be printed as it is.
+std::string shown(std::string_view text) {
+  std::string clean;
+  for (const char c : text.substr(0, 60)) clean += c > 0x20 && c < 0x7f ? c : '?';
+  return clean;
+}
+
+std::optional<Error> unwritable(std::string_view what, std::string_view text) {
+  return Error{Errc::bad_name,
+               fmt::format("{} '{}': must be visible ASCII without ';', '\\', quotes and '<<'",
+                           what, shown(text)),
+               {},
+               {},
+               "maps"};
+}
+
+/// A map's file, key or value: one word of HAProxy's line, and read back as it was written.
+std::optional<Error> check_word(std::string_view text, std::string_view what) {
+  const bool fine = !text.empty() && text.find("<<") == std::string_view::npos &&
+                    std::ranges::all_of(text, [](char c) {
+                      return c > 0x20 && c < 0x7f && c != ';' && c != '\\' && c != '"' && c != '\'';
+                    });
+  return fine ? std::nullopt : unwritable(what, text);
+}
+
+constexpr std::int64_t largest_weight = 256;
+
+/// `BACKEND/SERVER`.
+std::optional<Error> check_server_name(std::string_view name) {
+  const std::size_t slash = name.find('/');
+  const bool fine = slash != std::string_view::npos &&
+                    !check_frontend_name(name.substr(0, slash)) &&
+                    !check_frontend_name(name.substr(slash + 1));
+  if (fine) return std::nullopt;
+  return Error{
+      Errc::bad_name,
+      fmt::format("server '{}': must be BACKEND/SERVER, each of letters, digits, '-', '_', "
+                  "'.', ':'",
+                  shown(name)),
+      {},
+      {},
+      "servers"};
+}
+
 Error too_long() { return bad_command("a value is too long for one line"); }
 
 std::string_view trim(std::string_view text) {
@@ -254,6 +298,61 @@ Result<Command> Command::set_maxconn(std::string_view frontend, std::int64_t lim
                  "limit"};
   }
   return Command(fmt::format("set maxconn frontend {} {}\n", frontend, limit));
+}
+
+Command Command::show_server_states() { return Command("show servers state\n"); }
+
+Command Command::show_maps() { return Command("show map\n"); }
+
+Result<Command> Command::show_map(std::string_view file) {
+  if (auto error = check_word(file, "map")) return *std::move(error);
+  return Command(fmt::format("show map {}\n", file));
+}
+
+Result<Command> Command::set_server_state(std::string_view server, std::string_view state) {
+  if (auto error = check_server_name(server)) return *std::move(error);
+  if (state != "ready" && state != "drain" && state != "maint") {
+    return Error{Errc::bad_option,
+                 fmt::format("server '{}': the state must be ready, drain or maint", server),
+                 {},
+                 {},
+                 "servers"};
+  }
+  return Command(fmt::format("set server {} state {}\n", server, state));
+}
+
+Result<Command> Command::set_server_weight(std::string_view server, std::int64_t weight) {
+  if (auto error = check_server_name(server)) return *std::move(error);
+  if (weight < 0 || weight > largest_weight) {
+    return Error{
+        Errc::bad_number,
+        fmt::format("server '{}': the weight must be from 0 to {}", server, largest_weight),
+        {},
+        {},
+        "weights"};
+  }
+  return Command(fmt::format("set server {} weight {}\n", server, weight));
+}
+
+Result<Command> Command::set_map(std::string_view file, std::string_view key,
+                                 std::string_view value) {
+  if (auto error = check_word(file, "map")) return *std::move(error);
+  if (auto error = check_word(key, "key")) return *std::move(error);
+  std::string escaped;
+  for (const char c : value) {
+    if (c == ' ') escaped += '\\';
+    escaped += c;
+  }
+  // A blank at an end is lost where HAProxy reads its files.
+  const bool ends_blank = value.starts_with(' ') || value.ends_with(' ');
+  std::string solid(value);
+  std::erase(solid, ' ');
+  if (auto error = ends_blank ? unwritable("value", value) : check_word(solid, "value")) {
+    return *std::move(error);
+  }
+  std::string wire = fmt::format("set map {} {} {}\n", file, key, escaped);
+  if (wire.size() > max_bytes) return too_long();
+  return Command(std::move(wire));
 }
 
 std::string_view Command::text() const noexcept {

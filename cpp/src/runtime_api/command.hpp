@@ -69,6 +69,17 @@ class Command {
   /// Errors: bad_name, bad_number (limit outside 0 to max_limit).
   static Result<Command> set_maxconn(std::string_view frontend, std::int64_t limit);
 
+  static Command show_server_states();  ///< `show servers state` of all backends
+  static Command show_maps();           ///< which are loaded
+  /// Its entries. Errors: bad_name.
+  static Result<Command> show_map(std::string_view file);
+  /// `server` is `BACKEND/SERVER`. Errors: bad_name, bad_option (no such state), bad_number.
+  static Result<Command> set_server_state(std::string_view server, std::string_view state);
+  static Result<Command> set_server_weight(std::string_view server, std::int64_t weight);
+  /// Errors: bad_name, if one of them cannot be written as it is.
+  static Result<Command> set_map(std::string_view file, std::string_view key,
+                                 std::string_view value);
+
   /// What goes over the wire, its line feeds included.
   [[nodiscard]] const std::string& wire() const noexcept { return wire_; }
   /// The first line, for people and logs.

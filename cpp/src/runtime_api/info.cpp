@@ -32,7 +32,10 @@ Result<Info> parse_info(std::string_view text) {
     if (colon == std::string_view::npos || colon == 0) return malformed("a line has no key");
     std::string_view value = line.substr(colon + 1);
     if (value.starts_with(' ')) value.remove_prefix(1);
-    info.fields.emplace_back(line.substr(0, colon), value);
+    const std::string_view key = line.substr(0, colon);
+    // Which of two would be true?
+    if (info.find(key)) return malformed(fmt::format("'{}' is there twice", key));
+    info.fields.emplace_back(key, value);
   }
   const auto number = [&info](std::string_view key) -> std::optional<std::int64_t> {
     const auto value = info.find(key);

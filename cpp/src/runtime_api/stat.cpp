@@ -62,6 +62,11 @@ Result<Stat> Stat::parse(std::string_view text) {
   if (stat.columns_.size() < 2 || stat.columns_[0] != "pxname" || stat.columns_[1] != "svname") {
     return malformed("the header does not begin with pxname,svname");
   }
+  for (auto at = stat.columns_.begin(); at != stat.columns_.end(); ++at) {
+    if (std::find(stat.columns_.begin(), at, *at) != at) {
+      return malformed(fmt::format("the column {} is there twice", *at));
+    }
+  }
   while (!text.empty()) {
     auto row = take_row(text);
     if (!row) return malformed("a quote is not closed");

@@ -33,6 +33,8 @@ import stillgate.past_holds as past_holds
 import stillgate.suspension as sync_hold
 from stillgate.aio.call import Undo, on_thread, settled_call
 from stillgate.aio.suspension import Suspending, Suspension
+from stillgate.errors import ReportError, TooLate
+from stillgate.held_after import held_still
 from stillgate.results.hold import PastHolds
 from stillgate.results.lists import Outcomes
 from stillgate.results.report import Report
@@ -106,9 +108,18 @@ def _holding(
 
 
 def _take_back(fleet: sync.Fleet, report: Report) -> None:
+    """Errors: StillHeld."""
     # A hazard was accepted, or there is none: otherwise there would be no hold.
     hold = report.holds[0]
-    fleet.resume(*hold.frontends, hold=hold.id, accept_hazard=True)
+    ended: Optional[Report] = None
+    try:
+        fleet.resume(*hold.frontends, hold=hold.id, accept_hazard=True)
+    except TooLate:
+        # It is over, which is all that was wanted.
+        pass
+    except Exception as failure:  # pylint: disable=broad-except
+        ended = failure.report if isinstance(failure, ReportError) else None
+        raise held_still(report, ended, str(failure)) or failure from None
 
 
 class Fleet:
@@ -154,6 +165,7 @@ class Fleet:
     suspend = _awaited(sync.Fleet.suspend, _take_back)
     resume = _awaited(sync.Fleet.resume)
     extend = _awaited(sync.Fleet.extend)
+    cutover = _awaited(sync.Fleet.cutover)
     status = _awaited(sync.Fleet.status)
 
     suspended = _holding(sync.Fleet.suspended)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
+from queue import SimpleQueue
 from typing import Callable, Generic, List, Optional, TypeVar
 
+from stillgate.errors import StillHeld
 from stillgate.fleet import Fleet
+from stillgate.held_after import tell_held
 
 T = TypeVar("T")
 Undo = Callable[[Fleet, T], None]
@@ -32,6 +35,7 @@ async def settled_call(
                 await settled(work.over)
             else:
                 work.gone.wait()
+            tell_held(error, work.left_held())
         raise
 
 
@@ -57,6 +61,7 @@ class _Work(Generic[T]):
         self._abandoned = False
         self._made: List[T] = []
         self._error: Optional[BaseException] = None
+        self._untaken: Optional[BaseException] = None
 
     def begin(self) -> asyncio.Future[T]:
         threading.Thread(target=self._work, name="stillgate-call").start()
@@ -64,6 +69,10 @@ class _Work(Generic[T]):
 
     def raised(self, error: BaseException) -> bool:
         return error is self._error
+
+    def left_held(self) -> Optional[StillHeld]:
+        """What of it could not be rolled back."""
+        return StillHeld.of(self._untaken) or StillHeld.of(self._error)
 
     def abandon(self) -> None:
         """Nobody waits for the result any more; its end is `over`."""
@@ -87,8 +96,9 @@ class _Work(Generic[T]):
             self._begun = True
         try:
             self._made.append(self._call(self._fleet))
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as stopped:
             self._error = Stopped()
+            tell_held(self._error, StillHeld.of(stopped))
         except BaseException as raised:  # pylint: disable=broad-except
             self._error = raised
         self._end()
@@ -109,10 +119,8 @@ class _Work(Generic[T]):
         try:
             self._undo(self._fleet.twin(), self._made[0])
         except BaseException as failure:  # pylint: disable=broad-except
-            log.error(
-                "a cancelled call could not be rolled back; run 'stillgate status'",
-                exc_info=failure,
-            )
+            self._untaken = failure
+            log.error("a cancelled call could not be rolled back", exc_info=failure)
 
     def _in_loop(self, call: Callable[[], None]) -> bool:
         """False where the loop is closed, and nobody waits any more."""
@@ -149,22 +157,31 @@ class Stopped(Exception):
     """A call that stop() ended: a KeyboardInterrupt in a task would end the event loop."""
 
 
-def on_thread(call: Callable[[], T]) -> asyncio.Future[T]:
-    """Not on one of the loop's own threads: a block may keep them all busy, and must be resumed
-    nevertheless.
+class Parked(Generic[T]):
+    """A thread that waits for its one call. It is not one of the loop's own: a block may keep them
+    all busy, and must be resumed nevertheless.
     """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
 
-    def settle(result: Optional[T], error: Optional[BaseException]) -> None:
-        if future.done():
+    def __init__(self) -> None:
+        """Errors: RuntimeError, where there can be no other thread."""
+        self._loop = asyncio.get_running_loop()
+        self._future: asyncio.Future[T] = self._loop.create_future()
+        self._given: SimpleQueue[Optional[Callable[[], T]]] = SimpleQueue()
+        # A block that is never left does not keep the interpreter from its end.
+        threading.Thread(target=self._work, name="stillgate-leave", daemon=True).start()
+
+    def run(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        self._given.put(call)
+        return self._future
+
+    def give_up(self) -> None:
+        """There will be no call."""
+        self._given.put(None)
+
+    def _work(self) -> None:
+        call = self._given.get()
+        if call is None:
             return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def work() -> None:
         result: Optional[T] = None
         error: Optional[BaseException] = None
         try:
@@ -174,9 +191,19 @@ def on_thread(call: Callable[[], T]) -> asyncio.Future[T]:
         except BaseException as raised:  # pylint: disable=broad-except
             error = raised
         try:
-            loop.call_soon_threadsafe(settle, result, error)
+            self._loop.call_soon_threadsafe(self._settle, result, error)
         except RuntimeError:
             pass  # the loop is closed; nothing waits for it
 
-    threading.Thread(target=work, name="stillgate-call").start()
-    return future
+    def _settle(self, result: Optional[T], error: Optional[BaseException]) -> None:
+        if self._future.done():
+            return
+        if error is not None:
+            self._future.set_exception(error)
+        else:
+            self._future.set_result(result)  # type: ignore[arg-type]
+
+
+def on_thread(call: Callable[[], T]) -> asyncio.Future[T]:
+    """Errors: RuntimeError, where there can be no other thread."""
+    return Parked[T]().run(call)

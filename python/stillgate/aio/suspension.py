@@ -10,8 +10,8 @@ from typing import Any, Awaitable, Callable, List, Optional, Protocol, Tuple, Ty
 
 import stillgate._core as _core
 import stillgate.suspension as sync
-from stillgate.aio.call import Undo, on_thread, settled
-from stillgate.errors import HoldExpired
+from stillgate.aio.call import Parked, Undo, settled
+from stillgate.errors import HoldExpired, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report
@@ -24,9 +24,15 @@ Begin = Callable[[Fleet, Callable[[], object]], sync.Suspending]
 class Suspension:
     """What `async with fleet.suspended(...)` gives."""
 
-    def __init__(self, hold: sync.Suspension, extend: Callable[[float], Awaitable[Report]]) -> None:
+    def __init__(
+        self,
+        hold: sync.Suspension,
+        extend: Callable[[float], Awaitable[Report]],
+        apply_cutover: Callable[[float], Awaitable[Report]],
+    ) -> None:
         self._hold = hold
         self._extend = extend
+        self._apply_cutover = apply_cutover
 
     @property
     def report(self) -> Report:
@@ -57,6 +63,10 @@ class Suspension:
         """Moves the deadline by 0.1 to 3600 seconds. Errors: those of stillgate.Fleet.extend."""
         return await self._extend(seconds)
 
+    async def apply_cutover(self, keep: float = 0.0) -> Report:
+        """Applies the cutover inside the block, as stillgate.Suspension.apply_cutover does."""
+        return await self._apply_cutover(keep)
+
 
 class Suspending(_core.AsyncBlock):
     """What `fleet.suspended(...)` gives: for an `async with` block, which gets the `Suspension`, or
@@ -81,9 +91,9 @@ class Suspending(_core.AsyncBlock):
             hold = await block.enter(self._begin)
             self._entered, self.ending = block, block.ending
             return hold
-        except BaseException:
+        except BaseException as left:
             # A signal's, behind the hold: nothing can be awaited here.
-            block.abandon()
+            block.abandon(left)
             raise
 
     async def leaving(
@@ -131,6 +141,9 @@ class _Block:
         self._over_early = False
         self._expired = False
         self._manager: Optional[sync.Suspending] = None
+        self._hold: Optional[sync.Suspension] = None
+        # Started before there is a hold: later there may be no thread to be had.
+        self._leaving: Parked[None] = Parked()
 
     async def enter(self, begin: Begin) -> Suspension:
         loop = asyncio.get_running_loop()
@@ -143,15 +156,24 @@ class _Block:
             return manager, manager.__enter__()
 
         def undo(fleet: Fleet, entered: Tuple[sync.Suspending, sync.Suspension]) -> None:
-            entered[0].__exit__(None, None, None)
+            entered[1].plain = True
+            try:
+                entered[0].__exit__(None, None, None)
+            except HoldExpired:
+                pass
+            except StillgateError as failure:
+                raise entered[1].left_held() or failure from None
 
         entered = await self._call(enter, undo)
-        self._manager, hold = entered
+        self._manager, self._hold = entered
+        hold = self._hold
         self._inside = True
         if self._over_early:
             self._expire()
         return Suspension(
-            hold, lambda seconds: self._call(lambda fleet: hold.extend(seconds, fleet))
+            hold,
+            lambda seconds: self._call(lambda fleet: hold.extend(seconds, fleet)),
+            lambda keep: self._call(lambda fleet: hold.apply_cutover(keep, fleet)),
         )
 
     @property
@@ -160,10 +182,12 @@ class _Block:
         assert self._manager is not None
         return self._manager.ending
 
-    def abandon(self) -> None:
+    def abandon(self, left: BaseException) -> None:
         """Resumes what was entered, if anything was, and waits for it on the spot."""
-        if self._manager is not None:
-            self._manager.ending.leave()
+        self._leaving.give_up()
+        if self._hold is not None:
+            self._hold.plain = True
+            self._hold.ending.abandon(left, self._hold.tell_left_held)
 
     async def leave(self, error: Optional[BaseException]) -> None:
         """Resumes, and then raises the first of these: the resume failed, the task was cancelled by
@@ -171,7 +195,7 @@ class _Block:
         """
         self._inside = False
         assert self._manager is not None
-        leaving = on_thread(functools.partial(self._manager.__exit__, None, None, None))
+        leaving = self._leaving.run(functools.partial(self._manager.__exit__, None, None, None))
         cancelled = await settled(leaving)
         failure = leaving.exception()
         if failure is not None and not isinstance(failure, HoldExpired):

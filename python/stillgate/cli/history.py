@@ -11,6 +11,7 @@ from stillgate.cli.options import frontends_argument
 from stillgate.cli.outcome import show_failure
 from stillgate.console.documents import history_document, to_json
 from stillgate.console.show import show_history
+from stillgate.console.streams import put, say
 from stillgate.errors import StillgateError
 from stillgate.options import EVENT_FORMATS
 from stillgate.past_holds import fold, read_events, read_lines, select
@@ -65,7 +66,7 @@ def history(
     _tell_skipped(read.skipped)
     holds = select(fold(read.events), frontends, limit)
     if as_json:
-        print(to_json(history_document(holds)))
+        put(to_json(history_document(holds)))
     else:
         show_history(holds)
     return 0
@@ -74,12 +75,12 @@ def history(
 def _tell_skipped(skipped: int) -> None:
     if skipped:
         words = "1 line was" if skipped == 1 else f"{skipped} lines were"
-        print(f"stillgate: history: {words} cut short, and skipped", file=sys.stderr)
+        say(f"stillgate: history: {words} cut short, and skipped", sys.stderr)
 
 
 def _print_lines(lines: List[str], line_format: Optional[str]) -> None:
     for line in lines:
-        print(line)
+        put(line)
         if line_format == "journald":
             # Each is several lines.
-            print()
+            put("")

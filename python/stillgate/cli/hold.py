@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, List, Tuple
 
 import click
 
 from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import show_failure, show_refusal
 from stillgate.console.documents import to_json
-from stillgate.console.held_command import HeldCommand
+from stillgate.console.held_command import HeldCommand, Wishes
+from stillgate.console.streams import put, say
 from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.run_until import check_runnable
@@ -36,7 +37,6 @@ class _WithCommand(click.Command):
 def hold(
     context: click.Context,
     frontends: Tuple[str, ...],
-    grace: Optional[float],
     make_fleet: Callable[[], Fleet],
     as_json: bool,
     **options: Any,
@@ -44,14 +44,18 @@ def hold(
     """Hold FRONTEND, run COMMAND, and resume however COMMAND ends.
 
     \b
-    Exit status: COMMAND's own; 124 the deadline ended it; 125 Stillgate failed or refused;
-    126 and 127 COMMAND could not be run, and nothing was held; 2 wrong usage.
-    With --json, COMMAND's standard output goes to standard error.
+    Exit status: COMMAND's own; 123 COMMAND and --on-failure failed; 124 the deadline ended
+    COMMAND; 125 Stillgate failed or refused; 126 and 127 COMMAND could not be run, and nothing
+    was held; 2 wrong usage. With --json, COMMAND's standard output goes to standard error.
+
+    \b
+    COMMAND has STILLGATE_HOLD_ID, STILLGATE_DEADLINE (when it must be over, RFC 3339) and
+    STILLGATE_SECONDS (the time until then) in its environment.
 
     \b
     Everything that COMMAND starts ends before the hold does, daemons too, and also if Stillgate is
     stopped (Ctrl-Z) or killed. Not reached: work handed to others (systemd-run, at, docker), a
-    statement that a database server still runs.
+    statement that a database server still runs, unless it ends that itself (--postgres).
     """
     argv: List[str] = context.meta["stillgate.run_until"]
     if not argv:
@@ -63,15 +67,16 @@ def hold(
         show_failure("hold", InputError("bad_option", message, "command"), as_json)
         return unfit
     try:
-        course = HeldCommand(make_fleet(), argv, grace=grace, quiet_stdout=as_json, talk=True)
+        wishes = Wishes(**{name: options.pop(name) for name in Wishes.names()})
+        course = HeldCommand(make_fleet(), argv, wishes=wishes, quiet_stdout=as_json, talk=True)
         course.run(frontends, options)
     except StillgateError as error:
         return show_failure("hold", error, as_json)
     if as_json:
-        print(to_json(course.document()))
+        put(to_json(course.document()))
         return course.status
     for words in course.last_words():
-        print(f"stillgate: {words}", file=sys.stderr)
+        say(f"stillgate: {words}", sys.stderr)
     if course.error is not None:
         show_refusal(course.error)
     return course.status

@@ -19,7 +19,9 @@ frontends_argument = click.argument("frontends", metavar="[FRONTEND]...", nargs=
 def complete_fleet(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> List[str]:
-    """Fleet names for completion. A broken inventory completes nothing."""
+    """Fleet names for completion. A broken inventory completes nothing; no name steers a terminal,
+    or is several lines.
+    """
     from stillgate.errors import InventoryError
     from stillgate.inventory import fleet_names
 
@@ -27,7 +29,7 @@ def complete_fleet(
         names = fleet_names(context.params.get("inventory"))
     except InventoryError:
         return []
-    return [name for name in names if name.startswith(incomplete)]
+    return [name for name in names if name.startswith(incomplete) and name.isprintable()]
 
 
 def options_of(verb: str) -> Callable[[F], F]:

@@ -2,40 +2,49 @@
 
 from __future__ import annotations
 
+import io
 import sys
+from operator import attrgetter
 from typing import Callable, List, Optional
 
 import click
 
-from stillgate.console.documents import failure_document, to_json
+from stillgate.console.documents import failure_document, still_held_document, to_json
+from stillgate.console.held_command import FAILED
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
-from stillgate.console.streams import takes_words
-from stillgate.errors import InputError, ReportError, StillgateError
+from stillgate.console.streams import put, say, takes_words
+from stillgate.errors import InputError, ReportError, StillgateError, StillHeld
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report
 
-VERBS = ("exec", "check", "suspend", "resume", "extend", "status", "hold", "history")
+VERBS = ("exec", "check", "suspend", "resume", "extend", "cutover", "status", "hold", "history")
 
 
 Tell = Callable[[Report], int]
 
 
 def carry_out(
-    action: str, make_fleet: Callable[[], Fleet], as_json: bool, call: Callable[[Fleet, Tell], int]
+    action: str,
+    make_fleet: Callable[[], Fleet],
+    as_json: bool,
+    call: Callable[[Fleet, Tell], int],
+    show: Callable[[Report], None] = show_report,
+    end: Callable[[Report], int] = attrgetter("exit_status"),
 ) -> int:
     """Calls, shows, and turns whatever came of it into the exit status. `call` has the report told
-    by what it gets, and returns what that returns.
+    by what it gets, and returns what that returns. `show` is for
+    what is no JSON, `end` says the exit status.
     """
     done: List[int] = []
 
-    def show(report: Report) -> int:
-        done.append(report.exit_status)
+    def tell_all(report: Report) -> int:
+        done.append(end(report))
         if as_json:
-            print(to_json(report.document))
+            put(to_json(report.document))
         else:
-            show_report(report)
-        return report.exit_status
+            show(report)
+        return done[-1]
 
     try:
         fleet = make_fleet()
@@ -43,13 +52,13 @@ def carry_out(
         def work(quiet: Callable[[], None]) -> int:
             def tell(report: Report) -> int:
                 quiet()
-                return show(report)
+                return tell_all(report)
 
             return call(fleet, tell)
 
         return with_progress(fleet, work)
     except ReportError as error:
-        return show(error.report)
+        return tell_all(error.report)
     except StillgateError as error:
         return show_failure(action, error, as_json)
     except KeyboardInterrupt:
@@ -64,15 +73,15 @@ def show_refusal(error: StillgateError) -> None:
     if isinstance(error, ReportError):
         show_report(error.report, sys.stderr)
     else:
-        print(f"stillgate: {error.message}", file=sys.stderr)
+        say(f"stillgate: {error.message}", sys.stderr)
 
 
 def show_failure(action: str, error: StillgateError, as_json: bool) -> int:
     """Returns the exit status."""
     if as_json:
-        print(to_json(failure_document(action, error)))
+        put(to_json(failure_document(action, error)))
     else:
-        print(f"stillgate: {error.message}", file=sys.stderr)
+        say(f"stillgate: {error.message}", sys.stderr)
     return error.exit_status
 
 
@@ -88,19 +97,31 @@ def json_verb(arguments: List[str]) -> Optional[str]:
 
 def show_usage(error: click.ClickException, verb: Optional[str]) -> int:
     """Shows wrong usage, always for people; returns the exit status."""
-    error.show()
+    told = io.StringIO()
+    error.show(told)
+    say(told.getvalue().rstrip("\n"), sys.stderr)
     if verb is not None:
         parameter = getattr(error, "param", None)
         field = getattr(parameter, "name", None) or getattr(error, "option_name", None) or ""
         wrong = InputError("bad_option", error.format_message(), field.lstrip("-"))
-        print(to_json(failure_document(verb, wrong)))
+        put(to_json(failure_document(verb, wrong)))
     return error.exit_code
+
+
+def show_still_held(action: str, held: StillHeld, as_json: bool) -> int:
+    """A call that was stopped, and whose hold could not be ended again; returns the exit status."""
+    status = FAILED if action == "hold" else held.exit_status
+    if takes_words(sys.stderr):
+        show_report(held.report, sys.stderr)
+    if as_json and takes_words(sys.stdout):
+        put(to_json(still_held_document(action, status, held)))
+    return status
 
 
 def show_stopped(verb: Optional[str]) -> None:
     """Ctrl-C, SIGTERM or SIGHUP ended the call: it ends now, be it untold."""
     if takes_words(sys.stderr):
         # At a terminal it stands behind a ^C.
-        print("\nstopped" if sys.stderr.isatty() else "stopped", file=sys.stderr)
+        say("\nstopped" if sys.stderr.isatty() else "stopped", sys.stderr)
     if verb is not None and takes_words(sys.stdout):
-        print(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))
+        put(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))

@@ -5,10 +5,11 @@ they get their place in a document of several, and what the engine does not know
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
-from stillgate.errors import StillgateError
+from stillgate.errors import StillgateError, StillHeld
 from stillgate.past_holds import event_document
 from stillgate.results.hold import PastHold
 from stillgate.results.outcome import Outcome
@@ -18,29 +19,52 @@ from stillgate.run_until import CommandResult
 SCHEMA = 1
 
 
+@dataclass(frozen=True)
+class What:
+    """What happened in a hold around a command, in four words (docs/operating.md)."""
+
+    migration: str
+    undo: str
+    cutover: str
+    traffic: str
+
+    def words(self) -> str:
+        return ", ".join(f"{name} {word}" for name, word in vars(self).items())
+
+
+UNKNOWN = What("unknown", "unknown", "none", "unknown")
+
+
 def to_json(document: Dict[str, Any]) -> str:
-    """In ASCII: it must come out whole under any locale, whatever a reply holds."""
-    return json.dumps(document, indent=2)
+    """In ASCII: it must come out whole under any locale, whatever a reply holds, and steers no
+    terminal.
+    """
+    return json.dumps(document, indent=2).replace("\x7f", "\\u007f")
 
 
 def hold_document(
     status: int,
     command: Optional[CommandResult],
+    undo: Optional[CommandResult],
+    what: What,
     suspend: Optional[Report],
+    cutover: Optional[Report],
     resume: Optional[Report],
     error: Optional[StillgateError],
 ) -> Dict[str, Any]:
-    """hold: `status` is the exit status; `command` is null where it was not run, `resume` where
-    nothing was held.
+    """hold: `status` is the exit status; `command` and `on_failure` are null where they were not
+    run, `changes` where no cutover was begun, `resume` where nothing was held.
     """
-    ended = command is not None and command.ended_by_deadline
     return {
         "schema": SCHEMA,
         "action": "hold",
         "ok": status == 0,
         "status": status,
-        "command": command and {"status": command.status, "ended_by_deadline": ended},
+        "command": command and vars(command),
+        "on_failure": undo and vars(undo),
+        **vars(what),
         "suspend": suspend and suspend.document,
+        "changes": cutover and cutover.document,
         "resume": resume and resume.document,
         "error": error and _failure(error),
     }
@@ -73,6 +97,15 @@ def failure_document(action: str, error: StillgateError) -> Dict[str, Any]:
         "ok": False,
         "error": _failure(error),
     }
+
+
+def still_held_document(action: str, status: int, held: StillHeld) -> Dict[str, Any]:
+    """A call that was stopped, and whose hold could not be ended again: as if it had come to its
+    end so.
+    """
+    if action == "hold":
+        return hold_document(status, None, None, UNKNOWN, held.report, None, None, held)
+    return held.report.document
 
 
 def history_document(holds: List[PastHold]) -> Dict[str, Any]:

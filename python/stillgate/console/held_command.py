@@ -1,15 +1,25 @@
-"""Runs a command inside a hold: suspend, run, resume, and the result."""
+"""Runs a command inside a hold: suspend, run, undo where it failed, resume, and the result."""
 
 from __future__ import annotations
 
+import os
+import shlex
 import sys
-from typing import Any, Dict, List, Mapping, Optional, Sequence
+import threading
+import time
+from dataclasses import dataclass, fields
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from stillgate.console.documents import hold_document
+from stillgate.console.documents import What, hold_document, rfc3339
 from stillgate.console.progress import HoldLine, ProgressLine
+from stillgate.console.show import get_ready_to_show
+from stillgate.console.streams import say
 from stillgate.console.voice import Voice
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
+from stillgate.options import Signal
+from stillgate.postgres import OPTIONS as PG_OPTIONS
+from stillgate.postgres import knows_check_interval, libpq_environment, too_long
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
 from stillgate.suspension import Suspension
@@ -17,21 +27,51 @@ from stillgate.suspension import Suspension
 FAILED = (
     125  # Stillgate itself failed, as for env(1) and timeout(1); other statuses are the command's
 )
+UNDO_FAILED = 123  # the command failed, and so did --on-failure, or it could not be run any more
 GRACE = 2.0  # seconds, by default; less if the hold is shorter than twice that
+UNDO_SHARE = 3  # of the time of a hold, one part in so many is kept for --on-failure, by default
+LOOK = 0.1  # seconds
 STANDARD_ERROR = 2
 
 
-def check_grace(grace: Optional[float], max_hold: Optional[float]) -> None:
-    """Errors: InputError, if no time would be left for the command."""
-    if grace is not None and max_hold is not None and grace >= max_hold:
-        words = f"grace: {grace:g} s must be less than max_hold, {max_hold:g} s"
-        raise InputError("bad_option", words, "grace")
+@dataclass(frozen=True)
+class Wishes:
+    """What `hold` gets for its command: options of stillgate.options, by their names."""
+
+    grace: Optional[float] = None
+    signal: Signal = "TERM"
+    postgres: bool = False
+    on_failure: Optional[str] = None
+    undo_time: Optional[float] = None
+    keep_on_failure: bool = False
+
+    @classmethod
+    def names(cls) -> Tuple[str, ...]:
+        return tuple(one.name for one in fields(cls))
+
+    def check(self, max_hold: float) -> None:
+        """Errors: InputError, if no time would be left for the command."""
+        if self.grace is not None and self.grace >= max_hold:
+            words = f"grace: {self.grace:g} s must be less than max_hold, {max_hold:g} s"
+            raise InputError("bad_option", words, "grace")
+        if self.on_failure is not None and not self.on_failure.strip():
+            raise InputError("bad_option", "on_failure: is empty", "on_failure")
+        if self.undo_time is not None:
+            if self.on_failure is None:
+                raise InputError("bad_option", "undo_time: goes with on_failure", "undo_time")
+            left = max_hold - self.undo_time
+            if left <= (self.grace or 0.0):
+                words = (
+                    f"undo_time: {self.undo_time:g} s leave the command no time of {max_hold:g} s"
+                )
+                raise InputError("bad_option", words, "undo_time")
+        if self.postgres and too_long(os.environ):
+            raise InputError("bad_option", f"postgres: {PG_OPTIONS} is too long", "postgres")
 
 
 class HeldCommand:
-    """One hold, from its suspend to its resume. `options` are those of Fleet.suspended; `grace` is
-    the seconds before the end at which the command gets SIGTERM. With `quiet_stdout` its standard
-    output goes to standard error; with `talk` our own messages do, too.
+    """One hold, from its suspend to its resume. With `quiet_stdout` the command's standard output
+    goes to standard error; with `talk` our own messages do, too.
     """
 
     def __init__(
@@ -39,51 +79,96 @@ class HeldCommand:
         fleet: Fleet,
         argv: Sequence[str],
         *,
-        grace: Optional[float] = None,
+        wishes: Wishes = Wishes(),
         quiet_stdout: bool = False,
         talk: bool = False,
     ) -> None:
         self._fleet = fleet
         self._argv = argv
-        self._grace = grace
+        self._wishes = wishes
         self._quiet_stdout = quiet_stdout
         self._talk = talk
+        self._voice: Optional[Voice] = None
         self._held: Optional[Suspension] = None
+        self._command: Optional[Leash] = None
+        self._undoing: Optional[Leash] = None
+        self._over = threading.Event()
+        self._kept = False
+        self._has_cutover = False
+        self._not_cut: Optional[StillgateError] = None
+        self._undo_time = 0.0  # kept of the hold for --on-failure
+        self._failed = "the command failed"
+        self._check_interval = False
         self.result: Optional[CommandResult] = None
+        self.undone: Optional[CommandResult] = None
+        self._undo_missed = False
         self.error: Optional[StillgateError] = None
 
     def run(self, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
         """Raises only wrong input (InputError) and what a signal's handler raises. For all other
-        failures see `status`, `error` and `document`.
+        failures see `status`, `error` and `document`. `options` are those of Fleet.suspended.
         """
+        self._has_cutover = options.get("cutover") is not None
         max_hold = options.get("max_hold")
-        check_grace(self._grace, self._fleet.max_hold if max_hold is None else max_hold)
+        self._wishes.check(self._fleet.max_hold if max_hold is None else max_hold)
+        get_ready_to_show()
+        self._ask_postgres()
         # What was printed before comes before what the command prints.
         sys.stdout.flush()
         try:
-            with self._leash() as leash, Voice() as voice:
-                self._hold(voice, frontends, {**options, "at_deadline": leash.end}, leash)
+            with self._leash(self._argv) as command, self._leash(self._undo_argv()) as undoing:
+                self._command, self._undoing = command, undoing
+                with Voice() as voice:
+                    self._voice = voice
+                    self._hold(voice, frontends, {**options, "at_deadline": self._end_all})
         except InputError:
             raise
         except HoldExpired as error:
-            # HoldExpired is no news if the end of the hold has ended the command.
-            if self.result is None or not self.result.ended_by_deadline:
+            # No news if the end of the hold has ended the command, or was waited for.
+            ended = self.result is not None and self.result.ended_by_deadline
+            if not ended and not self._kept and self._not_cut is None:
                 self.error = error
         except StillgateError as error:
             self.error = error
 
-    def _leash(self) -> Leash:
+    def _ask_postgres(self) -> None:
+        if not self._wishes.postgres:
+            return
+        self._check_interval, why = knows_check_interval(os.environ)
+        if why:
+            say(
+                "stillgate: postgres: client_connection_check_interval is left out, because the "
+                f"server that PGHOST, PGSERVICE and so on name could not be asked: {why}",
+                sys.stderr,
+            )
+
+    def _undo_argv(self) -> List[str]:
+        return [] if self._wishes.on_failure is None else ["/bin/sh", "-c", self._wishes.on_failure]
+
+    def _leash(self, argv: Sequence[str]) -> Leash:
         """Started before anything is held: it costs no time of the hold."""
-        leash = Leash(self._argv, stdout=STANDARD_ERROR if self._quiet_stdout else None)
+        leash = Leash(argv, stdout=STANDARD_ERROR if self._quiet_stdout else None)
         try:
-            leash.start()
+            if argv:
+                leash.start()
         except OSError as error:
+            leash.__exit__(None, None, None)
             raise _leash_failed("could not be started", error) from error
         return leash
 
-    def _hold(
-        self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any], leash: Leash
-    ) -> None:
+    def _end_all(self) -> None:
+        """The hold is over. From another thread."""
+        for leash in (self._command, self._undoing):
+            if leash is not None:
+                leash.end()
+        self._over.set()
+
+    def _moved(self) -> None:
+        for leash in (self._command, self._undoing):
+            if leash is not None:
+                leash.moved()
+
+    def _hold(self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
         """Nothing in the hold waits for its output."""
         line: Optional[HoldLine] = None
         progress = ProgressLine(voice, self._fleet)
@@ -92,35 +177,138 @@ class HeldCommand:
             with self._fleet.suspended(*frontends, **options) as held:
                 progress.close()
                 self._held = held
-                if self._talk:
-                    voice.say(_held_words(held.report))
+                held.on_move = self._moved
+                self._tell(_held_words(held.report))
                 line = HoldLine(voice, self._fleet, held)
                 voice.settle()
                 line.begin()
-                self._work(held, leash)
+                self._course(held)
                 line.end()
         finally:
             progress.close()
             if line is not None:
                 line.close()
 
-    def _work(self, held: Suspension, leash: Leash) -> None:
-        left = held.remaining
-        grace = min(GRACE, left / 2) if self._grace is None else self._grace
+    # --- inside the hold ------------------------------------------------------------------
+
+    def _course(self, held: Suspension) -> None:
+        """What happens inside the hold, in its order. What follows is the release."""
+        held.cut_over = False
         try:
-            held.on_move = leash.moved
-            self.result = leash.run(lambda: held.remaining, grace=grace)
+            self.result = self._migrate(held)
+            done = self.result.status == 0 and self._cut_over(held)
+        except StillgateError:
+            # It was not run.
+            raise
+        except BaseException:
+            # Ctrl-C has ended it half-way; but new code that serves already needs the new schema.
+            if self._cutover_state() != "applied":
+                self._undo(held)
+            raise
+        if not done and not self._undo(held):
+            self._keep(held)
+
+    def _cut_over(self, held: Suspension) -> bool:
+        """Whether what is to serve does, or nothing was asked for. Else it is undone everywhere:
+        the old code would meet the new schema, so that the migration has failed, too.
+        """
+        if not self._has_cutover:
+            return True
+        try:
+            held.apply_cutover(self._undo_time)
+        except StillgateError as error:
+            self.error = self._not_cut = error
+            self._failed = "the cutover could not be had"
+            return False
+        return True
+
+    def _migrate(self, held: Suspension) -> CommandResult:
+        assert self._command is not None
+        if self._wishes.on_failure is not None:
+            share = held.remaining / UNDO_SHARE
+            self._undo_time = share if self._wishes.undo_time is None else self._wishes.undo_time
+        return self._run(self._command, held, self._undo_time, self._wishes.grace)
+
+    def _undo(self, held: Suspension) -> bool:
+        """Whether the database is as it was before."""
+        if self._wishes.on_failure is None:
+            return False
+        assert self._undoing is not None
+        if held.expired or held.remaining <= 0:
+            self._undo_missed = True
+            return False
+        self._tell(f"{self._failed}; running --on-failure, {held.remaining:.1f} s left")
+        self.undone = self._run(self._undoing, held, 0.0, None)
+        return self.undone.status == 0
+
+    def _keep(self, held: Suspension) -> None:
+        if not self._wishes.keep_on_failure or held.expired:
+            return
+        self._kept = True
+        self._tell(_keep_words(self._failed, held))
+        while not self._over.wait(LOOK):
+            pass
+
+    def _run(
+        self, leash: Leash, held: Suspension, kept: float, grace: Optional[float]
+    ) -> CommandResult:
+        """Until `kept` seconds before the hold's end."""
+
+        def left() -> float:
+            return held.remaining - kept
+
+        seconds = left()
+        grace = min(GRACE, seconds / 2) if grace is None else grace
+        told = {
+            "STILLGATE_HOLD_ID": held.holds[0].id,
+            "STILLGATE_DEADLINE": rfc3339(time.time() + seconds) or "",
+            "STILLGATE_SECONDS": f"{max(seconds, 0.0):.1f}",
+        }
+        if self._wishes.postgres:
+            own = os.environ.get(PG_OPTIONS, "")
+            told.update(libpq_environment(seconds - grace, own, self._check_interval))
+        gently = self._wishes.signal == "INT"
+        try:
+            return leash.run(left, grace=grace, gently=gently, environment=told)
         except OSError as error:
             raise _leash_failed("has ended", error) from error
 
+    def _tell(self, words: str) -> None:
+        if self._talk and self._voice is not None:
+            self._voice.say(words)
+
+    # --- what came of it ------------------------------------------------------------------
+
     @property
     def status(self) -> int:
-        """The exit status: the command's own, 124 at the deadline, 125 if Stillgate failed."""
+        """The exit status: the command's own, 123 if the undo did not work either, 124 at the
+        deadline, 125 if Stillgate failed.
+        """
         if isinstance(self.error, HoldExpired):
             return ENDED_BY_DEADLINE
-        if self.error is not None or self.result is None:
+        if self.result is None or self.error is not self._not_cut:
             return FAILED
-        return self.result.status
+        if self.what.undo in ("failed", "ended", "missed"):
+            return UNDO_FAILED
+        return self.result.status if self._not_cut is None else FAILED
+
+    @property
+    def what(self) -> What:
+        """The four words."""
+        undo = "missed" if self._undo_missed else _word_of(self.undone)
+        return What(_word_of(self.result), undo, self._cutover_state(), self._traffic())
+
+    def _cutover_state(self) -> str:
+        cut = self.cutover.cutover if self.cutover else None
+        return cut.state if cut else "none"
+
+    def _traffic(self) -> str:
+        if self._held is None:
+            return "none"
+        if self._held.expired:
+            return "expired"
+        verdicts = [one.verdict for one in self.resumed.switches] if self.resumed else ["unknown"]
+        return next((word for word in ("held", "unknown") if word in verdicts), "released")
 
     @property
     def suspended(self) -> Optional[Report]:
@@ -138,8 +326,22 @@ class HeldCommand:
             return self._held.resumed
         return self.error.report if isinstance(self.error, ReportError) else None
 
+    @property
+    def cutover(self) -> Optional[Report]:
+        """None if none was begun."""
+        return self._held.cutover if self._held is not None else None
+
     def document(self) -> Dict[str, Any]:
-        return hold_document(self.status, self.result, self.suspended, self.resumed, self.error)
+        return hold_document(
+            self.status,
+            self.result,
+            self.undone,
+            self.what,
+            self.suspended,
+            self.cutover,
+            self.resumed,
+            self.error,
+        )
 
     def last_words(self) -> List[str]:
         """For people, when no table follows."""
@@ -147,8 +349,15 @@ class HeldCommand:
         if self.resumed is not None and self.resumed.ok:
             leaked = [one.leaked for one in self.resumed.switches if one.leaked is not None]
             words.append(f"resumed; leaked {sum(leaked) if leaked else 'unknown'}")
+        if self._not_cut is not None and self.what.undo == "none":
+            words.append(
+                "the command succeeded and the cutover did not: the old code meets what the "
+                "command has done; undo that, or bring the new code up (stillgate cutover)"
+            )
         if self.result is not None and self.result.ended_by_deadline:
             words.append("the command was ended, because the hold ended or was about to end")
+        if self._held is not None and self.status != 0:
+            words.append(self.what.words())
         return words
 
 
@@ -156,6 +365,32 @@ def _leash_failed(what: str, error: OSError) -> StillgateError:
     why = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     words = f"the leash (it ends the command before the hold ends) {what}: {why}"
     return StillgateError("leash_failed", f"{words}; the command was not run")
+
+
+def _word_of(result: Optional[CommandResult]) -> str:
+    """What became of a command."""
+    if result is None:
+        return "none"
+    if result.ended_by_deadline:
+        return "ended"
+    return "failed" if result.status else "done"
+
+
+def _keep_words(failed: str, held: Suspension) -> str:
+    hold = held.holds[0]
+    names = sorted({one.frontend for one in held.report.switches})
+    there = [f"--hold={hold.id}"]
+    for url in dict.fromkeys(one.endpoint for one in held.report.switches):
+        there += ["-e", url]
+    release, more = (
+        shlex.join(["stillgate", *words, *there])
+        for words in (["resume", *names], ["extend", "60", *names])
+    )
+    return (
+        f"{failed}; {', '.join(names)} stays held for {held.remaining:.1f} s more, so "
+        f"that you can repair it. To let the traffic go now (or Ctrl-C here): {release}\n"
+        f"For 60 s more: {more}"
+    )
 
 
 def _held_words(report: Report) -> str:

@@ -9,6 +9,7 @@ from typing import Callable, List, Optional, TypeVar
 
 from stillgate.console.voice import Voice
 from stillgate.fleet import Fleet
+from stillgate.results.printing import tamed
 from stillgate.suspension import Suspension
 
 T = TypeVar("T")
@@ -55,7 +56,7 @@ class _Line:
         while not over:
             text = self.text()
             if not self._ended:
-                self._voice.draw(f"{CLEAR}{text}")
+                self._voice.draw(f"{CLEAR}{tamed(text)}")
                 drawn = True
             over = self._drawing.acquire(timeout=STEP)
         if drawn:

@@ -12,6 +12,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import Iterator, Optional, TextIO
 
+from stillgate.results.printing import tamed
+
 STREAMS = 3
 
 
@@ -68,6 +70,17 @@ def failure_of(stream: Optional[TextIO]) -> Optional[OSError]:
     return stream.failure
 
 
+def say(words: str, to: Optional[TextIO] = None) -> None:
+    """For people, on standard output or `to`: nobody's words steer a terminal."""
+    print(tamed(words), file=to or sys.stdout)
+
+
+def put(text: str, end: str = "\n") -> None:
+    """For a file or a pipe, byte for byte; at a terminal it is for people."""
+    out = sys.stdout
+    print(tamed(text) if out is not None and out.isatty() else text, end=end)
+
+
 @contextmanager
 def telling() -> Iterator[None]:
     """Put around the printing of a result: reports on standard error if standard output cannot be
@@ -84,7 +97,7 @@ def telling() -> Iterator[None]:
 
 def say_untold(error: OSError) -> None:
     with suppress(OSError):
-        print(f"stillgate: standard output cannot be written: {error.strerror}", file=sys.stderr)
+        say(f"stillgate: standard output cannot be written: {error.strerror}", sys.stderr)
 
 
 def lead_nowhere(number: int) -> None:

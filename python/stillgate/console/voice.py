@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Optional, Type, Union
 
 from stillgate.console.streams import descriptor_of, lead_nowhere, takes_words
+from stillgate.results.printing import tamed
 
 LOOK = 0.01  # seconds between two looks at whether it can be written at all
 
@@ -30,7 +31,7 @@ class Voice:
 
     def say(self, words: str) -> None:
         """A line; returns at once."""
-        self._words.put(words + "\n")
+        self._words.put(tamed(words) + "\n")
 
     def draw(self, text: str, last: bool = False) -> None:
         """What the next drawing overwrites; left out, unless it is the `last`, while another is

@@ -1,4 +1,5 @@
-"""Tasks for Fabric: `from stillgate.fabric import check, suspend, resume, status, hold, extend`.
+"""Tasks for Fabric: `from stillgate.fabric import check, suspend, resume, status, hold, extend`,
+and `cutover`.
 
 In a fabfile that gives `fab suspend`, `fab resume` and so on; `from stillgate.fabric import ns` has
 them all as a Collection. Write settings under `stillgate:` in fabric.yaml.
@@ -23,10 +24,14 @@ from stillgate.options import Choice, Flag, Option, Seconds, Whole, of_verb
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
-__all__ = ["TaskFailed", "check", "extend", "hold", "ns", "resume", "status", "suspend"]
+__all__ = ["TaskFailed", "check", "cutover", "extend", "hold", "ns", "resume", "status", "suspend"]
 
 T = TypeVar("T")
-_OWN_HELP = {"run": "The command to run while the frontends are held, for /bin/sh."}
+_OWN_HELP = {
+    "run": "The command to run while the frontends are held, for /bin/sh.",
+    "name": "A cutover of the inventory.",
+}
+_OWN_POSITIONAL = ("name",)
 
 
 def _task(work: Callable[..., T]) -> Callable[..., T]:
@@ -53,7 +58,10 @@ def _task(work: Callable[..., T]) -> Callable[..., T]:
     body.__signature__ = signature  # type: ignore[attr-defined]
     made = task(
         iterable=["frontend"],
-        positional=[name for name, one in rows.items() if _is_positional(one)],
+        positional=[
+            *(name for name in own if name in _OWN_POSITIONAL),
+            *(name for name, one in rows.items() if _is_positional(one)),
+        ],
         help={
             **{name: _OWN_HELP[name] for name in own},
             **{one.word: _help(one, verb) for one in rows.values()},
@@ -70,7 +78,7 @@ def _signature(names: list[str], rows: dict[str, Option], hints: dict[str, Any])
         default: Any = None
         if name in rows and isinstance(rows[name].kind, Flag):
             default = False
-        elif name in rows and _is_positional(rows[name]):
+        elif name in _OWN_POSITIONAL or (name in rows and _is_positional(rows[name])):
             default = inspect.Parameter.empty
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         parameters.append(inspect.Parameter(name, kind, default=default))
@@ -133,9 +141,15 @@ def extend(call: TaskCall) -> Optional[Report]:
 
 
 @_task
+def cutover(call: TaskCall, name: Any) -> Optional[Report]:
+    """Change what serves, at every endpoint or at none; no hold is needed."""
+    return call.cutover(name)
+
+
+@_task
 def hold(call: TaskCall, run: Any = None) -> Optional[CommandResult]:
     """Suspend, run a command, resume. The command is ended before the hold ends."""
     return call.hold(run)
 
 
-ns = Collection("stillgate", check, suspend, resume, status, extend, hold)
+ns = Collection("stillgate", check, suspend, resume, status, extend, cutover, hold)

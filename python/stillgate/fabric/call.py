@@ -12,18 +12,19 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optio
 from fabric import Connection
 from invoke.exceptions import Exit
 
-from stillgate.console.documents import failure_document, to_json
-from stillgate.console.held_command import FAILED, HeldCommand
+from stillgate.console.documents import failure_document, still_held_document, to_json
+from stillgate.console.held_command import FAILED, HeldCommand, Wishes
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
-from stillgate.console.streams import telling
-from stillgate.errors import InputError, ReportError, StillgateError, error_of
+from stillgate.console.streams import put, say, telling
+from stillgate.errors import InputError, ReportError, StillgateError, StillHeld, error_of
 from stillgate.fabric.hosts import patience_of, urls_of
 from stillgate.fabric.once_for_all_hosts import Told
 from stillgate.fabric.settings import Settings, read_settings
 from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
 from stillgate.options import OPTIONS, call_names
+from stillgate.results.printing import tamed
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
@@ -101,6 +102,19 @@ class TaskCall:
         verb: Callable[..., Report] = getattr(fleet, self._action)
         return tell(verb(*names, **told))
 
+    def cutover(self, name: Any) -> Optional[Report]:
+        """None in a dry run. Errors: TaskFailed, after everything was shown."""
+        with self._ending():
+            if not isinstance(name, str) or not name:
+                raise InputError("bad_option", "--name: name a cutover of the inventory", "name")
+            settings, fleet, _ = self._prepared()
+            if self._dry():
+                self._show_dry(fleet, [name], settings)
+                return None
+            report = fleet.cutover(name, **settings.told(*call_names("cutover")))
+            self._show(report)
+            return report
+
     def hold(self, command: Any) -> Optional[CommandResult]:
         """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: TaskFailed."""
         with self._ending():
@@ -114,7 +128,7 @@ class TaskCall:
             course = HeldCommand(
                 fleet,
                 ["/bin/sh", "-c", command],
-                grace=settings.options.get("grace"),
+                wishes=Wishes(**settings.told(*Wishes.names())),
                 quiet_stdout=self._as_json,
             )
             course.run(names, told)
@@ -129,7 +143,7 @@ class TaskCall:
     def _show_course(self, course: HeldCommand) -> None:
         with telling():
             if self._as_json:
-                print(to_json(course.document()))
+                put(to_json(course.document()))
             elif isinstance(course.error, ReportError):
                 show_report(course.error.report)
 
@@ -148,7 +162,7 @@ class TaskCall:
             connections = [self._connection(host) for host in settings.hosts]
         fleet = self._fleet(settings, connections)
         names = settings.frontends or tuple(fleet.frontends)
-        if not names and self._action != "status":
+        if not names and self._action not in ("status", "cutover"):
             raise InputError(
                 "bad_name",
                 "frontends: name at least one, in the settings or by --frontend",
@@ -188,7 +202,7 @@ class TaskCall:
     def _show(self, report: Report) -> None:
         with telling():
             if self._as_json:
-                print(to_json(report.document))
+                put(to_json(report.document))
             else:
                 show_report(report)
 
@@ -198,8 +212,9 @@ class TaskCall:
         """On standard error: a dry run has no result, and no JSON document."""
         out = sys.stderr if self._as_json else sys.stdout
         for line in _dry_lines(self._action, fleet.endpoints, names, settings, command):
-            print(line, file=out)
-        print("dry run: nothing was sent", file=out, flush=True)
+            say(line, out)
+        say("dry run: nothing was sent", out)
+        out.flush()
 
     @contextmanager
     def _ending(self) -> Iterator[None]:
@@ -218,18 +233,29 @@ class TaskCall:
             self._show_failure(error)
             self._exit(str(error), failed or error.exit_status, error)
         except KeyboardInterrupt as error:
+            held = StillHeld.of(error)
+            if held is not None:
+                self._show_still_held(held, failed or held.exit_status)
             self._show_failure(StillgateError("cancelled", "stopped by a signal"))
             self._exit("stopped", STOPPED, error)
 
     def _show_failure(self, error: StillgateError) -> None:
         if self._as_json:
             with telling():
-                print(to_json(failure_document(self._action, error)))
+                put(to_json(failure_document(self._action, error)))
+
+    def _show_still_held(self, held: StillHeld, status: int) -> NoReturn:
+        with telling():
+            if self._as_json:
+                put(to_json(still_held_document(self._action, status, held)))
+            else:
+                show_report(held.report)
+        self._exit(str(held), status, held)
 
     def _exit(self, message: str, status: int, cause: BaseException) -> NoReturn:
         # Fabric prints the message to standard error.
         error = cause if isinstance(cause, StillgateError) else None
-        raise TaskFailed(f"stillgate: {self._action}: {message}", status, error) from cause
+        raise TaskFailed(tamed(f"stillgate: {self._action}: {message}"), status, error) from cause
 
 
 # --- words ----------------------------------------------------------------------------
@@ -261,6 +287,9 @@ def _dry_lines(
         return each(closing)
     if action == "resume":
         return each(opening)
+    if action == "cutover":
+        back = "the opposite of " if settings.options.get("back") else ""
+        return each([f"{back}the cutover {name}" for name in names])
     if action == "extend":
         seconds = settings.options["seconds"]
         return each([f"extend the hold of {name} by {seconds:g} s" for name in names])
@@ -271,11 +300,13 @@ def _dry_lines(
 
 def _ended_words(course: HeldCommand) -> str:
     if course.error is not None:
-        return f"stillgate: hold: {course.error}"
+        return f"stillgate: hold: {course.error}; {course.what.words()}"
     assert course.result is not None
     if course.result.ended_by_deadline:
-        return "stillgate: hold: the command was ended, because the hold ended or was about to end"
-    return f"stillgate: hold: the command ended with status {course.result.status}"
+        how = "was ended, because the hold ended or was about to end"
+    else:
+        how = f"ended with status {course.result.status}"
+    return f"stillgate: hold: the command {how}; {course.what.words()}"
 
 
 # --- signals --------------------------------------------------------------------------

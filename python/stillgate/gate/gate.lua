@@ -11,19 +11,46 @@
 -- fill its memory or the state folder with names. The switch itself needs the admin level: a process
 -- variable from 2.4 on, below it an entry of the stick table `stillgate`.
 --
--- Everything here runs under HAProxy's one Lua lock, so no two calls ever overlap between yields.
+-- Everything here runs under HAProxy's one Lua lock. Loaded per thread there would be a gate in each thread,
+-- and commands would reach one of them.
+
+if (core.thread or 0) > 0 then
+  error("Stillgate's gate: load this file by lua-load. By lua-load-per-thread a hold would hold the requests "
+    .. "of one thread only.", 0)
+end
 
 local FORMAT = "1"
 local POLL_MS = 4           -- without queues (below 2.8): how often a held request checks, while they are few
 local CALL_MS = 10          -- the same in tcp mode, where it may not sleep and costs more
 local CALLS_TO_TIDY = 256
+local MARKED, EXEMPT = 2047, 2046 -- the priority classes that the lines give to a request
+local WAKE_PART = 200       -- so many are woken at a time: HAProxy's other work comes in between
+local LOOK_PART = 10000     -- so many are looked at in one go
+local QUIET_FROM = 1000     -- where more wait, Lua does not collect its garbage,
+local QUIET_S = 1           -- nor for so long after that,
+local QUIET_KB = 256 * 1024 -- as long as that leaves no more than this
+local SETTLE_S = 0.3        -- how long a request may take from HAProxy's counter to the gate
+local COUNT_S = 0.5         -- how long all requests come to the gate after a proof, to be counted
+local TO_OTHERS = 4         -- a quarter of the connections is left to others,
+local TO_REFUSED = 2        -- and half of Lua's memory to those that are refused, as long as they last
+local HELD_KB = 4           -- of Lua's memory, for each held request
+local LARGEST_LIMIT_MB = 1024 -- a larger limit of Lua's memory is taken for none
+local ROOM = 8192           -- bytes that a suspend may write into process variables
+local BEAT_S = 2            -- a task of ours that has not run for so long has ended
 local RAMP_SLICE_MS = 50    -- how often a request that is released later checks whether it is held again
 local FOLLOW_MS = 20        -- how often a stopping worker follows the new one
 local IDLE_MS = 250
 local YOUNG_S = 5           -- this long after its start, a process may miss a command to the old process
-local COLLECT_S = 1         -- requests that gave up are counted at most this often
+local COLLECT_S = 1         -- requests that gave up are counted at most this often,
+local COLLECT_MANY = 10000  -- and the less often the more wait
+local TABLE_S = 0.25        -- the kernel's table of connections is read at most this often,
+local TABLE_PAUSES = 20     -- with pauses so many times as long as the reading,
+local TABLE_ROWS = 50000    -- and no further: HAProxy does nothing else meanwhile, 5 us for each;
+local TABLE_MANY = 10000    -- nor where more than so many waited
 local TICK_S = 0.01         -- the resolution of /proc/uptime; it is read at most this often
 local SAVE_AGAIN_S = 1      -- how often a failed write of the state is retried
+local TELL_OLD_S = 1        -- how often an old worker tells anew who waits in it,
+local OLD_SILENT_S = 5      -- and after how long without that it has ended, or is frozen
 local LARGEST_STATE = 16384 -- no command line of HAProxy is longer, so no state file either
 local LONGEST_MS = 24 * 3600 * 1000
 local LONGEST_TOLD = 200    -- bytes of a malformed text
@@ -35,14 +62,22 @@ local probe_prefix = os.getenv("STILLGATE_PROBE") or "stillgate"
 local has_queues = core.queue ~= nil
 
 local OURS = {}             -- marks our own values
+local PASSED = {mark = OURS} -- of a connection that was here: a later rule that waits for bytes has HAProxy
+                            -- begin again at the first
 local switches = {}         -- by frontend
 local started               -- when this process began to run, not when it read this file
 local stopping = false
+local must_ask = false      -- the next that can is to ask whether it is stopping
 local pid = 0
 local collected = 0
+local counting, round = false, 0 -- those that gave up, and not through yet; how often it was begun
+local quiet, quiet_until, most_quiet = false, 0, 0 -- while Lua collects no garbage; how many waited at most
 local last_error
 local state_error
 local state_folder          -- where the folder is now: under a chroot its path is shorter
+local waiting_all = 0       -- in all frontends
+local beat = 0              -- when our task last ran
+local generation = 0        -- of our task
 
 local function now()
   local time = core.now()
@@ -59,6 +94,52 @@ local function uptime()
   return text and tonumber(text:match("^[%d.]+") or "")
 end
 
+-- How much of Lua's memory can be had, in kB; nil without a limit that matters. A read takes its buffer
+-- first, and does not touch it.
+local function free_memory()
+  local file = io.open("/dev/null", "r")
+  if not file then return nil end
+  local function fits(megabytes)
+    local fine = pcall(file.read, file, megabytes * 1048576)
+    collectgarbage("collect")
+    return fine
+  end
+  local low, high = 0, LARGEST_LIMIT_MB
+  local limited = not fits(high)
+  while limited and high - low > 1 do
+    local middle = (low + high) // 2
+    if fits(middle) then low = middle else high = middle end
+  end
+  file:close()
+  return limited and low * 1024 or nil
+end
+
+local free_kb, used_kb
+
+-- Not here: the limit may come behind our line in haproxy.cfg. And before a chroot, which has no such file.
+core.register_init(function()
+  free_kb = free_memory()
+  used_kb = collectgarbage("count")
+  -- A buffer of Lua's own is asked for without a collection first, and is refused where garbage fills the rest.
+  if free_kb then collectgarbage("setpause", 120) end
+end)
+
+-- What held requests may use of it, less what is used now.
+local function memory_left()
+  return free_kb and free_kb - free_kb // TO_REFUSED - (collectgarbage("count") - used_kb) or math.huge
+end
+
+-- Calls a function that is not to be interrupted. HAProxy makes Lua code yield after some hundred
+-- instructions (tune.lua.forced-yield), and lets other code of ours run in between; where it is called by a C
+-- function it cannot.
+local function whole(call, ...)
+  local given, results = table.pack(...), nil
+  string.gsub(".", "%.", function()
+    results = table.pack(call(table.unpack(given, 1, given.n)))
+  end)
+  return table.unpack(results, 1, results.n)
+end
+
 local booted_at             -- on the clock below; nil without /proc/uptime
 
 -- The clock of deadlines: the wall clock at the start of this process, plus the kernel's seconds since
@@ -70,6 +151,8 @@ local function clock()
   booted_at = booted_at or now() - up
   return booted_at + up
 end
+
+local keep_beating          -- defined below
 
 local function worker_is_young()
   return not started or now() - started < YOUNG_S
@@ -99,30 +182,37 @@ end
 
 -- --- what a switch says ---
 
--- A hold is `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. The time counts from when this
+-- A hold is `1.ID.MILLISECONDS[_UNTIL].release|reject[_reject].BOUND.RECORD`. The time counts from when this
 -- HAProxy first saw that id, so that no two clocks need to agree, and so that a hold may be written
 -- again, with another record or a longer time. UNTIL is an instant of this process's own clock in
 -- milliseconds, as `stillgate status` reports it: a switch that was long in transit does not hold longer.
 -- A process that reads the hold from a file uses the clock of the process that got it first.
--- `open`, or `open.MILLISECONDS` for a ramp, ends it. RECORD is Stillgate's own, and kept unchanged.
+-- `_reject`: a process that a reload replaces refuses its requests, instead of sending them to its servers.
+-- `open`, or `open.MILLISECONDS` for a ramp, ends it. With `.ID` behind that it ends that hold and no other:
+-- whoever releases may be late, and so may the switch that was to begin it. RECORD is Stillgate's own, and kept
+-- unchanged.
 local function read_token(text)
-  local ramp = text:match("^open%.?(%d*)$")
-  if ramp then return {open = true, ramp = (tonumber(ramp) or 0) / 1000} end
-  local format, id, ms, until_ms, expiry, bound, record =
-    text:match("^(%d+)%.([%w_-]+)%.(%d+)_?(%d*)%.(%a+)%.(%d+)%.([%w_-]*)$")
+  local ramp, of = text:match("^open%.(%d+)%.([%w_-]+)$")
+  if not ramp then ramp = text:match("^open%.?(%d*)$") end
+  if ramp then return {open = true, ramp = (tonumber(ramp) or 0) / 1000, of = of} end
+  local format, id, ms, until_ms, expiry, reload, bound, record =
+    text:match("^(%d+)%.([%w_-]+)%.(%d+)_?(%d*)%.(%a+)_?(%a*)%.(%d+)%.([%w_-]*)$")
   ms, bound = tonumber(ms), tonumber(bound)
   if format ~= FORMAT or not ms or ms > LONGEST_MS or not bound
-     or (expiry ~= "release" and expiry ~= "reject") then
+     or (expiry ~= "release" and expiry ~= "reject") or (reload ~= "" and reload ~= "reject") then
     return nil
   end
   local ends = tonumber(until_ms)
   return {id = id, lasts = ms / 1000, ends = ends and ends / 1000, rejects = expiry == "reject",
-    bound = bound, record = record}
+    retires = reload == "reject", bound = bound, record = record}
 end
 
 local function deadline_of(token, began)
   return math.min(began + token.lasts, token.ends or math.huge)
 end
+
+-- Weak where only a collection can tell who is gone.
+local visits_of = {__mode = "v"}
 
 local function new_switch(name)
   local encoded = encode_name(name)
@@ -132,12 +222,26 @@ local function new_switch(name)
     lock = nil,               -- who is about to hold, or holds: {id, ends, record}
     -- On the clock of the process that got the hold first, as UNTIL is; ours is `ahead` of it.
     began = nil, ahead = 0, clock_at = 0,
-    ramp_from = nil, ramp_over = 0,
+    ramp_from = nil, ramp_over = 0, ramp_first = 0, ramp_last = 0,
     guard = "proc.stillgate_guard_" .. encoded, variable = "proc.stillgate_gate_" .. encoded,
     file = encoded, seen = nil, read_at = 0, unsaved = false, tried_at = 0, malformed = nil,
-    -- Weak: must not keep a request alive that HAProxy has dropped.
-    waiting = 0, tickets = 0, visits = setmetatable({}, {__mode = "v"}),
+    waiting = 0, tickets = 0, visits = setmetatable({}, visits_of),
+    oldest = 1,               -- no ticket below it waits
+    to_wake = nil,            -- the next ticket to be woken; nil: nobody has to be
+    waker = nil,              -- the task that wakes them
+    woken = {},               -- who was woken, and has not gone on yet
+    placed = 0,               -- of this ticket and those before it the place in the registry is known
+    seen_place = 0, seen_for = 0, -- how far a look for places has come, and for whom it began
+    gone_at = nil,            -- the next ticket to be looked at for having given up
+    counted = 0,              -- the last round in which all were
+    most = nil, most_by = nil, -- how many may wait, and what says so
+    arrived = 0, answers = 0, -- all requests that came here, and those that were answered here
+    -- While all requests come here, as they do in a new process: where the counting began.
+    count = {total = 0, malformed = 0, answered = 0, arrived = 0, answers = 0, looks = {}},
+    count_until = 0, counted = 0, unseen = 0, -- of the counts that are over
     counters = {most_waiting = 0, held = 0, released = 0, given_up = 0, rejected = 0, longest = 0},
+    retired = false,          -- replaced by a reload, in a hold that has such a process refuse its requests
+    old = {released = 0, rejected = 0}, -- since this process is being replaced
   }
 end
 
@@ -152,53 +256,223 @@ end
 
 -- --- releasing ---
 
--- Counts the requests that gave up, and removes them from `visits`.
+local visit_of = {}         -- by coroutine, where HAProxy has it in Lua's registry
+
+-- HAProxy does not notify an action when its client has gone; it drops the action.
+local function give_up(visit)
+  if visit.done then return end
+  local switch = visit.switch
+  visit.done = true
+  if visit.thread then visit_of[visit.thread] = nil end
+  switch.waiting, waiting_all = switch.waiting - 1, waiting_all - 1
+  switch.counters.given_up = switch.counters.given_up + 1
+end
+
+-- Each request that was dropped is counted by the end of its visit.
 local function collect()
   collectgarbage("collect")
   collected = now()
 end
 
--- The waiting requests, in order of arrival.
-local function visits_of(switch)
-  local found = {}
-  for _, visit in pairs(switch.visits) do
-    if not visit.done then found[#found + 1] = visit end
+-- The first ticket that waits; one behind the last where none does.
+local function oldest_of(switch)
+  local ticket, visits = switch.oldest, switch.visits
+  while ticket <= switch.tickets and (visits[ticket] == nil or visits[ticket].done) do
+    ticket = ticket + 1
   end
-  table.sort(found, function(a, b) return a.ticket < b.ticket end)
-  return found
+  switch.oldest = ticket
+  return ticket
 end
 
--- At once, or evenly over `ramp` seconds.
+-- HAProxy has the coroutine of each request in Lua's registry, and takes it out when it drops the request: so
+-- who is gone can be seen. A whole collection would say it, too, and is what is left below 2.8; it stops
+-- HAProxy for most of a second where 100,000 wait.
+local registry = debug.getregistry()
+local in_registry           -- whether it is so in this HAProxy; nil before the first request that waits
+
+local function look_for_self()
+  local self = coroutine.running()
+  in_registry = false
+  if not has_queues then return end -- there it is asked nothing, and in tcp mode the coroutine changes
+  for _, value in pairs(registry) do in_registry = in_registry or value == self end
+  if in_registry then visits_of.__mode = nil end
+end
+
+-- Goes through a part of the registry, which has no holes. True at its end.
+local function find_places(switch)
+  if switch.seen_place == 0 then switch.seen_for = switch.tickets end
+  local last = math.min(#registry, switch.seen_place + LOOK_PART)
+  for place = switch.seen_place + 1, last do
+    local visit = visit_of[registry[place]]
+    if visit then visit.place = place end
+  end
+  switch.seen_place = last
+  if last < #registry then return false end
+  switch.placed, switch.seen_place = switch.seen_for, 0
+  return true
+end
+
+local function is_gone(visit)
+  return in_registry and not (visit.place and registry[visit.place] == visit.thread)
+end
+
+-- Counts the requests that gave up, and removes them from `visits`: a part of them at a time. True at the end.
+local function count_gone(switch)
+  if not in_registry then
+    collect()
+    return true
+  end
+  if not switch.gone_at then
+    if switch.placed < switch.tickets and not find_places(switch) then return false end
+    switch.gone_at = oldest_of(switch)
+  end
+  local last = math.min(switch.placed, switch.gone_at + LOOK_PART)
+  for ticket = switch.gone_at, last do
+    local visit = switch.visits[ticket]
+    if visit and not visit.done and is_gone(visit) then
+      switch.visits[ticket] = nil
+      give_up(visit)
+    end
+  end
+  switch.gone_at = last < switch.placed and last + 1 or nil
+  return switch.gone_at == nil
+end
+
+-- When a request may go: at once, or evenly over the ramp, in order of arrival.
+local function due_of(switch, ticket)
+  if switch.ramp_over == 0 or ticket > switch.ramp_last then return 0 end
+  local place = ticket - switch.ramp_first + 1
+  return switch.ramp_from + switch.ramp_over * place / (switch.ramp_last - switch.ramp_first + 1)
+end
+
+-- Wakes some of those that wait, in order of arrival, when they are due. HAProxy runs all that are ready in one
+-- row, and what comes behind 5,000 of them waits for 100 ms; so it gets more only as those go on. Wherever it
+-- is ended, as HAProxy ends Lua code that runs for a second, the next call goes on. True if it did something.
 --
 -- A queue keeps the task of a request that was dropped while it waited there, and a push would wake a
--- task that no longer exists. So each request has its own queue, and dropped requests are collected
--- first: until then their tasks exist, because HAProxy needs our lock to free them.
-local function wake(switch, ramp)
-  if switch.waiting == 0 then return end
-  collect()
-  local visits, from = visits_of(switch), now()
-  for index, visit in ipairs(visits) do
-    visit.due = ramp > 0 and from + ramp * index / #visits or 0
-    if visit.bell then visit.bell:push(true) end
+-- task that no longer exists. So each request has its own queue, and those that were dropped are left out.
+-- Whoever is there now is there until we return, because HAProxy needs our lock to free a task.
+local function wake_some(switch)
+  if not switch.to_wake then return false end
+  if not in_registry then
+    collect()
+  elseif switch.placed < switch.tickets then
+    find_places(switch)
+    if switch.placed < switch.tickets then return true end
   end
+  local visits, under_way = switch.visits, {}
+  for _, visit in ipairs(switch.woken) do
+    if not visit.done and not is_gone(visit) then under_way[#under_way + 1] = visit end
+  end
+  switch.woken, switch.to_wake = under_way, math.max(switch.to_wake, oldest_of(switch))
+  local before = #under_way
+  while switch.to_wake <= switch.tickets do
+    local visit = visits[switch.to_wake]
+    if visit and not visit.done and not is_gone(visit) then
+      if #under_way >= WAKE_PART or due_of(switch, switch.to_wake) > now() then return #under_way > before end
+      visit.bell:push(true)
+      under_way[#under_way + 1] = visit
+    end
+    switch.to_wake = switch.to_wake + 1
+  end
+  switch.to_wake = nil
+  return true
+end
+
+local function wake(switch)
+  if switch.waiting == 0 or not has_queues then return end
+  local mine = {}
+  switch.to_wake, switch.woken, switch.waker = oldest_of(switch), {}, mine
+  core.register_task(function()
+    while switch.waker == mine and switch.to_wake do
+      if whole(wake_some, switch) then core.yield() else core.msleep(1) end
+    end
+  end)
+  wake_some(switch)
+end
+
+-- --- counting: what the frontend began, and what came here ---
+
+-- HAProxy's own figures: the requests that it counted; those that were malformed; and those that a rule
+-- answered, which may be ours.
+local function figures_of(switch)
+  local stats = core.frontends[switch.name]:get_stats()
+  local function of(name) return tonumber(stats[name]) or 0 end
+  if stats.mode == "tcp" then return of("stot"), 0, 0 end
+  return of("req_tot"), of("ereq"), of("intercepted") + of("dreq")
+end
+
+-- From now on all requests come here, until the guard says otherwise.
+local function begin_count(switch)
+  local total, malformed, answered = figures_of(switch)
+  switch.count = {total = total, malformed = malformed, answered = answered, arrived = switch.arrived,
+                  answers = switch.answers, looks = {}, unseen = nil, closing = nil}
+end
+
+-- How many requests the frontend began, and how many of them never came here; nil as long as that is not
+-- known, because some may be on their way.
+local function look_at_count(switch)
+  local count = switch.count
+  if not count then return 0, 0 end
+  local total, malformed, answered = figures_of(switch)
+  local began, at, looks = total - count.total, now(), count.looks
+  local last = looks[#looks]
+  if began < (last and last.began or 0) then -- somebody has cleared the counters
+    begin_count(switch)
+    return 0, 0
+  end
+  local accounted = switch.arrived - count.arrived + malformed - count.malformed
+    + math.max(0, answered - count.answered - (switch.answers - count.answers))
+  if not last or at - last.at >= SETTLE_S / 4 then
+    looks[#looks + 1] = {at = at, began = began}
+  end
+  while #looks > 1 and at - looks[2].at >= SETTLE_S do table.remove(looks, 1) end
+  if began <= accounted then
+    count.unseen = count.unseen or 0
+  elseif at - looks[1].at >= SETTLE_S then
+    count.unseen = math.max(count.unseen or 0, looks[1].began - accounted)
+  end
+  return began, count.unseen
+end
+
+local function end_count(switch)
+  local counted, unseen = look_at_count(switch)
+  if unseen then
+    switch.counted, switch.unseen = switch.counted + counted, switch.unseen + unseen
+  end
+  switch.count = nil
 end
 
 local function open(switch, ramp)
-  switch.mode = "open"
+  if switch.mode ~= "open" then
+    local _, unseen = look_at_count(switch)
+    switch.counters.unseen = unseen
+  end
+  switch.mode = switch.retired and "rejecting" or "open"
   if switch.hold then switch.ended[switch.hold.id] = true end
   switch.ramp_over, switch.ramp_from = ramp, now()
-  wake(switch, ramp)
+  switch.ramp_first, switch.ramp_last = oldest_of(switch), switch.tickets
+  wake(switch)
+end
+
+-- What a process that is being replaced lets pass goes to its own servers, the old ones. So it refuses, in
+-- such a hold, until it has ended. Who comes again, comes to the new process.
+local function retire(switch)
+  if not stopping or switch.retired or switch.mode == "open" or not switch.hold.retires then return end
+  switch.retired, switch.mode = true, "rejecting"
+  wake(switch)
 end
 
 -- The deadline, noticed first by a held request, a new one, the timer, or a command.
 local function expire(switch)
+  retire(switch)
   if switch.mode ~= "held" or math.abs(now() - switch.clock_at) < TICK_S then return end
   switch.clock_at = now()
   -- The reading by which the deadline was told may have been late by a tick: late is right, early is not.
   if clock() - TICK_S < switch.deadline then return end
   if switch.hold.rejects then
     switch.mode = "rejecting"
-    wake(switch, 0)
+    wake(switch)
   else
     open(switch, 0)
   end
@@ -212,20 +486,47 @@ local function start_timer(switch)
     while switch.token == token and switch.mode == "held" do
       local left_ms = math.ceil((switch.deadline + TICK_S - clock()) * 1000)
       core.msleep(math.max(1, math.min(left_ms, IDLE_MS)))
-      expire(switch)
+      whole(expire, switch)
     end
   end)
 end
 
+-- How many requests may wait here, and what says so: the hold itself, or what HAProxy has. A quarter of
+-- its connections, and what others use now, is left to them.
+local function bound_of(switch, asked)
+  local by_memory = free_kb and math.max(0, memory_left() // HELD_KB + waiting_all) or math.huge
+  local most, by = asked, "max_waiting"
+  if most == 0 then
+    local info = core.get_info()
+    local total = tonumber(info.Maxconn) or 0
+    local here = tonumber(core.frontends[switch.name]:get_stats().scur) or 0
+    local others = math.max(0, (tonumber(info.CurrConns) or 0) - here)
+    most, by = math.max(1, total - total // TO_OTHERS - others), "maxconn"
+  end
+  if by_memory < most then return math.floor(by_memory), "tune.lua.maxmem" end
+  return most, by
+end
+
 local function hold(switch, token, text, began, ahead)
-  if not (switch.hold and switch.hold.id == token.id) then
+  local anew = not (switch.hold and switch.hold.id == token.id)
+  if anew then
     switch.counters =
       {most_waiting = switch.waiting, held = switch.waiting, released = 0, given_up = 0,
        rejected = 0, longest = 0}
+    switch.old = {released = 0, rejected = 0}
   end
-  switch.mode, switch.token, switch.hold = "held", text, token
+  switch.token, switch.hold = text, token
+  switch.to_wake, switch.ramp_over = nil, 0
+  if anew then
+    switch.most, switch.most_by = bound_of(switch, token.bound)
+    -- Where a command brings the hold, the count begins as soon as no request takes the short cut.
+    if switch.count then end_count(switch) end
+    if stopping or worker_is_young() then begin_count(switch) end
+  end
   switch.began, switch.ahead, switch.clock_at = began, ahead, 0
   switch.deadline = deadline_of(token, began) + ahead
+  switch.mode = switch.retired and "rejecting" or "held"
+  if switch.retired then wake(switch) end
   start_timer(switch)
   expire(switch)
 end
@@ -284,7 +585,7 @@ end
 -- Behind the microseconds of a hold's beginning come the milliseconds of /proc/uptime at its deadline, by
 -- which each process finds it on its own clock. A gate that does not know them reads one number.
 local function state_of(switch)
-  if switch.mode ~= "open" then
+  if switch.mode ~= "open" and not switch.ended[switch.hold.id] then
     local up_ms = booted_at and math.max(0, math.ceil((switch.deadline - booted_at) * 1000))
     return string.format("held %.6f%s %s\n", switch.began,
       up_ms and string.format("%012d", up_ms) or "", switch.token)
@@ -331,6 +632,46 @@ local function place(token, since, up_until)
   return math.min(since, here), 0
 end
 
+-- A process that is being replaced gets no command any more, so who waits there is told by files: one of its
+-- own, and one that names all such processes and is only added to, so that no two can overwrite each other.
+local function old_list(where, switch)
+  return where .. "/" .. switch.file .. ".old"
+end
+
+local function old_file(where, switch, process)
+  return old_list(where, switch) .. "." .. process
+end
+
+local function read_file(path)
+  local handle = io.open(path, "r")
+  if not handle then return "" end
+  local text = handle:read(LARGEST_STATE) or ""
+  handle:close()
+  return text
+end
+
+-- Calls with the number of each process that the list has.
+local function each_old(where, switch, call)
+  local met = {}
+  for id, process in read_file(old_list(where, switch)):gmatch("(%S+) (%d+)\n") do
+    if not met[process] then call(id, process) end
+    met[process] = true
+  end
+end
+
+-- What was told of the hold before.
+local function forget_old(switch)
+  local where = folder and find_folder()
+  if not where then return end
+  each_old(where, switch, function(_, process) os.remove(old_file(where, switch, process)) end)
+  os.remove(old_list(where, switch))
+end
+
+-- The same in each process of this machine.
+local function since_boot_ms()
+  return math.floor((uptime() or now()) * 1000)
+end
+
 local function recall(switch)
   local where = folder and find_folder()
   local handle = where and io.open(where .. "/" .. switch.file, "r")
@@ -369,13 +710,20 @@ local function apply(switch, text)
   switch.malformed, switch.said = nil, text
   if token.open then
     -- It has ended here already, but others may still follow the file and hold.
-    local held_elsewhere = switch.seen and switch.seen:match("^held ")
+    local held_elsewhere = switch.seen and switch.seen:match("^held %S+ %d+%.([%w_-]+)%.")
+    if token.of then
+      switch.ended[token.of] = true
+      if token.of ~= (switch.hold and switch.hold.id) and token.of ~= held_elsewhere then return end
+    end
     if switch.mode ~= "open" or switch.ramp_over > 0 or held_elsewhere then
       open(switch, token.ramp)
       switch.unsaved = true
     end
+  elseif switch.mode ~= "open" and switch.hold.id ~= token.id then
+    -- Another hold is in effect. Around a reload two may have had the lock, each in its process.
+    switch.ended[token.id] = true
   elseif not switch.ended[token.id] then
-    local same = switch.mode ~= "open" and switch.hold.id == token.id
+    local same = switch.mode ~= "open"
     local began, ahead = clock(), 0
     if same then began, ahead = switch.began, switch.ahead end
     -- Its deadline passed before it came: it does not begin, not even to reject.
@@ -383,7 +731,10 @@ local function apply(switch, text)
       switch.ended[token.id] = true
       return
     end
-    if not same then switch.known = {} end
+    if not same then
+      switch.known = {}
+      forget_old(switch)
+    end
     switch.known[text] = true
     hold(switch, token, text, began, ahead)
     switch.unsaved = true
@@ -414,10 +765,33 @@ local function table_says(switch)
       end
       if number ~= 1 and text == switch.token then
         released = number == 0 and "open" or "open." .. number
+      elseif number ~= 1 and token and token.id and not (switch.mode ~= "open" and switch.hold.id == token.id) then
+        switch.ended[token.id] = true
       end
     end
   end
   return news or holds or released
+end
+
+-- The guard says whether requests may take the short cut. It is a number, because a text needs memory each
+-- time it is set, and HAProxy may have none left for variables: then a frontend would stay open. Set only in
+-- a command and where a request passes, under the lock: two writes cannot overlap.
+local function close_short_cut(applet, switch)
+  applet:set_var(switch.guard, 0)
+  if not switch.count then begin_count(switch) end
+end
+
+-- A count ends when those that began before have had the time to come here.
+local function open_short_cut(txn, switch)
+  local at, count = now(), switch.count
+  if switch.mode ~= "open" or worker_is_young() or at < switch.count_until then return end
+  if count and not count.closing then
+    count.closing = at
+    look_at_count(switch)
+  elseif not count or at - count.closing >= SETTLE_S then
+    if count then end_count(switch) end
+    txn:set_var(switch.guard, 1)
+  end
 end
 
 local function sync(applet, switch)
@@ -426,9 +800,7 @@ local function sync(applet, switch)
   local text = applet:get_var(switch.variable)
   if text == nil or text == "" then text = table_says(switch) end
   if text then apply(switch, text) end
-  -- Set only here and where a request passes, under the lock: two writes cannot overlap.
-  local short_cut = switch.mode == "open" and not worker_is_young()
-  applet:set_var(switch.guard, short_cut and "open" or "held")
+  if switch.mode ~= "open" then close_short_cut(applet, switch) end
   if switch.unsaved then save(switch) end
 end
 
@@ -441,26 +813,101 @@ local function follow(switch)
   if stale then recall(switch) end
 end
 
-local left = {__gc = function(visit)
-  -- HAProxy does not notify an action when its client has gone; it drops the action.
-  if visit.done then return end
-  local switch = visit.switch
-  switch.waiting = switch.waiting - 1
-  switch.counters.given_up = switch.counters.given_up + 1
-end}
+local left = {__gc = give_up}
 
-local function collect_now_and_then()
-  if now() - collected >= COLLECT_S then collect() end
+-- The more wait, the longer it takes. Where they are very many it counts a part, and is to be called again: false.
+local function count_gone_now_and_then()
+  local soon = now() - collected < COLLECT_S * math.max(1, waiting_all / COLLECT_MANY)
+  if soon and not counting then return true end
+  if not counting then round = round + 1 end
+  collected, counting = now(), false
+  if memory_left() < HELD_KB then collect() end
+  for _, switch in pairs(switches) do
+    -- Who is through is not gone through again while others are not.
+    if switch.waiting > 0 and switch.counted ~= round then
+      if count_gone(switch) then switch.counted = round else counting = true end
+    end
+  end
+  return not counting
+end
+
+-- A collection ends by a look at all coroutines, which cannot be divided: 100 ms where 100,000 wait. They are no
+-- garbage, so none is made while very many wait or have just been released, unless memory is limited or what is
+-- refused leaves too much.
+local function spare_collections()
+  if waiting_all > QUIET_FROM then
+    most_quiet = math.max(quiet and most_quiet or 0, waiting_all)
+    quiet_until = now() + QUIET_S
+  end
+  local spare = in_registry and not free_kb and now() < quiet_until
+    and collectgarbage("count") < used_kb + QUIET_KB + 2 * HELD_KB * most_quiet
+  if spare ~= quiet then collectgarbage(spare and "stop" or "restart") end
+  quiet = spare
+end
+
+-- Most releases of HAProxy do not notice that a held HTTP/1 client has gone, and no sample tells. The kernel
+-- knows: the connection of a client that has closed is in CLOSE_WAIT. Only what is found so counts, so behind
+-- PROXY or in another network namespace nobody is taken for gone. Opened before a chroot.
+local tables = {}
+for _, name in ipairs({"tcp", "tcp6"}) do tables[#tables + 1] = io.open("/proc/net/" .. name, "r") end
+local CLOSED_ROW = "^%s*%d+: %x-(%x%x%x%x%x%x%x%x:%x+) %x-(%x%x%x%x%x%x%x%x:%x+) 08 "
+local closed, closed_at, closed_until = {}, 0, 0
+
+-- On a busy machine it may take long, and those who leave then must not read it one after the other.
+local function read_closed()
+  local before = uptime() or 0
+  closed, closed_at, closed_until = {}, now(), now() + TABLE_S
+  for _, file in ipairs(tables) do
+    local rows = 0
+    file:seek("set")
+    for row in file:lines() do
+      local here, there = row:match(CLOSED_ROW)
+      if here then closed[here .. there] = true end
+      rows = rows + 1
+      if rows >= TABLE_ROWS then break end
+    end
+  end
+  closed_until = closed_at + TABLE_S + TABLE_PAUSES * ((uptime() or 0) - before)
+end
+
+-- As the table has it; nil for an address that is not of IPv4.
+local function place_in_table(address, port)
+  local a, b, c, d = tostring(address):match("(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+  return a and port and string.format("%02X%02X%02X%02X:%04X", d, c, b, a, port)
+end
+
+local function connection_of(txn)
+  local here = place_in_table(txn.f:dst(), txn.f:dst_port())
+  local there = place_in_table(txn.f:src(), txn.f:src_port())
+  return here and there and here .. there
+end
+
+local function has_closed(visit)
+  if not visit.connection or visit.switch.counters.most_waiting > TABLE_MANY then return false end
+  if now() >= closed_until then pcall(read_closed) end
+  -- What was found before this request came is of another connection with the same ports.
+  visit.closed = visit.began < closed_at and closed[visit.connection]
+  return visit.closed
 end
 
 local function due_in_ms(visit)
-  return math.ceil(((visit.due or 0) - now()) * 1000)
+  return math.ceil((due_of(visit.switch, visit.ticket) - now()) * 1000)
+end
+
+-- Below 2.4 only a request can ask whether this process is being replaced; and so the next one knows it,
+-- however rarely our own task checks.
+local function learn_of_stop(txn)
+  must_ask = false
+  if stopping then return end
+  local replaced = txn.f:stopping()
+  stopping = replaced == true or replaced == 1
 end
 
 -- Whether the request passes. Held requests take the shortest path: a thousand check repeatedly.
-local function wait(visit)
+local function wait(txn, visit)
   local switch, bell = visit.switch, visit.bell
   while true do
+    if not bell and must_ask then learn_of_stop(txn) end
     if switch.mode == "held" then
       if bell then
         bell:pop_wait()
@@ -488,33 +935,49 @@ local function look_again(visit)
   return nil, math.min(left_ms, RAMP_SLICE_MS)
 end
 
--- Nil if max_waiting is reached.
-local function enter(switch, may_sleep)
-  if switch.hold.bound > 0 and switch.waiting >= switch.hold.bound then
-    collect_now_and_then()
-    if switch.waiting >= switch.hold.bound then
-      switch.counters.rejected = switch.counters.rejected + 1
+-- Whether no more may wait. HAProxy does not survive the end of Lua's memory.
+local function is_full(switch)
+  if memory_left() < HELD_KB then return true end
+  return (switch.hold.bound > 0 and switch.waiting or waiting_all) >= switch.most
+end
+
+local function count_end(switch, what)
+  switch.counters[what] = switch.counters[what] + 1
+  if stopping then switch.old[what] = switch.old[what] + 1 end
+end
+
+-- Nil where no more may wait.
+local function enter(switch, may_sleep, connection)
+  if is_full(switch) then
+    count_gone_now_and_then()
+    if is_full(switch) then
+      count_end(switch, "rejected")
       return nil
     end
   end
-  switch.tickets, switch.waiting = switch.tickets + 1, switch.waiting + 1
+  if in_registry == nil then look_for_self() end
+  switch.tickets, switch.waiting, waiting_all =
+    switch.tickets + 1, switch.waiting + 1, waiting_all + 1
   switch.counters.held = switch.counters.held + 1
   switch.counters.most_waiting = math.max(switch.counters.most_waiting, switch.waiting)
   local visit = setmetatable({switch = switch, ticket = switch.tickets, began = now(), mark = OURS,
+                              connection = connection,
                               bell = has_queues and core.queue() or nil,
-                              calls = not may_sleep and 0 or nil}, left)
+                              thread = in_registry and coroutine.running() or nil,
+                              calls = not may_sleep and 0 or nil}, not in_registry and left or nil)
   switch.visits[visit.ticket] = visit
+  if visit.thread then visit_of[visit.thread] = visit end
   return visit
 end
 
 local function leave(visit, through)
   local switch = visit.switch
   visit.done, switch.visits[visit.ticket] = true, nil
-  switch.waiting = switch.waiting - 1
+  if visit.thread then visit_of[visit.thread] = nil end
+  switch.waiting, waiting_all = switch.waiting - 1, waiting_all - 1
   -- The counters of the hold that it waits in now, which may have begun after this request came.
-  local counters, what = switch.counters, through and "released" or "rejected"
-  counters.longest = math.max(counters.longest, now() - visit.began)
-  counters[what] = counters[what] + 1
+  switch.counters.longest = math.max(switch.counters.longest, now() - visit.began)
+  count_end(switch, through and "released" or visit.closed and "given_up" or "rejected")
   return through
 end
 
@@ -542,11 +1005,13 @@ local function tcp_holds()
   return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
 end
 
-local function answer_probe(txn, is_http, kept)
-  local name = txn.f:fe_name()
+local function answer_probe(txn, is_http, kept, class, switch)
+  local name = switch.name
+  if class ~= MARKED and class ~= EXEMPT then name = name .. " by older lines" end
   if is_http then
     local reply = txn:reply({status = 204})
     reply:add_header("stillgate", name)
+    switch.answers = switch.answers + 1
     txn:done(reply)
   elseif not tcp_holds() then
     txn:done()
@@ -561,65 +1026,95 @@ local function answer_probe(txn, is_http, kept)
   end
 end
 
-local function pass(txn, answer, switch)
-  -- Held again meanwhile, or a young process that must keep checking: no short cut for others.
-  if switch.mode == "open" and not worker_is_young() then txn:set_var(switch.guard, "open") end
-  txn:set_var(answer, "go")
+-- The lines of an older release go by a variable.
+local function let_go(txn, answer, class)
+  if class == MARKED or class == EXEMPT then
+    txn:set_priority_class(0)
+  else
+    txn:set_var(answer, "go")
+  end
 end
 
-local function arrive(txn, answer, may_sleep)
-  local switch = switch_of(txn.f:fe_name())
+local function pass(txn, answer, switch, class)
+  open_short_cut(txn, switch)
+  let_go(txn, answer, class)
+end
+
+local function refuse(switch)
+  switch.answers = switch.answers + 1
+end
+
+-- A visit, if the request has to wait.
+local function arrive(txn, answer, is_http, may_sleep, class, switch)
   follow(switch)
   expire(switch)
   if switch.mode == "rejecting" then
-    switch.counters.rejected = switch.counters.rejected + 1
-    return
+    count_end(switch, "rejected")
+    return refuse(switch)
   end
-  if switch.mode == "held" then
-    local visit = enter(switch, may_sleep)
-    if not visit then return end
-    if visit.calls then return sleep_between_calls(txn, visit, CALL_MS) end
-    if not leave(visit, wait(visit)) then return end
-  end
-  pass(txn, answer, switch)
+  if switch.mode ~= "held" then return pass(txn, answer, switch, class) end
+  -- In tcp mode a client may have closed its half, and still want its answer.
+  return enter(switch, may_sleep, is_http and connection_of(txn) or nil) or refuse(switch)
 end
 
-local function come_again(txn, answer, visit)
+local function depart(txn, answer, visit, through, class)
+  if not leave(visit, through and not has_closed(visit)) then return refuse(visit.switch) end
+  pass(txn, answer, visit.switch, class)
+end
+
+local function serve(txn, answer, is_http, may_sleep, class, switch)
+  local visit = whole(arrive, txn, answer, is_http, may_sleep, class, switch)
+  if not visit then return end
+  if visit.calls then return sleep_between_calls(txn, visit, CALL_MS) end
+  whole(depart, txn, answer, visit, wait(txn, visit), class)
+end
+
+local function come_again(txn, answer, visit, class)
   local through, pause_ms = look_again(visit)
   if through == nil then
     visit.calls = visit.calls + 1
     return sleep_between_calls(txn, visit, pause_ms)
   end
-  txn:set_priv(nil)
-  if leave(visit, through) then pass(txn, answer, visit.switch) end
+  txn:set_priv(PASSED)
+  whole(depart, txn, answer, visit, through, class)
 end
 
--- After any failure the answer stays `wait`, and the next line refuses the request. `done` ends the action
--- by an error of HAProxy's own, which no pcall may catch.
+local function meet(txn, answer, class, switch)
+  switch.arrived = switch.arrived + 1
+  if class ~= MARKED and class ~= EXEMPT then txn:set_var(answer, "wait") end
+  learn_of_stop(txn)
+  keep_beating()
+end
+
+-- By priority class: the lines mark each request with one, and no rule behind them sees it. A class needs no
+-- memory, so that nothing that HAProxy has run out of lets a request pass. After any failure the mark stays,
+-- and the last line refuses the request. `done` ends the action by an error of HAProxy's own, which no pcall
+-- may catch.
 local function gate(answer, is_http)
   local may_sleep = is_http or has_queues
   return function(txn)
     local kept = not is_http and kept_of(txn) or nil
-    if not kept then
-      txn:set_var(answer, "wait")
-      -- So the next request knows it, however rarely our own task checks.
-      local replaced = txn.f:stopping()
-      stopping = stopping or replaced == true or replaced == 1
-    end
+    local class = tonumber(txn.f:prio_class())
+    local switch = switch_of(txn.f:fe_name())
+    if not kept then whole(meet, txn, answer, class, switch) end
     local fine, said
     if kept and kept.calls then
-      fine, said = pcall(come_again, txn, answer, kept)
+      fine, said = pcall(come_again, txn, answer, kept, class)
     elseif txn.f:so_name() == PROBE_BIND then
-      return answer_probe(txn, is_http, kept)
+      return answer_probe(txn, is_http, kept, class, switch)
+    elseif class == EXEMPT then
+      return let_go(txn, answer, class)
     else
-      fine, said = pcall(arrive, txn, answer, may_sleep)
+      fine, said = pcall(serve, txn, answer, is_http, may_sleep, class, switch)
     end
     if not fine then
       last_error = tostring(said)
+      refuse(switch)
       return
     end
+    if not is_http and not said and not kept then txn:set_priv(PASSED) end
     -- Each return leaves a value in the request's coroutine, so the coroutine is replaced.
-    if said and kept and kept.calls % CALLS_TO_TIDY == 0 then core.done(said) end
+    if said and kept and kept.calls and kept.calls % CALLS_TO_TIDY == 0 then core.done(said) end
     return said
   end
 end
@@ -651,19 +1146,61 @@ local function take_lock(switch, id, ms, record)
   switch.lock = {id = id, ends = clock() + ms / 1000, record = record}
 end
 
+local function tell_old(switch)
+  local old = switch.old
+  local news = switch.waiting + old.released + old.rejected > 0 or old.told ~= nil
+  if not stopping or not switch.hold or not news then return end
+  if waiting_all > 0 then count_gone_now_and_then() end
+  local counts = string.format("%d %d %d", switch.waiting, old.released, old.rejected)
+  if counts == old.told and (switch.waiting == 0 or now() - old.told_at < TELL_OLD_S) then return end
+  local where = folder and find_folder()
+  local list = where and io.open(old_list(where, switch), old.told and "r" or "a")
+  if not list then return end
+  if not old.told then list:write(string.format("%s %d\n", switch.hold.id, pid)) end
+  list:close()
+  old.told, old.told_at = counts, now()
+  write_file(old_file(where, switch, pid),
+             string.format("%s %d %s\n", switch.hold.id, since_boot_ms(), counts))
+end
+
+-- What the old workers told of the last hold that this process knows.
+local function old_workers(switch)
+  local where, sums = switch.hold and folder and find_folder(), nil
+  if not where then return nil end
+  each_old(where, switch, function(_, process)
+    local id, at, waiting, released, rejected =
+      read_file(old_file(where, switch, process)):match("^(%S+) (%d+) (%d+) (%d+) (%d+)\n$")
+    if id ~= switch.hold.id then return end
+    sums = sums or {waiting = 0, released = 0, rejected = 0, silent = 0, pids = ""}
+    sums.released, sums.rejected = sums.released + released, sums.rejected + rejected
+    local silent = math.abs(since_boot_ms() - at) > OLD_SILENT_S * 1000
+    local place = silent and "silent" or "waiting"
+    sums[place] = sums[place] + waiting
+    if tonumber(waiting) > 0 and not silent then
+      sums.pids = (sums.pids .. " " .. process):match("%S.*")
+    end
+  end)
+  return sums
+end
+
 local function describe(switch)
   follow(switch)
   expire(switch)
   local counters, longest = switch.counters, switch.counters.longest
-  for _, visit in pairs(switch.visits) do longest = math.max(longest, now() - visit.began) end
+  local oldest = switch.visits[oldest_of(switch)]
+  if oldest then longest = math.max(longest, now() - oldest.began) end
+  local counted, unseen = look_at_count(switch)
   local told = {
     mode = switch.mode, waiting = switch.waiting, most_waiting = counters.most_waiting,
     held = counters.held, released = counters.released, given_up = counters.given_up,
     rejected = counters.rejected, longest_wait_ms = longest * 1000,
     malformed = switch.malformed and switch.malformed:sub(1, LONGEST_TOLD),
+    all_counted = switch.counted + counted, all_unseen = switch.unseen + (unseen or 0),
+    unseen = counters.unseen, old = old_workers(switch),
   }
   if switch.mode ~= "open" then
-    told.id, told.token = switch.hold.id, switch.token
+    told.id, told.token, told.unseen = switch.hold.id, switch.token, unseen
+    told.most, told.most_by = switch.most, switch.most_by
     told.remaining_ms = math.max(0, (switch.deadline - clock()) * 1000)
   end
   local holder = holder_of(switch)
@@ -672,14 +1209,14 @@ local function describe(switch)
 end
 
 local function status(applet, names)
-  local told, waiting = {}, 0
-  for _, switch in pairs(switches) do waiting = waiting + switch.waiting end
-  if waiting > 0 then collect_now_and_then() end
-  for _, name in ipairs(names) do told[name] = describe(switch_of(name)) end
+  local told = {}
+  keep_beating()
+  if waiting_all > 0 then whole(count_gone_now_and_then) end
+  for _, name in ipairs(names) do told[name] = whole(describe, switch_of(name)) end
   applet:send(json({
     format = tonumber(FORMAT), stopping = stopping, folder = folder, state_error = state_error,
-    locks = true, error = last_error, table = carrier() ~= nil, now_ms = math.floor(clock() * 1000),
-    frontends = told,
+    locks = true, reloads = true, names = true, error = last_error, table = carrier() ~= nil,
+    now_ms = math.floor(clock() * 1000), frontends = told,
   }) .. "\n")
 end
 
@@ -698,7 +1235,7 @@ end
 core.register_cli({"stillgate", "sync"}, "stillgate sync [FRONTEND...]", function(applet, ...)
   local names = names_in(...)
   for _, name in ipairs(names) do
-    local fine, why = pcall(sync, applet, switch_of(name))
+    local fine, why = pcall(whole, sync, applet, switch_of(name))
     if not fine then last_error = tostring(why) end
   end
   status(applet, names)
@@ -714,7 +1251,7 @@ core.register_cli({"stillgate", "lock"}, "stillgate lock FRONTEND ID MILLISECOND
     local switch = name and switch_of(name)
     ms, id, record = tonumber(ms), (id or ""):match("^[%w_-]+$"), (record or ""):match("^[%w_-]*$")
     if switch and id and record and ms and ms > 0 and ms <= LONGEST_MS then
-      local fine, why = pcall(take_lock, switch, id, ms, record)
+      local fine, why = pcall(whole, take_lock, switch, id, ms, record)
       if not fine then last_error = tostring(why) end
     end
     status(applet, switch and {name} or {})
@@ -727,27 +1264,150 @@ core.register_cli({"stillgate", "unlock"}, "stillgate unlock FRONTEND ID",
     status(applet, switch and {name} or {})
   end)
 
+-- Whether a suspend can write its variables. On 2.6 and 3.0 HAProxy itself dies of a `set var` that finds
+-- no room; Lua is told.
+local function has_room(applet, bytes)
+  if not applet:set_var("proc.stillgate_room", string.rep("x", bytes)) then
+    applet:unset_var("proc.stillgate_room")
+    return false
+  end
+  applet:unset_var("proc.stillgate_room")
+  return true
+end
+
+-- By a path where the lines have one: 3.1.0 cannot connect to an abstract name.
+local function reach_probe(name)
+  local where, why = folder and find_folder(), nil
+  local places = {"abns@" .. probe_prefix .. "-" .. name}
+  if where then table.insert(places, 1, "unix@" .. where .. "/" .. encode_name(name) .. ".probe") end
+  for _, place in ipairs(places) do
+    local socket = core.tcp()
+    socket:settimeout(2)
+    -- HAProxy raises an error where an address is too long for a socket's.
+    local called, fine, failure = pcall(socket.connect, socket, place)
+    if called and fine then return socket end
+    why = failure
+  end
+  return nil, why or "nothing listens there"
+end
+
 local function prove(name)
-  local socket = core.tcp()
-  socket:settimeout(2)
-  local fine, why = socket:connect("abns@" .. probe_prefix .. "-" .. name)
-  if not fine then return nil, why or "nothing listens there" end
+  local socket, why = reach_probe(name)
+  if not socket then return nil, why end
   socket:send("GET / HTTP/1.0\r\n\r\n")
   local text = socket:receive("*a") or ""
   socket:close()
   local said = text:match("\nstillgate: ([^\r\n]+)")
   if said == name then return true end
+  if said == name .. " by older lines" then
+    return nil, "the frontend has the lines of an older release, which let requests pass when HAProxy has no "
+      .. "memory left for variables; replace them"
+  end
   return nil, "answered " .. (text:match("^[^\r\n]*") or "nothing")
 end
 
+-- --- what haproxy.cfg has beside our lines, for the proof to tell ---
+
+local UNITS_MS = {us = 0.001, ms = 1, s = 1000, m = 60000, h = 3600000, d = 86400000}
+
+local function in_ms(text)
+  local number, unit = (text or ""):match("^(%d+)(%a*)$")
+  local factor = UNITS_MS[unit == "" and "ms" or unit]
+  return number and factor and tonumber(number) * factor
+end
+
+local function counts_requests(words)
+  local action = words[1] == "http-request" and words[2] or words[2] == "content" and words[3] or ""
+  return action:match("^track%-sc") or action:match("^sc%-inc") or action:match("^sc%-add")
+end
+
+-- HAProxy takes the first inspect-delay, and `defaults` come before the frontend.
+local function read_line(found, section, words, place)
+  if words[1] == "lua-load-per-thread" then
+    found.per_thread = place
+  elseif section and words[1] == "tcp-request" and words[2] == "inspect-delay" then
+    section.delay = section.delay or {ms = in_ms(words[3]), place = place}
+  elseif section and table.concat(words, " "):find("lua.stillgate", 1, true) then
+    section.gate = true
+  elseif section and section.gate and counts_requests(words) then
+    section.counts = section.counts or place
+  end
+end
+
+-- Plainly: what a quote or a condition does is not known here, and not what a proof depends on.
+local function read_configuration()
+  local found, named, last, section = {proxies = {}}, {}, nil, nil
+  for path in (os.getenv("HAPROXY_CFGFILES") or ""):gmatch("[^;]+") do
+    local file, number = io.open(path, "r"), 0
+    for line in file and file:lines() or function() end do
+      number = number + 1
+      local words = {}
+      for word in line:gsub("#.*", ""):gmatch("%S+") do words[#words + 1] = word end
+      local kind, name, from = words[1], words[2], words[3] == "from" and words[4]
+      if kind == "defaults" then
+        if name == "from" then name, from = nil, words[3] end
+        section = {delay = from and named[from] and named[from].delay}
+        last, named[name or ""] = section, section
+      elseif kind == "frontend" or kind == "listen" then
+        local base = from and named[from] or last
+        section = {delay = base and base.delay}
+        found.proxies[name or ""] = section
+      elseif kind == "global" or kind == "backend" then
+        section = nil
+      else
+        read_line(found, section, words, path .. ":" .. number)
+      end
+    end
+    if file then file:close() end
+  end
+  return found
+end
+
+-- HAProxy names its files when it has read them, and init comes before a chroot.
+local configuration = {proxies = {}}
+core.register_init(function()
+  configuration = read_configuration()
+  collectgarbage("collect") -- what is held later has little room, perhaps
+end)
+
+-- 2.4 to 2.8 have one Lua context for all actions of a request.
+local function breaks_scripts_per_thread()
+  local major, minor = tostring(core.get_info().Version):match("^(%d+)%.(%d+)")
+  return major == "2" and tonumber(minor) >= 4 and tonumber(minor) <= 8
+end
+
+local function tell_configuration(told, name)
+  local proxy, notes = configuration.proxies[name] or {}, {}
+  if configuration.per_thread and breaks_scripts_per_thread() then
+    notes[#notes + 1] = configuration.per_thread .. ": in requests that the gate has seen, this HAProxy "
+      .. "fails scripts by lua-load-per-thread; load them by lua-load"
+  end
+  if proxy.counts then
+    notes[#notes + 1] = proxy.counts .. ": this rule counts requests after the gate, so all that waited "
+      .. "count at the same moment; put it before the gate's lines"
+  end
+  if #notes > 0 then told.notes = table.concat(notes, "; ") end
+  if proxy.delay and proxy.delay.ms and core.frontends[name]:get_stats().mode == "tcp" then
+    told.longest_ms, told.longest_by = proxy.delay.ms, proxy.delay.place
+  end
+end
+
 core.register_cli({"stillgate", "prove"}, "stillgate prove [FRONTEND...]", function(applet, ...)
-  local told = {}
-  for _, name in ipairs(names_in(...)) do
+  local told, names = {}, names_in(...)
+  for _, name in ipairs(names) do
     local fine, proven, why = pcall(prove, name)
     told[name] = {proven = fine and proven or false, why = (not fine and tostring(proven)) or why}
+    -- For a while all requests are counted.
+    local switch = switch_of(name)
+    switch.count_until = now() + COUNT_S
+    if switch.count then switch.count.closing = nil end
+    whole(close_short_cut, applet, switch)
+    told[name].most, told[name].most_by = bound_of(switch, 0)
+    tell_configuration(told[name], name)
   end
   try_folder()
-  applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told}) .. "\n")
+  applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told,
+                    room = has_room(applet, ROOM * math.max(1, #names))}) .. "\n")
 end)
 
 -- The files carry commands to other processes: a stopping one, a young one, and one that holds read them.
@@ -756,19 +1416,42 @@ local function look(switch)
   expire(switch)
   if stopping or worker_is_young() or switch.mode ~= "open" then recall(switch) end
   if switch.unsaved and now() - switch.tried_at >= SAVE_AGAIN_S then save(switch) end
+  if switch.mode ~= "held" then wake_some(switch) end
+  tell_old(switch)
+  if switch.mode ~= "open" or worker_is_young() then look_at_count(switch) end
+end
+
+local function work(mine)
+  pid = core.get_info().Pid
+  clock()  -- before this process can be frozen
+  while generation == mine do
+    local pause_ms = stopping and FOLLOW_MS or IDLE_MS
+    for _, switch in pairs(switches) do
+      local fine, why = pcall(whole, look, switch)
+      if not fine then last_error = tostring(why) end
+      if switch.waiting > 0 then pause_ms = math.min(pause_ms, FOLLOW_MS) end
+    end
+    if waiting_all > 0 and in_registry then
+      while not whole(count_gone_now_and_then) do core.yield() end
+    end
+    spare_collections()
+    beat = now()
+    core.msleep(pause_ms)
+    stopping = stopping or tostring(core.get_info().Stopping) == "1"
+    must_ask = not stopping
+  end
+end
+
+-- HAProxy ends a task whose code ran for too long, and tells nobody.
+keep_beating = function()
+  if not started or now() - beat < BEAT_S then return end
+  generation, beat = generation + 1, now()
+  local mine = generation
+  core.register_task(function() work(mine) end)
 end
 
 core.register_task(function()
-  started, pid = now(), core.get_info().Pid
-  clock()  -- before this process can be frozen
-  while true do
-    local busy = stopping
-    for _, switch in pairs(switches) do
-      local fine, why = pcall(look, switch)
-      if not fine then last_error = tostring(why) end
-      busy = busy or switch.waiting > 0
-    end
-    core.msleep(busy and FOLLOW_MS or IDLE_MS)
-    stopping = stopping or tostring(core.get_info().Stopping) == "1"
-  end
+  started = now()
+  generation, beat = generation + 1, started
+  work(generation)
 end)

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any, Dict, Optional
 
 import stillgate._core as _core
+from stillgate.results.cutover import CutoverChange, CutoverResult
 from stillgate.results.hold import Event, Hold
 from stillgate.results.outcome import Error, Outcome, Timings
-from stillgate.results.report import Finding, GateCounters, HoldEnd, Report, Switch
+from stillgate.results.report import Finding, GateCounters, HoldEnd, OldWorkers, Report, Switch
 
 
 def to_outcome(core: _core.Outcome) -> Outcome:
@@ -37,6 +38,7 @@ def to_report(core: _core.Report) -> Report:
         drained=told["drained"],
         drain_ms=told["drain_ms"],
         error=_error(told["error"]),
+        cutover=_cutover(told["cutover"]),
         document=told,
     )
 
@@ -81,8 +83,20 @@ def _switch(told: Dict[str, Any]) -> Switch:
         "findings": [Finding(**one) for one in told["findings"]],
         "error": _error(told["error"]),
         "ended": _end(told["ended"]),
+        "old_workers": OldWorkers(**told["old_workers"]) if told["old_workers"] else None,
     }
     return Switch(**read)
+
+
+def _cutover(told: Optional[Dict[str, Any]]) -> Optional[CutoverResult]:
+    if told is None:
+        return None
+    return CutoverResult(told["name"], told["state"], [_change(one) for one in told["changes"]])
+
+
+def _change(told: Dict[str, Any]) -> CutoverChange:
+    read: Dict[str, Any] = {**told, "error": _error(told["error"])}
+    return CutoverChange(**read)
 
 
 def _end(told: Optional[Dict[str, Any]]) -> Optional[HoldEnd]:

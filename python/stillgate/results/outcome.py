@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, Optional, TypeVar
 
+from stillgate.results.printing import tamed
+
 __all__ = ["Answer", "Error", "Outcome", "Timings"]
 
 T = TypeVar("T")
@@ -21,7 +23,7 @@ class Error:
 
     def __str__(self) -> str:
         words = f" (HAProxy: {self.haproxy})" if self.haproxy else ""
-        return f"{self.code}: {self.message}{words}"
+        return tamed(f"{self.code}: {self.message}{words}")
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache, singledispatch
+from importlib import import_module
 from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO, Type
 
@@ -29,6 +30,11 @@ _CONTROLS.update(
         for number in (0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
     }
 )
+
+
+def tamed(text: str) -> str:
+    """For people to read: what would steer a terminal is shown in place of sent."""
+    return text.translate(_CONTROLS)
 
 
 @singledispatch
@@ -63,14 +69,28 @@ def _console(file: TextIO, **options: Any) -> Console:
     return _console_class()(file=file, **options)
 
 
+def _load_rich() -> None:
+    """All of it that a table needs. Errors: KeyboardInterrupt, where a signal comes in it. Before
+    Python 3.12 one that comes while a class is made is wrapped.
+    """
+    try:
+        for name in ("rich.console", "rich.table", "rich.text"):
+            import_module(name)
+    except RuntimeError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            raise error.__cause__ from None
+        raise
+
+
 @lru_cache(maxsize=None)
 def _console_class() -> Type[Console]:
+    _load_rich()
     from rich.console import Console
 
     class TamingConsole(Console):
         """Every text passes here, in a table's cell too."""
 
         def render_str(self, text: str, **options: Any) -> Text:
-            return super().render_str(text.translate(_CONTROLS), **options)
+            return super().render_str(tamed(text), **options)
 
     return TamingConsole

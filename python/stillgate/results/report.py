@@ -1,15 +1,16 @@
-"""How a call ended: reports of check, suspend, resume, extend and status, down to each switch."""
+"""How a call ended: its report, down to each switch."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional
 
+from stillgate.results.cutover import CutoverResult
 from stillgate.results.hold import Hold
 from stillgate.results.outcome import Error
 from stillgate.results.printing import Printed
 
-__all__ = ["Finding", "GateCounters", "HoldEnd", "Report", "Switch"]
+__all__ = ["Finding", "GateCounters", "HoldEnd", "OldWorkers", "Report", "Switch"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Finding:
 class GateCounters:
     """The gate's counters for the hold in effect, or for the last one: requests that had to wait;
     of those the released ones and the ones whose clients left (where HAProxy noticed); requests
-    answered 503, above the limit or past the deadline.
+    answered 503, above the limit or past the deadline. While it holds, the last two say how many
+    may wait, and why not more: max_waiting, maxconn or tune.lua.maxmem.
     """
 
     most_waiting: int
@@ -34,6 +36,22 @@ class GateCounters:
     given_up: int
     rejected: int
     longest_wait_ms: float
+    bound: Optional[int] = None
+    bound_by: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class OldWorkers:
+    """Requests that waited in workers that a reload replaced, of the same hold: that wait now; went
+    to the servers of that worker's configuration; were answered 503; waited in a worker that says
+    nothing any more. `pids` are the processes in which some wait.
+    """
+
+    waiting: int
+    released: int
+    rejected: int
+    silent: int
+    pids: str
 
 
 @dataclass(frozen=True)
@@ -80,6 +98,7 @@ class Switch:
     findings: List[Finding]
     error: Optional[Error]
     ended: Optional[HoldEnd] = None
+    old_workers: Optional[OldWorkers] = None
 
 
 @dataclass(frozen=True)
@@ -88,7 +107,8 @@ class Report(Printed):
     refused by the check, 4 held by somebody else, 5 a resume that came too late, 130 stopped.
     `commit_window_ms` runs from the first byte sent to the last answer, `skew_ms` is the estimated
     spread of the instants at which the HAProxies switched; `drained` says whether the requests
-    already in flight had been served. `document` is what --json prints.
+    already in flight had been served. `cutover` is what became of one that was asked for, else
+    None. `document` is what --json prints.
 
     It prints as a table.
     """
@@ -103,6 +123,7 @@ class Report(Printed):
     drained: Optional[bool]
     drain_ms: Optional[float]
     error: Optional[Error]
+    cutover: Optional[CutoverResult] = None
     document: Dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def first_error(self) -> Optional[Error]:

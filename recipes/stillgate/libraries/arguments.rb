@@ -18,7 +18,9 @@ module StillgateCookbook
         'method' => resource.hold_method,
         'max-hold' => resource.max_hold,
         'drain-timeout' => resource.wait_for_drain ? resource.drain_timeout : 0,
+        'drain-except' => listed(resource.drain_except),
         'on-expiry' => resource.on_expiry,
+        'on-reload' => resource.on_reload,
         'max-waiting' => resource.max_waiting,
         'reason' => resource.reason,
         'owner' => resource.owner
@@ -31,18 +33,29 @@ module StillgateCookbook
       hold(resource) + flags('accept-shared-fate' => resource.accept_shared_fate)
     end
 
-    # `hold_id`: end this hold and no other.
+    # How a hold ends.
+    def release(resource)
+      valued('ramp' => resource.ramp, 'retry-for' => resource.retry_for) + flags('wait-up' => resource.wait_up)
+    end
+
+    # `hold_id`: end this hold and no other, and change nothing else on the way.
     def resume(resource, hold_id = nil)
       forced = resource.force && hold_id.nil?
       words = valued(
-        'ramp' => resource.ramp,
         'limit' => resource.limit,
-        'retry-for' => resource.retry_for,
+        # `stillgate hold` does not know it, and so stillgate_hold has no such property.
+        'wait-up-for' => resource.respond_to?(:wait_up_for) ? listed(resource.wait_up_for) : nil,
+        'cutover' => hold_id.nil? ? resource.cutover : nil,
         'owner' => resource.owner,
         'hold' => hold_id,
         'reason' => forced ? resource.reason : nil
       )
-      words + flags('wait-up' => resource.wait_up, 'accept-hazard' => resource.accept_hazard, 'force' => forced)
+      words + release(resource) + flags('accept-hazard' => resource.accept_hazard, 'force' => forced)
+    end
+
+    # Several names in one word.
+    def listed(names)
+      names && Array(names).join(',')
     end
 
     def valued(options)

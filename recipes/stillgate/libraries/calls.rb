@@ -10,8 +10,8 @@ module StillgateCookbook
       begin
         holding.report
       rescue Exception # rubocop:disable Lint/RescueException
-        hold_id = holding.hold_id
-        resume(hold_id) if hold_id
+        made = holding.made
+        let_go(made) if made
         raise
       end
     end
@@ -24,6 +24,16 @@ module StillgateCookbook
     # With `late`, one whose hold had ended before is no failure: the caller tells it.
     def resume(hold_id = nil, late: false)
       call('resume', StillgateCookbook::Arguments.resume(new_resource, hold_id), late: late)
+    end
+
+    # Ends the hold of this report. Errors: Failed, with how long it is held and what ends it.
+    def let_go(made, late: false)
+      resume(made.hold_id, late: late)
+    rescue StillgateCookbook::Failed => error
+      words = [new_resource.program, 'resume', *StillgateCookbook::Arguments.fleet(new_resource),
+               "--hold=#{made.hold_id}", *new_resource.frontends]
+      raise StillgateCookbook::Failed, "still_held: #{held_where} is held, or may be, #{made.until_words}; " \
+                                       "to end it: #{words.join(' ')}\n#{error.message}"
     end
 
     def call(verb, options, late: false)

@@ -26,17 +26,19 @@ module StillgateCookbook
   module GateLines
     module_function
 
+    # All there are, each with its lines or none: a template goes over them, and what Chef makes of a
+    # Hash's default there is nil.
+    SECTIONS = %w(global defaults frontend backend).freeze
+
     # Sections begin at the margin, and are named by their first word.
     def by_section(text)
-      found = Hash.new { |sections, name| sections[name] = [] }
+      found = SECTIONS.to_h { |name| [name, []] }
       section = nil
       text.each_line(chomp: true) do |line|
         next if line.empty? || line.start_with?('#')
 
         line.start_with?(' ') ? found[section] << line.strip : section = line.split.first
       end
-      found.default_proc = nil
-      found.default = [].freeze
       found
     end
   end

@@ -3,7 +3,12 @@ require 'json'
 
 module StillgateCookbook
   # What a converge fails with; the message has the code, our words and HAProxy's.
-  class Failed < RuntimeError; end
+  class Failed < RuntimeError
+    # Whether something is held that should have been let through.
+    def still_held?
+      message.include?('still_held: ')
+    end
+  end
 
   class Report
     # A hold with these findings is past its deadline: not a state that was asked for.
@@ -41,6 +46,12 @@ module StillgateCookbook
       document.fetch('holds', []).map { |hold| hold['id'] }.first
     end
 
+    # Of a suspend, as in: until 2026-11-28T16:34:50.000Z
+    def until_words
+      deadline = document.fetch('holds', []).map { |hold| hold['deadline'] }.first
+      "until #{deadline || 'somebody resumes'}"
+    end
+
     # Of a status: :held where `owner` holds all of it, :open where nothing is held or on record, else
     # :other. What could not be asked is :other too.
     def traffic(owner)
@@ -73,9 +84,10 @@ module StillgateCookbook
     def command_failure
       command = document['command']
       return if command.nil? || command['status'] == 0
-      return 'the command was ended, because the hold ended or was about to end' if command['ended_by_deadline']
 
-      "the command ended with status #{command['status']}"
+      how = command['ended_by_deadline'] ? 'was ended, because the hold ended or was about to end' : "ended with status #{command['status']}"
+      what = %w(migration undo cutover traffic).map { |name| "#{name} #{document[name]}" if document[name] }.compact
+      ["the command #{how}", *what].join(', ')
     end
 
     private

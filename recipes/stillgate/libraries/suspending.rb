@@ -16,12 +16,14 @@ module StillgateCookbook
       @thread.value
     end
 
-    # Of the hold that it has made, when it has come to its end; nil where there is none.
-    def hold_id
+    # The Report of the hold that it has made, when it has come to its end; nil where there is none.
+    # Errors: Failed, where it was stopped and could not be ended again.
+    def made
       @start.close
-      report = @thread.value
-      report && report.hold_id
-    rescue Failed
+      @thread.value
+    rescue Failed => error
+      raise if error.still_held?
+
       nil
     end
   end

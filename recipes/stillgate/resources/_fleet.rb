@@ -49,6 +49,11 @@ property :wait_for_drain, [true, false],
          desired_state: false,
          description: 'Whether to wait for the requests already in flight.'
 
+property :drain_except, [String, Array],
+         callbacks: { 'is empty' => ->(names) { !names.empty? } },
+         desired_state: false,
+         description: 'Backends whose requests in flight may go on: of WebSockets and other endless streams.'
+
 # Chef lets no property take the name of a method of Ruby's: see below.
 property :hold_method, String,
          default: 'auto',
@@ -63,6 +68,13 @@ property :on_expiry, String,
          coerce: proc(&:to_s),
          desired_state: false,
          description: 'What a gate does at the deadline.'
+
+property :on_reload, String,
+         default: 'release',
+         equal_to: %w(release reject),
+         coerce: proc(&:to_s),
+         desired_state: false,
+         description: 'What a gate does in a worker that a reload replaces.'
 
 property :max_waiting, Integer,
          callbacks: { 'must be from 0 to 1000000000' => ->(number) { number.between?(0, 1_000_000_000) } },
@@ -94,10 +106,14 @@ property :limit, Integer,
          desired_state: false,
          description: 'Restore this limit, instead of the recorded one.'
 
+property :cutover, String,
+         desired_state: false,
+         description: 'A cutover of the inventory, applied to all HAProxies before anything is released, or to none.'
+
 property :wait_up, [true, false],
          default: false,
          desired_state: false,
-         description: 'Release nothing before every backend has a server that is up.'
+         description: 'Release nothing before a check shows a server up in every backend.'
 
 property :retry_for, [Integer, Float],
          default: 10,

@@ -91,7 +91,7 @@ action :install, description: 'Install, and test that the configuration loads.' 
     group new_resource.group
     mode '0700'
   end
-  before = ::File.binread(new_resource.lua_file) if ::File.exist?(new_resource.lua_file)
+  before = ::File.binread(new_resource.lua_file) if ::File.file?(new_resource.lua_file)
   installed = lua_file(text)
   changed = folder.updated_by_last_action? || installed.updated_by_last_action?
   prove(before) if changed && !whyrun_mode?

@@ -18,6 +18,15 @@ property :grace, [Integer, Float],
          desired_state: false,
          description: 'The command gets SIGTERM this many seconds before the deadline.'
 
+property :on_failure, String,
+         desired_state: false,
+         description: 'Shell command that undoes what the command did, run inside the hold if the command fails.'
+
+property :undo_time, [Integer, Float],
+         callbacks: StillgateCookbook::Checks.seconds(0.1),
+         desired_state: false,
+         description: 'Seconds of the hold that are kept for on_failure; else a third of it.'
+
 property :cwd, String,
          desired_state: false,
          description: 'The folder in which the command runs.'
@@ -58,7 +67,10 @@ action_class do
 
   def hold_options
     arguments = StillgateCookbook::Arguments
-    arguments.fleet(new_resource) + arguments.hold(new_resource) + arguments.valued('grace' => new_resource.grace)
+    arguments.fleet(new_resource) + arguments.hold(new_resource) + arguments.release(new_resource) + arguments.valued(
+      'grace' => new_resource.grace, 'on-failure' => new_resource.on_failure, 'undo-time' => new_resource.undo_time,
+      'cutover' => new_resource.cutover
+    )
   end
 
   def told_command
@@ -98,12 +110,12 @@ action_class do
   end
 
   def let_through(holding, failure)
-    hold_id = holding.hold_id
-    converge_by(resume_sentence) { end_hold(hold_id, failure) } if hold_id || whyrun_mode?
+    made = holding.made
+    converge_by(resume_sentence) { end_hold(made, failure) } if made || whyrun_mode?
   end
 
-  def end_hold(hold_id, failure)
-    over = resume(hold_id, late: true).opened_before.map { |one| one['endpoint'] }.uniq
+  def end_hold(made, failure)
+    over = let_go(made, late: true).opened_before.map { |one| one['endpoint'] }.uniq
     return if over.empty?
 
     words = 'hold_expired: the hold ended before the work inside it was done, at its deadline or by hand, ' \
@@ -122,6 +134,12 @@ end
 action :run, description: 'Suspend, run, and resume however the command or the block ends.' do
   if new_resource.command.nil? == new_resource.block.nil?
     raise Chef::Exceptions::ValidationFailed, 'command: give a command or a block of resources, not both'
+  end
+  if new_resource.block && new_resource.on_failure
+    raise Chef::Exceptions::ValidationFailed, 'on_failure: goes with a command; a block of resources undoes itself'
+  end
+  if new_resource.cutover && new_resource.block
+    raise Chef::Exceptions::ValidationFailed, 'cutover: needs a command, whose success it waits for'
   end
 
   if new_resource.command

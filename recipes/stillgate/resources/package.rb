@@ -70,7 +70,8 @@ action_class do
 
   def make_environment
     options = new_resource.system_site_packages ? ['--system-site-packages'] : []
-    shell_out!(new_resource.python, '-m', 'venv', *options, new_resource.path)
+    # Root runs what is in it: nobody else may write it, whatever the umask of the Chef run is.
+    shell_out!(new_resource.python, '-m', 'venv', *options, new_resource.path, umask: 0o022)
   end
 
   def pip_install(digest)
@@ -78,7 +79,7 @@ action_class do
     environment = new_resource.index_url ? { 'PIP_INDEX_URL' => new_resource.index_url } : {}
     shell_out!(
       "#{new_resource.path}/bin/python", '-m', 'pip', 'install', '--disable-pip-version-check',
-      *again, *new_resource.pip_options, what, environment: environment
+      *again, *new_resource.pip_options, what, environment: environment, umask: 0o022
     )
     ::File.write("#{new_resource.path}/.stillgate-source", digest.to_s)
   end

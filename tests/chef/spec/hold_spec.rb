@@ -74,7 +74,14 @@ RSpec.describe 'stillgate_hold' do
       stillgate_hold 'balanced' do
         command ['./migrate', '--all', 'a b']
         max_hold 20
+        drain_except 'sockets'
+        on_reload 'reject'
         grace 1
+        wait_up true
+        ramp 2
+        on_failure './undo --all'
+        undo_time 4
+        cutover 'green'
         environment 'PGPASSWORD' => 'hunter2'
         cwd '/srv'
       end
@@ -87,9 +94,10 @@ RSpec.describe 'stillgate_hold' do
     it 'runs it by `stillgate hold`, behind a --, and keeps the environment off the command line' do
       chef_run
       expect(words_of('hold').last(5)).to eq(['balanced', '--', './migrate', '--all', 'a b'])
-      expect(words_of('hold')).to include('--grace=1', '--max-hold=20')
+      expect(words_of('hold')).to include('--grace=1', '--max-hold=20', '--drain-except=sockets', '--on-reload=reject')
+      expect(words_of('hold')).to include('--wait-up', '--ramp=2', '--retry-for=10', '--on-failure=./undo --all', '--undo-time=4', '--cutover=green')
       expect(words_of('hold').join).not_to include('hunter2')
-      expect(options.last).to include(cwd: '/srv', environment: { 'PGPASSWORD' => 'hunter2' }, timeout: 60 + 5 + 10 + 20)
+      expect(options.last).to include(cwd: '/srv', environment: { 'PGPASSWORD' => 'hunter2' }, timeout: 60 + 5 + 10 + 2 + 20)
     end
 
     it 'refuses a folder that is not there, and holds nobody' do
@@ -98,9 +106,11 @@ RSpec.describe 'stillgate_hold' do
       expect(calls).to be_empty
     end
 
-    it 'fails with its status' do
-      answers['hold'] = { 'ok' => false, 'command' => { 'status' => 7, 'ended_by_deadline' => false } }.to_json
-      expect { chef_run }.to raise_error(/the command ended with status 7\nthe last words/)
+    it 'fails with its status, and says what became of all' do
+      words = { 'migration' => 'failed', 'undo' => 'done', 'cutover' => 'none', 'traffic' => 'released' }
+      answers['hold'] = { 'ok' => false, 'command' => { 'status' => 7, 'ended_by_deadline' => false }, **words }.to_json
+      told = 'the command ended with status 7, migration failed, undo done, cutover none, traffic released'
+      expect { chef_run }.to raise_error(/#{told}\nthe last words/)
     end
   end
 
@@ -116,6 +126,20 @@ RSpec.describe 'stillgate_hold' do
       answers['hold'] = { 'ok' => false, 'command' => { 'status' => 7 } }.to_json
       expect { chef_run }.to raise_error { |error| expect(error.message).not_to match(/hunter2|the last words/) }
       expect(words_of('hold').last(3)).to eq(['/bin/sh', '-c', 'migrate --password hunter2'])
+    end
+  end
+
+  context 'with a block and an undo for a command' do
+    recipe do
+      stillgate_hold 'balanced' do
+        block { log 'inside' }
+        on_failure './undo'
+      end
+    end
+
+    it 'refuses' do
+      expect { chef_run }.to raise_error(/on_failure: goes with a command/)
+      expect(calls).to be_empty
     end
   end
 

@@ -29,7 +29,7 @@ RSpec.describe 'stillgate_package' do
       end
     end
 
-    it 'keeps it off the command line' do
+    it 'keeps it off the command line, and lets nobody else write what it installs' do
       stubs_for_provider(nil) do |provider|
         allow(provider).to receive(:shell_out!) do |*words, **given|
           calls << words
@@ -41,6 +41,7 @@ RSpec.describe 'stillgate_package' do
       chef_run
       expect(calls.first).to eq(%w(/usr/bin/python3 -m venv /opt/stillgate))
       expect(calls.last).to eq(%w(/opt/stillgate/bin/python -m pip install --disable-pip-version-check stillgate==0.1.0))
+      expect(options).to all(include(umask: 0o022))
       expect(options.last[:environment]).to eq('PIP_INDEX_URL' => 'https://user:hunter2@pypi.example/simple')
     end
   end

@@ -25,7 +25,7 @@ def document(verdict, ok: true, owner: nil, error: nil, finding: nil)
       'findings' => finding ? [{ 'code' => finding }] : [], 'error' => error
     }
   end
-  holds = owner ? [{ 'id' => HOLD_ID, 'owner' => owner }] : []
+  holds = owner ? [{ 'id' => HOLD_ID, 'owner' => owner, 'deadline' => '2026-11-28T16:34:50.000Z' }] : []
   { 'schema' => 1, 'ok' => ok, 'holds' => holds, 'switches' => switches, 'error' => nil }.to_json
 end
 

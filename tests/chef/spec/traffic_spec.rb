@@ -19,6 +19,8 @@ RSpec.describe 'stillgate_traffic' do
       stillgate_traffic 'balanced' do
         max_hold 20
         drain_timeout 3
+        drain_except %w(sockets feeds)
+        on_reload :reject
         method :gate
         reason 'migration 42; $HOME'
         owner 'chef@fauxhai.local'
@@ -33,7 +35,8 @@ RSpec.describe 'stillgate_traffic' do
       expect(words_of('status')).to eq(['/opt/stillgate/bin/stillgate', 'status', '--json', *FLEET_WORDS, 'balanced'])
       expect(words_of('suspend')).to eq(
         ['/opt/stillgate/bin/stillgate', 'suspend', '--json', *FLEET_WORDS, '--method=gate', '--max-hold=20',
-         '--drain-timeout=3', '--on-expiry=release', '--reason=migration 42; $HOME',
+         '--drain-timeout=3', '--drain-except=sockets,feeds', '--on-expiry=release', '--on-reload=reject',
+         '--reason=migration 42; $HOME',
          '--owner=chef@fauxhai.local', '--accept-hazard', '--accept-shared-fate', 'balanced']
       )
     end
@@ -43,6 +46,22 @@ RSpec.describe 'stillgate_traffic' do
       expect { chef_run }.to raise_error(SystemExit)
       expect(acts).to eq(%w(suspend resume))
       expect(words_of('resume')).to include("--hold=#{HOLD_ID}")
+    end
+
+    it 'says what is held, until when and what ends it, where it cannot be taken back' do
+      stopped_behind << 'suspend'
+      error = { 'code' => 'connect_failed', 'message' => 'nobody answers', 'haproxy' => nil }
+      answers['resume'] = document('unknown', ok: false, owner: 'chef@fauxhai.local', error: error)
+      command = "/opt/stillgate/bin/stillgate resume #{FLEET_WORDS.join(' ')} --hold=#{HOLD_ID} balanced"
+      expect { chef_run }.to raise_error(/still_held: balanced at .* until 2026-11-28T16:34:50.000Z; to end it: #{command}$.*connect_failed/m)
+    end
+
+    it 'says it where the call itself was stopped and could not take it back' do
+      stopped_behind << 'suspend'
+      error = { 'code' => 'still_held', 'message' => 'the words of the call', 'haproxy' => nil }
+      answers['suspend'] = document('held', ok: false, owner: 'chef@fauxhai.local', error: error)
+      expect { chef_run }.to raise_error(/still_held: the words of the call/)
+      expect(acts).to eq(%w(suspend))
     end
 
     it 'leaves what is held by the same owner' do
@@ -101,6 +120,8 @@ RSpec.describe 'stillgate_traffic' do
         ramp 2.5
         limit 2000
         wait_up true
+        wait_up_for %w(app api)
+        cutover 'green'
         timeout 30
         action :resume
       end
@@ -110,8 +131,8 @@ RSpec.describe 'stillgate_traffic' do
       answers['status'] = HELD
       chef_run
       expect(words_of('resume')[3..]).to eq(
-        %w(--fleet=production --inventory=/etc/fleets.toml --ramp=2.5 --limit=2000 --retry-for=10
-           --owner=chef@fauxhai.local --wait-up balanced other)
+        %w(--fleet=production --inventory=/etc/fleets.toml --limit=2000 --wait-up-for=app,api --cutover=green
+           --owner=chef@fauxhai.local --ramp=2.5 --retry-for=10 --wait-up balanced other)
       )
       expect(options[calls.index(words_of('resume'))]).to include(timeout: 30)
     end

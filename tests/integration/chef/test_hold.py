@@ -19,6 +19,8 @@ from support.process import running_in_group, wait_until
 if TYPE_CHECKING:
     from conftest import Start
 
+    from support.app import App
+
 F = "balanced"
 
 
@@ -169,6 +171,40 @@ def test_a_command_that_fails_fails_the_run_and_keeps_its_secrets(
     assert (done.status, proxy.limit(F)) == (1, 100)
     assert "the command ended with status 7" in done.text and "it is *****" in done.text
     assert "hunter2" not in done.text
+
+
+def test_a_release_is_undone_or_cut_over(chef: Chef, haproxy: Start, app: App) -> None:
+    proxy = haproxy(
+        "3.0",
+        servers=[app.port, app.port],
+        extra_defaults=["default-server check inter 100ms fall 2 rise 1"],
+    )
+    proxy.cli(f"set server {F}_servers/s2 state drain")
+    inventory = chef.folder / "fleets.toml"
+    inventory.write_text(
+        f'[fleet.here]\nendpoints = ["{proxy.endpoints[0]}"]\n[fleet.here.cutover.green]\n'
+        f'servers = {{ "{F}_servers/s2" = "ready", "{F}_servers/s1" = "maint" }}\n'
+    )
+    chef.fleet = "here"
+
+    def converged(command: str) -> tuple[int, list[str], str]:
+        done = chef.run(
+            "hold_command",
+            stillgate={"inventory": str(inventory)},
+            command=command,
+            on_failure="touch undone",
+            cutover="green",
+            wait_up=True,
+        )
+        states = [row["status"] for row in proxy.stat() if row["svname"] in ("s1", "s2")]
+        return done.status, states, done.text
+
+    status, states, text = converged("exit 7")
+    assert (status, states) == (1, ["UP", "DRAIN"]), text
+    assert "migration failed, undo done, cutover none, traffic released" in text
+    assert (chef.folder / "undone").exists()
+    status, states, text = converged("true")
+    assert (status, states) == (0, ["MAINT", "UP"]), text
 
 
 def test_a_list_of_words_is_read_by_no_shell(chef: Chef, haproxy: Start) -> None:

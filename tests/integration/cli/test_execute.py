@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stillgate import Fleet, Outcome
+from support.command import run
 from support.haproxy.faulty_peer import (
     FaultyPeer,
     close,
@@ -95,6 +96,27 @@ def test_payloads_on_each_version(haproxy_version: Binary, haproxy: Start, tmp_p
     (refused,) = fleet.execute("set ssl cert /nosuch.pem", "first\nsecond\n")
     assert refused.error is not None and refused.error.code == "command_failed"
     assert (refused.error.haproxy or "").startswith("Can't replace a certificate")
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]], ids=["table", "json"])
+def test_a_payload_is_in_nothing_that_is_said(
+    form: list[str], haproxy: Start, tmp_path: Path
+) -> None:
+    """Neither where it was taken nor where HAProxy refused it or nobody answered."""
+    secret = "BEGIN-PRIVATE-KEY-4711"
+    table, payload = tmp_path / "a.map", tmp_path / "payload"
+    table.write_text("old 1\n")
+    payload.write_text(f"name {secret}\n")
+    rule = f"http-request set-header X-A %[path,map({table})]"
+    proxy = haproxy("3.0", frontends=[Frontend("balanced", lines=(rule,))])
+    taken, refused = f"add map {table}", "set ssl cert /nosuch.pem"
+    places = ["-e", *proxy.endpoints, "-e", f"unix://{tmp_path}/none.sock"]
+    for line in (taken, refused):
+        done = run("exec", line, "--payload", str(payload), *form, *places)
+        assert done.returncode == 1
+        assert secret not in done.stdout + done.stderr
+    (shown,) = Fleet(proxy.endpoints).execute(f"show map {table}")
+    assert secret in (shown.reply or "")
 
 
 def test_a_reply_may_hold_what_looks_like_a_prompt(

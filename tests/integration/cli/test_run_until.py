@@ -15,7 +15,7 @@ from typing import IO, Any, Optional
 
 import pytest
 
-from stillgate.run_until import CommandResult, Leash, check_runnable
+from stillgate.run_until import MOST_ENVIRONMENT, CommandResult, Leash, check_runnable
 from support.patience import HANG_S, patient
 from support.process import running_in_group, wait_until
 
@@ -36,12 +36,16 @@ sys.exit(done.status)
 
 
 def run_until(
-    argv: Sequence[str], seconds: float, *, grace: float = 2.0, stdout: Optional[IO[Any]] = None
+    argv: Sequence[str],
+    seconds: float,
+    *,
+    stdout: Optional[IO[Any]] = None,
+    **options: Any,
 ) -> CommandResult:
     with Leash(argv, stdout=stdout) as leash:
         leash.start()
         until = time.monotonic() + seconds
-        return leash.run(lambda: until - time.monotonic(), grace=grace)
+        return leash.run(lambda: until - time.monotonic(), **options)
 
 
 def shell(script: str, *arguments: object) -> list[str]:
@@ -109,6 +113,30 @@ def test_who_ends_well_within_the_grace_was_still_ended(tmp_path: Path) -> None:
     done = run_until(shell(script, file), patient(0.4) + grace, grace=grace)
     assert done == CommandResult(124, True)
     assert file.read_text() == "tidied\n"
+
+
+def test_sigint_comes_before_sigterm_where_that_is_wanted(tmp_path: Path) -> None:
+    heard = tmp_path / "heard"
+    script = (
+        "trap 'echo INT >>$1' INT; trap 'echo TERM >>$1; exit 0' TERM; "
+        "while :; do sleep 0.01; done"
+    )
+    # A shell that starts with SIGINT ignored, as in the background of a script, cannot trap it.
+    argv = ["env", "--default-signal=INT", *shell(script, heard)]
+    grace = patient(0.8)
+    done = run_until(argv, patient(0.4) + grace, grace=grace, gently=True)
+    assert done == CommandResult(124, True)
+    assert heard.read_text() == "INT\nTERM\n"
+
+
+def test_the_command_has_what_its_environment_got_at_the_start(tmp_path: Path) -> None:
+    file = tmp_path / "told"
+    odd = 'spaces = "equals", \n two lines'
+    argv = shell('printf "%s|%s|%s" "$ODD" "$EMPTY" "$HOME" >$1', file)
+    assert run_until(argv, LONG, environment={"ODD": odd, "EMPTY": ""}).status == 0
+    assert file.read_text() == f"{odd}||{os.environ.get('HOME', '')}"
+    full = {"FULL": "x" * (MOST_ENVIRONMENT - len("FULL=") - 1)}
+    assert run_until(shell('test "${#FULL}" -gt 16000'), LONG, environment=full).status == 0
 
 
 def test_a_child_that_ignores_sigterm_is_killed_when_its_parent_has_ended(tmp_path: Path) -> None:

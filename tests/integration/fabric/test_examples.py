@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 
 EXAMPLES = Path(__file__).resolve().parents[3] / "docs" / "examples"
 BY_HAND = (
-    "./deploy s2 && fab suspend && ./migrate && fab switch && fab resume --wait-up && fab rest"
+    "./deploy s2 && fab cutover staged && fab suspend && ./migrate && "
+    "fab resume --cutover green --wait-up && ./deploy s1 && fab cutover whole"
 )
+CHECKED = "default-server check inter 100ms fall 2 rise 1"
 
 MIGRATE = """#!{python}
 import time
@@ -79,7 +81,10 @@ def release(
     haproxy_binaries: dict[str, Binary],
 ) -> Release:
     servers = [release_app.ports[name] for name in ("s1", "s2")]
-    proxies = [gated(haproxy_binaries[label], servers=servers) for label in ("2.6", "3.0")]
+    proxies = [
+        gated(haproxy_binaries[label], servers=servers, extra_defaults=[CHECKED])
+        for label in ("2.6", "3.0")
+    ]
     return Release(fab, proxies, load)
 
 
@@ -101,7 +106,7 @@ def test_six_steps_and_nobody_fails(
     assert max(record.finished_at - record.sent_at for record in records) > 0.3
 
 
-def test_a_migration_that_fails_leaves_the_old_code_at_work(
+def test_a_migration_that_fails_is_undone_and_the_old_code_goes_on(
     fab: Fab, release: Release, release_app: ReleaseApp
 ) -> None:
     (fab.folder / "broken").touch()
@@ -109,6 +114,7 @@ def test_a_migration_that_fails_leaves_the_old_code_at_work(
     records = release.records()
     assert (done.returncode, failed(records)) == (1, [])
     assert "the command ended with status 1" in done.stderr
+    assert "undo done, cutover none, traffic released" in done.stderr
     assert set(release_app.answered("s1")) == {"1"} and release_app.answered("s2") == {}
 
 

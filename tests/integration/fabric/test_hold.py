@@ -15,7 +15,9 @@ from support.app import App
 from support.clients.load import Load
 from support.fabric.fab import F, Fab, limits, one
 from support.haproxy.faulty_peer import FaultyPeer, silence
-from support.haproxy.holds import queued, quiet
+from support.haproxy.holds import Slow, queued, quiet
+from support.haproxy.stuck import Stuck
+from support.haproxy.tap import Tap
 from support.patience import patient
 from support.process import running_in_group, wait_until
 
@@ -51,7 +53,10 @@ def test_the_command_runs_while_nobody_passes_and_its_status_comes_through(
     assert (fab.folder / "seen").read_text() == "0"
     # Standard output is the command's alone.
     assert (done.returncode, done.stdout, limits(proxy)) == (7, "word\n", [77])
-    assert done.stderr == "stillgate: hold: the command ended with status 7\n"
+    assert done.stderr == (
+        "stillgate: hold: the command ended with status 7; "
+        "migration failed, undo none, cutover none, traffic released\n"
+    )
     done = fab.run("hold", "--run", "true")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert limits(proxy) == [77]
@@ -163,3 +168,23 @@ def test_ctrl_c_during_a_suspend_leaves_nothing_held(fab: Fab, haproxy: Start) -
             _, talk = process.communicate(timeout=60)
     assert (process.returncode, limits(proxy)) == (130, [100])
     assert talk.endswith("stillgate: suspend: stopped\n")
+
+
+@pytest.mark.parametrize("task, status", [("suspend", 1), ("hold", 125)])
+def test_what_could_not_be_ended_is_said(
+    task: str, status: int, fab: Fab, haproxy: Start, app: App
+) -> None:
+    proxy = haproxy("3.0", servers=[app.port])
+    slow = Slow(proxy, 60_000)
+    with Tap(proxy, {}) as tap:
+        stuck = Stuck(proxy, tap)
+        fab.write(endpoints=[tap.endpoint], frontends=F, max_hold=600, drain_timeout=600)
+        command = ["--run", "true"] if task == "hold" else []
+        with fab.start(task, "--json", *command) as process:
+            wait_until(stuck.is_held, "the hold")
+            process.send_signal(signal.SIGTERM)
+            out, talk = process.communicate(timeout=60)
+        assert process.returncode == status and f"stillgate: {task}: still_held: " in talk
+        stuck.assert_ended_by(json.loads(out)["error"]["message"], fab.environment())
+    app.finish()
+    slow.join()

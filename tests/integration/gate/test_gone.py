@@ -12,6 +12,7 @@ import pytest
 from support.app import App
 from support.clients.gated import Http1, Http2
 from support.haproxy.gate import Gated
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary
@@ -22,7 +23,7 @@ MANY = 10
 
 
 def knows_http1(binary: Binary) -> bool:
-    """2.2 and 3.0 never notice that a held HTTP/1 client has gone."""
+    """2.2 and 3.0 never notice that a held HTTP/1 client has gone; the gate does, at the end."""
     return binary.release not in ((2, 2), (3, 0))
 
 
@@ -67,8 +68,31 @@ def test_http1_clients(
         proxy.open()
         assert {client.answer().status for client in kept} == {200}
         proxy.wait_waiting(0)
-        assert [arrival.id for arrival in app.arrivals()].count("kept") == MANY
+        # A reset leaves no connection in the kernel's table, as one that cannot be found there.
+        told = 0 if how == "rst" else MANY
+        assert proxy.status()["given_up"] == told
+        ids = [arrival.id for arrival in app.arrivals()]
+        assert ids.count("kept") == MANY and ids.count("gone") <= MANY - told
     for client in [*kept, *gone]:
+        client.close()
+
+
+def test_a_client_that_closes_its_half_is_answered_at_all_other_times(
+    haproxy_version: Binary, gated: Start, app: App
+) -> None:
+    """What has HAProxy notice those that leave a hold must not end the others' requests."""
+    proxy = gated(haproxy_version, servers=[app.port], h2=False)
+    at_work = [Http1(proxy.port).send("at work", path="/?ms=60000") for _ in range(MANY)]
+    wait_until(lambda: len(app.arrivals()) == MANY, "those that are worked on")
+    for client in at_work:
+        client.half_close()
+    at_once = [Http1(proxy.port).send("at once") for _ in range(MANY)]
+    for client in at_once:
+        client.half_close()
+    assert [client.answer().status for client in at_once] == [200] * MANY
+    app.finish()
+    assert [client.answer().status for client in at_work] == [200] * MANY
+    for client in [*at_work, *at_once]:
         client.close()
 
 
@@ -93,6 +117,28 @@ def test_http2_clients(
     for one in kept:
         one.close()
     for client in clients:
+        client.close()
+
+
+def test_who_has_closed_is_noticed_without_abortonclose_and_under_a_chroot(
+    haproxy_version: Binary, gated: Start, app: App
+) -> None:
+    """At the release, by the kernel's table of connections. HAProxy alone serves all of them."""
+    own = {"chroot": True, "extra_defaults": ["no option abortonclose"]}
+    proxy = gated(haproxy_version, servers=[app.port], nbthread=2, **own)
+    proxy.hold()
+    kept = [Http1(proxy.port).send("kept") for _ in range(MANY)]
+    gone = [Http1(proxy.port).send("gone", b"x" * size) for size in range(MANY)]
+    proxy.wait_waiting(2 * MANY)
+    for client in gone:
+        client.close()
+    proxy.open()
+    assert {client.answer().status for client in kept} == {200}
+    proxy.wait_waiting(0)
+    told = proxy.status()
+    assert (told["released"], told["given_up"], told["rejected"]) == (MANY, MANY, 0)
+    assert [arrival.id for arrival in app.arrivals()] == ["kept"] * MANY
+    for client in kept:
         client.close()
 
 
@@ -158,3 +204,27 @@ def test_those_that_gave_up_make_room_under_the_bound(
     assert {one.answer().status for one in kept} == {200}
     for one in kept:
         one.close()
+
+
+def test_what_a_short_timeout_client_cuts(haproxy_version: Binary, gated: Start, app: App) -> None:
+    """A request that is not complete, everywhere; a complete one on 2.2 only."""
+    proxy = gated(haproxy_version, servers=[app.port], extra_defaults=["timeout client 1s"])
+    proxy.hold()
+    clients = [Http1(proxy.port).send("held") for _ in range(MANY)]
+    with Http2(proxy.h2_port) as many, Http1(proxy.port) as slow:
+        stream = many.send("held")
+        proxy.wait_waiting(MANY + 1)
+        # It comes last, so its end comes last, too.
+        slow.socket.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
+        proxy.wait_waiting(MANY + 2)
+        if haproxy_version.release < (2, 4):
+            proxy.wait_waiting(0)
+            assert proxy.status()["given_up"] == MANY + 2
+        else:
+            wait_until(lambda: bool(proxy.status()["given_up"] > 0), "the end of the slow one")
+            assert (proxy.status()["waiting"], app.arrivals()) == (MANY + 1, [])
+            proxy.open()
+            assert {client.answer().status for client in clients} == {200}
+            assert many.answer(stream).status == 200
+    for client in clients:
+        client.close()

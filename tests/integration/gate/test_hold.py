@@ -370,3 +370,17 @@ def answer(proxy: HAProxy) -> tuple[int, Optional[str]]:
     got.read()
     connection.close()
     return got.status, got.headers["Retry-After"]
+
+
+def test_every_level_reads_owner_and_reason_of_a_hold_by_the_gate(
+    haproxy_version: Binary, gated: Callable[..., HAProxy], tmp_path: Path
+) -> None:
+    """SECURITY.md says so: the gate cannot know the level of who asks it."""
+    levels = {level: tmp_path / f"{level}.sock" for level in ("operator", "user")}
+    sockets = [f"stats socket {path} level {level}" for level, path in levels.items()]
+    proxy = gated(haproxy_version.label, extra_global=sockets)
+    Fleet(proxy.endpoints).suspend(F, method="gate", owner="ada", reason="ticket 4711")
+    for path in levels.values():
+        (held,) = Fleet([f"unix://{path}"]).status(F).holds
+        assert (held.owner, held.reason) == ("ada", "ticket 4711")
+    Fleet(proxy.endpoints).resume(F)

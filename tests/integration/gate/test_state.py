@@ -180,7 +180,7 @@ def test_a_rule_before_the_gate_is_no_proof(
 def test_an_error_inside_refuses_and_is_told(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
-    here = "local function enter(switch, may_sleep)\n"
+    here = "local function enter(switch, may_sleep, connection)\n"
     broken = gate.lua().replace(here, here + '  error("broken on purpose")\n')
     assert broken != gate.lua()
     proxy = gated(haproxy_version, servers=[app.port], lua_text=broken)
@@ -198,7 +198,7 @@ def test_an_error_inside_refuses_and_is_told(
 def test_an_action_that_cannot_even_start_refuses(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
-    here = '    txn:set_var(answer, "wait")\n'
+    here = "  switch.arrived = switch.arrived + 1\n"
     broken = gate.lua().replace(here, '    error("broken at once")\n')
     assert broken != gate.lua()
     proxy = gated(haproxy_version, servers=[app.port], lua_text=broken)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import stillgate
-from stillgate import CheckRefused, EndpointFailed, Fleet, TooLate
+from stillgate import CheckRefused, EndpointFailed, Fleet, StillgateError, TooLate
 from support.app import App
 from support.haproxy.guards import (
     STANDBY_SOCKETS,
@@ -198,6 +199,9 @@ def test_a_new_process_is_held_again(
         proxies[0].kill()
         proxies[0].restart()
     wait_until(lambda: proxies[0].limit(F) == 0, "the hold to be put back")
+    # Who waited in the kernel has gone to the new process until then. On a busy machine it is over.
+    (one, _) = Fleet(endpoints(proxies)).status(F).switches
+    assert one.verdict == "open" or "reloaded" in [found.code for found in one.findings]
     assert report.holds[0].deadline is not None
     ends_in_time(proxies, report.holds[0].deadline, state)
     events = [json.loads(line) for line in (state / "history.jsonl").read_text().splitlines()]
@@ -322,6 +326,22 @@ def test_a_program_that_is_no_guard_is_a_refusal(
     child = tmp_path / "script.child"
     if child.exists():
         wait_until(lambda: not is_running(int(child.read_text())), "the end of what it started")
+
+
+def test_a_guard_that_starts_behind_the_deadline_is_told_as_that(
+    haproxy: Start, app: App, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has ended the hold, and tells of that before it is ready."""
+    proxies = pair(haproxy, app, "3.0")
+    script = tmp_path / "script"
+    script.write_text(f'#!/bin/sh\nsleep 1\nexec {shlex.quote(str(GUARD))} "$@"\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("STILLGATE_GUARD", str(script))
+    with pytest.raises(StillgateError) as caught:
+        Fleet(endpoints(proxies)).suspend(F, method="maxconn", max_hold=0.8)
+    assert caught.value.code == "deadline_passed"
+    assert [proxy.limit(F) for proxy in proxies] == [300, 400]
+    wait_until(lambda: records(state) == [] and not guards(state), "the guard to leave")
 
 
 def test_a_guard_that_cannot_reach_an_endpoint_is_a_refusal(

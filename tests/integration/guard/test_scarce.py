@@ -39,7 +39,9 @@ CLI = [sys.executable, "-m", "stillgate"]
 MANY = 20
 
 pytestmark = pytest.mark.usefixtures("state")
-root = pytest.mark.skipif(os.getuid() != 0, reason="needs root")
+root = pytest.mark.skipif(
+    os.getuid() != 0, reason="only root can limit another user, and hide /proc"
+)
 
 
 def suspend(endpoints: Sequence[str], *before: str, max_hold: float = 1.5) -> Any:

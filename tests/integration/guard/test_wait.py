@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from stillgate import Fleet
+from support.app import App
+from support.clients.load import Load
 from support.haproxy.guards import guards, send_all
 from support.haproxy.holds import F, findings
 from support.haproxy.server import HAProxy
@@ -66,6 +69,29 @@ def test_a_hold_that_is_over_gives_all_its_connections_back(
             assert proxy.limit(F) == 0
         wait_until(lambda: not guards(state), "the guards to leave")
         wait_until(lambda: talking(proxy) == 0, "the line to be gone")
+
+
+@pytest.mark.moment
+@pytest.mark.parametrize("label", REMEMBERING)
+def test_the_end_of_a_line_costs_no_client_its_answer(
+    label: str, haproxy: Start, app: App, load: Callable[..., Load], state: Path
+) -> None:
+    """HAProxy gives the address of a line that has ended to the next client."""
+    logged = {
+        "extra_global": ["log stdout format raw local0"],
+        "extra_defaults": ["log global", "option httplog"],
+    }
+    proxy = haproxy(label, servers=[app.port], **logged)
+    fleet = Fleet([proxy.endpoints[0]])
+    running = load(proxy.ports[F], rate=200)
+    for _ in range(5):
+        running.wait_for(len(running.records()) + 20)
+        fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+        fleet.resume(F)
+    records = running.stop()
+    assert [record for record in records if not record.ok] == []
+    killed = [line for line in proxy.log().splitlines() if " K" in line]
+    assert killed == []
 
 
 def killed_with(fleet: Fleet, state: Path, left: float, max_hold: float) -> float:

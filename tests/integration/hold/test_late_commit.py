@@ -30,7 +30,8 @@ RELEASE = f"set maxconn frontend {F} 100"
 def test_the_guard_opens_what_comes_late(
     haproxy: Start, state: Path, label: str, stop: str
 ) -> None:
-    proxy = haproxy(label)
+    # On a busy machine the commit is held up for longer than HAProxy's 10 s for an idle connection.
+    proxy = haproxy(label, extra_global=["stats timeout 5m"])
     on_its_way, let_go = threading.Event(), threading.Event()
 
     def hold_up() -> None:

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("state")
 
+STAT = (
+    "# pxname,svname,qcur,scur,slim,stot,rate,status,req_tot,\n"
+    "balanced,FRONTEND,,0,70,0,0,OPEN,0,\n"
+)
+
 
 @pytest.mark.parametrize("tcp", [False, True], ids=["unix", "tcp"])
 @pytest.mark.parametrize("nbthread", [1, 2])
@@ -250,8 +255,8 @@ def test_one_that_hangs_in_the_commit_leaves_the_others_as_they_were(
     proxy = haproxy("3.0")
     answers = {
         "show info": "Version: 3.0.11\nPid: 1\nUptime_sec: 5\n",
-        "show stat -1 3 -1": "# pxname,svname,slim,\nbalanced,FRONTEND,70,\n",
-        "show stat -1 7 -1": "# pxname,svname,slim,\nbalanced,FRONTEND,70,\n",
+        "show stat -1 3 -1": STAT,
+        "show stat -1 7 -1": STAT,
         f"get var proc.{VARIABLE}": "[6]: Unknown command. Please enter one of the following\n",
         "show cli level": "[6]: admin\n",
         "stillgate status balanced": "[6]: Unknown command. Please enter one of the following\n",

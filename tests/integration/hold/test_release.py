@@ -7,22 +7,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import EndpointFailed, Fleet
+from stillgate import EndpointFailed, Fleet, HoldExpired, InputError
 from support.app import App
 from support.clients.load import Load
+from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F, codes, findings, queued, records, verdicts
 from support.haproxy.server import Frontend, HAProxy
 from support.haproxy.versions import SAFE
 from support.patience import patient
+from support.ports import Reserved
 from support.process import wait_until
 
 if TYPE_CHECKING:
-    from conftest import Start
+    from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
 CLIENTS = 200
@@ -168,6 +171,67 @@ def test_wait_up_gives_up_and_says_so(switched: HAProxy) -> None:
     assert (codes(caught.value.report), switched.limit(F)) == (["application_down"], 0)
     assert f"backend '{F}_servers'" in caught.value.message
     assert verdicts(fleet.resume(F)) == ["resumed"]
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_server_counts_by_a_check_since_its_last_change_of_state(
+    label: str, haproxy: Start, app: App
+) -> None:
+    """HAProxy calls it UP from leaving maintenance on, though nobody answers there."""
+    proxy = haproxy(label, servers=[app.port], extra_defaults=["default-server check inter 1s"])
+    server, fleet = f"{F}_servers/s1", Fleet(proxy.endpoints)
+    fleet.suspend(F, no_lease=True)
+    proxy.cli(f"set server {server} state maint")
+    # Until somebody listens there, a connection is refused.
+    with closing(Reserved()) as nobody:
+        proxy.cli(f"set server {server} addr 127.0.0.1 port {nobody.port}")
+        proxy.cli(f"set server {server} state ready")
+        with pytest.raises(EndpointFailed) as caught:
+            fleet.resume(F, wait_up=True, retry_for=0.1)
+        assert (codes(caught.value.report), proxy.limit(F)) == (["application_down"], 0)
+        proxy.cli(f"set server {server} state maint")
+    proxy.cli(f"set server {server} addr 127.0.0.1 port {app.port}")
+    proxy.cli(f"set server {server} state ready")
+    report = fleet.resume(F, wait_up=True, retry_for=60)
+    assert [one.code for one in report.switches[0].findings if one.code == "up_unshown"] == []
+    (row,) = (one for one in fleet.stat()[0].value or [] if one.svname == "s1")
+    assert (row.status, proxy.limit(F)) == ("UP", 100)
+
+
+def test_a_server_without_a_check_counts_and_that_is_said(switched: HAProxy) -> None:
+    fleet = Fleet(switched.endpoints)
+    for wait_up in (False, True):
+        fleet.suspend(F, no_lease=True)
+        (switch,) = fleet.resume(F, wait_up=wait_up).switches
+        words = [one.message for one in switch.findings if one.code == "up_unshown"]
+        assert len(words) == wait_up
+    assert "server 's1' has no health check" in words[0]
+
+
+@pytest.mark.parametrize("method", ["maxconn", "gate"])
+def test_a_block_is_released_as_it_was_told(
+    method: str, haproxy: Start, haproxy_binaries: dict[str, Binary], app: App, tmp_path: Path
+) -> None:
+    version = haproxy_binaries["3.0"].version
+    lines = gate_options(F, tmp_path / "gate", version, servers=[app.port])
+    proxy = haproxy("3.0", **(lines if method == "gate" else {"servers": [app.port]}))
+    fleet = Fleet(proxy.endpoints)
+    down, ready = (f"set server {F}_servers/s1 state {word}" for word in ("maint", "ready"))
+    with pytest.raises(EndpointFailed) as caught:
+        with fleet.suspended(F, wait_up=True, retry_for=0.3) as hold:
+            proxy.cli(down)
+    assert codes(caught.value.report) == ["application_down"]
+    assert fleet.status(F).switches[0].verdict == "held"
+    proxy.cli(ready)
+    fleet.resume(F, hold=hold.holds[0].id)
+    # What was not begun, and what its deadline ends, waits for nothing.
+    with pytest.raises(HoldExpired):
+        with fleet.suspended(F, wait_up=True, retry_for=60, max_hold=1) as hold:
+            proxy.cli(down)
+            wait_until(lambda: hold.expired and hold.resumed is not None, "the deadline")
+    assert fleet.status(F).switches[0].verdict == "open"
+    with pytest.raises(InputError, match="retry_for: must be from 0 to 3600"):
+        fleet.suspended(F, retry_for=4000)
 
 
 @pytest.mark.parametrize("label", SAFE)

@@ -76,7 +76,7 @@ def wait_guardless(state: Path) -> None:
 @pytest.mark.parametrize("label", SAFE)
 def test_after_its_deadline_by_maxconn(label: str, haproxy: Start, app: App, state: Path) -> None:
     proxy = haproxy(label, servers=[app.port])
-    hold = Fleet(proxy.endpoints).suspend(F, max_hold=0.5).holds[0]
+    hold = Fleet(proxy.endpoints).suspend(F, max_hold=patient(0.5)).holds[0]
     wait_open(proxy)
     ask(proxy, 3)
     status, document = resumed(proxy)
@@ -96,7 +96,7 @@ def test_after_its_deadline_by_maxconn(label: str, haproxy: Start, app: App, sta
 def test_long_after_the_guard_has_left(label: str, haproxy: Start, app: App, state: Path) -> None:
     proxy = haproxy(label, servers=[app.port])
     fleet = Fleet(proxy.endpoints)
-    fleet.suspend(F, max_hold=0.5)
+    fleet.suspend(F, max_hold=patient(0.5))
     wait_guardless(state)
     # To be found by whoever asks whether all is well.
     assert "too_late" in [one.code for one in fleet.status(F).switches[0].findings]
@@ -111,7 +111,7 @@ def test_after_its_deadline_by_the_gate(
 ) -> None:
     made = gated(haproxy_version, servers=[app.port])
     proxy = made.proxy
-    Fleet(proxy.endpoints).suspend(F, method="gate", max_hold=0.5)
+    Fleet(proxy.endpoints).suspend(F, method="gate", max_hold=patient(0.5))
     wait_until(lambda: bool(made.status()["mode"] == "open"), "the deadline")
     ask(proxy, 2)
     table = run("resume", F, "-e", proxy.endpoints[0])
@@ -126,7 +126,7 @@ def test_a_status_in_between_takes_nothing_away(
     made = gated(haproxy_version, servers=[app.port])
     proxy = made.proxy
     fleet = Fleet(proxy.endpoints)
-    fleet.suspend(F, method="gate", max_hold=0.5)
+    fleet.suspend(F, method="gate", max_hold=patient(0.5))
     wait_until(lambda: bool(made.status()["mode"] == "open"), "the deadline")
     for _ in range(3):
         assert "too_late" in [one.code for one in fleet.status(F).switches[0].findings]
@@ -237,7 +237,7 @@ def test_the_last_hold_counts_by_name_and_each_by_its_id(
 ) -> None:
     proxy = haproxy(label, servers=[app.port])
     fleet = Fleet(proxy.endpoints)
-    forgotten = fleet.suspend(F, max_hold=0.5).holds[0]
+    forgotten = fleet.suspend(F, max_hold=patient(0.5)).holds[0]
     wait_guardless(state)
     fleet.suspend(F, max_hold=600)
     # Of the forgotten hold it does not tell: this one was held until now.
@@ -252,7 +252,7 @@ def test_elsewhere_it_is_told_by_its_id_only(
     label: str, haproxy: Start, app: App, state: Path, tmp_path: Path
 ) -> None:
     proxy = haproxy(label, servers=[app.port])
-    hold = Fleet(proxy.endpoints).suspend(F, max_hold=0.5).holds[0]
+    hold = Fleet(proxy.endpoints).suspend(F, max_hold=patient(0.5)).holds[0]
     wait_guardless(state)
     elsewhere = {**os.environ, "STILLGATE_STATE_DIR": str(tmp_path / "elsewhere")}
     assert resumed(proxy, environment=elsewhere)[0] == 0

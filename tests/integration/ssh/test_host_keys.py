@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Optional
 import pytest
 
 from support.command import ask
+from support.odd_files import make
 from support.ssh.home import ME, SshHome
 from support.ssh.server import SshServer, fingerprint, make_key, public_half
 
@@ -89,6 +90,26 @@ def test_a_key_that_cannot_be_kept_is_not_accepted(
     said = refusal(ask(ssh_home.url(name, socket)))
     assert said.startswith("ssh_host_key_unknown: ")
     assert "cannot be stored in /dev/null" in said
+
+
+@pytest.mark.parametrize("kind", ["FIFO", "device", "folder", "huge"])
+def test_a_file_of_known_hosts_that_cannot_be_read_makes_no_host_new(
+    kind: str, socket: Path, ssh_home: SshHome, sshd: StartSsh, tmp_path: Path
+) -> None:
+    """It may have another key of that host, or revoke this one."""
+    path = make(tmp_path / "others", kind)
+    name = ssh_home.host(
+        "lb1",
+        sshd(),
+        known=False,
+        StrictHostKeyChecking="accept-new",
+        UserKnownHostsFile=f"{ssh_home.known_hosts} {path}",
+    )
+    said = refusal(ask(ssh_home.url(name, socket)))
+    assert said.startswith("ssh_host_key_unknown: ")
+    words = "larger than 16777216 bytes" if kind == "huge" else f"a {kind}, not a plain file"
+    assert f"not all files of known hosts can be read: {path}: {words}" in said
+    assert ssh_home.known_hosts.read_text() == ""
 
 
 @pytest.mark.parametrize("hashing", ["no", "yes"])
@@ -190,4 +211,5 @@ def test_a_server_with_an_rsa_key_alone(socket: Path, ssh_home: SshHome, sshd: S
     (said,) = ask(ssh_home.url(ssh_home.host("lb1", server), socket))
     if said is not None:
         assert said.startswith("ssh_key_exchange: ")
-        assert "needs an ed25519 or ecdsa host key there" in said
+        assert "the server offers rsa-sha2-512,rsa-sha2-256; " in said
+        assert said.endswith("; give the server an ed25519 or ecdsa host key")

@@ -132,6 +132,7 @@ def test_too_many_keys(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
 
 def test_what_is_no_key(socket: Path, ssh_home: SshHome, sshd: StartSsh) -> None:
     key = ssh_home.folder / "no_key"
+    key.touch(0o600)
     key.write_text("no key\n")
     server = sshd()
     (said,) = ask(ssh_home.url(ssh_home.host("lb1", server, key=key), socket))
@@ -184,7 +185,7 @@ def test_a_key_file_that_is_there_and_cannot_be_read(
     name = ssh_home.host("lb1", sshd(), key=tmp_path)
     (said,) = ask(ssh_home.url(name, socket))
     assert said is not None and said.startswith("ssh_key_unusable: ")
-    assert f"the key {tmp_path} cannot be read: Is a directory" in said
+    assert f"the key {tmp_path} cannot be read: a folder, not a plain file" in said
 
 
 @pytest.mark.parametrize("named", ["its public half", "a private half that is elsewhere"])

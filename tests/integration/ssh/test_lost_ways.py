@@ -134,11 +134,15 @@ def test_a_suspend_that_fails_in_the_drain_lets_the_others_go_soon(
     """Before HAProxy takes their idle connections away, which it does after 10 s."""
     proxies = [haproxy("3.0", servers=[app.port]) for _ in range(2)]
     servers, urls = ways(ssh_home, sshd, proxies)
-    slow = Slow(proxies[1], 2000)
+    # It ends when the server is frozen: with a time of its own the drain, and with it the suspend,
+    # was over on a busy machine before that.
+    slow = Slow(proxies[1], 60_000)
     command = [*COMMAND, "suspend", F, "--method", "maxconn", "--json", *to_fleet(*urls)]
+    command += ["--max-hold", "600", "--drain-timeout", "600"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         wait_until(lambda: proxies[1].limit(F) == 0, "the hold")
         servers[0].freeze()
+        app.finish()
         begun = time.monotonic()
         wait_until(lambda: proxies[1].limit(F) == 100, "the rollback of the other")
         assert time.monotonic() - begun < patient(9)

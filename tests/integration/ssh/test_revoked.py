@@ -149,7 +149,7 @@ def broken(home: SshHome, server: SshServer, how: str) -> str:
     "how, why",
     [
         ("missing", "No such file or directory"),
-        ("a folder", "Is a directory"),
+        ("a folder", "a folder, not a plain file"),
         ("not expanded", "No such file or directory"),
         ("no key", "line 3 is not a public key such as 'ssh-ed25519 AAAA...'"),
         ("cut off", "this KRL breaks off"),

@@ -14,7 +14,7 @@ from support.command import F, ask, only, run_json, to_fleet
 from support.haproxy.server import HAProxy
 from support.process import running_in_group, wait_until
 from support.ssh.home import ME, SshHome
-from support.ssh.server import SshServer
+from support.ssh.server import SshServer, release
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -247,7 +247,12 @@ def test_a_server_that_takes_none(proxy: HAProxy, ssh_home: SshHome, sshd: Start
         wait_until(lambda: server.connections() == 1, "the one that takes the only place")
         (said,) = ask(ssh_home.url(ssh_home.host("lb1", server), proxy.sockets[0]))
     assert said is not None and said.startswith("ssh_banner: ")
-    assert "is its MaxStartups large enough? (Exceeded MaxStartups)" in said
+    assert (
+        "or its PerSourcePenalties keep this address out" in said
+        and said.endswith("(Not allowed at this time)")
+        if release() >= (9, 8)
+        else "is its MaxStartups large enough? (Exceeded MaxStartups)" in said
+    )
     assert server.log().count("drop connection") > 5
 
 

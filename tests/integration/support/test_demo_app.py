@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import importlib.util
 import os
 import signal
 import subprocess
@@ -20,7 +19,7 @@ import pytest
 
 from demo.payments import Payments
 from support.ports import Reserved
-from support.postgres import Postgres, PostgresFailed, PostgresMissing, programs, working_in
+from support.postgres import Postgres, PostgresFailed, why_missing, working_in
 from support.process import wait_until
 
 TESTS = Path(__file__).resolve().parents[2]
@@ -30,15 +29,9 @@ OLD, NEW = 1, 2
 
 @pytest.fixture(scope="module", autouse=True)
 def there() -> None:
-    """Where PostgreSQL or its driver is missing, an error in CI and a skip elsewhere."""
-    try:
-        if importlib.util.find_spec("psycopg2") is None:
-            raise PostgresMissing("psycopg2 is not installed (Debian: python3-psycopg2)")
-        programs()
-    except PostgresMissing as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
+    """Where PostgreSQL or its driver is missing, a skip, which CI refuses."""
+    if missing := why_missing():
+        pytest.skip(missing)
 
 
 @pytest.fixture

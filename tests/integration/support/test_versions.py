@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 import sys
@@ -29,18 +30,23 @@ def test_what_is_no_haproxy_is_told() -> None:
 
 
 def test_the_tests_of_a_version_run_on_it_too(haproxy_binaries: Any, tmp_path: Path) -> None:
-    binary = haproxy_binaries["3.0"]
+    binaries = [haproxy_binaries[label] for label in ("3.0", "2.2")]
     wanted = "tests/integration/gate/test_hold.py"
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-p", "no:cacheprovider"]
     done = subprocess.run(
         [*command, wanted, "tests/integration/guard/test_guard.py"],
-        env={"PATH": "/usr/bin:/bin", "STILLGATE_HAPROXY": binary.path, "HOME": str(tmp_path)},
+        env={
+            "PATH": "/usr/bin:/bin",
+            "STILLGATE_HAPROXY": ":".join(binary.path for binary in binaries),
+            "HOME": str(tmp_path),
+        },
         cwd=ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    for test in ("gate/test_hold.py", "guard/test_guard.py"):
+    tests = ("gate/test_hold.py", "guard/test_guard.py")
+    for test, binary in itertools.product(tests, binaries):
         assert re.search(rf"{test}.*{re.escape(binary.version)}", done.stdout)
 
 
@@ -71,3 +77,11 @@ def test_the_releases_that_crash_are_those_of_the_engine() -> None:
 def test_what_a_version_can_do(version: str, survives: bool, waits: bool) -> None:
     assert (survives_a_resume(version), has_wait(version)) == (survives, waits)
     assert branch_of(version) >= (2, 2)
+
+
+def test_what_is_no_source_tree_is_not_built(tmp_path: Path) -> None:
+    program = ROOT / "tests/support/haproxy/build.py"
+    done = subprocess.run(
+        [sys.executable, str(program), str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, f"{tmp_path} is no source tree of HAProxy\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -128,7 +129,11 @@ def test_the_schema_refuses_what_is_not_ours() -> None:
 
 
 def test_version_and_help() -> None:
-    assert (ROOT / "VERSION").read_text().strip() in run("--version").stdout
+    said = run("--version").stdout
+    assert (ROOT / "VERSION").read_text().strip() in said.splitlines()[0]
+    # Each of the files that it names is there.
+    named = re.findall(r"^(module|guard|leash|gate\.lua): (/.+)$", said, re.MULTILINE)
+    assert len(named) == 4 and all(Path(path).is_file() for _, path in named)
     for verb in ("exec", "check", "suspend", "resume", "completion"):
         assert verb in run("--help").stdout
         assert run(verb, "--help").returncode == 0

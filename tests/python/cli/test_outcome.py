@@ -29,7 +29,6 @@ def run(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess
         (["exec", "--json"], "command"),
         (["resume", "f", "--json", "-e", NOBODY, "--limit", "0"], "limit"),
         (["suspend", "f", "--json", "--bogus"], "bogus"),
-        (["exec", "x <<", "--json", "-e", NOBODY, "--payload", "/nowhere"], "payload"),
     ],
 )
 def test_wrong_usage_is_a_document_too(arguments: list[str], field: str) -> None:
@@ -46,6 +45,12 @@ def test_without_a_verb_there_is_no_document() -> None:
     for arguments in (["nonsense", "--json"], ["--json"], ["exec", "--", "--json"]):
         done = run(*arguments)
         assert (done.returncode, done.stdout) == (2, "")
+
+
+def test_a_payload_that_is_not_there() -> None:
+    done = run("exec", "set ssl cert x", "-e", NOBODY, "--payload", "/nowhere")
+    assert done.returncode == 2
+    assert done.stderr == "stillgate: payload: /nowhere: No such file or directory\n"
 
 
 def test_a_payload_that_is_no_text(tmp_path: Path) -> None:

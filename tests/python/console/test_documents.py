@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from stillgate.console.documents import (
+    What,
     exec_document,
     failure_document,
     hold_document,
@@ -45,12 +46,15 @@ def test_an_outcome_has_all_its_keys() -> None:
 
 def test_a_hold_has_both_reports_and_the_command() -> None:
     report = to_report(core_report("suspend", 3))
-    refused = hold_document(125, None, report, None, CheckRefused(report))
+    nothing = What("none", "none", "none", "none")
+    refused = hold_document(125, None, None, nothing, report, None, None, CheckRefused(report))
     assert (refused["ok"], refused["status"]) == (False, 125)
     assert (refused["command"], refused["resume"]) == (None, None)
     assert refused["error"]["code"] == "endpoint_failed"
     resumed = to_report(core_report("resume"))
-    done = hold_document(0, CommandResult(0, False), report, resumed, None)
+    what = What("done", "none", "none", "released")
+    done = hold_document(0, CommandResult(0, False), None, what, report, None, resumed, None)
+    assert (done["migration"], done["traffic"], done["on_failure"]) == ("done", "released", None)
     assert done["command"] == {"status": 0, "ended_by_deadline": False}
     assert (done["suspend"]["action"], done["resume"]["action"]) == ("suspend", "resume")
     assert (done["ok"], done["error"]) == (True, None)

@@ -12,18 +12,26 @@ import jsonschema
 import stillgate
 from stillgate.results.from_core import to_event, to_report
 from stillgate.results.outcome import Error
-from stillgate.results.report import Finding, GateCounters, HoldEnd
+from stillgate.results.report import Finding, GateCounters, HoldEnd, OldWorkers
 from support.reports import core_report, error_told, hold_told, switch_told
 
 SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "schema.json").read_text())
 ERROR = error_told("early_eof", "it closed", partial="Name: HAP")
 GATE: dict[str, Any] = {
     **{"most_waiting": 3, "held": 4, "released": 1, "given_up": 0, "rejected": 1},
-    "longest_wait_ms": 12.5,
+    **{"longest_wait_ms": 12.5, "bound": 750, "bound_by": "maxconn"},
 }
+OLD: dict[str, Any] = {"waiting": 4, "released": 0, "rejected": 0, "silent": 1, "pids": "7 9"}
 FINDING = {"code": "keep_alive_passes", "level": "warning", "message": "open connections pass"}
 SWITCH = switch_told(
-    hold_id="7d", verdict="held", waiting=2, gate=GATE, leaked=3, findings=[FINDING], error=ERROR
+    hold_id="7d",
+    verdict="held",
+    waiting=2,
+    gate=GATE,
+    leaked=3,
+    findings=[FINDING],
+    error=ERROR,
+    old_workers=OLD,
 )
 WHOLE: dict[str, Any] = {
     **{"holds": [hold_told()], "switches": [SWITCH], "commit_window_ms": 1.8, "skew_ms": 0.1},
@@ -45,6 +53,7 @@ def test_a_report_has_what_the_engine_told() -> None:
     (switch,) = report.switches
     assert asdict(switch) == SWITCH
     assert switch.gate == GateCounters(**GATE)
+    assert switch.old_workers == OldWorkers(**OLD)
     assert switch.findings == [Finding(**FINDING)]
     assert switch.error == Error(**ERROR)
 
@@ -54,6 +63,24 @@ def test_what_is_not_known_is_none() -> None:
     report = to_report(core_report("status", holds=[hold], switches=[switch_told()]))
     assert (report.error, report.drained, report.holds[0].deadline) == (None, None, None)
     assert (report.switches[0].gate, report.switches[0].error) == (None, None)
+
+
+def test_what_became_of_a_cutover() -> None:
+    change: dict[str, object] = {
+        "endpoint": "unix:///run/a.sock",
+        "what": "server app/s1 state",
+        "before": "drain",
+        "wanted": "ready",
+        "now": None,
+        "written": 2,
+        "state": "unknown",
+        "error": ERROR,
+    }
+    told = {"name": "green", "state": "unknown", "changes": [change]}
+    report = to_report(core_report("cutover", 1, cutover=told))
+    jsonschema.validate(report.document, SCHEMA)
+    assert report.cutover is not None and asdict(report.cutover) == told
+    assert "server app/s1 state" in str(report) and "nor be undone everywhere" in str(report)
 
 
 def test_how_a_hold_had_ended() -> None:

@@ -7,6 +7,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import import_module
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +30,7 @@ from stillgate import (
     history,
 )
 from stillgate.console.show import show_history, show_outcomes, show_report
+from stillgate.results import printing
 from stillgate.results.hold import PastHolds
 from stillgate.results.lists import Answers, Outcomes
 from stillgate.results.printing import Printed
@@ -212,3 +215,21 @@ def test_inside_a_notebook_nothing_is_displayed_behind_the_back(
     monkeypatch.setattr("rich.jupyter.display", lambda *given: displayed.append(given))
     assert str(report()).startswith("endpoint") and "held" in report()._repr_html_()
     assert displayed == []
+
+
+def test_a_signal_that_comes_while_rich_is_loaded_is_no_crash(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Before Python 3.12 what a descriptor raises while a class is made comes wrapped."""
+    (tmp_path / "interrupted.py").write_text(
+        "class Field:\n"
+        "    def __set_name__(self, owner, name):\n"
+        "        raise KeyboardInterrupt\n"
+        "class Locals:\n"
+        "    field = Field()\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(printing, "import_module", lambda name: import_module("interrupted"))
+    printing._console_class.cache_clear()
+    with pytest.raises(KeyboardInterrupt):
+        printing.to_stream(StringIO())

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 import sys
 from typing import Any, Callable, Optional, Protocol
 
@@ -37,12 +38,16 @@ class NewConnections:
     """Each request on a connection of its own, whatever else is open."""
 
     limit = sys.maxsize
+    tls: Optional[ssl.SSLContext] = None
 
     def __init__(self, port: int) -> None:
         self._port = port
 
     async def request(self, method: str, path: str, name: str) -> int:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
+        hello: dict[str, Any] = (
+            {"ssl": self.tls, "server_hostname": "shop.example"} if self.tls else {}
+        )
+        reader, writer = await asyncio.open_connection("127.0.0.1", self._port, **hello)
         try:
             writer.write(_head(method, path, name, "Connection: close"))
             answer = await reader.read(-1)
@@ -54,6 +59,15 @@ class NewConnections:
         if not status or (length and len(body) < int(length.group(1))):
             raise ConnectionError(f"answer cut after {len(answer)} bytes")
         return int(status.group(1))
+
+
+class NewTls(NewConnections):
+    """The same over TLS, with a name in the hello."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(port)
+        self.tls = ssl.create_default_context()
+        self.tls.check_hostname, self.tls.verify_mode = False, ssl.CERT_NONE
 
 
 class KeepAlive:
@@ -228,3 +242,5 @@ CLIENTS: dict[str, Callable[[int], Client]] = {
     "keep-alive": KeepAlive,
     "http2": Http2,
 }
+# Of single tests, not of the demo.
+FURTHER: dict[str, Callable[[int], Client]] = {"tls": NewTls}

@@ -23,7 +23,7 @@ from typing import Optional
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from support.clients.kinds import CLIENTS, Client  # noqa: E402
+from support.clients.kinds import CLIENTS, FURTHER, Client  # noqa: E402
 from support.closing import Closing  # noqa: E402
 from support.patience import HANG_S  # noqa: E402
 
@@ -49,7 +49,8 @@ async def _generate(options: argparse.Namespace) -> None:
     threading.Thread(
         target=lambda: (sys.stdin.read(), loop.call_soon_threadsafe(stopped.set)), daemon=True
     ).start()
-    clients = [CLIENTS[options.kind](options.port) for _ in range(options.clients)]
+    kinds = {**CLIENTS, **FURTHER}
+    clients = [kinds[options.kind](options.port) for _ in range(options.clients)]
     open_requests: list[set[asyncio.Task[None]]] = [set() for _ in clients]
     start, number, turn = time.monotonic(), 0, 0
     while not stopped.is_set() and (
@@ -83,7 +84,7 @@ def _main() -> None:
     parser.add_argument("--method", default="GET")
     parser.add_argument("--path", default="/")
     parser.add_argument("--prefix", default="")
-    parser.add_argument("--kind", choices=CLIENTS, default="new")
+    parser.add_argument("--kind", choices=[*CLIENTS, *FURTHER], default="new")
     parser.add_argument("--clients", type=int, default=1)
     parser.add_argument("--at-once", type=int, default=1)
     # Ctrl-C is for the test, which then ends us: no tracebacks of ours among its words.

@@ -1,6 +1,8 @@
 """Fetches the real HAProxy of four Debian suites into a cache, ready to run beside each other.
 
-    python3 tests/support/haproxy/fetch.py [LABEL...]      labels: 2.2 2.6 3.0 sid; none: all
+    python3 tests/support/haproxy/fetch.py [LABEL...]      labels: 2.2 2.6 3.0 sid; none: these four
+
+The label `experimental` gets what Debian prepares beyond sid, for STILLGATE_HAPROXY.
 
 The archive is the one this machine's apt already uses, and apt's own downloader, proxies and keys
 are used to reach it. A package list is believed when the archive's signature is good, a package
@@ -33,6 +35,7 @@ from pathlib import Path
 from typing import Optional
 
 SUITES = {"2.2": "bullseye", "2.6": "bookworm", "3.0": "trixie", "sid": "sid"}
+EXPERIMENTAL = "experimental"  # lists only what differs from sid
 APT_HELPER = "/usr/lib/apt/apt-helper"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 UNPACKERS: dict[str, Callable[[bytes], bytes]] = {
@@ -169,6 +172,14 @@ def newer(left: str, right: str) -> bool:
 
 def packages_of(suite: str, work: Path) -> dict[str, Package]:
     """Every package of the suite by name, the security archive's where that one is newer."""
+    if suite == EXPERIMENTAL:
+        known = packages_of("sid", work)
+        known["haproxy"] = _own_packages(suite, work).get("haproxy", known["haproxy"])
+        return known
+    return _own_packages(suite, work)
+
+
+def _own_packages(suite: str, work: Path) -> dict[str, Package]:
     arch = run("dpkg", "--print-architecture").strip()
     known: dict[str, Package] = {}
     reasons: list[str] = []
@@ -184,7 +195,7 @@ def packages_of(suite: str, work: Path) -> dict[str, Package]:
     if not known:
         raise CannotFetch(f"suite {suite}: " + "; ".join(reasons))
     for archive in archives():
-        if not archive.security or suite == "sid":
+        if not archive.security or suite in ("sid", EXPERIMENTAL):
             continue
         try:
             for package in package_list(archive, f"{suite}-security", arch, work):
@@ -250,7 +261,7 @@ def version_of(binary: Path) -> str:
 
 
 def fetch(label: str, cache: Path) -> dict[str, str]:
-    suite = SUITES[label]
+    suite = SUITES.get(label, label)
     final = cache / suite
     with tempfile.TemporaryDirectory(prefix=f"{suite}.", dir=cache) as folder:
         work = Path(folder)
@@ -340,9 +351,10 @@ def ensure(labels: Iterable[str] = tuple(SUITES)) -> dict[str, dict[str, str]]:
 
 def main(arguments: list[str]) -> int:
     labels = arguments or list(SUITES)
-    unknown = [label for label in labels if label not in SUITES]
+    unknown = [label for label in labels if label not in (*SUITES, EXPERIMENTAL)]
     if unknown:
-        print(f"unknown label {unknown[0]}; known: {' '.join(SUITES)}", file=sys.stderr)
+        known = " ".join([*SUITES, EXPERIMENTAL])
+        print(f"unknown label {unknown[0]}; known: {known}", file=sys.stderr)
         return 2
     failed = False
     for label in labels:

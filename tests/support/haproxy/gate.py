@@ -52,8 +52,9 @@ class Gated:
     """Started by `start` (the fixture `haproxy`), with a state folder and a probe of its own.
 
     Each frontend also has the ports `h2_port` (HTTP/2 in clear) and, with a certificate,
-    `tls_port`; those are the first frontend's. `lua_text` stands in for the Lua file, `before` are
-    lines of the frontends that come before the gate's, `bare` frontends have none of the gate's.
+    `tls_port`; those are the first frontend's. `lua_text` stands in for the Lua file, `before` and
+    `behind` are lines of the frontends around the gate's, `bare` frontends have none of the gate's.
+    `first_global` comes before the gate is loaded, `more` are further sections.
     """
 
     def __init__(
@@ -68,12 +69,15 @@ class Gated:
         tls: bool = False,
         h2: bool = True,
         before: Sequence[str] = (),
+        behind: Sequence[str] = (),
+        more: Sequence[str] = (),
         lua_text: Optional[str] = None,
         chroot: bool = False,
         exempt: Optional[str] = None,
         inspect_delay: int = 60,
         written_for: Optional[str] = None,
         probe: bool = True,
+        first_global: Sequence[str] = (),
         extra_global: Sequence[str] = (),
         **options: Any,
     ) -> None:
@@ -108,8 +112,8 @@ class Gated:
             )
             own = [] if name in bare else self._lines.frontend
             own = [line for line in own if probe or not line.startswith("bind ")]
-            lines = (*(binds if name == frontends[0] else []), *before, *own)
-            made.append(Frontend(name, 9000, 4096, mode, lines))
+            lines = (*(binds if name == frontends[0] else []), *before, *own, *behind)
+            made.append(Frontend(name, 9000, 4096, mode, lines, tuple(self._lines.backends)))
         self._options: dict[str, Any] = {"global_maxconn": 9500, "shared_ports": True, **options}
         user = [f"chroot {self._own / 'root'}", "user haproxy", "group haproxy"] if chroot else []
         defaults = [*self._lines.defaults, *self._options.pop("extra_defaults", ())]
@@ -118,9 +122,9 @@ class Gated:
         self.proxy = start(
             binary,
             frontends=made,
-            extra_global=[*self._lines.global_, *user, *extra_global],
+            extra_global=[*first_global, *self._lines.global_, *user, *extra_global],
             extra_defaults=defaults,
-            extra=self._lines.backend,
+            extra=[*self._lines.backend, *more],
             **self._options,
         )
         self.port = self.proxy.ports[frontends[0]]
@@ -178,9 +182,9 @@ class Gated:
         return found
 
     def prove(self, frontend: str = F) -> dict[str, Any]:
+        """Whether it is proven, and why not."""
         found = self.ask(f"stillgate prove {frontend}")["frontends"][frontend]
-        assert isinstance(found, dict)
-        return found
+        return {key: value for key, value in found.items() if key in ("proven", "why")}
 
     def wait_waiting(self, count: int, frontend: str = F, timeout: float = HANG_S) -> None:
         what = f"{count} that wait"

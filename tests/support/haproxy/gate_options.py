@@ -34,7 +34,14 @@ def gate_options(frontend: str, folder: Path, version: str, **options: Any) -> d
     behind = tuple(options.pop("behind", ()))
     return {
         **options,
-        "frontends": [Frontend(frontend, lines=(*own, *behind), **limits)],
+        "frontends": [
+            Frontend(
+                frontend,
+                lines=(*own, *behind),
+                backend_lines=tuple(found.backends),
+                **limits,
+            )
+        ],
         "extra_global": [*found.global_, *options.get("extra_global", ())],
         "extra_defaults": [*found.defaults, *options.get("extra_defaults", ())],
         "extra": found.backend,

@@ -18,7 +18,7 @@ from typing import Optional
 from support.closing import Closing
 from support.haproxy.server import HAProxy
 from support.patience import HANG_S
-from support.process import wait_until
+from support.process import state_of, wait_until
 
 NAME = "stillgate-guard"
 
@@ -44,15 +44,28 @@ def guards(state: Path) -> list[int]:
 
 
 def end_guards(state: Path) -> None:
-    """Kills what a test leaves: a guard whose HAProxy is gone waits for its hold's deadline."""
-    wait_until(lambda: not _kill(guards(state)), "the guards to be gone")
+    """Kills what a test leaves: a guard whose HAProxy is gone waits for its hold's deadline.
+
+    All are stopped before one is killed: the other one of a pair would start a new one.
+    """
+    known: list[int] = []
+    while (found := guards(state)) != known:
+        known = found
+        _signal(known, signal.SIGSTOP)
+        # One that was just forking has its child when it stands still.
+        wait_until(lambda: not _running(known), "the guards to stand still")
+    _signal(known, signal.SIGKILL)
+    wait_until(lambda: not guards(state), "the guards to be gone")
 
 
-def _kill(pids: list[int]) -> list[int]:
+def _running(pids: list[int]) -> list[int]:
+    return [pid for pid in pids if state_of(pid) not in ("T", "t", "Z", "X", "")]
+
+
+def _signal(pids: list[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return pids
+            os.kill(pid, number)
 
 
 def active(state: Path) -> int:

@@ -28,13 +28,16 @@ class HAProxyFailed(Exception):
 
 @dataclass(frozen=True)
 class Frontend:
-    """A frontend to configure; `maxconn` and `backlog` None leave the keyword out."""
+    """A frontend to configure; `maxconn` and `backlog` None leave the keyword out. `lines` are its
+    own, `backend_lines` its backend's.
+    """
 
     name: str
     maxconn: Optional[int] = 100
     backlog: Optional[int] = None
     mode: str = "http"
     lines: tuple[str, ...] = ()
+    backend_lines: tuple[str, ...] = ()
 
 
 class HAProxy(Closing):
@@ -42,7 +45,8 @@ class HAProxy(Closing):
 
     `sockets` are the unix stats sockets, `tcp_port` the TCP one (or None), `ports` the port of
     each frontend, `endpoints` the stats sockets as Stillgate's URLs, TCP last. Each frontend F has
-    a backend `F_servers`. `may_end` says that a test expects it to end; stop() and kill() set it.
+    a backend `F_servers`. `whole` is a configuration in place of all but the stats sockets.
+    `may_end` says that a test expects it to end; stop() and kill() set it.
     """
 
     def __init__(
@@ -64,6 +68,7 @@ class HAProxy(Closing):
         extra_global: Sequence[str] = (),
         extra_defaults: Sequence[str] = (),
         extra: Sequence[str] = (),
+        whole: Sequence[str] = (),
         timeout: float = HANG_S,
     ) -> None:
         self.binary = str(binary)
@@ -102,6 +107,8 @@ class HAProxy(Closing):
         for frontend in self.frontends:
             lines += self._frontend_lines(frontend, servers or [self._reserve()])
         self.config = self.folder / "haproxy.cfg"
+        if whole:
+            lines = ["global", *stats, *whole]
         self.config.write_text("\n".join([*lines, *extra, ""]))
         self._former: list[subprocess.Popen[bytes]] = []
         self._process = self._start()
@@ -244,7 +251,7 @@ class HAProxy(Closing):
         if frontend.backlog is not None:
             lines.append(f"backlog {frontend.backlog}")
         lines += [*frontend.lines, f"default_backend {name}_servers"]
-        lines += [f"backend {name}_servers", f"mode {frontend.mode}"]
+        lines += [f"backend {name}_servers", f"mode {frontend.mode}", *frontend.backend_lines]
         return lines + [
             f"server s{number} 127.0.0.1:{port}" for number, port in enumerate(servers, 1)
         ]

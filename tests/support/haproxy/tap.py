@@ -49,6 +49,22 @@ class Tap(Closing):
         """Calls the hook when this line was answered and the next one comes."""
         self._after[line] = hook
 
+    def flood(self, most: int) -> Callable[[], int]:
+        """Sends the first client so many bytes that it did not ask for. The function tells how many
+        were taken by now.
+        """
+        taken: list[int] = []
+
+        def send(client: socket.socket) -> None:
+            try:
+                while sum(taken) < most:
+                    taken.append(client.send(b"x" * PIECE))
+            except OSError:
+                pass
+
+        self._run(send, self._open[0])
+        return lambda: sum(taken)
+
     def close(self) -> None:
         """Drops every connection; safe to call again."""
         for one in [self._listener, *self._open]:

@@ -31,6 +31,14 @@ PROGRAM = shutil.which("sshd", path=f"/usr/sbin:{os.environ.get('PATH', '')}")
 PRIVILEGE_SEPARATION = Path("/run/sshd")
 
 
+def release() -> tuple[int, int]:
+    """This machine's OpenSSH: (9, 2)."""
+    said = subprocess.run(["ssh", "-V"], check=True, capture_output=True, text=True).stderr
+    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said)
+    assert found is not None, said
+    return int(found[1]), int(found[2])
+
+
 class SshServerFailed(Exception):
     """sshd did not start; the text has its log."""
 

@@ -2,6 +2,7 @@
 #include "simulated_fleet.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include <sstream>
 
@@ -21,11 +22,6 @@ using std::chrono::milliseconds;
 
 namespace {
 
-/// Of the hold that a gate's token is for; empty for none.
-std::string id_in(const std::string& token) {
-  return token.empty() ? "" : token.substr(2, token.find('.', 2) - 2);
-}
-
 constexpr std::size_t most_steps = 1000;
 
 Answer failed(Errc code, bool sent) {
@@ -36,6 +32,10 @@ Answer failed(Errc code, bool sent) {
 }
 
 }  // namespace
+
+std::string id_in(const std::string& token) {
+  return token.empty() ? "" : token.substr(2, token.find('.', 2) - 2);
+}
 
 SimulatedFleet::SimulatedFleet(std::size_t count, std::vector<std::string> names)
     : frontends(std::move(names)) {
@@ -52,6 +52,7 @@ SimulatedFleet::SimulatedFleet(std::size_t count, std::vector<std::string> names
 
 void SimulatedFleet::start_over() {
   faults.clear();
+  freezes.clear();
   cancel_at.reset();
   journal_failures.clear();
   limits_set.clear();
@@ -68,6 +69,22 @@ Report SimulatedFleet::drive(Plan& plan) {
   return {};
 }
 
+/// What HAProxy itself waits for before it goes on with the next command.
+static milliseconds longest_wait(const Batch& batch) {
+  milliseconds longest{0};
+  for (const auto& commands : batch.work) {
+    for (const auto& command : commands) {
+      std::string_view text = command.text();
+      if (!text.starts_with("wait ")) continue;
+      text.remove_prefix(5);
+      milliseconds::rep time = 0;
+      std::from_chars(text.data(), text.data() + text.size(), time);
+      longest = std::max(longest, milliseconds(time));
+    }
+  }
+  return longest;
+}
+
 std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
   seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
   seen.now = WallTime(milliseconds(1'800'000'000'000)) + clock + seen.elapsed;
@@ -77,9 +94,11 @@ std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
   if (const auto* batch = std::get_if<Batch>(&step)) {
     const bool stopped = cancel_at && steps + 1 >= *cancel_at;
     seen.what = observed::Answers{run(*batch, stopped)};
-    seen.elapsed += milliseconds(1);
+    seen.elapsed += milliseconds(1) + longest_wait(*batch);
   } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
     seen.what = observed::Journaled{keep(write->record)};
+  } else if (const auto* cut = std::get_if<step::KeepCutover>(&step)) {
+    seen.what = observed::Journaled{keep(cut->record)};
   } else if (const auto* prove = std::get_if<step::ProveWaits>(&step)) {
     seen.what = observed::Proving{start_proof(*prove)};
   } else if (std::holds_alternative<step::EndProof>(step)) {
@@ -108,11 +127,19 @@ std::vector<Answer> SimulatedFleet::run(const Batch& batch, bool stopped) {
   }
   locking_ = std::string_view(batch.phase) == "locking";
   std::vector<Answer> answers(hosts.size());
+  if (const auto frozen = freezes.find(batches); frozen != freezes.end()) frozen->second(*this);
+  std::vector<bool> changed(hosts.size(), false);
   for (std::size_t i = 0; i < hosts.size(); ++i) {
-    missing = missing || (batch.barrier && !batch.work[i].empty() && !reachable(i));
+    if (batch.work[i].empty()) continue;
+    changed[i] = !fulfils(i, batch.condition_of(i));
+    missing = missing || (batch.barrier && (changed[i] || !reachable(i)));
   }
   for (std::size_t i = 0; i < hosts.size(); ++i) {
     if (batch.work[i].empty()) continue;
+    if (changed[i]) {
+      answers[i] = failed(Errc::hold_changed, false);
+      continue;
+    }
     if (missing) {
       answers[i] = reachable(i) ? failed(cut ? Errc::cancelled : Errc::rolled_back, false)
                                 : failed(Errc::connection_refused, false);
@@ -123,6 +150,16 @@ std::vector<Answer> SimulatedFleet::run(const Batch& batch, bool stopped) {
   }
   ++batches;
   return answers;
+}
+
+/// Asked and answered in no time.
+bool SimulatedFleet::fulfils(std::size_t host, const runtime_api::Condition* condition) {
+  if (condition == nullptr || !reachable(host)) return true;
+  std::vector<Reply> replies;
+  for (const Command& command : condition->question) {
+    replies.push_back(answer(hosts[host], command.text(), std::nullopt));
+  }
+  return condition->holds(replies);
 }
 
 std::optional<Fault> SimulatedFleet::fault_of(std::size_t host) const {
@@ -157,6 +194,7 @@ Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& comman
     host.limits = host.configured;
     host.variables.clear();
     host.table.clear();
+    host.serving = host.configured_serving;
     host.unseen_restart = true;
   }
   Answer answer;
@@ -177,12 +215,17 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
   if (command == "show info") {
     host.unseen_restart = false;
     return {fmt::format("Name: HAProxy\nVersion: {}\nPid: {}\nUptime_sec: {}\nnode: {}\n"
-                        "Stopping: {}",
-                        host.version, host.pid, host.uptime, host.node, host.stopping ? 1 : 0),
+                        "Nbproc: {}\nStopping: {}",
+                        host.version, host.pid, host.uptime, host.node, host.processes,
+                        host.stopping ? 1 : 0),
             {}};
   }
   if (command == "show cli level") return {host.level, {}};
   if (command.starts_with("show stat")) return show_stat(host);
+  if (command == "show servers state") return show_servers(host);
+  if (command.starts_with("show map")) return show_map(host, command);
+  if (command.starts_with("set server ")) return set_server(host, command, fault);
+  if (command.starts_with("set map ")) return set_map(host, command, fault);
   if (command == "show sess") return show_streams(host);
   if (command.starts_with("show sess ")) return show_stream(host, command.substr(10));
   if (command.starts_with("shutdown session ")) return shut_stream(host, command.substr(17));
@@ -205,6 +248,16 @@ std::string between(std::string_view text, std::string_view left, std::string_vi
   if (at == std::string_view::npos) return {};
   text.remove_prefix(at + left.size());
   return std::string(text.substr(0, text.find(right)));
+}
+
+std::vector<std::string> split(std::string_view line) {
+  std::vector<std::string> words;
+  while (!line.empty()) {
+    const std::string_view word = line.substr(0, line.find(' '));
+    words.emplace_back(word);
+    line.remove_prefix(std::min(line.size(), word.size() + 1));
+  }
+  return words;
 }
 
 /// As HAProxy prints it: the two largest units that are not 0.
@@ -235,19 +288,25 @@ std::vector<std::pair<std::string, Error>> SimulatedFleet::start_proof(
       continue;
     }
     if (host->proving == Proving::never_begins) continue;
-    const auto seconds =
-        runtime_api::parse_number<std::int64_t>(between(line, "set timeout cli ", "s"));
-    WaitingLine waiting{fmt::format("0x7f{:02x}", host->next_line),
-                        fmt::format("{}", 10 + host->next_line), human(*seconds),
-                        between(line, "set var proc.", " "), ""};
-    ++host->next_line;
+    add_line(*host, line);
+    WaitingLine& waiting = host->lines.back();
+    waiting.variable = between(line, "set var proc.", " ");
     const std::string running = between(line, " str(", ")");
     waiting.fired = "fired" + running.substr(std::string_view("running").size());
     host->variables[waiting.variable] =
         host->proving == Proving::closes_late ? waiting.fired : running;
-    if (host->proving != Proving::unseen) host->lines.push_back(std::move(waiting));
+    if (host->proving == Proving::unseen) host->lines.pop_back();
   }
   return failures;
+}
+
+std::string SimulatedFleet::add_line(Host& host, std::string_view line) {
+  const auto seconds =
+      runtime_api::parse_number<std::int64_t>(between(line, "set timeout cli ", "s"));
+  const int number = host.next_line++;
+  host.lines.push_back(
+      {fmt::format("0x7f{:02x}", number), fmt::format("{}", 10 + number), human(*seconds)});
+  return host.lines.back().number;
 }
 
 void SimulatedFleet::end_proof() {
@@ -292,6 +351,62 @@ Reply SimulatedFleet::shut_stream(Host& host, std::string_view pointer) {
   return {"", Error{Errc::command_failed, "simulated", "No such session (use 'show sess')."}};
 }
 
+Reply SimulatedFleet::show_servers(const Host& host) {
+  std::string text =
+      "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
+      "srv_iweight srv_time_since_last_change\n";
+  for (const auto& [place, server] : host.serving.servers) {
+    const std::size_t slash = place.find('/');
+    const int admin = server.state == "maint" ? 1 : server.state == "drain" ? 8 : 0;
+    text += fmt::format("3 {} 1 {} 127.0.0.1 {} {} {} 1 0\n", place.substr(0, slash),
+                        place.substr(slash + 1), server.running && admin != 1 ? 2 : 0, admin,
+                        server.weight);
+  }
+  return {text, {}};
+}
+
+Reply SimulatedFleet::show_map(const Host& host, std::string_view command) {
+  std::string text;
+  if (command == "show map") {
+    for (const auto& [file, entries] : host.serving.maps) {
+      text += fmt::format("0 ({}) pattern loaded from file '{}'\n", file, file);
+    }
+    return {"# id (file) description\n" + text, {}};
+  }
+  const auto map = host.serving.maps.find(std::string(command.substr(9)));
+  if (map == host.serving.maps.end()) {
+    return {"", Error{Errc::command_failed, "simulated", "Unknown map identifier."}};
+  }
+  for (const auto& [key, value] : map->second) text += fmt::format("0x55d {} {}\n", key, value);
+  return {text, {}};
+}
+
+Reply SimulatedFleet::set_server(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  const auto words = split(command);
+  const auto server = host.serving.servers.find(words.at(2));
+  if (server == host.serving.servers.end()) {
+    return {"", Error{Errc::command_failed, "simulated", "No such server."}};
+  }
+  if (cutovers.empty()) ++unrecorded_cuts;
+  (words.at(3) == "state" ? server->second.state : server->second.weight) = words.at(4);
+  return {};
+}
+
+Reply SimulatedFleet::set_map(Host& host, std::string_view command, std::optional<Fault> fault) {
+  if (fault == Fault::refuses_writes) {
+    return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
+  }
+  if (fault == Fault::ignores_writes) return {};
+  const auto words = split(command);
+  if (cutovers.empty()) ++unrecorded_cuts;
+  host.serving.maps.at(words.at(2)).at(words.at(3)) = words.at(4);
+  return {};
+}
+
 Reply SimulatedFleet::show_stat(Host& host) {
   const auto hand = host.meddling.find(host.looks);
   if (!locking_ && hand != host.meddling.end()) {
@@ -306,6 +421,9 @@ Reply SimulatedFleet::show_stat(Host& host) {
       host.in_flight.empty() ? 0 : host.in_flight[std::min(host.looks, host.in_flight.size() - 1)];
   text += fmt::format("servers,BACKEND,0,{},10,{},{},0,http,,\n", running, host.reached,
                       host.up ? "UP" : "DOWN");
+  for (const std::string& name : host.more_backends) {
+    text += fmt::format("{},BACKEND,0,0,10,0,UP,0,http,,\n", name);
+  }
   if (locking_) return {text, {}};
   ++host.looks;
   host.reached += host.leaks_per_look;
@@ -352,12 +470,14 @@ Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<F
   if (host.gates.empty()) {
     return {"", Error{Errc::unknown_command, "simulated", "Unknown command"}};
   }
+  expire_gates(host);
   if (command.starts_with("stillgate prove")) {
     std::string list;
     for (const auto& [name, one] : host.gates) {
       list += fmt::format("{}\"{}\":{{\"proven\":{}}}", list.empty() ? "" : ",", name, one.proven);
     }
-    return {fmt::format("{{\"format\":1,\"frontends\":{{{}}}}}", list), {}};
+    return {fmt::format("{{\"format\":1,\"room\":{},\"frontends\":{{{}}}}}", host.has_room, list),
+            {}};
   }
   if (host.gate_locks &&
       (command.starts_with("stillgate lock") || command.starts_with("stillgate unlock"))) {
@@ -371,7 +491,6 @@ Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<F
   return gate_status(host);
 }
 
-/// The lock's time is not simulated.
 void SimulatedFleet::lock_gate(Host& host, std::string_view command) {
   std::istringstream words{std::string(command)};
   std::string word;
@@ -386,11 +505,26 @@ void SimulatedFleet::lock_gate(Host& host, std::string_view command) {
     if (one.lock_id == id) one.lock_id.clear();
     return;
   }
-  const std::string holder = one.token.empty() ? one.lock_id : id_in(one.token);
+  const bool free = one.ended.contains(one.lock_id) ||
+                    (host.gate_clock_ms && *host.gate_clock_ms >= one.lock_ends_ms);
+  const std::string holder = !one.token.empty() ? id_in(one.token) : free ? "" : one.lock_id;
   if (!holder.empty() && holder != id) return;
   one.lock_id = id;
   words >> word >> one.lock_record;
+  one.lock_ends_ms =
+      host.gate_clock_ms.value_or(0) + *runtime_api::parse_number<std::int64_t>(word);
 }
+
+namespace {
+
+std::string old_workers(const SimulatedGate& one) {
+  if (one.old_waiting + one.old_released == 0) return "";
+  return fmt::format(
+      ",\"old\":{{\"waiting\":{},\"released\":{},\"rejected\":0,\"silent\":0,\"pids\":\"7\"}}",
+      one.old_waiting, one.old_released);
+}
+
+}  // namespace
 
 Reply SimulatedFleet::gate_status(Host& host) {
   std::string list;
@@ -398,17 +532,24 @@ Reply SimulatedFleet::gate_status(Host& host) {
     list += fmt::format(
         "{}\"{}\":{{\"mode\":\"{}\",\"id\":\"{}\",\"token\":\"{}\",\"waiting\":{},\"lock_id\":\"{}"
         "\","
-        "\"lock_record\":\"{}\"}}",
+        "\"lock_record\":\"{}\",\"all_counted\":{},\"all_unseen\":{}{}}}",
         list.empty() ? "" : ",", name,
         one.token.empty() ? "open" : (one.rejecting ? "rejecting" : "held"), id_in(one.token),
-        one.token, one.waiting, one.lock_id, one.lock_record);
+        one.token, one.waiting, one.lock_id, one.lock_record, one.counted, one.unseen_before,
+        (one.unseen ? fmt::format(",\"unseen\":{}", *one.unseen) : "") + old_workers(one));
     if (one.released && one.waiting > 0) --one.waiting;
+    if (one.released && one.old_waiting > 0) {
+      --one.old_waiting;
+      ++one.old_released;
+    }
   }
   const std::string clock =
       host.gate_clock_ms ? fmt::format("\"now_ms\":{},", *host.gate_clock_ms) : "";
-  return {fmt::format("{{\"format\":1,{}\"locks\":{},\"table\":{},\"frontends\":{{{}}}}}", clock,
-                      host.gate_locks, host.has_table, list),
-          {}};
+  return {
+      fmt::format("{{\"format\":1,{}\"locks\":{},\"reloads\":{},\"names\":{},\"table\":{},"
+                  "\"frontends\":{{{}}}}}",
+                  clock, host.gate_locks, host.gate_reloads, host.gate_names, host.has_table, list),
+      {}};
 }
 
 Reply SimulatedFleet::set_table(Host& host, std::string_view command, std::optional<Fault> fault) {
@@ -423,7 +564,20 @@ Reply SimulatedFleet::set_table(Host& host, std::string_view command, std::optio
   return {};
 }
 
-/// As the Lua file does it: what was said before does not count again.
+void SimulatedFleet::expire_gates(Host& host) {
+  if (!host.gate_clock_ms) return;
+  for (auto& [name, one] : host.gates) {
+    if (one.token.empty() || one.rejecting || *host.gate_clock_ms < one.deadline_ms) continue;
+    one.rejecting = one.token.find(".reject.") != std::string::npos;
+    if (one.rejecting) continue;
+    one.ended.insert(id_in(one.token));
+    one.token.clear();
+    one.released = true;
+  }
+}
+
+/// As the Lua file does it: the variable, or the table's news, or what it has of the hold in
+/// effect.
 void SimulatedFleet::sync_gate(Host& host, const std::string& frontend) {
   SimulatedGate& one = host.gates[frontend];
   std::string said;
@@ -431,20 +585,62 @@ void SimulatedFleet::sync_gate(Host& host, const std::string& frontend) {
       at != host.variables.end()) {
     said = at->second;
   }
+  std::string holds;
+  std::string released;
   for (const auto& [key, number] : host.table) {
     if (!key.starts_with(frontend + "/")) continue;
     const std::string token = key.substr(frontend.size() + 1);
-    if (number == 1) said = token;
-    if (number != 1 && token == one.token) said = "open";
+    const bool over = one.ended.contains(id_in(token));
+    if (number == 1 && !over && !one.known.contains(token)) said = token;
+    if (number == 1 && !over && token == one.said) holds = token;
+    if (number != 1 && token == one.token) released = "open";
+    if (number != 1 && id_in(token) != id_in(one.token)) one.ended.insert(id_in(token));
   }
-  if (said.empty()) return;
-  one.rejecting = false;
+  if (said.empty()) said = holds.empty() ? released : holds;
+  if (!said.empty() && said != one.said) switch_gate(host, frontend, said);
+}
+
+void SimulatedFleet::switch_gate(Host& host, const std::string& frontend, const std::string& said) {
+  SimulatedGate& one = host.gates[frontend];
+  one.said = said;
   if (said.starts_with("open")) {
-    if (one.lock_id == id_in(one.token)) one.lock_id.clear();
+    const std::size_t name = said.find('.', std::string_view("open.").size());
+    const std::string of = name == std::string::npos ? "" : said.substr(name + 1);
+    const std::string id = id_in(one.token);
+    if (!of.empty() && host.gate_clock_ms) one.ended.insert(of);
+    if (one.token.empty() || (!of.empty() && of != id)) return;
+    if (one.lock_id == id) one.lock_id.clear();
+    if (host.gate_clock_ms) one.ended.insert(id);
     one.token.clear();
+    one.rejecting = false;
     one.released = true;
     return;
   }
+  const std::string id = id_in(said);
+  if (one.ended.contains(id)) return;
+  const bool same = id_in(one.token) == id;
+  if (host.gate_clock_ms && !same && !one.token.empty()) {
+    one.ended.insert(id);
+    return;
+  }
+  const std::int64_t now_ms = host.gate_clock_ms.value_or(0);
+  const std::string times = said.substr(3 + id.size());
+  const auto number = [](const std::string& text) {
+    return runtime_api::parse_number<std::int64_t>(text);
+  };
+  const auto lasts = number(times.substr(0, times.find_first_of("_.")));
+  const auto until = number(between(times.substr(0, times.find('.')) + ".", "_", "."));
+  const std::int64_t began = same ? one.began_ms : now_ms;
+  const std::int64_t deadline = std::min(began + lasts.value_or(0), until.value_or(INT64_MAX));
+  if (host.gate_clock_ms && !same && deadline <= now_ms) {
+    one.ended.insert(id);
+    return;
+  }
+  if (!same) one.known.clear();
+  one.known.insert(said);
+  one.began_ms = began;
+  one.deadline_ms = deadline;
+  one.rejecting = false;
   one.released = false;
   count_hold(host, frontend, true);
   one.token = said;
@@ -480,6 +676,18 @@ Reply SimulatedFleet::set_limit(Host& host, std::string_view command, std::optio
   ++writes;
   if (!first_write_batch) first_write_batch = batches;
   return {};
+}
+
+std::optional<Error> SimulatedFleet::keep(const CutoverRecord& record) {
+  if (journal_failures.contains(journal_writes_++)) {
+    return Error{Errc::journal_failed, "simulated"};
+  }
+  if (record.rows.empty()) {
+    cutovers.erase(record.name);
+  } else {
+    cutovers[record.name] = record;
+  }
+  return std::nullopt;
 }
 
 std::optional<Error> SimulatedFleet::keep(const Record& record) {

@@ -39,11 +39,22 @@ inline constexpr Fault all_faults[] = {
 struct SimulatedGate {
   std::string token;  ///< of the hold in effect; empty: open
   bool rejecting{false};
-  bool released{false};  ///< by a switch
+  std::int64_t began_ms{0};
+  std::int64_t deadline_ms{0};
+  std::string said;              ///< what it was last switched to
+  std::set<std::string> known;   ///< tokens of the hold in effect that it has met
+  std::set<std::string> ended;   ///< holds, by their ids: none of them begins again
+  std::int64_t lock_ends_ms{0};  ///< from then on its lock is free
+  bool released{false};          ///< by a switch
   bool proven{true};
   std::string lock_id;  ///< who took its lock last, and has not given it back
   std::string lock_record;
-  std::int64_t waiting{0};  ///< while it is held; one goes at each look after its release
+  std::int64_t waiting{0};      ///< while it is held; one goes at each look after its release
+  std::int64_t old_waiting{0};  ///< in an old worker; one goes at each look after its release
+  std::int64_t old_released{0};
+  std::int64_t counted{0};  ///< requests, whenever it counted; and those that never came to it
+  std::int64_t unseen_before{0};
+  std::optional<std::int64_t> unseen{0};  ///< during the hold; empty: it does not know yet
 };
 
 /// A line that waits on a connection of its own.
@@ -65,6 +76,23 @@ enum class Proving {
   unseen,        ///< `show sess` does not show it
 };
 
+/// A server as `set server` has left it.
+struct SimulatedServer {
+  std::string state{"ready"};
+  std::string weight{"1"};
+  bool running{true};  ///< as its checks would say
+
+  bool operator==(const SimulatedServer&) const = default;
+};
+
+/// What a cutover changes at a host.
+struct Serving {
+  std::map<std::string, SimulatedServer> servers;  ///< by `BACKEND/SERVER`
+  std::map<std::string, std::map<std::string, std::string>> maps;
+
+  bool operator==(const Serving&) const = default;
+};
+
 struct Host {
   std::string url;
   std::map<std::string, std::int64_t> configured;
@@ -73,6 +101,7 @@ struct Host {
   std::string level{"admin"};
   std::string node;
   std::int64_t pid{100};
+  int processes{1};
   std::int64_t uptime{50};
   bool stopping{false};
   bool alive{true};
@@ -92,11 +121,17 @@ struct Host {
   std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
   std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
   bool has_table{true};
+  bool has_room{true};                        ///< for what a suspend writes, as the gate says
   bool gate_locks{true};                      ///< the gate has a lock, as this release's
+  bool gate_reloads{true};                    ///< it can refuse in old workers
+  bool gate_names{true};                      ///< its releases name their hold, likewise
   bool gate_sticks{false};                    ///< the gate takes no switch
-  std::optional<std::int64_t> gate_clock_ms;  ///< empty: a gate that does not tell its clock
+  std::optional<std::int64_t> gate_clock_ms;  ///< empty: it tells no clock, and ends nothing
   std::int64_t sessions{0};                   ///< connections of clients, idle ones too
   bool up{true};
+  std::vector<std::string> more_backends;  ///< that are up
+  Serving configured_serving{};            ///< a restart comes back to it
+  Serving serving{};
   bool shut{false};  ///< its frontends take no connections
   /// At that look (from 0), before it: somebody's hand.
   std::map<std::size_t, std::function<void(Host&)>> meddling{};
@@ -115,13 +150,17 @@ class SimulatedFleet {
   std::map<std::pair<std::size_t, std::size_t>, Fault> faults;  ///< by batch and host
   std::optional<std::size_t> cancel_at;                         ///< by step
   Stop stop{Stop::after_the_batch};
+  /// Before that batch is sent, whoever sends it is frozen, and this happens.
+  std::map<std::size_t, std::function<void(SimulatedFleet&)>> freezes;
   std::set<std::size_t> journal_failures;  ///< by number of write
   std::optional<Error> guard_failure;      ///< a guard cannot be started
   bool guard_dies{false};                  ///< before it is told of the hold
   std::vector<std::string> backed;         ///< endpoints where HAProxy's `wait` backs the guard
 
-  std::map<std::string, Record> journal;  ///< what is kept, by id
-  std::optional<Record> guarded;          ///< what the guard was started for
+  std::map<std::string, Record> journal;          ///< what is kept, by id
+  std::map<std::string, CutoverRecord> cutovers;  ///< what is kept, by name
+  std::size_t unrecorded_cuts{0};                 ///< changes without what stood before on record
+  std::optional<Record> guarded;                  ///< what the guard was started for
   std::vector<step::TellGuard::Word> guard_told;
   std::size_t proofs{0};      ///< rounds
   std::vector<Event> events;  ///< what plans told
@@ -148,6 +187,18 @@ class SimulatedFleet {
   runtime_api::Answer ask_one(std::size_t host, const std::vector<runtime_api::Command>& commands,
                               std::optional<Fault> fault);
 
+  /// Whether the condition holds at that host now.
+  bool fulfils(std::size_t host, const runtime_api::Condition* condition);
+  /// Lines of a proof; the returned ones could not be sent.
+  std::vector<std::pair<std::string, Error>> start_proof(const step::ProveWaits& wanted);
+  void end_proof();
+
+  /// A line that begins by its timeout waits there from now on: its number.
+  static std::string add_line(Host& host, std::string_view line);
+
+  /// What is past its deadline by the gates' own clock ends.
+  static void expire_gates(Host& host);
+
   /// A second course over the same hosts: counts from nothing, without faults.
   void start_over();
 
@@ -163,8 +214,6 @@ class SimulatedFleet {
   [[nodiscard]] bool all_open() const;  ///< every limit is the configured one
 
  private:
-  std::vector<std::pair<std::string, Error>> start_proof(const step::ProveWaits& wanted);
-  void end_proof();
   static runtime_api::Reply show_streams(const Host& host);
   static runtime_api::Reply show_stream(const Host& host, std::string_view pointer);
   static runtime_api::Reply shut_stream(Host& host, std::string_view pointer);
@@ -179,15 +228,24 @@ class SimulatedFleet {
   static runtime_api::Reply set_table(Host& host, std::string_view command,
                                       std::optional<Fault> fault);
   void sync_gate(Host& host, const std::string& frontend);
+  void switch_gate(Host& host, const std::string& frontend, const std::string& said);
   void count_hold(const Host& host, const std::string& frontend, bool remembered);
+  static runtime_api::Reply show_servers(const Host& host);
+  static runtime_api::Reply show_map(const Host& host, std::string_view command);
+  runtime_api::Reply set_server(Host& host, std::string_view command, std::optional<Fault> fault);
+  runtime_api::Reply set_map(Host& host, std::string_view command, std::optional<Fault> fault);
   runtime_api::Reply set_limit(Host& host, std::string_view command, std::optional<Fault> fault);
   std::optional<Error> keep(const Record& record);
+  std::optional<Error> keep(const CutoverRecord& record);
   [[nodiscard]] std::optional<Fault> fault_of(std::size_t host) const;
   [[nodiscard]] bool reachable(std::size_t host) const;
 
   std::size_t journal_writes_{0};
   bool locking_{false};  ///< the lock's own looks do not count as such
 };
+
+/// Of the hold that a gate's token is for; empty for none.
+[[nodiscard]] std::string id_in(const std::string& token);
 
 /// A hold over all of the fleet, and the end of what its journal knows.
 [[nodiscard]] SuspendPlan::Request suspend_request(const SimulatedFleet& fleet);

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "fleet/events.hpp"
@@ -43,6 +44,30 @@ TEST_F(JournalTest, EmptyWhereNothingWasKept) {
   EXPECT_FALSE(journal.load().error);
 }
 
+/// `ID.hold.PID`, in which a writer has a record until it is complete.
+TEST_F(JournalTest, WhatADeadWriterLeftIsSwept) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.keep(record("one")));
+  hold::Record two = record("two");
+  two.end = hold::RecordEnd{};
+  EXPECT_FALSE(journal.keep_ended(two));
+  const pid_t dead = ::fork();
+  if (dead == 0) ::_exit(0);
+  ::waitpid(dead, nullptr, 0);
+  for (const char* folder : {"holds", "ended"}) {
+    for (const auto& last : {std::to_string(dead), std::to_string(::getpid()), std::string("x")}) {
+      std::ofstream(folder_ / folder / ("three.hold." + last)) << "half a rec";
+    }
+    (void)journal.load();
+    (void)journal.load_ended();
+    EXPECT_FALSE(exists(folder_ / folder / ("three.hold." + std::to_string(dead))));
+    EXPECT_TRUE(exists(folder_ / folder / ("three.hold." + std::to_string(::getpid()))));
+    EXPECT_TRUE(exists(folder_ / folder / "three.hold.x"));
+  }
+  EXPECT_EQ(journal.load().records.size(), 1U);
+  EXPECT_EQ(journal.load_ended().size(), 1U);
+}
+
 TEST_F(JournalTest, KeepsReadsAndRemoves) {
   const Journal journal(folder_);
   EXPECT_FALSE(journal.keep(record("one")));
@@ -62,6 +87,16 @@ TEST_F(JournalTest, KeepsReadsAndRemoves) {
   EXPECT_EQ(loaded.records[0], changed);
   const auto mode = std::filesystem::status(folder_ / "holds" / "one.hold").permissions();
   EXPECT_EQ(mode & std::filesystem::perms::others_all, std::filesystem::perms::none);
+}
+
+constexpr uid_t nobody = 65534;
+
+hold::Parted over(hold::Record record) {
+  hold::Parted parted{record, std::move(record)};
+  parted.left.switches.clear();
+  parted.over.end =
+      hold::RecordEnd{End::expired, WallTime(std::chrono::seconds(7)), "guard", false};
+  return parted;
 }
 
 class Umask {
@@ -103,23 +138,110 @@ TEST_F(JournalTest, OthersLoseTheRightToWriteToItsFolders) {
   EXPECT_EQ(mode_of(folder_ / "holds"), 0755U);
 }
 
-TEST_F(JournalTest, AFolderThatIsSharedStaysAsItIs) {
-  std::ofstream(folder_ / "somebody else's") << "text";
-  std::filesystem::permissions(folder_, std::filesystem::perms::all);
+TEST_F(JournalTest, AFolderThatOthersCanWriteIsRefusedAsItIs) {
   EXPECT_FALSE(Journal(folder_).keep(record("one")));
+  std::ofstream(folder_ / "somebody else's") << "text";
+  ASSERT_EQ(::chmod(folder_.c_str(), 0777), 0);
+  const auto error = Journal(folder_).keep(record("two"));
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->code, Errc::journal_failed);
+  EXPECT_NE(error->message.find("mode 0777); if you trust what is in it: chmod go-w '" +
+                                folder_.string() + "'"),
+            std::string::npos)
+      << error->message;
+  const auto loaded = Journal(folder_).load();
+  EXPECT_TRUE(loaded.records.empty());
+  EXPECT_EQ(loaded.error, error);
   EXPECT_EQ(mode_of(folder_), 0777U);
+}
+
+TEST_F(JournalTest, InASharedFolderWithTheStickyBitItsOwnAreItsOwn) {
+  std::ofstream(folder_ / "somebody else's") << "text";
+  ASSERT_EQ(::chmod(folder_.c_str(), 01777), 0);
+  EXPECT_FALSE(Journal(folder_).keep(record("one")));
+  EXPECT_EQ(Journal(folder_).load().records.size(), 1U);
+  EXPECT_EQ(mode_of(folder_), 01777U);
   EXPECT_EQ(mode_of(folder_ / "holds"), 0700U);
+}
+
+TEST_F(JournalTest, RecordsThatSomebodyElseWroteAreNotBelieved) {
+  if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+  EXPECT_FALSE(Journal(folder_).keep(record("one")));
+  ASSERT_EQ(::chown((folder_ / "holds" / "one.hold").c_str(), nobody, nobody), 0);
+  const auto loaded = Journal(folder_).load();
+  EXPECT_TRUE(loaded.records.empty());
+  ASSERT_TRUE(loaded.error);
+  EXPECT_NE(loaded.error->message.find("one.hold: others can write it"), std::string::npos)
+      << loaded.error->message;
+}
+
+/// What is in the place of a record, and must neither be waited for nor swallowed.
+void put_in_its_place(const std::filesystem::path& path, const std::string& kind) {
+  std::filesystem::remove(path);
+  if (kind == "FIFO") {
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  } else if (kind == "device") {
+    std::filesystem::create_symlink("/dev/zero", path);
+  } else if (kind == "folder") {
+    std::filesystem::create_directory(path);
+  } else {
+    std::ofstream(path) << "x";
+    std::filesystem::resize_file(path, std::uintmax_t{2} << 30U);
+  }
+}
+
+TEST_F(JournalTest, NeitherAFifoNorADeviceNorAHugeFileIsWaitedFor) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.keep(record("good")));
+  EXPECT_FALSE(journal.keep_ended(over(record("good")).over));
+  for (const std::string kind : {"FIFO", "device", "folder", "huge"}) {
+    for (const char* place : {"holds", "ended"}) {
+      const auto path = folder_ / place / (kind + ".hold");
+      put_in_its_place(path, kind);
+      EXPECT_EQ(journal.load_ended().size(), 1U) << path;
+      const auto loaded = journal.load();
+      EXPECT_EQ(loaded.records.size(), 1U) << path;
+      EXPECT_EQ(loaded.error.has_value(), place == std::string("holds")) << path;
+      if (loaded.error) {
+        EXPECT_EQ(loaded.error->code, Errc::journal_failed);
+        EXPECT_NE(loaded.error->message.find(path.string()), std::string::npos);
+        EXPECT_NE(loaded.error->message.find(kind == "huge" ? "larger than" : kind),
+                  std::string::npos)
+            << loaded.error->message;
+      }
+      std::filesystem::remove_all(path);
+    }
+  }
+}
+
+TEST_F(JournalTest, ARecordThatCannotBeReadIsNotOneThatWasTakenAway) {
+  const Journal journal(folder_);
+  EXPECT_FALSE(journal.keep(record("one")));
+  EXPECT_TRUE(journal.find("one").record);
+  for (const std::string kind : {"FIFO", "device", "folder", "huge"}) {
+    put_in_its_place(folder_ / "holds" / "one.hold", kind);
+    EXPECT_FALSE(journal.find("one").record) << kind;
+    EXPECT_FALSE(journal.find("one").is_missing) << kind;
+    std::filesystem::remove_all(folder_ / "holds" / "one.hold");
+  }
+  EXPECT_TRUE(journal.find("one").is_missing);
+}
+
+TEST_F(JournalTest, AHistoryThatIsAFifoIsNotWaitedFor) {
+  ASSERT_EQ(::mkfifo((folder_ / "history.jsonl").c_str(), 0600), 0);
+  // As many as a pipe would hold, and more.
+  for (int i = 0; i < 1000; ++i) EventLog(folder_, {}).report(Event{});
 }
 
 TEST_F(JournalTest, AFolderOfSomebodyElseIsRefused) {
   if (::geteuid() != 0) GTEST_SKIP() << "only root can give a folder away";
-  constexpr uid_t nobody = 65534;
   std::filesystem::create_directory(folder_ / "holds");
   ASSERT_EQ(::chown((folder_ / "holds").c_str(), nobody, nobody), 0);
   const auto error = Journal(folder_).keep(record("one"));
   ASSERT_TRUE(error);
   EXPECT_EQ(error->code, Errc::journal_failed);
-  EXPECT_NE(error->message.find("somebody else"), std::string::npos) << error->message;
+  EXPECT_NE(error->message.find("others can write it (owner "), std::string::npos)
+      << error->message;
 }
 
 TEST_F(JournalTest, ALinkIsNoFolderOfOurs) {
@@ -149,14 +271,6 @@ TEST_F(JournalTest, AFolderThatCannotBeWritten) {
   EXPECT_EQ(error->code, Errc::journal_failed);
   EXPECT_NE(error->message.find("STILLGATE_STATE_DIR"), std::string::npos);
   EXPECT_TRUE(Journal(folder_ / "file").load().error);
-}
-
-hold::Parted over(hold::Record record) {
-  hold::Parted parted{record, std::move(record)};
-  parted.left.switches.clear();
-  parted.over.end =
-      hold::RecordEnd{End::expired, WallTime(std::chrono::seconds(7)), "guard", false};
-  return parted;
 }
 
 TEST_F(JournalTest, WhatIsOverMovesThere) {

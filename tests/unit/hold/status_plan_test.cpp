@@ -1,6 +1,7 @@
 // The status plan over simulated HAProxies: what is held, by whom, from any machine.
 #include "hold/status_plan.hpp"
 
+#include <algorithm>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -52,6 +53,21 @@ TEST(StatusPlan, TellsAllFrontendsAndWhoHolds) {
   ASSERT_EQ(report.holds.size(), 1U);
   EXPECT_EQ(report.holds[0].owner, "test@here");
   EXPECT_FALSE(report.holds[0].deadline);
+}
+
+TEST(StatusPlan, AReloadWithinTheHoldIsTold) {
+  SimulatedFleet fleet = held();
+  fleet.hosts[1].pid = 4711;
+  const Report report = status(fleet, {"b"});
+  const auto told = [&report](std::size_t i) {
+    const auto& findings = report.switches[i].findings;
+    return std::any_of(findings.begin(), findings.end(), [](const Finding& one) {
+      return one.is(FindingCode::reloaded) && one.level == Level::warning &&
+             one.message.find("process 100 then, 4711 now") != std::string::npos;
+    });
+  };
+  EXPECT_FALSE(told(0));
+  EXPECT_TRUE(told(1));
 }
 
 TEST(StatusPlan, ADeadlineThatHasPassedIsTold) {

@@ -32,6 +32,28 @@ TEST(Course, SendsSigtermOnceAndThenSigkillBeforeTheDeadline) {
   EXPECT_TRUE(course.ended_by_deadline());
 }
 
+TEST(Course, SendsSigintFirstWhereThatIsWantedThenSigtermHalfWay) {
+  Course course(deadline, grace, Order::interrupt);
+  const Step first = course.next(deadline - grace, false);
+  EXPECT_TRUE(sends(first, Order::interrupt));
+  EXPECT_EQ(first.wake, deadline - grace + (grace - margin) / 2);
+  EXPECT_FALSE(course.next(first.wake - 1ms, false).order);
+  const Step second = course.next(first.wake, false);
+  EXPECT_TRUE(sends(second, Order::terminate));
+  EXPECT_EQ(second.wake, deadline - margin);
+  EXPECT_FALSE(course.next(second.wake - 1ms, false).order) << "it is told once";
+  EXPECT_TRUE(sends(course.next(second.wake, false), Order::kill));
+}
+
+TEST(Course, AnInterruptByHandIsNotFollowedBySigterm) {
+  Course course(deadline, grace, Order::interrupt);
+  EXPECT_TRUE(sends(course.next(deadline - grace, false), Order::interrupt));
+  course.interrupt(deadline - grace);
+  const Step again = course.next(deadline - grace, false);
+  EXPECT_TRUE(sends(again, Order::interrupt));
+  EXPECT_EQ(again.wake, deadline - margin);
+}
+
 TEST(Course, KillsUntilNothingIsLeftAndGivesUpInTime) {
   Course course(deadline, grace);
   course.kill(start);

@@ -23,7 +23,8 @@ Report held() {
   one.limit_before = 2000;
   one.limit_now = 2000;
   one.waiting = 2;
-  one.gate = GateCounters{3, 4, 1, 0, 1, 12.5};
+  one.gate = GateCounters{3, 4, 1, 0, 1, 12.5, 750, "maxconn"};
+  one.old_workers = OldWorkers{4, 1, 2, 3, "7 9"};
   one.in_flight = 0;
   one.leaked = 0;
   one.version = "3.0.11";
@@ -58,14 +59,16 @@ TEST(ReportJson, HasAllFieldsInTheirOrder) {
       "verdict": "held", "method": "gate", "lease": "haproxy", "limit_before": 2000,
       "limit_now": 2000, "waiting": 2,
       "gate": {"most_waiting": 3, "held": 4, "released": 1, "given_up": 0, "rejected": 1,
-        "longest_wait_ms": 12.5},
+        "longest_wait_ms": 12.5, "bound": 750, "bound_by": "maxconn"},
       "in_flight": 0, "leaked": 0, "version": "3.0.11", "rtt_ms": 0.125,
       "findings": [{"code": "tcp_gate", "level": "info", "message": "in tcp mode"}],
       "error": {"code": "early_eof", "message": "it closed", "haproxy": "Permission denied",
         "partial": "Name: HAP"},
       "ended": {"how": "resumed", "at": "2023-11-14T22:13:20.007Z", "by": "bob",
-        "requests_since": 7}}],
-    "error": {"code": "cancelled", "message": "stopped", "haproxy": null, "partial": null}})");
+        "requests_since": 7},
+      "old_workers": {"waiting": 4, "released": 1, "rejected": 2, "silent": 3, "pids": "7 9"}}],
+    "error": {"code": "cancelled", "message": "stopped", "haproxy": null, "partial": null},
+    "cutover": null})");
   EXPECT_EQ(to_json(held()), boost::json::serialize(expected));
 }
 

@@ -78,14 +78,27 @@ TEST(GateProofs, TellsWhyOneIsNotProven) {
   const auto read = parse_gate_proofs(
       R"({"format":1,"frontends":{"a":{"proven":true},"b":{"proven":false,"why":"403"},"c":{}}})");
   ASSERT_TRUE(read);
-  EXPECT_FALSE(read->at("a"));
-  EXPECT_EQ(read->at("b"), "403");
-  EXPECT_TRUE(read->at("c"));
+  EXPECT_FALSE(read->frontends.at("a").doubt);
+  EXPECT_EQ(read->frontends.at("b").doubt, "403");
+  EXPECT_TRUE(read->frontends.at("c").doubt);
 }
 
 TEST(GateProofs, WhatMakesNoSenseIsAnError) {
   EXPECT_FALSE(parse_gate_proofs("Unknown command"));
   EXPECT_FALSE(parse_gate_proofs(R"({"format":1,"frontends":{"a":true}})"));
+}
+
+TEST(GateProofs, ReadWhatHaproxyCfgHasBesideTheGate) {
+  const auto read = parse_gate_proofs(
+      R"({"format":1,"frontends":{"a":{"proven":true,"longest_ms":5000,"longest_by":"h.cfg:7",)"
+      R"("notes":"h.cfg:9: counts"},"b":{"proven":true}}})");
+  ASSERT_TRUE(read);
+  const GateProof& a = read->frontends.at("a");
+  EXPECT_EQ(a.longest_ms, 5000);
+  EXPECT_EQ(a.longest_by, "h.cfg:7");
+  EXPECT_EQ(a.notes, "h.cfg:9: counts");
+  EXPECT_FALSE(read->frontends.at("b").longest_ms);
+  EXPECT_FALSE(read->frontends.at("b").notes);
 }
 
 }  // namespace

@@ -29,7 +29,9 @@ TEST(Info, WhatIsNoInfo) {
   for (const char* text :
        {"", "x", ": x", "Version: 1\nPid: 1\n", "Version: 1\nUptime_sec: 1\n",
         "Pid: 1\nUptime_sec: 1\n", "Version: \nPid: 1\nUptime_sec: 1\n",
-        "Version: 1\nPid: 1x\nUptime_sec: 1\n", "Version: 1\nPid: \nUptime_sec: 1\n"}) {
+        "Version: 1\nPid: 1x\nUptime_sec: 1\n", "Version: 1\nPid: 1\nPid: 1\nUptime_sec: 1\n",
+        "Name: HAProxy\nName: HAProxy\nVersion: 1\nPid: 1\nUptime_sec: 1\n",
+        "Version: 1\nPid: \nUptime_sec: 1\n"}) {
     const auto info = parse_info(text);
     ASSERT_FALSE(info) << text;
     EXPECT_EQ(info.error().code, Errc::malformed_reply);
@@ -110,7 +112,7 @@ TEST(Stat, WhatIsNoStat) {
   for (const char* text :
        {"", "pxname,svname,\n", "# svname,pxname,\n", "# pxname,\n", "# pxname,\"svname\n",
         "# pxname,svname,\na,\"b\n", "# pxname,svname,\na,\n", "# pxname,svname,\n,b,\n",
-        "# pxname,svname,\na,b,c,d,\n"}) {
+        "# pxname,svname,\na,b,c,d,\n", "# pxname,svname,scur,scur,\n"}) {
     const auto stat = Stat::parse(text);
     ASSERT_FALSE(stat) << text;
     EXPECT_EQ(stat.error().code, Errc::malformed_reply);

@@ -4,8 +4,8 @@
 #include <chrono>
 #include <utility>
 
+#include "engine/boot_clock.hpp"
 #include "engine/ssh_sessions.hpp"
-#include "fleet/boot_clock.hpp"
 #include "fleet/journal.hpp"
 
 namespace stillgate::fleet {
@@ -31,7 +31,7 @@ Guarded GuardKeeper::start(const hold::Record& record, const std::stop_token& st
   order_.mode = GuardMode::arming;
   order_.record = record;
   const auto left = *record.deadline - std::chrono::system_clock::now();
-  order_.deadline = boot_time() + std::chrono::ceil<milliseconds>(left);
+  order_.deadline = engine::boot_time() + std::chrono::ceil<milliseconds>(left);
   return begin(stop);
 }
 
@@ -63,7 +63,7 @@ Guarded GuardKeeper::tell(hold::step::TellGuard::Word word) {
 }
 
 std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
-  const auto now = Journal(order_.state_folder).find(order_.record.id);
+  const auto [now, is_missing] = Journal(order_.state_folder).find(order_.record.id);
   // Another call may have extended the hold.
   if (now && now->deadline > order_.record.deadline) {
     order_.deadline += std::chrono::ceil<milliseconds>(*now->deadline - *order_.record.deadline);
@@ -71,7 +71,7 @@ std::optional<Error> GuardKeeper::renew(const std::stop_token& stop) {
   }
   // A guard that finds the hold ended takes it off the journal and leaves. The next one would do
   // the same, perhaps after it has said that it is ready, and so would all that follow.
-  if (!now || order_.mode != GuardMode::holding || boot_time() >= order_.deadline) {
+  if (is_missing || order_.mode != GuardMode::holding || engine::boot_time() >= order_.deadline) {
     return Error{Errc::deadline_passed,
                  "no hold is in effect to guard; its deadline may have passed"};
   }

@@ -13,7 +13,39 @@
 
 #include <fmt/format.h>
 
+#include <stillgate/fleet.hpp>
+
 #include "fate.hpp"
+
+namespace stillgate {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool can_run(const fs::path& path) { return ::access(path.c_str(), X_OK) == 0; }
+
+}  // namespace
+
+std::string guard_program() {
+  constexpr const char* file = "stillgate-guard";
+  if (const char* const own = std::getenv("STILLGATE_GUARD"); own != nullptr && *own != '\0') {
+    return own;
+  }
+  Dl_info here{};
+  fs::path folder;
+  if (::dladdr(reinterpret_cast<const void*>(&guard_program), &here) != 0 &&
+      here.dli_fname != nullptr) {
+    folder = fs::path(here.dli_fname).parent_path();
+  }
+  // Its own comes first: another installation's may be of another release.
+  const fs::path beside = folder / file;
+  if (can_run(beside)) return beside.string();
+  const fs::path moved = folder / STILLGATE_LIBEXEC_FROM_LIBRARY / file;
+  if (can_run(moved)) return moved.lexically_normal().string();
+  return (fs::path(STILLGATE_LIBEXEC) / file).string();
+}
+
+}  // namespace stillgate
 
 namespace stillgate::fleet {
 namespace {
@@ -29,19 +61,6 @@ std::vector<char*> guard_environment() {
 }
 
 }  // namespace
-
-std::string guard_executable() {
-  if (const char* const own = std::getenv("STILLGATE_GUARD"); own != nullptr && *own != '\0') {
-    return own;
-  }
-  Dl_info here{};
-  std::filesystem::path folder;
-  if (::dladdr(reinterpret_cast<const void*>(&guard_executable), &here) != 0 &&
-      here.dli_fname != nullptr) {
-    folder = std::filesystem::path(here.dli_fname).parent_path();
-  }
-  return (folder / "stillgate-guard").string();
-}
 
 namespace {
 
@@ -76,7 +95,7 @@ Result<pid_t> spawn(int input, int output, std::vector<std::string> words,
 }  // namespace
 
 Result<pid_t> launch_guard(int input, int output, const std::vector<std::string>& way_out) {
-  const std::string path = guard_executable();
+  const std::string path = guard_program();
   if (way_out.empty()) return spawn(input, output, {"stillgate-guard"}, path, false);
   std::vector<std::string> words = way_out;
   words.push_back(path);
@@ -84,7 +103,7 @@ Result<pid_t> launch_guard(int input, int output, const std::vector<std::string>
 }
 
 Result<pid_t> launch_prover(int control) {
-  return spawn(control, control, {"stillgate-guard", "--prove"}, guard_executable(), false);
+  return spawn(control, control, {"stillgate-guard", "--prove"}, guard_program(), false);
 }
 
 }  // namespace stillgate::fleet

@@ -1,4 +1,4 @@
-// The guard's program: where it lies, and how it is started.
+// How the guard's program is started.
 #pragma once
 
 #include <string>
@@ -8,19 +8,12 @@
 
 #include <stillgate/error.hpp>
 
-#include <sys/types.h>
-
-#include <stillgate/error.hpp>
-
 namespace stillgate::fleet {
 
-/// $STILLGATE_GUARD, or `stillgate-guard` beside the library or program that this code is in.
-[[nodiscard]] std::string guard_executable();
-
-/// Starts it with these descriptors as standard input and output, by the command `way_out` if there
-/// is one. Returns its first process, which leads a group of its own and ends as soon as the guard
-/// is in the background: the caller ends it by `end_child`, so that no zombie is left to the
-/// embedding program. Error: guard_failed with the system's words.
+/// Starts guard_program() with these descriptors as standard input and output, by the command
+/// `way_out` if there is one. Returns its first process, which leads a group of its own and ends as
+/// soon as the guard is in the background: the caller ends it by `end_child`, so that no zombie is
+/// left to the embedding program. Error: guard_failed with the system's words.
 [[nodiscard]] Result<pid_t> launch_guard(int input, int output,
                                          const std::vector<std::string>& way_out);
 

@@ -13,7 +13,10 @@
 
 #include <fmt/format.h>
 
+#include <stillgate/fleet.hpp>
+
 #include "fleet/ask_program.hpp"
+#include "fleet/send_all.hpp"
 #include "launch.hpp"
 
 namespace stillgate::fleet {
@@ -75,30 +78,30 @@ Result<GuardProcess> GuardProcess::start(const GuardOrder& order,
   const bool sent = guard.say(text);
   const int number = errno;
   wipe(text);
-  const auto error =
-      sent ? guard.take_answer(patience, stop)
-           : failed("could not get the hold",
-                    fmt::format("{}: {}", guard_executable(), system_message(number)));
+  const auto error = sent ? guard.take_answer(patience, stop)
+                          : failed("could not get the hold",
+                                   fmt::format("{}: {}", guard_program(), system_message(number)));
   // A guard's first process has ended. What is no guard must not be left behind.
   end_child(*child);
   if (error) return *error;
   return guard;
 }
 
-/// The guard's first line.
+/// The guard's first line, behind those of events: the deadline may have passed before it was
+/// ready.
 std::optional<Error> GuardProcess::take_answer(milliseconds patience, const std::stop_token& stop) {
-  const auto line = read_line(patience, stop);
+  const auto line = read_answer(patience, stop);
   if (!line) {
     if (stop.stop_requested()) return Error{Errc::cancelled, "stopped by the caller"};
     return failed("did not start", fmt::format("{} did not answer in time, or died; is it the "
                                                "guard of this release ($STILLGATE_GUARD)?",
-                                               guard_executable()));
+                                               guard_program()));
   }
   if (line->starts_with("refused ")) return decode_refusal(*line);
   if (!line->starts_with("ready")) {
     return failed("gave an unknown answer",
                   fmt::format("is {} the guard of this release ($STILLGATE_GUARD)? It said '{}'",
-                              guard_executable(), line->substr(0, longest_told)));
+                              guard_program(), line->substr(0, longest_told)));
   }
   std::string_view rest = std::string_view(*line).substr(sizeof("ready") - 1);
   while (!rest.empty()) {
@@ -135,15 +138,7 @@ void GuardProcess::close() noexcept {
   to_ = from_ = -1;
 }
 
-bool GuardProcess::say(std::string_view text) const {
-  while (!text.empty()) {
-    const ssize_t n = ::send(to_, text.data(), text.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
+bool GuardProcess::say(std::string_view text) const { return send_all(to_, text); }
 
 std::optional<std::string> GuardProcess::read_line(milliseconds patience,
                                                    const std::stop_token& stop) {
@@ -166,17 +161,21 @@ std::optional<std::string> GuardProcess::read_line(milliseconds patience,
   }
 }
 
-std::optional<Error> GuardProcess::hold(milliseconds patience) {
-  auto gone = failed("has ended", "it died, or the hold's deadline has passed");
-  if (!say("hold\n")) return gone;
+std::optional<std::string> GuardProcess::read_answer(milliseconds patience,
+                                                     const std::stop_token& stop) {
   const auto until = Clock::now() + patience;
   for (;;) {
     const auto left = std::chrono::duration_cast<milliseconds>(until - Clock::now());
-    const auto line = read_line(std::max(left, milliseconds(0)), {});
-    if (!line) return gone;
-    // There may be lines of events before it.
-    if (*line == "holding") return std::nullopt;
+    auto line = read_line(std::max(left, milliseconds(0)), stop);
+    if (!line || !line->starts_with("event ")) return line;
   }
+}
+
+std::optional<Error> GuardProcess::hold(milliseconds patience) {
+  auto gone = failed("has ended", "it died, or the hold's deadline has passed");
+  if (!say("hold\n")) return gone;
+  const auto line = read_answer(patience, {});
+  return line == "holding" ? std::nullopt : std::optional(gone);
 }
 
 void GuardProcess::dismiss() { say("leave\n"); }

@@ -47,6 +47,9 @@ class GuardProcess {
   GuardProcess(int to, int from) : to_(to), from_(from) {}
   std::optional<Error> take_answer(std::chrono::milliseconds patience, const std::stop_token& stop);
   bool say(std::string_view text) const;
+  /// The next line that is no event.
+  std::optional<std::string> read_answer(std::chrono::milliseconds patience,
+                                         const std::stop_token& stop);
   std::optional<std::string> read_line(std::chrono::milliseconds patience,
                                        const std::stop_token& stop);
   void close() noexcept;

@@ -15,6 +15,7 @@
 
 #include "engine/ssh_sessions.hpp"
 #include "fleet/ask_program.hpp"
+#include "fleet/send_all.hpp"
 #include "launch.hpp"
 #include "order.hpp"
 
@@ -34,16 +35,6 @@ Proving all_failed(const hold::step::ProveWaits& wanted, const Error& error) {
   Proving result;
   for (const auto& [url, line] : wanted.lines) result.failures.emplace_back(url, error);
   return result;
-}
-
-bool send_all(int to, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::send(to, text.data(), text.size(), MSG_NOSIGNAL);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
 }
 
 std::string order_of(const hold::step::ProveWaits& wanted) {

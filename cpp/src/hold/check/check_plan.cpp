@@ -1,6 +1,7 @@
 // The steps of a check.
 #include "check_plan.hpp"
 
+#include <algorithm>
 #include <utility>
 
 #include "refusals.hpp"
@@ -25,6 +26,12 @@ Step CheckPlan::next(const Observation& observation) {
     }
     case Stage::surveying:
       return surveyed(observation);
+    case Stage::waiting:
+      if (observation.cancelled) return weigh_all(observation);
+      return count();
+    case Stage::counting:
+      counted(std::get<observed::Answers>(observation.what).answers);
+      return weigh_all(observation);
     case Stage::looking:
       looked(std::get<observed::Answers>(observation.what).answers);
       break;
@@ -38,6 +45,42 @@ Step CheckPlan::surveyed(const Observation& observation) {
     seen_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
                                 Scope::servers));
   }
+  if (observation.cancelled || !must_count()) return weigh_all(observation);
+  stage_ = Stage::waiting;
+  return step::Wait{count_pause};
+}
+
+/// The proof has the gates count for a while. Where no request comes there is nothing to count.
+bool CheckPlan::must_count() const {
+  return std::any_of(seen_.begin(), seen_.end(), [](const Seen& seen) {
+    return !seen.error && seen.gate &&
+           std::any_of(seen.frontends.begin(), seen.frontends.end(),
+                       [](const auto& one) { return one && one->busy > 0; });
+  });
+}
+
+Step CheckPlan::count() {
+  stage_ = Stage::counting;
+  Batch batch;
+  batch.phase = "counting";
+  for (const Seen& seen : seen_) {
+    auto& work = batch.work.emplace_back();
+    if (!seen.error && seen.gate) work = survey_commands(request_.hold.frontends, Scope::gates);
+  }
+  return batch;
+}
+
+/// What cannot be counted any more stays as it was.
+void CheckPlan::counted(const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (seen_[i].error || !seen_[i].gate) continue;
+    const Seen now =
+        read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends, Scope::gates);
+    if (!now.error && now.gate) seen_[i].gate->switches = now.gate->switches;
+  }
+}
+
+Step CheckPlan::weigh_all(const Observation& observation) {
   conclude(report_, request_.hold, seen_, request_.known);
   if (!observation.cancelled) return look_closer();
   report_.ending = Ending::cancelled;

@@ -24,9 +24,16 @@ class CheckPlan final : public Plan {
   Step next(const Observation& observation) override;
 
  private:
-  enum class Stage { start, surveying, looking };
+  enum class Stage { start, surveying, waiting, counting, looking };
+
+  /// How long requests are counted: they get some time from HAProxy's counter to the gate.
+  static constexpr std::chrono::milliseconds count_pause{450};
 
   Step surveyed(const Observation& observation);
+  [[nodiscard]] bool must_count() const;
+  Step count();
+  void counted(const std::vector<runtime_api::Answer>& answers);
+  Step weigh_all(const Observation& observation);
   Step look_closer();
   void looked(const std::vector<runtime_api::Answer>& answers);
 

@@ -21,6 +21,13 @@ inline constexpr std::string_view by_maxconn = name(Method::maxconn);
 [[nodiscard]] std::optional<Error> gate_obstacle(const HoldRequest& request, const Seen& seen,
                                                  std::size_t frontend);
 
+/// What the counts say against that frontend's gate; nothing where they agree.
+[[nodiscard]] std::optional<std::string> uncounted(const Seen& seen, std::size_t frontend);
+
+/// Why that frontend's gate cannot hold for so long; nothing where it can.
+[[nodiscard]] std::optional<std::string> too_long(const HoldRequest& request, const Seen& seen,
+                                                  std::size_t frontend);
+
 /// Sets the method, or returns why none will do. An auto hold that falls back on maxconn although a
 /// gate is loaded gets a warning.
 [[nodiscard]] std::optional<Error> choose_method(Switch& target, const HoldRequest& request,

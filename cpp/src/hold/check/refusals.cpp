@@ -8,6 +8,7 @@
 
 #include "already_held.hpp"
 #include "method.hpp"
+#include "model/numbers.hpp"
 #include "runtime_api/hazards.hpp"
 #include "warnings.hpp"
 
@@ -59,11 +60,39 @@ void weigh_guard(Switch& target, const HoldRequest& request) {
   }
 }
 
+/// A command reaches one process, and the others go on.
+void weigh_processes(Switch& target, const Info& info) {
+  const auto text = info.find("Nbproc");
+  const auto count = text ? runtime_api::parse_number<std::int64_t>(*text) : std::nullopt;
+  if (count.value_or(1) <= 1) return;
+  refuse(target, Errc::several_processes,
+         fmt::format("this HAProxy runs {} processes ('nbproc'), of which this socket reaches one; "
+                     "use 'nbthread' instead of 'nbproc'",
+                     *count));
+}
+
+/// A name with a slip of the pen would leave nothing out.
+void weigh_drain(Switch& target, const HoldRequest& request, const Seen& seen) {
+  const NameList names(request.options.drain_except);
+  const auto unknown = names.first([&](std::string_view name) { return !seen.has_backend(name); });
+  if (!unknown) return;
+  refuse(target, Errc::no_such_backend,
+         fmt::format("drain_except: this HAProxy has no backend '{}'", *unknown));
+}
+
 void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
                   std::size_t frontend, const Record* record) {
   target.version = seen.info->version;
   target.rtt_ms = seen.rtt_ms;
   target.limit_now = seen.limit(frontend);
+  weigh_processes(target, *seen.info);
+  if (seen.gate && !seen.gate->room && seen.has_variables()) {
+    refuse(
+        target, Errc::variables_full,
+        "HAProxy has no room left for the process variables that a hold needs, and some releases "
+        "crash when one is set then; raise 'tune.vars.proc-max-size' and "
+        "'tune.vars.global-max-size', or remove them");
+  }
   if (seen.info->stopping) {
     refuse(target, Errc::haproxy_stopping,
            "this process is stopping (a reload or a stop is under way); wait until that is done");
@@ -80,6 +109,7 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
            fmt::format("this HAProxy has no frontend '{}'", target.frontend));
     return;
   }
+  weigh_drain(target, request, seen);
   if (seen.frontends[frontend]->stopped) refuse(target, stopped(target.frontend));
   if (auto obstacle = choose_method(target, request, seen, frontend)) {
     refuse(target, *std::move(obstacle));

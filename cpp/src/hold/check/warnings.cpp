@@ -112,12 +112,47 @@ void advise_connections(Switch& target, std::int64_t talking) {
           talking, stats_maxconn));
 }
 
-void advise_streams(Switch& target, const std::vector<Stream>& streams,
+/// What a reload made of requests that waited. An older look at the same endpoint is replaced.
+void tell_old_workers(Switch& target) {
+  std::erase_if(target.findings,
+                [](const Finding& one) { return one.is(FindingCode::old_workers); });
+  if (!target.old_workers) return;
+  const OldWorkers& old = *target.old_workers;
+  if (old.waiting > 0) {
+    add(target, FindingCode::old_workers,
+        fmt::format("{} requests wait in an old worker of a reload (process {}); when the hold "
+                    "ends they go to the servers of its configuration; to end them unanswered "
+                    "before that: 'kill -TERM {}'",
+                    old.waiting, old.pids, old.pids),
+        true);
+  }
+  if (old.released > 0) {
+    add(target, FindingCode::old_workers,
+        fmt::format("{} requests waited in an old worker of a reload, and went to the servers of "
+                    "its configuration, not of the new one; --on-reload reject refuses them",
+                    old.released),
+        true);
+  }
+  if (old.silent > 0) {
+    add(target, FindingCode::old_workers,
+        fmt::format("{} requests waited in an old worker of a reload that says nothing any more: "
+                    "it was ended, and they are lost, or it is frozen",
+                    old.silent),
+        true);
+  }
+  if (old.rejected > 0) {
+    add(target, FindingCode::old_workers,
+        fmt::format("{} requests in an old worker of a reload were answered 503 with Retry-After",
+                    old.rejected));
+  }
+}
+
+void advise_streams(Switch& target, const std::vector<Stream>& streams, const NameList& except,
                     milliseconds drain_timeout) {
   const Stream* oldest = nullptr;
   std::size_t slow = 0;
   for (const Stream& one : streams) {
-    if (one.frontend != target.frontend || !one.backend) continue;
+    if (one.frontend != target.frontend || !one.backend || except.has(*one.backend)) continue;
     if (milliseconds(1000 * one.age_s.value_or(0)) < drain_timeout) continue;
     ++slow;
     if (oldest == nullptr || one.age_s > oldest->age_s) oldest = &one;
@@ -125,7 +160,8 @@ void advise_streams(Switch& target, const std::vector<Stream>& streams,
   if (oldest == nullptr) return;
   add(target, FindingCode::drain_may_fail,
       fmt::format("{} request{} longer than the drain would wait ({:.3g} s), the oldest from {}; "
-                  "use a longer --drain-timeout, but a WebSocket never ends",
+                  "use a longer --drain-timeout, and for WebSockets, which never end, "
+                  "--drain-except with their backend",
                   slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
 }
 
@@ -195,45 +231,105 @@ void advise_slots(Switch& target, const HoldRequest& request, const FrontendSeen
           frontend.limit));
 }
 
+std::string bound_words(std::int64_t most, std::string_view by) {
+  return fmt::format(
+      "at most {} requests wait here at once, by {}; further ones get 503 with Retry-After", most,
+      by);
+}
+
+/// More could take all that HAProxy has: its memory for Lua, or its connections, which other
+/// frontends need, too.
+void advise_bound(Switch& target, const HoldRequest& request, const FrontendSeen& frontend,
+                  const runtime_api::GateProof& proof) {
+  if (!proof.most) return;
+  const std::int64_t asked = request.options.max_waiting;
+  if (asked > 0 && (proof.most_by == "maxconn" || asked <= *proof.most)) return;
+  const double wanted = static_cast<double>(std::max(frontend.busy, frontend.rate)) *
+                        seconds(request.options.max_hold);
+  add(target, FindingCode::gate_bound,
+      fmt::format("{}; --max-waiting sets another number", bound_words(*proof.most, proof.most_by)),
+      wanted > static_cast<double>(*proof.most));
+}
+
+/// By `option abortonclose`, as seen: docs/haproxy-versions.md. A release that nobody looked at is
+/// taken for one that does not.
+bool notices_who_left(const runtime_api::Release& release) {
+  using runtime_api::Release;
+  const bool is_2_4 = release >= Release{2, 4, 0} && release < Release{2, 5, 0};
+  const bool is_early_2_6 = release >= Release{2, 6, 0} && release < Release{2, 6, 13};
+  return is_2_4 || is_early_2_6 || release >= Release{3, 2, 0};
+}
+
 void advise_gate(Switch& target, const HoldRequest& request, const Seen& seen,
                  std::size_t frontend) {
   const FrontendSeen& now = *seen.frontends[frontend];
   advise_slots(target, request, now);
   tell_gate(target, seen, frontend);
-  if (seen.gate->doubts[frontend]) {
+  const runtime_api::GateProof& proof = seen.gate->proofs[frontend];
+  for (const auto& doubt :
+       {proof.doubt, uncounted(seen, frontend), too_long(request, seen, frontend)}) {
+    if (!doubt) continue;
     add(target, FindingCode::gate_unproven,
-        fmt::format("not proven, and accepted by --accept-unproven: {}",
-                    *seen.gate->doubts[frontend]));
+        fmt::format("not proven, and accepted by --accept-unproven: {}", *doubt));
   }
+  if (proof.notes) add(target, FindingCode::gate_beside, *proof.notes);
+  advise_bound(target, request, now, proof);
   if (!now.http) {
     add(target, FindingCode::tcp_gate,
         "in tcp mode the gate holds new connections only, and no longer than 'tcp-request "
         "inspect-delay'");
     return;
   }
-  // Seen on 2.2.9 and 3.0.11; 2.6.12, 3.2.26 and 3.4.0 notice it (docs/gate.md).
   const auto release = runtime_api::Release::parse(seen.info->version);
-  if (!release) return;
-  const bool is_3_0 = release->major == 3 && release->minor == 0;
-  if (!is_3_0 && *release >= runtime_api::Release{2, 4, 0}) return;
+  if (!release || notices_who_left(*release)) return;
   add(target, FindingCode::given_up_unnoticed,
       fmt::format(
-          "HAProxy {}.{} does not notice an HTTP/1 client that gives up while its request is "
-          "held: that request still reaches a server after the release",
-          release->major, release->minor));
+          "HAProxy {}.{}.{} does not notice an HTTP/1 client that gives up while its request "
+          "is held. The gate finds at the release who has closed, but not by a reset, over "
+          "IPv6 or through the PROXY protocol: such a request still reaches a server",
+          release->major, release->minor, release->patch));
 }
 
 }  // namespace
+
+void tell_reload(Switch& target, const Seen& seen, const std::optional<Counters>& before,
+                 bool by_gate) {
+  if (!before || before->pid == seen.info->pid) return;
+  const std::string change = fmt::format(
+      "HAProxy was reloaded or restarted since the hold began (process {} then, {} now)",
+      before->pid, seen.info->pid);
+  if (by_gate) {
+    add(target, FindingCode::reloaded,
+        change +
+            ": the new process holds, too; who waits in an old one gets the servers of its "
+            "configuration, or with --on-reload reject 503");
+    return;
+  }
+  add(target, FindingCode::reloaded,
+      change +
+          ": who waited in the kernel went to the new process and its servers at once, until "
+          "the guard held again; some are reset where it took over without the listeners of "
+          "the old one",
+      true);
+}
 
 void tell_gate(Switch& target, const Seen& seen, std::size_t frontend) {
   const auto* now = seen.gate_switch(frontend);
   if (now == nullptr) return;
   target.waiting = now->waiting;
   target.gate = now->counters;
+  target.old_workers = now->old;
+  tell_old_workers(target);
   if (const auto& why = seen.gate->state_error) {
     add(target, FindingCode::gate_state_unsaved,
         fmt::format("the gate cannot write its state file, so a reload would end the hold: {}",
                     *why));
+  }
+  if (now->unseen.value_or(0) > 0) {
+    add(target, FindingCode::gate_bypassed,
+        fmt::format("{} requests passed beside the gate while it held: a rule with a condition "
+                    "comes before its lines",
+                    *now->unseen));
   }
   if (const auto& why = seen.gate->error) {
     add(target, FindingCode::gate_error,
@@ -303,7 +399,9 @@ void advise_closer(std::vector<Switch>& switches, const HoldRequest& request, st
       advise_queue(target, request, *seen.frontends[j], listeners);
     }
     if (talking) advise_connections(target, *talking);
-    if (streams) advise_streams(target, *streams, *drain_timeout);
+    if (streams) {
+      advise_streams(target, *streams, NameList(request.options.drain_except), *drain_timeout);
+    }
   }
 }
 

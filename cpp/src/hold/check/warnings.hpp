@@ -18,6 +18,10 @@ void advise(Switch& target, const HoldRequest& request, const Seen& seen, std::s
 /// Adds the gate's counters for that frontend, and warnings about the gate, if there is one.
 void tell_gate(Switch& target, const Seen& seen, std::size_t frontend);
 
+/// Adds that another process answers than when the hold's counters were taken.
+void tell_reload(Switch& target, const Seen& seen, const std::optional<Counters>& before,
+                 bool by_gate);
+
 /// Above this number of connections do not list them: 8,000 take 60 ms of HAProxy's CPU.
 inline constexpr std::int64_t most_listed = 2000;
 

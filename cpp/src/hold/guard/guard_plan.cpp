@@ -23,6 +23,9 @@ using Todo = GuardedSwitch::Todo;
 
 namespace {
 
+/// So long after it was due, a release needs another look before it.
+constexpr milliseconds late{50};
+
 bool is_cancelled(const Answer& answer) {
   return answer.error && answer.error->code == Errc::cancelled;
 }
@@ -44,7 +47,9 @@ Result<std::optional<std::int64_t>> limit_in(const runtime_api::Reply& reply,
   const auto stat = Stat::parse(reply.text);
   if (!stat) return stat.error();
   const auto* row = stat->frontend(frontend);
-  return row == nullptr ? std::optional<std::int64_t>() : stat->number(*row, "slim");
+  if (row == nullptr) return std::optional<std::int64_t>();
+  if (const auto limit = stat->number(*row, "slim")) return limit;
+  return Error{Errc::malformed_reply, "show stat: the frontend's slim is not a number"};
 }
 
 }  // namespace
@@ -64,20 +69,26 @@ GuardPlan::GuardPlan(std::string endpoint, Record record) : endpoint_(std::move(
 GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
   switch (at_) {
     case 0:
+      began_ = input.now;
       for (;;) {
+        asked_at_ = input.now;
+        asked_in_ = input.mode;
         YIELD(1, survey());
         if (is_cancelled(*answer)) {
           // The deadline came while the survey hung: not by that connection, then.
           fresh_ = true;
           continue;
         }
-        if (!read(*answer)) {
+        if (!read(input, *answer)) {
           if (retry_at_once(input)) continue;
           tell_loss(input);
           if (give_up_lost(input)) break;
           YIELD(2, Wait{input.now + pause});
           continue;
         }
+        usual_age_ = std::exchange(age_, input.now - asked_at_);
+        // What it says may have been true long ago.
+        if (is_stale(input)) continue;
         if (answering_.stopping) {
           // A kept connection stays with the old worker of a reload (docs/haproxy-facts.md, section
           // 4): the new worker is reached on a new one.
@@ -86,15 +97,19 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
           YIELD(3, wait_for_survey(input));
           continue;
         }
+        // What was open when it was asked, the suspend may have held since.
+        if (asked_in_ != input.mode && input.mode == GuardMode::holding) continue;
         judge(input);
         if (needs_journal(input)) {
           YIELD(4, guard_step::ReadJournal{});
+          if (is_stale(input, journal_patience)) continue;
           leave_what_is_taken(input);
         }
         if (any(Todo::release)) {
           if (!is_ending(input) && !input.over && !resumed_) {
             YIELD(5, Wait{input.deadline});
-            if (!is_ending(input)) continue;
+            // Whoever wakes up late may have missed an extend.
+            if (!is_ending(input) || input.now > input.deadline + late) continue;
           }
           YIELD(6, release(input));
           note_written(*answer);
@@ -109,10 +124,16 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
           note_written(*answer);
           continue;
         }
+        if (any(Todo::record)) {
+          YIELD(13, write_records());
+          note_written(*answer);
+          continue;
+        }
         // First told to HAProxy: how a connection closes decides nothing then.
         if (must_end_line(input)) {
           sweep_ = WaitSweep({hold_.id});
-          for (asked_ = sweep_.next(nullptr); !asked_.empty(); asked_ = sweep_.next(answer)) {
+          for (asked_ = sweep_.next(nullptr, input.now); !asked_.empty();
+               asked_ = sweep_.next(answer, input.now)) {
             YIELD(10, (Ask{asked_, asked_fresh_, false}));
           }
           YIELD(11, guard_step::Disarm{});
@@ -141,6 +162,13 @@ GuardPlan::Step GuardPlan::next(const GuardInput& input, const Answer* answer) {
   return guard_step::Done{};
 }
 
+/// A guard that was frozen behind its question finds the old answer, and whose hold stands there
+/// now is not in it: its release would open somebody else's. The slower HAProxy is, the longer is
+/// usual.
+bool GuardPlan::is_stale(const GuardInput& input, milliseconds more) const {
+  return input.now - asked_at_ > current_for + 4 * usual_age_ + more;
+}
+
 Ask GuardPlan::survey() {
   asked_fresh_ = fresh_;
   std::vector<Command> commands{Command::show_info()};
@@ -149,13 +177,14 @@ Ask GuardPlan::survey() {
     commands.push_back(*Command::show_frontend(frontend));
     commands.push_back(read_variable(frontend));
     commands.push_back(read_hint(frontend));
+    commands.push_back(read_end(frontend));
   }
   return {std::move(commands), fresh_, false};
 }
 
-bool GuardPlan::read(const Answer& answer) {
+bool GuardPlan::read(const GuardInput& input, const Answer& answer) {
   surveyed_ = true;
-  error_ = parse(answer);
+  error_ = parse(input, answer);
   if (error_) return false;
   const auto& timings = answer.timings;
   if (timings.sent_ms && timings.answered_ms) {
@@ -168,7 +197,7 @@ bool GuardPlan::read(const Answer& answer) {
   return true;
 }
 
-std::optional<Error> GuardPlan::parse(const Answer& answer) {
+std::optional<Error> GuardPlan::parse(const GuardInput& input, const Answer& answer) {
   if (answer.error) return answer.error;
   if (answer.replies[0].refusal) return answer.replies[0].refusal;
   auto info = parse_info(answer.replies[0].text);
@@ -179,9 +208,12 @@ std::optional<Error> GuardPlan::parse(const Answer& answer) {
     auto limit = limit_in(*reply++, frontend);
     if (!limit) return limit.error();
     auto remembered = read_remembered(*reply++, endpoint_, frontend);
-    const auto lock = read_lock(*reply++, endpoint_, frontend);
+    const LockSeen lock{read_lock(*reply++, endpoint_, frontend), read_ended(*reply++)};
     const bool recorded = remembered.record && remembered.record->id == hold_.id;
-    guarded.seen = {*limit, std::move(remembered), recorded, lock && lock->id == hold_.id};
+    const bool locked = lock.last && lock.last->id == hold_.id;
+    const bool ended = lock.ended && lock.ended->id == hold_.id;
+    guarded.seen = {
+        *limit, std::move(remembered), recorded, locked, ended, !locked && lock.taken(input.wall)};
   }
   answering_ = {{info->pid, info->uptime_s}, std::move(info->version), info->stopping};
   // A release that does not report whether it is stopping is asked on new connections only.
@@ -228,6 +260,20 @@ Ask GuardPlan::put_back() {
   return {std::move(commands), asked_fresh_, false};
 }
 
+/// Whoever ended the hold before this one was late, and emptied the record of this one.
+Ask GuardPlan::write_records() {
+  std::vector<Command> commands;
+  for (const GuardedSwitch& guarded : switches_) {
+    if (guarded.todo != Todo::record) continue;
+    Record record = hold_;
+    record.switches.push_back(guarded.held);
+    if (const auto set = write_variable(guarded.held.frontend, record)) {
+      commands.insert(commands.end(), set->begin(), set->end());
+    }
+  }
+  return {std::move(commands), asked_fresh_, false};
+}
+
 /// Only what is read back counts, not the answer. Without an answer the command may still run,
 /// late.
 void GuardPlan::note_written(const Answer& answer) {
@@ -242,14 +288,13 @@ Ask GuardPlan::clear(const GuardInput& input) {
   for (const GuardedSwitch& guarded : switches_) {
     if (!is_left_over(input, guarded)) continue;
     const std::string& frontend = guarded.held.frontend;
-    if (guarded.seen.recorded) {
-      const auto empty = empty_variable(frontend);
-      commands.insert(commands.end(), empty.begin(), empty.end());
-    }
     const How early = guarded.state == State::resumed ? How::opened : How::rolled_back;
     const How how = input.now >= input.deadline ? How::expired : early;
     const auto mark = mark_ended(frontend, hold_.id, how, input.wall);
     commands.insert(commands.end(), mark.begin(), mark.end());
+    if (!guarded.seen.recorded) continue;
+    const auto empty = empty_variable(frontend);
+    commands.insert(commands.end(), empty.begin(), empty.end());
   }
   return {std::move(commands), asked_fresh_, true};
 }

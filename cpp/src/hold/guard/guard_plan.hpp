@@ -77,6 +77,11 @@ class GuardPlan {
   /// And one that is there and does not answer is given up.
   static constexpr std::chrono::milliseconds given_up_after{3'600'000};
 
+  /// Nothing is decided by a survey that is older, beside what HAProxy usually takes.
+  static constexpr std::chrono::milliseconds current_for{500};
+  /// The journal's disk may hang: then it counts as empty.
+  static constexpr std::chrono::milliseconds journal_patience{2000};
+
   /// `record`: with only the switches at that endpoint.
   GuardPlan(std::string endpoint, Record record);
 
@@ -115,17 +120,22 @@ class GuardPlan {
 
   // What is sent, and what is noted of its answer.
   guard_step::Ask survey();
-  bool read(const runtime_api::Answer& answer);
-  [[nodiscard]] std::optional<Error> parse(const runtime_api::Answer& answer);
+  bool read(const GuardInput& input, const runtime_api::Answer& answer);
+  [[nodiscard]] std::optional<Error> parse(const GuardInput& input,
+                                           const runtime_api::Answer& answer);
   guard_step::Ask release(const GuardInput& input);
   guard_step::Ask put_back();
+  guard_step::Ask write_records();
   void note_written(const runtime_api::Answer& answer);
   guard_step::Ask clear(const GuardInput& input);
   void note_cleared(const GuardInput& input, const runtime_api::Answer& answer);
   [[nodiscard]] guard_step::Wait wait_for_survey(const GuardInput& input) const;
+  [[nodiscard]] bool is_stale(const GuardInput& input, std::chrono::milliseconds more = {}) const;
 
   // Of HAProxy's own `wait` behind the guard (guard_waits.cpp).
   [[nodiscard]] bool must_end_line(const GuardInput& input) const;
+  [[nodiscard]] bool is_ended_by_others(const GuardInput& input) const;
+  [[nodiscard]] bool is_firing(const GuardInput& input) const;
   [[nodiscard]] bool must_arm(const GuardInput& input) const;
   [[nodiscard]] std::optional<std::string> line(const GuardInput& input) const;
   void note_armed(const GuardInput& input, bool sent);
@@ -147,6 +157,7 @@ class GuardPlan {
   [[nodiscard]] bool is_ours(const SwitchReading& seen) const;
   [[nodiscard]] bool is_new(const SwitchReading& seen) const;
   [[nodiscard]] static bool is_nobodys(const SwitchReading& seen);
+  [[nodiscard]] static bool is_robbed(const SwitchReading& seen);
   [[nodiscard]] bool needs_journal(const GuardInput& input) const;
   void leave_what_is_taken(const GuardInput& input);
   [[nodiscard]] bool is_doubtful(const GuardInput& input, const GuardedSwitch& guarded) const;
@@ -194,8 +205,13 @@ class GuardPlan {
 
   bool surveyed_{false};
   std::optional<Error> error_;
+  GuardMode asked_in_{};     ///< the mode when the last survey was asked
   bool fresh_{false};        ///< the next survey needs a new connection
   bool asked_fresh_{false};  ///< the last one had one
+  std::chrono::milliseconds began_{0};
+  std::chrono::milliseconds asked_at_{0};
+  std::chrono::milliseconds age_{0};        ///< of the last survey, once it was answered
+  std::chrono::milliseconds usual_age_{0};  ///< of the one before
   std::optional<std::chrono::milliseconds> lost_at_;
   bool loss_told_{false};
   bool write_lost_{false};  ///< a command of ours may still run

@@ -124,10 +124,17 @@ void GuardPlan::judge_held(const GuardInput& input, GuardedSwitch& guarded) {
   judge_open(input, guarded);
 }
 
-/// A record that was emptied, or that never was: nobody else will set a limit of 0 back.
+/// A record that was emptied, or that never was, and no other hold that has the lock: nobody else
+/// will set a limit of 0 back.
 bool GuardPlan::is_nobodys(const SwitchReading& seen) {
   const Remembered& memory = seen.remembered;
-  return memory.supported && !memory.record && !memory.error;
+  return memory.supported && !memory.record && !memory.error && !seen.taken;
+}
+
+/// Whoever ends this hold marks that before the record is emptied. So it was emptied for the hold
+/// before: by a release that came late.
+bool GuardPlan::is_robbed(const SwitchReading& seen) {
+  return seen.remembered.emptied && seen.locked && !seen.ended;
 }
 
 /// Our record does not stand there with our limit of 0.
@@ -154,6 +161,10 @@ void GuardPlan::judge_open(const GuardInput& input, GuardedSwitch& guarded) {
     guarded.todo = Todo::put_back;
     return;
   }
+  if (closed && is_robbed(seen) && !ending) {
+    guarded.todo = Todo::record;
+    return;
+  }
   if (closed && is_nobodys(seen)) {
     // Somebody resumed it between our survey and our write, or a commit came after the resume.
     if (!is_ending(input)) {
@@ -175,24 +186,26 @@ void GuardPlan::judge_open(const GuardInput& input, GuardedSwitch& guarded) {
 }
 
 bool GuardPlan::needs_journal(const GuardInput& input) const {
-  return std::any_of(switches_.begin(), switches_.end(), [&](const GuardedSwitch& guarded) {
-    return guarded.todo == Todo::release && is_doubtful(input, guarded);
-  });
+  return std::any_of(switches_.begin(), switches_.end(),
+                     [&](const GuardedSwitch& guarded) { return is_doubtful(input, guarded); });
 }
 
 void GuardPlan::leave_what_is_taken(const GuardInput& input) {
   for (GuardedSwitch& guarded : switches_) {
-    if (guarded.todo != Todo::release || !is_doubtful(input, guarded)) continue;
+    if (!is_doubtful(input, guarded)) continue;
     if (!is_taken(input, guarded)) continue;
     if (guarded.state == State::held) resumed_ = true;
     give_up(guarded, GuardNotice::Kind::resumed, "now held by somebody else");
   }
 }
 
-/// Without variables the next hold looks like this one. A hold that reaches its deadline is not
-/// doubted: its release must not depend on a disk.
+/// Without variables the next hold looks like this one: also where somebody resumed and held again
+/// between two surveys. A hold that reaches its deadline is not doubted: its release must not
+/// depend on a disk.
 bool GuardPlan::is_doubtful(const GuardInput& input, const GuardedSwitch& guarded) const {
   if (has_variables_) return false;
+  const bool idle = guarded.todo == Todo::nothing && guarded.state == State::held;
+  if (guarded.todo != Todo::release && !(idle && guarded.seen.limit == 0)) return false;
   return guarded.state == State::released || input.over || input.mode == GuardMode::ending;
 }
 

@@ -16,6 +16,8 @@ struct SwitchReading {
   Remembered remembered{};
   bool recorded{false};  ///< our record is there
   bool locked{false};    ///< the lock there is ours
+  bool ended{false};     ///< our hold is marked there as ended
+  bool taken{false};     ///< the lock there is somebody else's, and in effect
 };
 
 struct GuardedSwitch {
@@ -24,7 +26,7 @@ struct GuardedSwitch {
     released,  ///< by the guard
     resumed,   ///< by somebody else, or gone
   };
-  enum class Todo { nothing, release, put_back };
+  enum class Todo { nothing, release, put_back, record };
 
   HeldSwitch held;
   State state{State::held};

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "model/numbers.hpp"
 #include "record_variable.hpp"
@@ -25,12 +26,19 @@ std::vector<Command> with_sync(std::vector<Command> commands, std::string_view f
   return commands;
 }
 
+std::string_view id_in(std::string_view token) {
+  const std::size_t from = token.find('.') + 1;
+  return token.substr(from, token.find('.', from) - from);
+}
+
 }  // namespace
 
 std::string gate_token(const Record& record, const GateOrder& order) {
   const std::string until = order.until_ms ? fmt::format("_{}", *order.until_ms) : "";
-  return fmt::format("1.{}.{}{}.{}.{}.{}", record.id, order.lasts.count(), until,
-                     name(order.on_expiry), order.max_waiting, pack(record));
+  // A gate of an older release knows no second word, which is the usual case.
+  const std::string reload = order.on_reload == OnReload::reject ? "_reject" : "";
+  return fmt::format("1.{}.{}{}.{}{}.{}.{}", record.id, order.lasts.count(), until,
+                     name(order.on_expiry), reload, order.max_waiting, pack(record));
 }
 
 std::string longer_token(std::string_view token, milliseconds by, const Record& record) {
@@ -83,7 +91,9 @@ std::vector<Command> open_gate(std::string_view frontend, const GateHandle& hand
     if (!set) return {};
     return with_sync({*std::move(set)}, frontend);
   }
-  const std::string words = ramp.count() == 0 ? "open" : fmt::format("open.{}", ramp.count());
+  std::string words = "open";
+  if (ramp.count() > 0 || handle.names) words += fmt::format(".{}", ramp.count());
+  if (handle.names) words += fmt::format(".{}", id_in(handle.token));
   return with_sync(
       {Command::allow_experiments(), *Command::set_variable(switch_variable(frontend), words)},
       frontend);

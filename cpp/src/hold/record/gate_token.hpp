@@ -20,6 +20,7 @@ struct GateHandle {
   bool used{false};
   bool table{false};  ///< switched by a stick table: there are no process variables below 2.4
   std::string token;  ///< the token it is, or will be, switched to
+  bool names{false};  ///< its releases say whose they are: the Lua file of an older release cannot
 };
 
 /// What a gate's token has besides the record.
@@ -28,10 +29,12 @@ struct GateOrder {
   /// And not after this instant of the gate's own clock, even if the switch was long in transit.
   std::optional<std::int64_t> until_ms;
   Expiry on_expiry{Expiry::release};
+  OnReload on_reload{OnReload::release};
   std::int64_t max_waiting{0};
 };
 
-/// `1.ID.MILLISECONDS[_UNTIL].release|reject.BOUND.RECORD`. `record` should have that switch only.
+/// `1.ID.MILLISECONDS[_UNTIL].release|reject[_reject].BOUND.RECORD`. `record` should have that
+/// switch only.
 [[nodiscard]] std::string gate_token(const Record& record, const GateOrder& order);
 
 /// The same switch with a later deadline, and a record that says so. A token that cannot be read is
@@ -47,7 +50,8 @@ struct GateOrder {
 /// Error: bad_command, where the token is too long for one line.
 [[nodiscard]] Result<std::vector<runtime_api::Command>> hold_gate(std::string_view frontend,
                                                                   const GateHandle& handle);
-/// Over `ramp`, or at once.
+/// Over `ramp`, or at once. It releases that hold and no other, and has a commit that comes behind
+/// it do nothing.
 [[nodiscard]] std::vector<runtime_api::Command> open_gate(std::string_view frontend,
                                                           const GateHandle& handle,
                                                           std::chrono::milliseconds ramp);

@@ -89,7 +89,7 @@ std::optional<LockHolder> read_lock(const Reply& reply, std::string_view endpoin
   if (!text) return std::nullopt;
   LockHolder holder{std::string(take_part(*text))};
   const auto deadline = read_time(take_part(*text));
-  if (holder.id.empty() || !deadline) return std::nullopt;
+  if (!is_hold_id(holder.id) || !deadline) return std::nullopt;
   if (*deadline != WallTime()) holder.deadline = deadline;
   if (auto record = unpack(*text, endpoint, frontend)) holder.record = *std::move(record);
   return holder;
@@ -104,7 +104,7 @@ std::optional<Ended> read_ended(const Reply& reply) {
   // Marks of an older release have no such part.
   ended.by = from_base64url(*text).value_or("");
   for (const auto& [known, word] : words) {
-    if (word != how || !at) continue;
+    if (word != how || !at || !is_hold_id(ended.id)) continue;
     ended.how = known;
     ended.at = *at;
     return ended;

@@ -22,14 +22,6 @@ Error broken(std::size_t line, std::string_view why) {
   return {Errc::journal_failed, fmt::format("record of a hold, line {}: {}", line, why)};
 }
 
-/// An id names the journal's file: nothing that could lead out of its folder.
-bool good_id(std::string_view id) {
-  return !id.empty() && id.size() <= longest_id && std::all_of(id.begin(), id.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '_';
-  });
-}
-
 std::string_view take_word(std::string_view& text) {
   const std::size_t space = text.find(' ');
   const std::string_view word = text.substr(0, space);
@@ -78,6 +70,11 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
     record.switches.push_back(*held);
     return std::nullopt;
   }
+  if (key == "down") {
+    if (record.switches.empty()) return "no switch comes before it";
+    record.switches.back().down = NameList(line);
+    return std::nullopt;
+  }
   if (key == "started" || key == "deadline") {
     const auto time = read_time(line);
     if (!time) return "not a time in milliseconds";
@@ -95,7 +92,7 @@ std::optional<std::string> read_line(Record& record, std::string_view line) {
   const auto value = unescape(line);
   if (!value) return "a broken percent escape";
   if (key == "id") {
-    if (!good_id(*value)) return "not an id";
+    if (!is_hold_id(*value)) return "not an id";
     record.id = *value;
   } else if (key == "owner") {
     record.owner = *value;
@@ -123,6 +120,13 @@ std::string_view word(Lease lease) noexcept {
       break;
   }
   return "none";
+}
+
+bool is_hold_id(std::string_view id) {
+  return !id.empty() && id.size() <= longest_id && std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '_';
+  });
 }
 
 std::string escape(std::string_view text) {
@@ -237,6 +241,7 @@ std::string encode(const Record& record) {
       out += fmt::format(" {} {} {}", counters->pid, counters->reached, counters->begun);
     }
     out += '\n';
+    if (!held.down.empty()) out += fmt::format("down {}\n", held.down.text());
   }
   if (const auto& end = record.end) {
     out += fmt::format("ended {} {} {} {}\n", name(end->how), to_ms(end->at), escape(end->by),

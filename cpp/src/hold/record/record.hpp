@@ -10,6 +10,8 @@
 #include <stillgate/error.hpp>
 #include <stillgate/report.hpp>
 
+#include "name_list.hpp"
+
 namespace stillgate::hold {
 
 /// What had reached servers when the hold was found drained; leaks are counted from there.
@@ -37,6 +39,7 @@ struct HeldSwitch {
   std::int64_t limit_before{0};  ///< 1 to 2^31-1
   std::optional<Counters> counters{};
   Lease lease{Lease::none};
+  NameList down{};  ///< backends without a server when the hold began
 
   bool operator==(const HeldSwitch&) const = default;
 };
@@ -86,6 +89,10 @@ struct Parted {
                                                 const std::vector<Record>& records, WallTime now);
 /// Who ends a hold at its deadline, as HoldEnd::by: its guard, else the gate.
 [[nodiscard]] std::string_view ender(const HeldSwitch& held) noexcept;
+
+/// An id names the journal's file and variables of HAProxy's: nothing that could lead out of its
+/// folder, or that no name could have.
+[[nodiscard]] bool is_hold_id(std::string_view id);
 
 /// Any bytes as one word without spaces and control characters, and back; nothing if the word is
 /// malformed.

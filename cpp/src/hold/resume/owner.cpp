@@ -32,17 +32,21 @@ std::optional<Error> refusal(ResumedSwitch& row, const ResumeRequest& request, W
   if (!row.record || row.written || row.ramped) return std::nullopt;
   Claim unforced = request.claim;
   unforced.force = false;
+  // Nobody has overruled, or meant, a hold that came later.
+  const bool later = !row.meant.empty() && row.meant != row.record->id;
+  if (later) unforced.hold = row.meant;
   auto error = not_the_holder(*row.record, unforced, request.records, now);
-  if (error && request.claim.force) note_forced(row, request, now);
-  row.foreign = error && !request.claim.force;
+  const bool forces = request.claim.force && !later;
+  if (error && forces) note_forced(row, request, now);
+  row.foreign = error && !forces;
   return row.foreign && is_in_effect(row) ? error : std::nullopt;
 }
 
-/// The id of the hold whose end is to be marked there: the one that has the lock, if it is the
+/// The id of the hold whose end may be marked there: the one that has the lock, if it is the
 /// caller's to end. Where there is no lock it is the one on record.
-std::optional<std::string> ended_here(const ResumedSwitch& row, const ResumeRequest& request,
-                                      WallTime now) {
-  if (!row.keeps_marks || row.foreign || !is_over(row)) return std::nullopt;
+std::optional<std::string> to_mark(const ResumedSwitch& row, const ResumeRequest& request,
+                                   WallTime now) {
+  if (!row.keeps_marks || row.foreign) return std::nullopt;
   const auto& last = row.lock.last;
   if (!last) return row.record ? std::optional(row.record->id) : std::nullopt;
   if (row.lock.ended && row.lock.ended->id == last->id) return std::nullopt;
@@ -82,6 +86,13 @@ bool leave_foreign(ResumeRows& rows, const ResumeRequest& request, Report& repor
   return any;
 }
 
+std::vector<runtime_api::Command> mark_resumed(const ResumedSwitch& row,
+                                               const ResumeRequest& request, WallTime now) {
+  const auto id = to_mark(row, request, now);
+  if (!id) return {};
+  return mark_ended(row.report.frontend, *id, How::resumed, now, request.claim.owner);
+}
+
 Batch disarm(const ResumeRows& rows, const ResumeRequest& request, WallTime now) {
   Batch batch;
   batch.phase = "resuming";
@@ -92,11 +103,16 @@ Batch disarm(const ResumeRows& rows, const ResumeRequest& request, WallTime now)
       const std::string& frontend = row.report.frontend;
       // Where a guard has not come yet, the emptied record tells it that the hold is over.
       const bool marks = row.remembered || (row.young && !row.was_gated);
-      if (marks && !row.foreign && is_over(row)) append(work, empty_variable(frontend));
-      if (const auto id = ended_here(row, request, now)) {
+      if (!is_over(row)) continue;
+      if (const auto id = to_mark(row, request, now)) {
         append(work, mark(row, *id, request, now));
       }
+      if (marks && !row.foreign) append(work, empty_variable(frontend));
     }
+    // A guard that comes behind a reload writes the record of the hold that is over.
+    batch.conditions.push_back(unchanged(endpoint, [](const ResumedSwitch& row) {
+      return is_over(row) && !row.foreign && !row.young;
+    }));
   }
   return batch;
 }

@@ -34,6 +34,7 @@ Batch mark(ResumeRows& rows, const ResumeRequest& request) {
   Batch batch;
   batch.phase = "resuming";
   for (ResumedEndpoint& endpoint : rows) {
+    batch.conditions.push_back(unchanged(endpoint, is_due));
     auto& work = batch.work.emplace_back();
     for (ResumedSwitch& row : endpoint.switches) {
       if (is_due(row)) append(work, begin(row, request.ramp));
@@ -48,7 +49,12 @@ void read_marks(ResumeRows& rows, const std::vector<Answer>& answers) {
     const bool refused = std::ranges::any_of(
         answer.replies, [](const auto& reply) { return reply.refusal.has_value(); });
     for (ResumedSwitch& row : rows[i].switches) {
+      const bool changed = answer.error && answer.error->code == Errc::hold_changed;
       if (row.gate.used && row.written) row.lost = answer.error;
+      if (row.gate.used && changed) {
+        row.written = false;
+        row.lost.reset();
+      }
       if (answer.error || refused) row.ramped = false;
     }
   }
@@ -68,6 +74,8 @@ Batch raise(const ResumeRows& rows, const ResumeRequest& request, std::int64_t s
   batch.uninterruptible = true;
   for (const ResumedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
+    batch.conditions.push_back(
+        unchanged(endpoint, [](const ResumedSwitch& row) { return !row.settled && row.ramped; }));
     for (const ResumedSwitch& row : endpoint.switches) {
       if (row.settled || !row.ramped) continue;
       const auto limit = std::max<std::int64_t>(1, *row.target * step / steps_of(request));

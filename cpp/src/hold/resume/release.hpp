@@ -8,7 +8,10 @@
 
 namespace stillgate::hold::release {
 
-[[nodiscard]] runtime_api::Batch write(ResumeRows& rows, const ResumeRequest& request);
+/// The mark that the hold was resumed goes with the release, in one write: whoever is killed behind
+/// it has said what he did.
+[[nodiscard]] runtime_api::Batch write(ResumeRows& rows, const ResumeRequest& request,
+                                       WallTime now);
 /// What is read back afterwards decides; a refusal only says why it is so.
 void read(ResumeRows& rows, const std::vector<runtime_api::Answer>& answers);
 

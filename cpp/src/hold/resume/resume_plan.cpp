@@ -27,10 +27,15 @@ namespace {
 
 bool is_limit_due(const ResumedSwitch& row) { return is_due(row) && !row.gate.used; }
 
+/// In the worker that answers, and in those that reloads have replaced.
+std::int64_t waiting_in(const Switch& report) {
+  return report.waiting.value_or(0) + (report.old_workers ? report.old_workers->waiting : 0);
+}
+
 /// Open by the gate, but not all who waited there have gone.
 bool is_emptying(const ResumedSwitch& row) {
   return row.settled && row.was_gated && row.report.verdict == Verdict::resumed &&
-         row.report.waiting.value_or(0) > 0;
+         waiting_in(row.report) > 0;
 }
 
 bool has_failed(const ResumedSwitch& row) {
@@ -51,7 +56,7 @@ void follow_reload(ResumedSwitch& row) {
 
 ResumePlan::ResumePlan(Request request)
     : request_(std::move(request)),
-      waited_up_(!request_.wait_up),
+      waited_up_(!request_.wait_up && request_.wait_up_for.empty()),
       ramped_(request_.ramp <= milliseconds(0)) {
   report_.action = "resume";
   for (const std::string& url : request_.hold.endpoints) {
@@ -78,6 +83,7 @@ Step ResumePlan::next(const Observation& observation) {
         read(observation);
         if (turn_to_new_workers(observation)) continue;
         if (refuse_foreign(observation)) return done();
+        if (refuse_unknown_backend(observation)) return done();
         if (must_wait_up(observation)) {
           YIELD(2, step::Wait{wait_up_pause});
           continue;
@@ -86,6 +92,7 @@ Step ResumePlan::next(const Observation& observation) {
           if (must_ramp()) {
             YIELD(3, ramp::mark(rows_, request_));
             ramp::read_marks(rows_, answers_of(observation));
+            if (must_look_again(observation)) continue;
             while (mark_next_record()) {
               YIELD(4, step::WriteJournal{request_.records[next_record_ - 1]});
               if (!confirm_mark(observation)) break;
@@ -96,8 +103,9 @@ Step ResumePlan::next(const Observation& observation) {
                     step::Wait{observation.cancelled ? milliseconds(0) : ramp::pause_of(request_)});
             }
           }
-          YIELD(7, release());
+          YIELD(7, release(observation.now));
           release::read(rows_, answers_of(observation));
+          if (must_look_again(observation)) continue;
           YIELD(8, ask("verifying"));
           read(observation);
           while (must_look_last(observation)) {
@@ -111,8 +119,9 @@ Step ResumePlan::next(const Observation& observation) {
         YIELD(11, step::Wait{retry_pause});
       }
       conclude(observation);
-      sweeps_ = waits::of_ended(rows_);
-      for (batch_ = sweeps_.begin(); asks(batch_); batch_ = sweeps_.next(answers_of(observation))) {
+      sweeps_ = waits::of_ended(rows_, observation.now);
+      for (batch_ = sweeps_.begin(observation.elapsed); asks(batch_);
+           batch_ = sweeps_.next(answers_of(observation), observation.elapsed)) {
         YIELD(16, batch_);
       }
       waits::note_left(rows_, sweeps_);
@@ -151,7 +160,7 @@ Batch ResumePlan::ask(const char* phase) const {
   batch.haste = runtime_api::Haste::once_half_answered;
   for (const ResumedEndpoint& endpoint : rows_) {
     auto& work = batch.work.emplace_back();
-    if (is_asked(endpoint)) work = survey_commands(request_.hold.frontends, Scope::holds);
+    if (is_asked(endpoint)) work = survey_commands(request_.hold.frontends, scope());
   }
   return batch;
 }
@@ -161,7 +170,7 @@ void ResumePlan::read(const Observation& observation) {
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     ResumedEndpoint& endpoint = rows_[i];
     if (!is_asked(endpoint)) continue;
-    endpoint.last = read_survey(answers[i], endpoint.url, request_.hold.frontends, Scope::holds);
+    endpoint.last = read_survey(answers[i], endpoint.url, request_.hold.frontends, scope());
     verdict::judge(endpoint, request_, *endpoint.last);
   }
 }
@@ -197,16 +206,48 @@ bool ResumePlan::refuse_foreign(const Observation& observation) {
   return true;
 }
 
+/// Whether the caller waits until that backend has a server: those that he names, or all but those
+/// that had none when the hold began.
+bool ResumePlan::is_wanted_up(const ResumedEndpoint& endpoint, const std::string& backend) const {
+  if (!request_.wait_up_for.empty()) return request_.wait_up_for.has(backend);
+  return std::ranges::none_of(endpoint.switches, [&](const ResumedSwitch& row) {
+    const HeldSwitch* held =
+        row.record ? row.record->find(endpoint.url, row.report.frontend) : nullptr;
+    return is_pending(row) && held != nullptr && held->down.has(backend);
+  });
+}
+
 /// The first backend without a server that is up, as `name at endpoint`.
 std::optional<std::string> ResumePlan::find_down() const {
   for (const ResumedEndpoint& endpoint : rows_) {
     const bool pending = std::ranges::any_of(endpoint.switches, is_pending);
     if (!pending || !endpoint.last || endpoint.last->error) continue;
     for (const BackendSeen& backend : endpoint.last->backends) {
-      if (!backend.up) return fmt::format("backend '{}' at {}", backend.name, endpoint.url);
+      if (backend.up || !is_wanted_up(endpoint, backend.name)) continue;
+      return fmt::format("backend '{}' at {}", backend.name, endpoint.url);
     }
   }
   return std::nullopt;
+}
+
+/// True where a name that is to be waited for is no backend's: with nothing released anywhere.
+bool ResumePlan::refuse_unknown_backend(const Observation& observation) {
+  if (waited_up_ || observation.cancelled) return false;
+  bool any = false;
+  for (ResumedEndpoint& endpoint : rows_) {
+    if (!endpoint.last || endpoint.last->error) continue;
+    const auto unknown = request_.wait_up_for.first(
+        [&](std::string_view name) { return !endpoint.last->has_backend(name); });
+    if (!unknown) continue;
+    any = true;
+    for (ResumedSwitch& row : endpoint.switches) {
+      row.report.error =
+          Error{Errc::no_such_backend,
+                fmt::format("wait_up_for: this HAProxy has no backend '{}'", *unknown)};
+    }
+  }
+  if (any) report_.ending = Ending::refused;
+  return any;
 }
 
 bool ResumePlan::must_wait_up(const Observation& observation) {
@@ -214,7 +255,11 @@ bool ResumePlan::must_wait_up(const Observation& observation) {
   const auto down = find_down();
   waited_up_ = !down;
   if (down && observation.elapsed + wait_up_pause < request_.retry_for) return true;
-  if (down) give_up_waiting(*down);
+  if (down) {
+    give_up_waiting(*down);
+  } else {
+    tell_unshown();
+  }
   return false;
 }
 
@@ -225,9 +270,27 @@ void ResumePlan::give_up_waiting(const std::string& down) {
       row.settled = true;
       row.report.error = Error{
           Errc::application_down,
-          fmt::format("no server was up in time: {}; start the application, or run 'stillgate "
-                      "resume {}' without --wait-up",
+          fmt::format("no server was up in time, shown by a check since its last change of state: "
+                      "{}; start the application, or run 'stillgate resume {}' without --wait-up",
                       down, row.report.frontend)};
+    }
+  }
+}
+
+/// It counts: there is nothing more to be had. But the word `up` is then HAProxy's alone.
+void ResumePlan::tell_unshown() {
+  for (ResumedEndpoint& endpoint : rows_) {
+    if (!endpoint.last || endpoint.last->error) continue;
+    for (const BackendSeen& backend : endpoint.last->backends) {
+      if (backend.unshown.empty()) continue;
+      for (ResumedSwitch& row : endpoint.switches) {
+        if (!is_due(row)) continue;
+        row.report.findings.push_back(Finding::of(
+            FindingCode::up_unshown,
+            fmt::format("nothing shows that backend '{}' is up: {}; give its servers a check "
+                        "(and 'fall' above 1)",
+                        backend.name, backend.unshown)));
+      }
     }
   }
 }
@@ -268,8 +331,23 @@ bool ResumePlan::takes_step(const Observation& observation) {
   return !ramped_;
 }
 
-Batch ResumePlan::release() {
-  Batch batch = release::write(rows_, request_);
+/// Another hold has come since the look: what is to be done there is decided anew.
+bool ResumePlan::must_look_again(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  bool changed = false;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (!answers[i].error || answers[i].error->code != Errc::hold_changed) continue;
+    changed = true;
+    for (ResumedSwitch& row : rows_[i].switches) {
+      if (is_due(row) && row.record && row.meant.empty()) row.meant = row.record->id;
+      row.ramped = false;
+    }
+  }
+  return changed && !observation.cancelled && changes_++ < most_changes;
+}
+
+Batch ResumePlan::release(WallTime now) {
+  Batch batch = release::write(rows_, request_, now);
   // Where a ramp has begun, it must come to its end.
   batch.uninterruptible = step_ > 0;
   return batch;
@@ -279,7 +357,24 @@ bool ResumePlan::must_look_last(const Observation& observation) {
   if (observation.cancelled) return false;
   const bool any = std::ranges::any_of(
       rows_, [this](const ResumedEndpoint& endpoint) { return is_letting_through(endpoint); });
-  return any && last_looks_++ < most_last_looks;
+  if (!any) return false;
+  return last_looks_++ < most_last_looks ||
+         observation.elapsed + last_look_pause < request_.retry_for;
+}
+
+/// A gate that is open is not yet the end of the hold for those who wait there.
+void ResumePlan::tell_waiting() {
+  for (ResumedEndpoint& endpoint : rows_) {
+    if (!is_letting_through(endpoint)) continue;
+    for (ResumedSwitch& row : endpoint.switches) {
+      if (!is_emptying(row) || row.report.error) continue;
+      row.report.error =
+          Error{Errc::gate_failed,
+                fmt::format("the gate is open, but {} requests still wait in it; look again by "
+                            "'stillgate status {}', and reload HAProxy if they stay",
+                            waiting_in(row.report), row.report.frontend)};
+    }
+  }
 }
 
 bool ResumePlan::must_retry(const Observation& observation) const {
@@ -289,6 +384,7 @@ bool ResumePlan::must_retry(const Observation& observation) const {
 
 void ResumePlan::conclude(const Observation& observation) {
   next_record_ = 0;
+  if (!observation.cancelled) tell_waiting();
   if (!request_.at_deadline) lateness::tell(rows_, request_, report_, observation.now);
   if (observation.cancelled && any_switch(rows_, is_pending)) {
     report_.ending = Ending::cancelled;

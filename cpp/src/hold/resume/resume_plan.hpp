@@ -25,6 +25,8 @@ class ResumePlan final : public Plan {
   static constexpr std::chrono::milliseconds last_look_pause{20};
   /// A HAProxy that is reloaded more often than that during one resume is taken as it is.
   static constexpr int most_reloads = 5;
+  /// So often other holds may come between a look and the release.
+  static constexpr int most_changes = 5;
 
   explicit ResumePlan(Request request);
 
@@ -33,7 +35,8 @@ class ResumePlan final : public Plan {
  private:
   // What is sent, where no part of its own says it.
   [[nodiscard]] runtime_api::Batch ask(const char* phase) const;
-  [[nodiscard]] runtime_api::Batch release();
+  [[nodiscard]] Scope scope() const noexcept { return waited_up_ ? Scope::holds : Scope::up; }
+  [[nodiscard]] runtime_api::Batch release(WallTime now);
   [[nodiscard]] Step done();
 
   // What is made of an answer, in the rows and the report. Those that return a bool say whether
@@ -41,13 +44,16 @@ class ResumePlan final : public Plan {
   void read(const Observation& observation);
   bool turn_to_new_workers(const Observation& observation);
   bool refuse_foreign(const Observation& observation);
+  bool refuse_unknown_backend(const Observation& observation);
   bool must_wait_up(const Observation& observation);
   [[nodiscard]] bool may_release(const Observation& observation) const;
   [[nodiscard]] bool must_ramp() const;
   bool mark_next_record();
   bool confirm_mark(const Observation& observation);
   bool takes_step(const Observation& observation);
+  bool must_look_again(const Observation& observation);
   bool must_look_last(const Observation& observation);
+  void tell_waiting();
   [[nodiscard]] bool must_retry(const Observation& observation) const;
   void conclude(const Observation& observation);
   bool close_next_record();
@@ -55,8 +61,11 @@ class ResumePlan final : public Plan {
   void note_aftermath(const Observation& observation);
 
   [[nodiscard]] bool has_begun() const;
+  [[nodiscard]] bool is_wanted_up(const ResumedEndpoint& endpoint,
+                                  const std::string& backend) const;
   [[nodiscard]] std::optional<std::string> find_down() const;
   void give_up_waiting(const std::string& down);
+  void tell_unshown();
   [[nodiscard]] bool is_letting_through(const ResumedEndpoint& endpoint) const;
   [[nodiscard]] bool is_asked(const ResumedEndpoint& endpoint) const;
   [[nodiscard]] bool is_over(const HeldSwitch& held) const;
@@ -73,6 +82,7 @@ class ResumePlan final : public Plan {
   int last_looks_{0};
   bool fresh_{false};  ///< the next survey is on new connections
   int reloads_{0};
+  int changes_{0};
   WaitSweeps sweeps_;
   runtime_api::Batch batch_;  ///< of the sweeps
 };

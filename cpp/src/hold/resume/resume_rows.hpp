@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <stillgate/error.hpp>
@@ -17,6 +18,7 @@
 #include "hold/record/record.hpp"
 #include "hold/request.hpp"
 #include "hold/rows.hpp"
+#include "hold/survey/condition.hpp"
 #include "hold/survey/survey.hpp"
 
 namespace stillgate::hold {
@@ -28,7 +30,9 @@ struct ResumeRequest {
   std::optional<std::int64_t> limit;  ///< in place of the recorded one; 1 to 2^31-1
   std::chrono::milliseconds ramp{
       0};  ///< lets the queue of a gate go, and raises the limits over that time; 0: at once
-  bool wait_up{false};  ///< not before each backend has a server that is up
+  bool wait_up{false};  ///< not before each backend has a server that is up, but for those that had
+                        ///< none when the hold began
+  NameList wait_up_for;  ///< the same for these only
   std::chrono::milliseconds retry_for{0};
   Claim claim{};
   bool at_deadline{false};  ///< the caller knows that the hold ends now, by whatever means
@@ -51,6 +55,7 @@ struct ResumedSwitch {
   bool at_risk{false};             ///< so it is, and was sent
   bool foreign{false};             ///< its record is of somebody else's hold
   bool forced{false};              ///< so it was, and it was told that this is overruled
+  std::string meant{};             ///< the hold that was to be ended when another one came
   bool keeps_marks{false};         ///< the HAProxy has process variables
   LockSeen lock{};                 ///< as it was seen last
   GateHandle gate{};               ///< `used`: it is the gate that holds
@@ -89,5 +94,19 @@ using ResumeRows = std::vector<ResumedEndpoint>;
 }
 
 [[nodiscard]] inline bool is_pending(const ResumedSwitch& row) { return !row.settled; }
+
+/// No other hold has come to those frontends since they were looked at.
+template <class Test>
+[[nodiscard]] runtime_api::Condition unchanged(const ResumedEndpoint& endpoint, const Test& test) {
+  const auto& seen = endpoint.last && !endpoint.last->error ? endpoint.last : endpoint.first;
+  std::vector<Place> places;
+  for (const ResumedSwitch& row : endpoint.switches) {
+    if (!test(row)) continue;
+    Place place{row.place, row.report.frontend};
+    if (row.record) place.known.push_back(row.record->id);
+    places.push_back(std::move(place));
+  }
+  return seen ? no_other_hold(*seen, endpoint.url, places) : runtime_api::Condition();
+}
 
 }  // namespace stillgate::hold

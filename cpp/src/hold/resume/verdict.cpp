@@ -49,9 +49,9 @@ void recognize(ResumedSwitch& row, const ResumeRequest& request, const Seen& see
   report.hold_id = record->id;
   report.limit_before = record->find(report.endpoint, report.frontend)->limit_before;
   if (report.limit_now == 0 || seen.gate_holds(row.place)) {
-    report.leaked =
-        leaked(counters_before(*record, report.endpoint, report.frontend, request.records),
-               seen.counters(row.place));
+    const auto before = counters_before(*record, report.endpoint, report.frontend, request.records);
+    report.leaked = leaked(before, seen, row.place);
+    tell_reload(report, seen, before, seen.gate_holds(row.place));
   }
 }
 

@@ -1,6 +1,7 @@
 // Which lines a resume ends, and what it says of those that stay.
 #include "waits.hpp"
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -33,12 +34,17 @@ std::vector<std::string> ids_of(const ResumedEndpoint& endpoint) {
 
 }  // namespace
 
-WaitSweeps of_ended(const ResumeRows& rows) {
+WaitSweeps of_ended(const ResumeRows& rows, WallTime now) {
   WaitSweeps sweeps(rows.size(), true);
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const auto& last = rows[i].last;
     if (!last || last->error || !runtime_api::has_wait(last->info->version)) continue;
-    sweeps.set(i, WaitSweep(ids_of(rows[i])));
+    const bool firing = std::ranges::any_of(rows[i].switches, [now](const ResumedSwitch& row) {
+      const auto deadline = row.record ? row.record->deadline : std::nullopt;
+      return deadline && now + WaitSweep::before_it_fires >= *deadline;
+    });
+    sweeps.set(
+        i, WaitSweep(ids_of(rows[i]), firing ? WaitSweep::Until::gone : WaitSweep::Until::ended));
   }
   return sweeps;
 }
@@ -51,8 +57,8 @@ void note_left(ResumeRows& rows, WaitSweeps& sweeps) {
     const std::string what =
         error ? "unknown whether a release of this hold still waits in HAProxy: " + error->message
               : fmt::format(
-                    "a release of this hold still waits in HAProxy; run 'shutdown session "
-                    "{}' there",
+                    "a release of this hold still waits in HAProxy; run 'shutdown session {0}' "
+                    "there as long as 'show sess {0}' shows an 'ioto=' of days",
                     left[0]);
     for (ResumedSwitch& row : rows[i].switches) {
       if (row.foreign || row.was_gated || !is_over(row)) continue;

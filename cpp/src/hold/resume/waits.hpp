@@ -8,7 +8,7 @@ namespace stillgate::hold::waits {
 
 /// Of the holds that are over here. Their guard ends its own line, too, unless its machine is
 /// frozen.
-[[nodiscard]] WaitSweeps of_ended(const ResumeRows& rows);
+[[nodiscard]] WaitSweeps of_ended(const ResumeRows& rows, WallTime now);
 /// A finding where one is still there, or may be.
 void note_left(ResumeRows& rows, WaitSweeps& sweeps);
 

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <span>
+#include <utility>
+
+#include <fmt/format.h>
 
 #include <stillgate/stat.hpp>
 
@@ -20,36 +23,72 @@ namespace {
 
 constexpr std::size_t fixed_commands = 3;
 
-std::int64_t number(const Stat& stat, const Stat::Row& row, std::string_view column) {
-  return stat.number(row, column).value_or(0);
+/// What is read as a number or a word must be there: a column that is missing would pass for 0, and
+/// a backend that is busy for one that is drained.
+constexpr std::string_view needed[] = {"qcur", "scur", "slim", "stot", "rate", "status", "req_tot"};
+
+Error malformed(std::string message) { return {Errc::malformed_reply, std::move(message)}; }
+
+std::optional<Error> missing_column(const Stat& stat) {
+  const auto& columns = stat.columns();
+  for (const std::string_view column : needed) {
+    if (std::ranges::find(columns, column) == columns.end()) {
+      return malformed(fmt::format("show stat: there is no column {}", column));
+    }
+  }
+  return std::nullopt;
 }
 
-/// Nothing if its limit is not a number.
-std::optional<FrontendSeen> read_frontend(const Stat& stat, const Stat::Row& row) {
-  const auto limit = stat.number(row, "slim");
-  if (!limit) return std::nullopt;
+/// Reads the numbers of one row; the first that is none becomes the error.
+class Numbers {
+ public:
+  Numbers(const Stat& stat, const Stat::Row& row) : stat_(stat), row_(row) {}
+
+  std::int64_t operator()(std::string_view column) {
+    const auto value = stat_.number(row_, column);
+    if (!value && !error_) {
+      error_ = malformed(
+          fmt::format("show stat: {} of {},{} is not a number", column, row_[0], row_[1]));
+    }
+    return value.value_or(0);
+  }
+  [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+
+ private:
+  const Stat& stat_;
+  const Stat::Row& row_;
+  std::optional<Error> error_;
+};
+
+Result<FrontendSeen> read_frontend(const Stat& stat, const Stat::Row& row) {
+  Numbers number(stat, row);
   FrontendSeen seen;
-  seen.limit = *limit;
+  seen.limit = number("slim");
   // 1.8 and older have no such column.
   const auto mode = stat.text(row, "mode");
   seen.http = mode.empty() || mode == "http";
   const auto status = stat.text(row, "status");
   seen.stopped = status == "STOP" || status == "PAUSED";
-  seen.sessions = number(stat, row, "scur");
-  seen.rate = number(stat, row, "rate");
-  seen.connections = number(stat, row, "stot");
-  seen.begun = seen.http ? number(stat, row, "req_tot") : seen.connections;
+  seen.sessions = number("scur");
+  seen.rate = number("rate");
+  seen.connections = number("stot");
+  seen.begun = seen.http ? number("req_tot") : seen.connections;
+  // Only a reason to count for a moment longer.
+  seen.busy = seen.http ? stat.number(row, "req_rate").value_or(0) : seen.rate;
+  if (number.error()) return *number.error();
   return seen;
 }
 
-BackendSeen read_backend(const Stat& stat, const Stat::Row& row) {
+Result<BackendSeen> read_backend(const Stat& stat, const Stat::Row& row) {
+  Numbers number(stat, row);
   BackendSeen seen;
   seen.name = row[0];
-  seen.running = number(stat, row, "scur");
-  seen.queued = number(stat, row, "qcur");
-  seen.reached = number(stat, row, "stot");
+  seen.running = number("scur");
+  seen.queued = number("qcur");
+  seen.reached = number("stot");
   seen.up = stat.text(row, "status").starts_with("UP");
   seen.answer_ms = stat.number(row, "ttime");
+  if (number.error()) return *number.error();
   return seen;
 }
 
@@ -67,21 +106,57 @@ void add_servers(const Stat& stat, BackendSeen& backend) {
   if (any) backend.slots = sum;
 }
 
+bool is_passed(std::string_view check_status) {
+  return check_status.ends_with("OK") || check_status.ends_with("OKC");
+}
+
+/// HAProxy calls a server UP from its start, and from leaving maintenance, on; the first check that
+/// passes then makes `UP 1/3` of it `UP` (docs/haproxy-facts.md, section 9).
+void judge_servers(const Stat& stat, BackendSeen& backend) {
+  bool any = false;
+  bool shown = false;
+  for (const auto& row : stat.rows()) {
+    if (row[0] != backend.name || row[1] == "FRONTEND" || row[1] == "BACKEND") continue;
+    any = true;
+    const auto status = stat.text(row, "status");
+    // With `fall 1` there is no `UP 1/1`.
+    const bool tells = stat.number(row, "check_fall") != 1;
+    if (status == "UP" && tells) shown = true;
+    if (status == "UP" && !tells && is_passed(stat.text(row, "check_status"))) {
+      backend.unshown = fmt::format(
+          "server '{}' has 'fall 1': its last check passed, perhaps "
+          "before its last change of state",
+          row[1]);
+    }
+    if (status == "no check") {
+      backend.unshown = fmt::format("server '{}' has no health check", row[1]);
+    }
+  }
+  if (shown) backend.unshown.clear();
+  if (any) backend.up = shown || !backend.unshown.empty();
+}
+
 std::optional<Error> read_stat(Seen& seen, const Stat& stat,
-                               const std::vector<std::string>& frontends) {
+                               const std::vector<std::string>& frontends, Scope scope) {
+  if (auto error = missing_column(stat)) return error;
   for (const auto& row : stat.rows()) {
     if (row[1] == "FRONTEND") seen.names.push_back(row[0]);
     if (row[1] != "BACKEND") continue;
-    seen.backends.push_back(read_backend(stat, row));
-    add_servers(stat, seen.backends.back());
+    auto backend = read_backend(stat, row);
+    if (!backend) return backend.error();
+    add_servers(stat, *backend);
+    if (scope == Scope::up) judge_servers(stat, *backend);
+    seen.backends.push_back(*std::move(backend));
   }
   for (const std::string& name : frontends) {
     const auto* row = stat.frontend(name);
-    seen.frontends.push_back(row == nullptr ? std::nullopt : read_frontend(stat, *row));
-    if (row != nullptr && !seen.frontends.back()) {
-      return Error{
-          Errc::malformed_reply, "show stat: the frontend's slim is not a number", {}, {}, {}};
+    if (row == nullptr) {
+      seen.frontends.emplace_back();
+      continue;
     }
+    auto frontend = read_frontend(stat, *row);
+    if (!frontend) return frontend.error();
+    seen.frontends.emplace_back(*std::move(frontend));
   }
   return std::nullopt;
 }
@@ -96,7 +171,14 @@ std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
   if (refusal) return refusal;
   const auto status = runtime_api::parse_gate_status(replies.back().text);
   if (!status) return status.error();
-  GateSeen gate{status->locks, status->table, status->state_error, status->error, {}, {}, {}};
+  GateSeen gate;
+  gate.locks = status->locks;
+  gate.reloads = status->reloads;
+  gate.stopping = status->stopping;
+  gate.names = status->names;
+  gate.table = status->table;
+  gate.state_error = status->state_error;
+  gate.error = status->error;
   for (const std::string& name : frontends) {
     const auto found = status->frontends.find(name);
     gate.switches.push_back(found == status->frontends.end() ? GateSwitch{} : found->second);
@@ -105,11 +187,12 @@ std::optional<Error> read_gate(Seen& seen, std::span<const Reply> replies,
   }
   if (replies.size() > 1) {
     const auto proofs = runtime_api::parse_gate_proofs(replies.front().text);
+    if (proofs) gate.room = proofs->room;
     for (const std::string& name : frontends) {
-      if (proofs && proofs->contains(name)) {
-        gate.doubts.push_back(proofs->at(name));
+      if (proofs && proofs->frontends.contains(name)) {
+        gate.proofs.push_back(proofs->frontends.at(name));
       } else {
-        gate.doubts.emplace_back(proofs ? "no probe was made" : proofs.error().message);
+        gate.proofs.push_back({proofs ? "no probe was made" : proofs.error().message, {}, {}});
       }
     }
   }
@@ -130,10 +213,17 @@ std::optional<std::int64_t> Seen::limit(std::size_t frontend) const {
   return frontends[frontend]->limit;
 }
 
-std::int64_t Seen::in_flight() const {
+std::int64_t Seen::in_flight(const NameList& except) const {
   std::int64_t sum = 0;
-  for (const BackendSeen& backend : backends) sum += backend.running + backend.queued;
+  for (const BackendSeen& backend : backends) {
+    if (!except.has(backend.name)) sum += backend.running + backend.queued;
+  }
   return sum;
+}
+
+bool Seen::has_backend(std::string_view name) const {
+  return std::ranges::any_of(backends,
+                             [name](const BackendSeen& backend) { return backend.name == name; });
 }
 
 const runtime_api::GateSwitch* Seen::gate_switch(std::size_t frontend) const {
@@ -156,7 +246,7 @@ bool Seen::can_lock_by_gate() const { return gate && gate->locks && info && !can
 GateHandle Seen::gate_handle(std::size_t frontend) const {
   const auto* one = gate_switch(frontend);
   if (one == nullptr) return {};
-  return {gate_holds(frontend), !has_variables(), one->token};
+  return {gate_holds(frontend), !has_variables(), one->token, gate->names};
 }
 
 std::optional<Counters> Seen::counters(std::size_t frontend) const {
@@ -174,13 +264,21 @@ std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
   return std::min(now->reached - before->reached, now->begun - before->begun);
 }
 
+std::optional<std::int64_t> leaked(const std::optional<Counters>& before, const Seen& seen,
+                                   std::size_t frontend) {
+  const auto most = leaked(before, seen.counters(frontend));
+  const auto* gate = seen.gate_holds(frontend) ? seen.gate_switch(frontend) : nullptr;
+  if (!most || gate == nullptr || !gate->unseen) return most;
+  return std::min(*most, *gate->unseen);
+}
+
 Scope lean_scope(const Seen& before) { return before.gate ? Scope::gates : Scope::proxies; }
 
 std::vector<Command> survey_commands(const std::vector<std::string>& frontends, Scope scope) {
-  std::vector<Command> commands{
-      Command::show_info(),
-      scope == Scope::servers ? Command::show_servers() : Command::show_proxies(),
-      Command::show_cli_level()};
+  const bool servers = scope == Scope::servers || scope == Scope::up;
+  std::vector<Command> commands{Command::show_info(),
+                                servers ? Command::show_servers() : Command::show_proxies(),
+                                Command::show_cli_level()};
   if (scope == Scope::proxies) return commands;
   // The proof also tries the state file, and the status reports the result.
   if (scope == Scope::servers) commands.push_back(*Command::gate_proofs(frontends));
@@ -217,7 +315,7 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
     seen.error = info ? stat.error() : info.error();
     return seen;
   }
-  seen.error = read_stat(seen, *stat, frontends);
+  seen.error = read_stat(seen, *stat, frontends, scope);
   if (seen.error) return seen;
   if (!answer.replies.at(2).refusal) seen.level = answer.replies[2].text;
   std::size_t next = fixed_commands;
@@ -236,6 +334,8 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
                           read_ended(answer.replies[next + 2])});
   }
   seen.info = *std::move(info);
+  // HAProxy 2.2 does not tell it.
+  if (seen.gate && seen.gate->stopping) seen.info->stopping = true;
   return seen;
 }
 

@@ -12,6 +12,7 @@
 
 #include "hold/record/gate_token.hpp"
 #include "hold/record/lock_variables.hpp"
+#include "hold/record/name_list.hpp"
 #include "hold/record/record.hpp"
 #include "hold/record/record_variable.hpp"
 #include "runtime_api/batch.hpp"
@@ -25,6 +26,7 @@ struct FrontendSeen {
   bool stopped{false};          ///< takes no connections: disabled, or shut down
   std::int64_t sessions{0};     ///< connections now, idle ones too
   std::int64_t rate{0};         ///< new connections in the last second
+  std::int64_t busy{0};         ///< requests in the last second; connections in tcp mode
   std::int64_t connections{0};  ///< so far
   /// Requests so far, counted when their head was read; connections in tcp mode.
   std::int64_t begun{0};
@@ -34,21 +36,27 @@ struct BackendSeen {
   std::string name;
   std::int64_t running{0};  ///< streams that have this backend
   std::int64_t queued{0};
-  std::int64_t reached{0};                ///< sessions so far
-  bool up{true};                          ///< a server is there, or none is configured
+  std::int64_t reached{0};  ///< sessions so far
+  bool up{true};            ///< a server is there, or none is configured
+  /// In Scope::up: what makes it up by HAProxy's word alone, and why no check shows it.
+  std::string unshown;
   std::optional<std::int64_t> slots;      ///< sum of the servers' maxconn, where each has one
   std::optional<std::int64_t> answer_ms;  ///< a session's average time of late
 };
 
 /// The gate of one HAProxy, with one entry per frontend asked.
 struct GateSeen {
-  bool locks{false};  ///< has a lock of its own
+  bool locks{false};     ///< has a lock of its own
+  bool reloads{false};   ///< can refuse in old workers
+  bool stopping{false};  ///< its process is being replaced, or stopped
+  bool names{false};     ///< a release may name its hold
   bool table{false};
   std::optional<std::string> state_error;
   std::optional<std::string> error;
   std::vector<runtime_api::GateSwitch> switches;
-  std::vector<std::optional<Record>> records;      ///< of the holds that are in effect
-  std::vector<std::optional<std::string>> doubts;  ///< why it is not proven, where that was asked
+  std::vector<std::optional<Record>> records;  ///< of the holds that are in effect
+  bool room{true};                             ///< for what a suspend writes, where that was asked
+  std::vector<runtime_api::GateProof> proofs;  ///< where that was asked
   /// Its own clock, at the earliest when the call had lasted for `asked_at_ms`.
   std::optional<std::int64_t> now_ms{};
   double asked_at_ms{0};
@@ -70,8 +78,9 @@ struct Seen {
   /// The same process answers as before.
   [[nodiscard]] bool same_process(const Seen& before) const;
   [[nodiscard]] std::optional<std::int64_t> limit(std::size_t frontend) const;
-  /// Streams that have a backend, and requests queued there, over all backends.
-  [[nodiscard]] std::int64_t in_flight() const;
+  /// Streams that have a backend, and requests queued there, over all backends but these.
+  [[nodiscard]] std::int64_t in_flight(const NameList& except = {}) const;
+  [[nodiscard]] bool has_backend(std::string_view name) const;
   /// nullptr if there is no gate.
   [[nodiscard]] const runtime_api::GateSwitch* gate_switch(std::size_t frontend) const;
   [[nodiscard]] bool gate_holds(std::size_t frontend) const;
@@ -87,8 +96,9 @@ struct Seen {
 };
 
 /// How much is asked: frontends and backends; the gate too; the records of holds too; and the
-/// servers and the gate's proof too.
-enum class Scope { proxies, gates, holds, servers };
+/// servers and the gate's proof too. `up`: as holds, and whether a check has shown a server of each
+/// backend to be up since its last change of state.
+enum class Scope { proxies, gates, holds, servers, up };
 
 /// The scope of a second survey of an HAProxy that answered like this.
 [[nodiscard]] Scope lean_scope(const Seen& before);
@@ -112,5 +122,10 @@ enum class Scope { proxies, gates, holds, servers };
 /// of two numbers: requests that reached any backend, and requests that the frontend began.
 [[nodiscard]] std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
                                                  const std::optional<Counters>& now);
+
+/// The same at a frontend that is held now. What its gate let pass, as an exempt request, is no
+/// leak.
+[[nodiscard]] std::optional<std::int64_t> leaked(const std::optional<Counters>& before,
+                                                 const Seen& seen, std::size_t frontend);
 
 }  // namespace stillgate::hold

@@ -62,11 +62,12 @@ std::optional<Error> prepare(SuspendRows& rows, const Record& hold) {
   return std::nullopt;
 }
 
-Batch write(const SuspendRows& rows) {
+Batch write(const SuspendRows& rows, const Record& hold) {
   Batch batch;
   batch.phase = "arming";
   for (const SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
+    batch.conditions.push_back(unchanged(endpoint, hold.id, is_armed));
     for (const SuspendedSwitch& row : endpoint.switches) append(work, row.commands);
     if (work.empty()) work.push_back(Command::show_cli_level());
     append(work, lock::write_hints(endpoint));

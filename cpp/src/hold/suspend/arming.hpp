@@ -14,7 +14,7 @@ namespace stillgate::hold::arming {
 
 /// Error: bad_command, where the record is too long for one line.
 [[nodiscard]] std::optional<Error> prepare(SuspendRows& rows, const Record& hold);
-[[nodiscard]] runtime_api::Batch write(const SuspendRows& rows);
+[[nodiscard]] runtime_api::Batch write(const SuspendRows& rows, const Record& hold);
 /// Whether the record stands everywhere; where it does not, the switches say why.
 [[nodiscard]] bool read(SuspendRows& rows, const std::vector<runtime_api::Answer>& answers,
                         const Record& hold);

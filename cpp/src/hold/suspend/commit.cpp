@@ -76,12 +76,14 @@ std::optional<Error> prepare(SuspendRows& rows, const Record& hold, const Terms&
   return std::nullopt;
 }
 
-Batch write(const SuspendRows& rows) {
+Batch write(const SuspendRows& rows, const Record& hold) {
   Batch batch;
   batch.phase = "holding";
   batch.barrier = true;
   for (const SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
+    batch.conditions.push_back(
+        unchanged(endpoint, hold.id, [](const SuspendedSwitch&) { return true; }));
     for (const SuspendedSwitch& row : endpoint.switches) append(work, row.commands);
   }
   return batch;
@@ -104,6 +106,10 @@ Batch seal(SuspendRows& rows, const Record& hold, const Terms& terms) {
   batch.haste = runtime_api::Haste::from_the_beginning;
   for (SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
+    const auto keeps = [&endpoint](const SuspendedSwitch& row) {
+      return row.gate.used || endpoint.armed;
+    };
+    batch.conditions.push_back(unchanged(endpoint, hold.id, keeps, true));
     for (SuspendedSwitch& row : endpoint.switches) {
       row.held.counters = endpoint.last.counters(row.place);
       if (const auto commands = record_counters(row, endpoint, hold, terms)) {

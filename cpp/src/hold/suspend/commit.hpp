@@ -20,7 +20,7 @@ struct Terms {
 /// Error: bad_command, where a record is too long for one line.
 [[nodiscard]] std::optional<Error> prepare(SuspendRows& rows, const Record& hold,
                                            const Terms& terms);
-[[nodiscard]] runtime_api::Batch write(const SuspendRows& rows);
+[[nodiscard]] runtime_api::Batch write(const SuspendRows& rows, const Record& hold);
 /// Whether it may have reached anybody.
 [[nodiscard]] bool read(SuspendRows& rows, const std::vector<runtime_api::Answer>& answers);
 

@@ -5,7 +5,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include <fmt/format.h>
@@ -38,16 +40,30 @@ std::string name_streams(const std::vector<Stream>& streams, const std::string& 
   return names;
 }
 
+/// Of endless streams, as the operator says.
+NameList left_out(const SuspendRequest& request) {
+  return NameList(request.hold.options.drain_except);
+}
+
 std::int64_t count_of(const std::vector<Stream>& streams, const std::string& frontend) {
   return std::count_if(streams.begin(), streams.end(),
                        [&frontend](const Stream& stream) { return stream.frontend == frontend; });
 }
 
+/// Not all that came since the switch is accounted for yet.
+bool is_counting(const SuspendedEndpoint& endpoint) {
+  return std::ranges::any_of(endpoint.switches, [&endpoint](const SuspendedSwitch& row) {
+    const auto* gate = row.gate.used ? endpoint.last.gate_switch(row.place) : nullptr;
+    return gate != nullptr && gate->all_unseen && !gate->unseen;
+  });
+}
+
 bool lists_nothing(const DrainState& drain) { return drain.streams && drain.streams->empty(); }
 
 /// Whether the last look found that endpoint drained.
-void weigh(SuspendedEndpoint& endpoint, bool listed_empty) {
+void weigh(SuspendedEndpoint& endpoint, const NameList& except, bool listed_empty) {
   DrainState& drain = endpoint.drain;
+  if (is_counting(endpoint)) return;
   std::int64_t begun = 0;
   std::int64_t sessions = 0;
   for (const SuspendedSwitch& row : endpoint.switches) {
@@ -61,26 +77,36 @@ void weigh(SuspendedEndpoint& endpoint, bool listed_empty) {
     return;
   }
   drain.quiet_begun.reset();
-  if (endpoint.last.in_flight() > 0 && !listed_empty) return;
+  if (endpoint.last.in_flight(except) > 0 && !listed_empty) return;
   drain.drained = sessions == 0;
   drain.quiet_begun = begun;
 }
 
-std::int64_t in_flight(const SuspendRows& rows) {
+std::int64_t in_flight(const SuspendRows& rows, const NameList& except) {
   std::int64_t sum = 0;
   for (const SuspendedEndpoint& endpoint : rows) {
     const auto& streams = endpoint.drain.streams;
     if (endpoint.drain.drained) continue;
-    sum += streams ? static_cast<std::int64_t>(streams->size()) : endpoint.last.in_flight();
+    sum += streams ? static_cast<std::int64_t>(streams->size()) : endpoint.last.in_flight(except);
   }
   return sum;
 }
 
 /// The hold itself may be over: a reload, a restart, somebody's hand. A gate outlives a reload.
-std::optional<Error> ended(const SuspendedEndpoint& endpoint, const Seen& now) {
+std::optional<Error> ended(const SuspendedEndpoint& endpoint, const Seen& now,
+                           bool accept_unproven) {
   for (const SuspendedSwitch& row : endpoint.switches) {
     if (row.gate.used) {
-      if (now.gate_holds(row.place)) continue;
+      if (now.gate_holds(row.place)) {
+        const auto unseen = now.gate_switch(row.place)->unseen.value_or(0);
+        if (unseen == 0 || accept_unproven) continue;
+        return Error{
+            Errc::gate_bypassed,
+            fmt::format("{} requests passed beside the gate of '{}' while it held: a rule with a "
+                        "condition comes before the gate's lines, perhaps in 'defaults'; put the "
+                        "lines before it, or use --accept-unproven",
+                        unseen, row.report.frontend)};
+      }
       return Error{Errc::gate_failed,
                    "the gate is open: its deadline passed, or somebody else opened it, while this "
                    "HAProxy drained"};
@@ -95,16 +121,41 @@ std::optional<Error> ended(const SuspendedEndpoint& endpoint, const Seen& now) {
   return std::nullopt;
 }
 
+/// A stream of the list before. A pointer may be used again, by one that is younger.
+bool was_listed(const std::vector<Stream>& before, const Stream& stream) {
+  return std::ranges::any_of(before, [&stream](const Stream& one) {
+    return one.pointer == stream.pointer && one.source == stream.source &&
+           stream.age_s.value_or(0) >= one.age_s.value_or(0);
+  });
+}
+
+/// What a gate lets pass while it holds is exempt: the drain waits only for what was there when it
+/// was listed first. What passes beside the gate is counted elsewhere, and ends the hold.
+void forget_exempt(DrainState& drain, std::vector<Stream>& streams,
+                   const std::set<std::string_view>& gated) {
+  std::erase_if(streams, [&](const Stream& stream) {
+    return drain.before && gated.contains(stream.frontend) && !was_listed(*drain.before, stream);
+  });
+  drain.before = streams;
+}
+
 /// Where the list cannot be read, the counters alone decide.
-void read_streams(SuspendedEndpoint& endpoint, const std::optional<Reply>& listed) {
+void read_streams(SuspendedEndpoint& endpoint, const SuspendRequest& request,
+                  const std::optional<Reply>& listed) {
   if (!listed || listed->refusal) return;
   auto streams = runtime_api::parse_streams(listed->text);
   if (!streams) return;
-  std::erase_if(*streams, [&endpoint](const Stream& stream) {
-    const bool ours = std::ranges::any_of(endpoint.switches, [&stream](const SuspendedSwitch& row) {
-      return row.report.frontend == stream.frontend;
-    });
-    return !stream.backend || !ours;
+  std::set<std::string_view> ours;
+  std::set<std::string_view> gated;
+  for (const SuspendedSwitch& row : endpoint.switches) {
+    ours.insert(row.report.frontend);
+    if (row.gate.used && !request.hold.options.accept_unproven) gated.insert(row.report.frontend);
+  }
+  std::erase_if(*streams, [&](const Stream& stream) { return !ours.contains(stream.frontend); });
+  forget_exempt(endpoint.drain, *streams, gated);
+  const NameList except = left_out(request);
+  std::erase_if(*streams, [&except](const Stream& stream) {
+    return !stream.backend || except.has(*stream.backend);
   });
   endpoint.drain.streams = *std::move(streams);
 }
@@ -123,23 +174,24 @@ void read_endpoint(SuspendedEndpoint& endpoint, const SuspendRequest& request, A
     return;
   }
   drain.failures = 0;
-  drain.error = ended(endpoint, now);
+  drain.error = ended(endpoint, now, request.hold.options.accept_unproven);
   endpoint.last = std::move(now);
   if (drain.error) {
     drain.failures = most_failures;
     return;
   }
-  read_streams(endpoint, listed);
-  weigh(endpoint, listed && lists_nothing(drain));
+  read_streams(endpoint, request, listed);
+  weigh(endpoint, left_out(request), listed && lists_nothing(drain));
 }
 
 /// Nothing where it is another frontend of that HAProxy that did not drain.
-std::optional<Error> unfinished(const SuspendedEndpoint& endpoint, const std::string& frontend) {
+std::optional<Error> unfinished(const SuspendedEndpoint& endpoint, const std::string& frontend,
+                                const NameList& except) {
   const auto error = [](std::string message) {
     return Error{Errc::drain_timeout, std::move(message)};
   };
   const auto& streams = endpoint.drain.streams;
-  if (endpoint.last.in_flight() == 0 || lists_nothing(endpoint.drain)) {
+  if (endpoint.last.in_flight(except) == 0 || lists_nothing(endpoint.drain)) {
     return error(
         "requests kept coming on open keep-alive or HTTP/2 connections, which a hold by maxconn "
         "does "
@@ -147,15 +199,18 @@ std::optional<Error> unfinished(const SuspendedEndpoint& endpoint, const std::st
   }
   if (!streams) {
     return error(fmt::format("{} requests were still in flight when the drain's time was over",
-                             endpoint.last.in_flight()));
+                             endpoint.last.in_flight(except)));
   }
   const auto running = count_of(*streams, frontend);
   if (running == 0) return std::nullopt;
-  return error(fmt::format("still in flight when the drain's time was over: {} request{} ({})",
-                           running, running == 1 ? "" : "s", name_streams(*streams, frontend)));
+  return error(fmt::format(
+      "still in flight when the drain's time was over: {} request{} ({}); --drain-except names "
+      "backends of streams that never end",
+      running, running == 1 ? "" : "s", name_streams(*streams, frontend)));
 }
 
-void tell_switch(Switch& report, const SuspendedEndpoint& endpoint, bool timed_out) {
+void tell_switch(Switch& report, const SuspendedEndpoint& endpoint, const NameList& except,
+                 bool timed_out) {
   const DrainState& drain = endpoint.drain;
   if (drain.drained) {
     report.in_flight = 0;
@@ -165,14 +220,14 @@ void tell_switch(Switch& report, const SuspendedEndpoint& endpoint, bool timed_o
   if (drain.error) {
     report.error = drain.error;
   } else if (timed_out) {
-    report.error = unfinished(endpoint, report.frontend);
+    report.error = unfinished(endpoint, report.frontend, except);
   }
 }
 
 }  // namespace
 
-void begin(SuspendRows& rows) {
-  for (SuspendedEndpoint& endpoint : rows) weigh(endpoint, false);
+void begin(SuspendRows& rows, const SuspendRequest& request) {
+  for (SuspendedEndpoint& endpoint : rows) weigh(endpoint, left_out(request), false);
 }
 
 State state_of(const SuspendRows& rows) {
@@ -188,7 +243,7 @@ Batch look(SuspendRows& rows, const SuspendRequest& request, milliseconds elapse
   Batch batch;
   batch.phase = "draining";
   batch.haste = runtime_api::Haste::from_the_beginning;
-  batch.in_flight = in_flight(rows);
+  batch.in_flight = in_flight(rows, left_out(request));
   for (SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
     DrainState& drain = endpoint.drain;
@@ -213,9 +268,11 @@ void doubt(SuspendedEndpoint& endpoint) {
   endpoint.drain.quiet_begun.reset();
 }
 
-void tell(SuspendRows& rows, bool timed_out) {
+void tell(SuspendRows& rows, const SuspendRequest& request, bool timed_out) {
   for (SuspendedEndpoint& endpoint : rows) {
-    for (SuspendedSwitch& row : endpoint.switches) tell_switch(row.report, endpoint, timed_out);
+    for (SuspendedSwitch& row : endpoint.switches) {
+      tell_switch(row.report, endpoint, left_out(request), timed_out);
+    }
   }
 }
 

@@ -11,7 +11,8 @@
 /// backends busy, `show sess` tells whose the streams are (docs/haproxy-facts.md, section 4,
 /// "Drain"). A connection that was accepted just before the hold may have its request read just
 /// after a quiet look: where clients are connected, a second look must find that no request was
-/// begun since. A gate sees every request after its switch, so that one quiet look is enough there.
+/// begun since. A gate sees every request after its switch, so that one quiet look is enough there,
+/// and what begins later is exempt from the hold.
 namespace stillgate::hold::drain {
 
 inline constexpr std::chrono::milliseconds pause{20};
@@ -21,7 +22,7 @@ inline constexpr std::chrono::milliseconds stream_pause{250};
 enum class State { more, drained, failed };
 
 /// Takes what was seen when the hold was read back for the first look.
-void begin(SuspendRows& rows);
+void begin(SuspendRows& rows, const SuspendRequest& request);
 [[nodiscard]] State state_of(const SuspendRows& rows);
 /// The next look, at the endpoints that are not drained yet.
 [[nodiscard]] runtime_api::Batch look(SuspendRows& rows, const SuspendRequest& request,
@@ -31,6 +32,6 @@ void read(SuspendRows& rows, const SuspendRequest& request,
 /// Has that endpoint looked at again.
 void doubt(SuspendedEndpoint& endpoint);
 /// What each switch has in flight; where that is all there is to tell, why it did not drain.
-void tell(SuspendRows& rows, bool timed_out);
+void tell(SuspendRows& rows, const SuspendRequest& request, bool timed_out);
 
 }  // namespace stillgate::hold::drain

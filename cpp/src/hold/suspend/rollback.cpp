@@ -32,13 +32,18 @@ Commands open(const SuspendedSwitch& row) {
 }
 
 Scope scope_of(const SuspendedEndpoint& endpoint) {
+  if (endpoint.before.has_variables()) return Scope::holds;
   const bool gated = std::ranges::any_of(endpoint.switches,
                                          [](const SuspendedSwitch& row) { return row.gate.used; });
   return gated ? Scope::gates : Scope::proxies;
 }
 
-bool still_holds(const SuspendedSwitch& row, const Seen& now) {
-  return row.gate.used ? now.gate_holds(row.place) : row.report.limit_now == 0;
+/// Ours, as far as HAProxy says whose it is.
+bool still_holds(const SuspendedSwitch& row, const Seen& now, const std::string& id) {
+  if (row.gate.used) return now.gate_holds(row.place) && now.gate_switch(row.place)->id == id;
+  if (row.report.limit_now != 0) return false;
+  const bool told = row.place < now.remembered.size() && now.remembered[row.place].record;
+  return !told || now.remembered[row.place].record->id == id;
 }
 
 /// Only a later attempt, or a resume, changes that.
@@ -69,14 +74,14 @@ void set_reverted(SuspendedSwitch& row) {
   }
 }
 
-void judge_switch(SuspendedSwitch& row, const Seen& now) {
+void judge_switch(SuspendedSwitch& row, const Seen& now, const std::string& id) {
   if (now.error) {
     row.report.verdict = Verdict::unknown;
     if (!row.report.error) row.report.error = now.error;
     return;
   }
   row.report.limit_now = now.limit(row.place);
-  if (still_holds(row, now)) {
+  if (still_holds(row, now, id)) {
     set_still_held(row);
   } else {
     set_reverted(row);
@@ -91,10 +96,11 @@ void begin(SuspendRows& rows) {
   }
 }
 
-Batch revert(const SuspendRows& rows) {
+Batch revert(const SuspendRows& rows, const std::string& id) {
   Batch batch = uninterruptible("rolling back");
   for (const SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
+    batch.conditions.push_back(unchanged(endpoint, id, may_be_held));
     for (const SuspendedSwitch& row : endpoint.switches) {
       if (may_be_held(row)) append(work, open(row));
     }
@@ -115,7 +121,7 @@ void judge(SuspendRows& rows, const SuspendRequest& request, const std::vector<A
     const Seen now =
         read_survey(answers[i], rows[i].url, request.hold.frontends, scope_of(rows[i]));
     for (SuspendedSwitch& row : rows[i].switches) {
-      if (may_be_held(row)) judge_switch(row, now);
+      if (may_be_held(row)) judge_switch(row, now, request.record.id);
     }
   }
 }
@@ -124,10 +130,12 @@ Batch disarm(const SuspendRows& rows, const Record& hold, WallTime now) {
   Batch batch = uninterruptible("rolling back");
   for (const SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
+    batch.conditions.push_back(
+        unchanged(endpoint, hold.id, [](const SuspendedSwitch& row) { return !may_be_held(row); }));
     for (const SuspendedSwitch& row : endpoint.switches) {
       if (may_be_held(row)) continue;
-      if (endpoint.armed && !row.gate.used) append(work, empty_variable(row.report.frontend));
       append(work, lock::release(row, hold, now));
+      if (endpoint.armed && !row.gate.used) append(work, empty_variable(row.report.frontend));
     }
   }
   return batch;

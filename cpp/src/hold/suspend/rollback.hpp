@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <string>
 #include <vector>
 
 #include "runtime_api/batch.hpp"
@@ -14,8 +15,8 @@ inline constexpr std::chrono::milliseconds pause{200};
 
 void begin(SuspendRows& rows);
 
-/// Opens what may be held.
-[[nodiscard]] runtime_api::Batch revert(const SuspendRows& rows);
+/// Opens what that hold may hold.
+[[nodiscard]] runtime_api::Batch revert(const SuspendRows& rows, const std::string& id);
 [[nodiscard]] runtime_api::Batch read_back(const SuspendRows& rows, const SuspendRequest& request);
 void judge(SuspendRows& rows, const SuspendRequest& request,
            const std::vector<runtime_api::Answer>& answers);

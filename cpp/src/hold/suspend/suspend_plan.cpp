@@ -30,13 +30,26 @@ namespace {
 
 bool needs_guard(const SuspendedSwitch& row) { return row.held.lease != Lease::none; }
 
+/// Backends without a server, for a resume that waits until they are up: as many as a record in
+/// HAProxy may have. It waits for the others, too.
+NameList down_in(const Seen& seen) {
+  static constexpr std::size_t most_bytes = 500;
+  NameList down;
+  for (const BackendSeen& backend : seen.backends) {
+    if (backend.up || down.text().size() + backend.name.size() >= most_bytes) continue;
+    if (!runtime_api::check_frontend_name(backend.name)) down.add(backend.name);
+  }
+  return down;
+}
+
 /// A gate needs no guard: HAProxy itself keeps its deadline.
 SuspendedSwitch row_of(Switch found, std::size_t place, const Seen& before, bool no_lease) {
   SuspendedSwitch row;
   row.place = place;
   row.gate.used = found.method == by_gate;
   row.gate.table = !before.has_variables();
-  row.held = {found.endpoint, found.frontend, *found.limit_now, {}, Lease::none};
+  row.gate.names = before.gate && before.gate->names;
+  row.held = {found.endpoint, found.frontend, *found.limit_now, {}, Lease::none, down_in(before)};
   if (!row.gate.used && !no_lease) row.held.lease = Lease::guard;
   row.report = std::move(found);
   row.report.limit_before = row.report.limit_now;
@@ -72,7 +85,8 @@ Step SuspendPlan::next(const Observation& observation) {
       if (stopped(observation)) goto roll_back;
 
       sweeps_ = waits::left_over(rows_, observation.now);
-      for (batch_ = sweeps_.begin(); asks(batch_); batch_ = sweeps_.next(answers_of(observation))) {
+      for (batch_ = sweeps_.begin(observation.elapsed); asks(batch_);
+           batch_ = sweeps_.next(answers_of(observation), observation.elapsed)) {
         YIELD(24, batch_);
       }
       if (!confirm_swept(observation)) goto roll_back;
@@ -110,11 +124,13 @@ Step SuspendPlan::next(const Observation& observation) {
       }
 
       if (!prepare_arming()) goto roll_back;
-      YIELD(6, arming::write(rows_));
-      if (!confirm_armed(observation) || too_late(observation)) goto roll_back;
+      YIELD(6, arming::write(rows_, request_.record));
+      if (!confirm_armed(observation)) goto roll_back;
 
-      if (!prepare_commit(observation)) goto roll_back;
-      YIELD(7, commit::write(rows_));
+      do {
+        if (too_late(observation) || !prepare_commit(observation)) goto roll_back;
+        YIELD(7, commit::write(rows_, request_.record));
+      } while (must_commit_again(observation));
       if (!confirm_sent(observation)) goto roll_back;
 
       YIELD(8, verdict::read_back(rows_, request_));
@@ -133,7 +149,7 @@ Step SuspendPlan::next(const Observation& observation) {
         } else {
           note_drained(observation);
           YIELD(10, commit::seal(rows_, request_.record, terms_));
-          if (stopped(observation)) goto roll_back;
+          if (stopped(observation) || has_lost_hold(observation)) goto roll_back;
           if (confirm_sealed(observation)) break;
         }
         YIELD(11, drain::look(rows_, request_, observation.elapsed));
@@ -158,7 +174,7 @@ Step SuspendPlan::next(const Observation& observation) {
       rollback::begin(rows_);
       while (any_switch(rows_, may_be_held) && attempt_ < rollback::attempts) {
         if (attempt_++ > 0) YIELD(14, step::Wait{rollback::pause});
-        YIELD(15, rollback::revert(rows_));
+        YIELD(15, rollback::revert(rows_, request_.record.id));
         // Whatever was answered, only what is read back counts.
         YIELD(16, rollback::read_back(rows_, request_));
         rollback::judge(rows_, request_, answers_of(observation));
@@ -220,6 +236,7 @@ void SuspendPlan::make_record(const Observation& observation) {
   Record& record = request_.record;
   record.started_at = std::chrono::time_point_cast<milliseconds>(observation.now);
   terms_.order.on_expiry = options.on_expiry;
+  terms_.order.on_reload = options.on_reload;
   terms_.order.max_waiting = options.max_waiting;
   if (options.no_lease && !any_switch(rows_, [](const auto& row) { return row.gate.used; })) return;
   record.deadline = record.started_at + options.max_hold;
@@ -254,6 +271,7 @@ bool SuspendPlan::confirm_guard(const Observation& observation) {
   }
   report_.error = error;
   report_.error->field.clear();
+  if (error->code == Errc::guard_failed && is_near_deadline(observation)) tell_deadline();
   return false;
 }
 
@@ -340,6 +358,14 @@ bool SuspendPlan::prepare_commit(const Observation& observation) {
   return false;
 }
 
+/// It stood still at the barrier, and nothing was sent: what HAProxies say is asked anew.
+bool SuspendPlan::must_commit_again(const Observation& observation) {
+  const bool stalled = std::ranges::any_of(answers_of(observation), [](const Answer& answer) {
+    return answer.error && answer.error->code == Errc::stalled;
+  });
+  return stalled && !observation.cancelled && ++commits_ < most_commits;
+}
+
 bool SuspendPlan::confirm_sent(const Observation& observation) {
   const auto& answers = answers_of(observation);
   if (!commit::read(rows_, answers)) {
@@ -361,7 +387,7 @@ bool SuspendPlan::wants_drain() const { return request_.drain_timeout > millisec
 
 void SuspendPlan::begin_drain(const Observation& observation) {
   drain_began_ = observation.elapsed;
-  drain::begin(rows_);
+  drain::begin(rows_, request_);
 }
 
 bool SuspendPlan::give_up_drain(const Observation& observation) {
@@ -372,7 +398,7 @@ bool SuspendPlan::give_up_drain(const Observation& observation) {
   const bool failed = timed_out || state == drain::State::failed;
   if (!failed && !observation.cancelled) return false;
   end(observation, Ending::endpoint_failed);
-  if (failed) drain::tell(rows_, timed_out);
+  if (failed) drain::tell(rows_, request_, timed_out);
   if (wants_drain()) report_.drained = false;
   return true;
 }
@@ -386,7 +412,20 @@ void SuspendPlan::note_drained(const Observation& observation) {
   const auto spent = observation.elapsed - drain_began_;
   report_.drained = true;
   report_.drain_ms = std::chrono::duration<double, std::milli>(spent).count();
-  drain::tell(rows_, false);
+  drain::tell(rows_, request_, false);
+}
+
+/// While it stood still, its hold has ended, or another one has begun.
+bool SuspendPlan::has_lost_hold(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  bool lost = false;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (!answers[i].error || answers[i].error->code != Errc::hold_changed) continue;
+    lost = true;
+    for (SuspendedSwitch& row : rows_[i].switches) row.report.error = answers[i].error;
+  }
+  if (lost) report_.ending = Ending::endpoint_failed;
+  return lost;
 }
 
 /// An HAProxy that did not answer may be gone, and the hold there with it: one more look tells.

@@ -16,6 +16,8 @@ class SuspendPlan final : public Plan {
  public:
   using Request = SuspendRequest;
 
+  static constexpr int most_commits = 5;
+
   explicit SuspendPlan(Request request);
 
   Step next(const Observation& observation) override;
@@ -41,12 +43,14 @@ class SuspendPlan final : public Plan {
   bool prepare_arming();
   bool confirm_armed(const Observation& observation);
   bool prepare_commit(const Observation& observation);
+  bool must_commit_again(const Observation& observation);
   bool confirm_sent(const Observation& observation);
   bool confirm_held(const Observation& observation);
   void begin_drain(const Observation& observation);
   bool give_up_drain(const Observation& observation);
   [[nodiscard]] bool must_drain() const;
   void note_drained(const Observation& observation);
+  bool has_lost_hold(const Observation& observation);
   bool confirm_sealed(const Observation& observation);
   void note_sealed(const Observation& observation);
   bool confirm_handover(const Observation& observation);
@@ -76,6 +80,7 @@ class SuspendPlan final : public Plan {
   std::chrono::milliseconds proof_began_{0};
   bool has_guard_{false};  ///< one was started
   bool has_begun_{false};  ///< to take the lock: there may be something to take back
+  int commits_{0};
   std::chrono::milliseconds drain_began_{0};
   bool has_doubted_{false};  ///< an endpoint was looked at again after the drain
   int attempt_{0};           ///< of the rollback

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <stillgate/error.hpp>
@@ -16,6 +17,7 @@
 #include "hold/record/record.hpp"
 #include "hold/request.hpp"
 #include "hold/rows.hpp"
+#include "hold/survey/condition.hpp"
 #include "hold/survey/survey.hpp"
 #include "runtime_api/command.hpp"
 #include "runtime_api/streams.hpp"
@@ -59,6 +61,8 @@ struct DrainState {
   bool listing{false};                      ///< the look that is under way lists the streams
   std::optional<std::chrono::milliseconds> listed_at;
   std::optional<std::vector<runtime_api::Stream>> streams;  ///< of the held frontends
+  /// Those that were in every list so far: what a gate lets pass later is exempt.
+  std::optional<std::vector<runtime_api::Stream>> before;
   std::optional<Error> error;
   int failures{0};
 };
@@ -90,6 +94,21 @@ using SuspendRows = std::vector<SuspendedEndpoint>;
 /// The hold may still be in effect there.
 [[nodiscard]] inline bool may_be_held(const SuspendedSwitch& row) {
   return row.report.verdict == Verdict::held || row.report.verdict == Verdict::unknown;
+}
+
+/// No other hold has come to those frontends since the check. `stands`: and ours has not ended.
+template <class Test>
+[[nodiscard]] runtime_api::Condition unchanged(const SuspendedEndpoint& endpoint,
+                                               const std::string& id, const Test& test,
+                                               bool stands = false) {
+  std::vector<Place> places;
+  for (const SuspendedSwitch& row : endpoint.switches) {
+    if (!test(row)) continue;
+    Place place{row.place, row.report.frontend, {id, row.lock.last.id}};
+    if (stands) place.only = id;
+    places.push_back(std::move(place));
+  }
+  return no_other_hold(endpoint.before, endpoint.url, places);
 }
 
 /// The record of that switch alone. `hold`: a record without switches.

@@ -49,6 +49,17 @@ void judge_gate(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const S
                               : "HAProxy accepted the switch, but the gate is open"};
 }
 
+/// Whoever resumes may find a record of it before it holds, and frees its lock then.
+bool is_ended(const SuspendedSwitch& row, const Seen& now, const std::string& hold_id) {
+  if (row.place >= now.locks.size()) return false;
+  const auto& ended = now.locks[row.place].ended;
+  return ended && ended->id == hold_id;
+}
+
+Scope scope_of(const SuspendedEndpoint& endpoint) {
+  return endpoint.armed ? Scope::holds : lean_scope(endpoint.before);
+}
+
 void judge_limit(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
                  const std::string& hold_id) {
   Switch& report = row.report;
@@ -60,6 +71,10 @@ void judge_limit(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const 
   } else if (now.frontends[row.place] && now.frontends[row.place]->stopped) {
     report.verdict = Verdict::unknown;
     report.error = stopped(report.frontend);
+  } else if (report.limit_now == 0 && is_ended(row, now, hold_id)) {
+    report.verdict = Verdict::held;
+    report.error =
+        Error{Errc::hold_ended, "somebody resumed this hold before it was in effect; try again"};
   } else if (report.limit_now == 0) {
     set_held(row, by_maxconn, word(row.held.lease), hold_id);
   } else {
@@ -95,7 +110,7 @@ Batch read_back(const SuspendRows& rows, const SuspendRequest& request) {
   batch.uninterruptible = true;
   batch.haste = runtime_api::Haste::from_the_beginning;
   for (const SuspendedEndpoint& endpoint : rows) {
-    batch.work.push_back(survey_commands(request.hold.frontends, lean_scope(endpoint.before)));
+    batch.work.push_back(survey_commands(request.hold.frontends, scope_of(endpoint)));
   }
   return batch;
 }
@@ -104,7 +119,7 @@ bool judge(SuspendRows& rows, const SuspendRequest& request, const std::vector<A
   for (std::size_t i = 0; i < rows.size(); ++i) {
     SuspendedEndpoint& endpoint = rows[i];
     endpoint.last =
-        read_survey(answers[i], endpoint.url, request.hold.frontends, lean_scope(endpoint.before));
+        read_survey(answers[i], endpoint.url, request.hold.frontends, scope_of(endpoint));
     for (SuspendedSwitch& row : endpoint.switches) {
       judge_switch(row, endpoint, endpoint.last, request.record.id);
     }

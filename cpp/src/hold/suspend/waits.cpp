@@ -83,7 +83,8 @@ void take_back(SuspendedSwitch& row) {
 WaitSweeps left_over(const SuspendRows& rows, WallTime now) {
   WaitSweeps sweeps(rows.size());
   for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (can_wait(rows[i])) sweeps.set(i, WaitSweep(holds_before(rows[i], now)));
+    if (can_wait(rows[i]))
+      sweeps.set(i, WaitSweep(holds_before(rows[i], now), WaitSweep::Until::gone));
   }
   return sweeps;
 }
@@ -94,11 +95,13 @@ bool are_gone(SuspendRows& rows, WaitSweeps& sweeps) {
     const auto left = sweeps[i].left();
     if (left.empty() && !sweeps[i].error()) continue;
     all = false;
-    Error error = sweeps[i].error().value_or(Error{
-        Errc::wait_left,
-        fmt::format("a release of the hold before waits in HAProxy and would end this one; run "
-                    "'shutdown session {}' there, or wait for that hold's deadline",
-                    left.empty() ? "0x..." : left[0])});
+    Error error = sweeps[i].error().value_or(
+        Error{Errc::wait_left,
+              fmt::format(
+                  "a release of the hold before waits in HAProxy and would end this one; wait for "
+                  "that hold's deadline, or run 'shutdown session {0}' there as long as 'show "
+                  "sess {0}' shows an 'ioto=' of days: the address may be a client's later",
+                  left.empty() ? "0x..." : left[0])});
     for (SuspendedSwitch& row : rows[i].switches) row.report.error = error;
   }
   return all;

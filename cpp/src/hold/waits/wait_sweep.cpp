@@ -13,12 +13,15 @@ namespace stillgate::hold {
 using runtime_api::Answer;
 using runtime_api::Batch;
 using runtime_api::Command;
+using std::chrono::milliseconds;
 
 namespace {
 
 constexpr std::size_t most_candidates = 32;
 constexpr int most_looks = 50;
-constexpr std::chrono::milliseconds look_pause{10};
+constexpr milliseconds look_pause{10};
+/// Its owner looks no more often.
+constexpr milliseconds owner_pause{100};
 /// A mark is a day at least, and a line waits for `longest_wait_line` at most.
 constexpr std::int64_t shortest_left_s = 3600;
 
@@ -40,24 +43,40 @@ WaitSweep::WaitSweep(const std::vector<std::string>& holds, Until until) : until
   }
 }
 
-std::vector<Command> WaitSweep::next(const Answer* answer) {
+std::vector<Command> WaitSweep::next(const Answer* answer, milliseconds now) {
+  now_ = now;
   switch (at_) {
     case 0:
       if (marks_.empty()) break;
       YIELD(1, {Command::show_streams()});
       if (!read_list(*answer)) break;
+      began_ = asked_ = now;
       YIELD(2, examine());
       if (!read_details(*answer)) break;
       if (until_ == Until::found) break;
+      while (is_left_to_owner() || is_old()) {
+        asked_ = now;
+        ++waited_;
+        YIELD(5, look_again(owner_pause));
+        if (all_gone(*answer)) break;
+      }
+      if (error_ || left().empty()) break;
       YIELD(3, end());
       while (!all_gone(*answer)) {
         if (++looks_ >= most_looks) break;
-        YIELD(4, look_again());
+        YIELD(4, look_again(look_pause));
       }
   }
   at_ = -1;
   return {};
 }
+
+bool WaitSweep::is_left_to_owner() const {
+  return until_ == Until::gone && (now_ - began_ < owner_patience || waited_ < patient_looks);
+}
+
+/// Whoever was frozen behind its question asks again.
+bool WaitSweep::is_old() const { return now_ - asked_ > current_for; }
 
 std::vector<std::string> WaitSweep::numbers() const {
   std::vector<std::string> numbers;
@@ -68,7 +87,7 @@ std::vector<std::string> WaitSweep::numbers() const {
 std::vector<std::string> WaitSweep::left() const {
   std::vector<std::string> pointers;
   for (const Line& line : found_) {
-    if (until_ == Until::ended && !line.gone) pointers.push_back(line.pointer);
+    if (until_ != Until::found && !line.gone) pointers.push_back(line.pointer);
   }
   return pointers;
 }
@@ -138,38 +157,42 @@ WaitSweep::Commands WaitSweep::examine() const {
 
 WaitSweep::Commands WaitSweep::end() const {
   Commands commands;
-  for (const Line& line : found_) commands.push_back(*Command::shut_stream(line.pointer));
-  for (const Line& line : found_) commands.push_back(*Command::show_stream(line.pointer));
-  return commands;
-}
-
-/// With several threads another one may have to end it.
-WaitSweep::Commands WaitSweep::look_again() const {
-  Commands commands{Command::wait(look_pause)};
+  for (const Line& line : found_) {
+    if (!line.gone) commands.push_back(*Command::shut_stream(line.pointer));
+  }
   for (const Line& line : found_) {
     if (!line.gone) commands.push_back(*Command::show_stream(line.pointer));
   }
   return commands;
 }
 
-Batch WaitSweeps::begin() {
+/// With several threads another one may have to end it.
+WaitSweep::Commands WaitSweep::look_again(milliseconds behind) const {
+  Commands commands{Command::wait(behind)};
+  for (const Line& line : found_) {
+    if (!line.gone) commands.push_back(*Command::show_stream(line.pointer));
+  }
+  return commands;
+}
+
+Batch WaitSweeps::begin(milliseconds now) {
   Batch batch;
   batch.phase = "looking for waiting releases";
   batch.uninterruptible = uninterruptible_;
   for (std::size_t i = 0; i < sweeps_.size(); ++i) {
-    batch.work.push_back(sweeps_[i].next(nullptr));
+    batch.work.push_back(sweeps_[i].next(nullptr, now));
     asked_[i] = !batch.work.back().empty();
   }
   return batch;
 }
 
-Batch WaitSweeps::next(const std::vector<Answer>& answers) {
+Batch WaitSweeps::next(const std::vector<Answer>& answers, milliseconds now) {
   Batch batch;
   batch.phase = "looking for waiting releases";
   batch.uninterruptible = uninterruptible_;
   for (std::size_t i = 0; i < sweeps_.size(); ++i) {
     auto& work = batch.work.emplace_back();
-    if (asked_[i]) work = sweeps_[i].next(&answers[i]);
+    if (asked_[i]) work = sweeps_[i].next(&answers[i], now);
     asked_[i] = !work.empty();
   }
   return batch;

@@ -1,7 +1,9 @@
 // Finding the releases that wait in HAProxy for certain holds, and ending them.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -18,16 +20,35 @@ namespace stillgate::hold {
 /// middle of its `wait`, and what stands behind it does not run; by whatever way its owner is
 /// connected, and whether that one is frozen or gone (docs/haproxy-facts.md, section 5). How a
 /// connection closes decides nothing then.
+///
+/// It takes an address in HAProxy's memory, and that of a line that has ended is the next client's
+/// at once: a line that two end at the same time costs that client its answer. So it is settled who
+/// ends a line (docs/guard.md), and whoever is not sure leaves it to the other for a while first.
 class WaitSweep {
  public:
-  enum class Until { found, ended };
+  enum class Until {
+    found,  ///< only looks
+    ended,  ///< ends them at once: nobody else does
+    gone,   ///< leaves them to their owner for `owner_patience`, and ends them then
+  };
+
+  /// Whoever takes longer to end its own is frozen, dead or cut off.
+  static constexpr std::chrono::milliseconds owner_patience{2000};
+  /// The slower HAProxy answers, the slower its owner is.
+  static constexpr int patient_looks{10};
+  /// A line that is due so soon may fire, and end by itself, at any moment.
+  static constexpr std::chrono::milliseconds before_it_fires{200};
+  /// Older than that, the address of a line may be somebody else's.
+  static constexpr std::chrono::milliseconds current_for{500};
 
   WaitSweep() = default;
   /// `holds`: the ids of those whose lines are looked for.
   explicit WaitSweep(const std::vector<std::string>& holds, Until until = Until::ended);
 
-  /// What to ask next; nothing when it is done. `answer`: to what was asked, else nullptr.
-  std::vector<runtime_api::Command> next(const runtime_api::Answer* answer);
+  /// What to ask next; nothing when it is done. `answer`: to what was asked, else nullptr. `now`:
+  /// on a clock that is never stepped, and runs on while the machine sleeps.
+  std::vector<runtime_api::Command> next(const runtime_api::Answer* answer,
+                                         std::chrono::milliseconds now);
   /// Their numbers, which no other connection of the process ever has.
   [[nodiscard]] std::vector<std::string> numbers() const;
   /// As HAProxy calls them (`0x7f...`): those that are still there, though it was told to end them.
@@ -43,7 +64,9 @@ class WaitSweep {
   bool all_gone(const runtime_api::Answer& answer);
   [[nodiscard]] Commands examine() const;
   [[nodiscard]] Commands end() const;
-  [[nodiscard]] Commands look_again() const;
+  [[nodiscard]] Commands look_again(std::chrono::milliseconds behind) const;
+  [[nodiscard]] bool is_left_to_owner() const;
+  [[nodiscard]] bool is_old() const;
 
   /// What HAProxy calls a connection, and its number, which no other one gets.
   struct Line {
@@ -57,7 +80,11 @@ class WaitSweep {
   Until until_{Until::ended};
   std::vector<std::string> candidates_;
   std::vector<Line> found_;
+  int waited_{0};
   int looks_{0};
+  std::chrono::milliseconds began_{0};
+  std::chrono::milliseconds asked_{0};
+  std::chrono::milliseconds now_{0};
   std::optional<Error> error_;
 };
 
@@ -71,8 +98,9 @@ class WaitSweeps {
   [[nodiscard]] WaitSweep& operator[](std::size_t endpoint) { return sweeps_[endpoint]; }
 
   /// The first batch: one without commands where there is nothing to sweep.
-  [[nodiscard]] runtime_api::Batch begin();
-  [[nodiscard]] runtime_api::Batch next(const std::vector<runtime_api::Answer>& answers);
+  [[nodiscard]] runtime_api::Batch begin(std::chrono::milliseconds now);
+  [[nodiscard]] runtime_api::Batch next(const std::vector<runtime_api::Answer>& answers,
+                                        std::chrono::milliseconds now);
 
  private:
   std::vector<WaitSweep> sweeps_;

@@ -45,8 +45,11 @@ class EngineForwarder final : public ChannelListener {
   void on_written() override { unsent = false; }
   void on_end_of_stream() override;
   void on_failed(Error error) override;
+  [[nodiscard]] bool full() const override { return undelivered >= most_undelivered; }
 
   std::atomic<bool> unsent{false};
+  /// Bytes on their way to the engine, which it has not asked for yet.
+  std::atomic<std::size_t> undelivered{0};
   /// Bytes or an end have arrived and may not be delivered yet.
   std::atomic<bool> has_news{false};
 
@@ -152,6 +155,10 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
     if (!bytes_.empty()) {
       const std::string bytes = std::exchange(bytes_, {});
       forwarder_->has_news = ended_ || error_;
+      const std::size_t before = forwarder_->undelivered.fetch_sub(bytes.size());
+      if (before >= most_undelivered && before - bytes.size() < most_undelivered) {
+        channel_->read_on();
+      }
       listener_->on_bytes(bytes);
     } else if (error_) {
       listener_->on_failed(*error_);
@@ -181,6 +188,7 @@ void EngineForwarder::on_opened() {
 
 void EngineForwarder::on_bytes(std::string_view bytes) {
   has_news = true;
+  undelivered += bytes.size();
   post([text = std::string(bytes)](SshTransport& transport) { transport.on_bytes(text); });
 }
 

@@ -63,7 +63,7 @@ class Guarded : public testing::Test {
     if (const auto* ask = std::get_if<guard_step::Ask>(&next)) {
       asks_.push_back(*ask);
       answer_ = fleet_.ask_one(0, ask->commands, fault_);
-      input_.now += milliseconds(1);
+      input_.now += takes_;
     } else if (const auto* rest = std::get_if<guard_step::Wait>(&next)) {
       EXPECT_GE(rest->until, input_.now);
       input_.now = std::max(rest->until, input_.now);
@@ -100,7 +100,7 @@ class Guarded : public testing::Test {
   runtime_api::Answer send(const std::string& line) {
     runtime_api::Answer answer;
     lines_.push_back(line);
-    EXPECT_FALSE(waits(host())) << "two releases wait";
+    EXPECT_LE(host().lines.size(), may_stand_) << "two releases wait";
     if (line_fails_) {
       answer.error = Error{Errc::stats_maxconn, "simulated"};
     } else {
@@ -126,10 +126,12 @@ class Guarded : public testing::Test {
   std::unique_ptr<GuardPlan> plan_;
   std::optional<runtime_api::Answer> answer_;
   std::optional<Fault> fault_;
+  std::size_t may_stand_{0};  ///< lines, when the guard sends its own
   std::vector<guard_step::Ask> asks_;
   std::vector<GuardNotice> notices_;
   std::vector<Record> journal_;
   std::vector<std::string> lines_;  ///< that were to wait
+  milliseconds takes_{1};           ///< an answer
   bool line_fails_{false};
   int closed_{0};
   bool left_{false};
@@ -495,6 +497,8 @@ TEST_F(GuardedByJournal, TheHoldAfterAResumeBetweenTwoLooksIsLeftAlone) {
   input_.over = true;
   run_to_the_end();
   EXPECT_EQ(limit(), 0);
+  // Its own deadline is of no matter any more.
+  EXPECT_LT(input_.now, milliseconds(1000));
 }
 
 TEST_F(GuardedByJournal, TheHoldAfterASuspendThatFailedIsLeftAlone) {
@@ -548,6 +552,41 @@ TEST_F(Guarded, WhatWaitReleasedWhileAllWasFrozenIsTold) {
   EXPECT_EQ(host().variables[variable_of("a")], "");
 }
 
+TEST_F(Guarded, WhatWasAnsweredBeforeAFreezeReleasesNobodyElsesHold) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  while (!answer_) step();
+  // The answer has come, and nobody reads it until the hold of somebody else stands there.
+  Record other = record_;
+  other.id = "fedcba9876543210";
+  host().variables[variable_of("a")] = pack(other);
+  input_.now = deadline + milliseconds(10'000);
+  run_until(input_.now + milliseconds(3000));
+  EXPECT_EQ(limit(), 0);
+  EXPECT_EQ(host().variables[variable_of("a")], pack(other));
+}
+
+TEST_F(Guarded, AFreezeBeforeTheReleaseReleasesNobodyElsesHold) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(deadline - milliseconds(5));
+  while (input_.now < deadline) step();
+  Record other = record_;
+  other.id = "fedcba9876543210";
+  host().variables[variable_of("a")] = pack(other);
+  input_.now = deadline + milliseconds(10'000);
+  run_until(input_.now + milliseconds(3000));
+  EXPECT_EQ(limit(), 0);
+}
+
+TEST_F(Guarded, AnHAProxyThatAlwaysAnswersLateIsReleasedAllTheSame) {
+  takes_ = milliseconds(2000);
+  hold();
+  run_to_the_end();
+  EXPECT_EQ(limit(), host().configured["a"]);
+}
+
 TEST_F(Guarded, WithoutAProofNoReleaseWaits) {
   run_until(milliseconds(100));
   hold();
@@ -597,23 +636,43 @@ TEST_F(Guarded, AResumedHoldLeavesNoReleaseThere) {
   EXPECT_EQ(closed_, 1);
 }
 
-TEST_F(Guarded, AHoldThatEndsAtItsDeadlineLeavesNoReleaseThere) {
+/// It fires 30 ms later, and ends by itself: its address may be a client's at any moment then.
+TEST_F(Guarded, AtItsDeadlineTheReleaseIsLeftToFire) {
   back();
   run_until(milliseconds(100));
   hold();
   run_to_the_end();
   EXPECT_EQ(limit(), 100);
-  EXPECT_FALSE(waits(host()));
+  for (const guard_step::Ask& ask : asks_) {
+    for (const auto& command : ask.commands) {
+      EXPECT_FALSE(command.text().starts_with("shutdown")) << command.text();
+    }
+  }
 }
 
-TEST_F(Guarded, WhoeverTakesOverEndsTheReleaseOfTheOneBefore) {
+/// Its connection ended with it: its address may be another client's at any moment.
+TEST_F(Guarded, WhoeverTakesOverLeavesTheReleaseOfTheOneBeforeUntilItMustHaveEnded) {
   hold();
   add_line(host());
+  may_stand_ = 1;
   back();
-  run_until(milliseconds(100));
+  input_.deadline = milliseconds(10'000);
+  run_until(WaitSweep::owner_patience - milliseconds(10));
   EXPECT_EQ(lines_.size(), 1U);
+  EXPECT_EQ(host().lines.size(), 2U);
+  run_until(WaitSweep::owner_patience + milliseconds(500));
   ASSERT_EQ(host().lines.size(), 1U);
-  EXPECT_EQ(host().lines[0].number, "2");
+  EXPECT_EQ(host().lines[0].number, "3");
+}
+
+TEST_F(Guarded, TheFirstGuardOfAHoldLeavesItsReleaseWhereItIs) {
+  back();
+  input_.deadline = milliseconds(10'000);
+  run_until(milliseconds(100));
+  hold();
+  run_until(2 * WaitSweep::owner_patience);
+  EXPECT_EQ(lines_.size(), 1U);
+  EXPECT_EQ(closed_, 0);
 }
 
 }  // namespace

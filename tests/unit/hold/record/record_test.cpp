@@ -51,6 +51,23 @@ TEST(Record, EachLeaseIsKept) {
   }
 }
 
+TEST(Record, WhichBackendsWereDownIsKept) {
+  Record record = sample();
+  record.switches[0].down = NameList("blue,green:2");
+  record.switches[1].counters = Counters{1, 2, 3};
+  EXPECT_EQ(*decode(encode(record)), record);
+  EXPECT_FALSE(decode("stillgate-hold 1\ndown blue\nid a\nend\n"));
+}
+
+TEST(NameList, HasWholeNamesOnly) {
+  NameList names("blue,green");
+  names.add("red");
+  for (const char* name : {"blue", "green", "red"}) EXPECT_TRUE(names.has(name)) << name;
+  for (const char* name : {"", "blu", "lue", "blue,green"}) EXPECT_FALSE(names.has(name)) << name;
+  EXPECT_FALSE(NameList().has(""));
+  EXPECT_EQ(names.text(), "blue,green,red");
+}
+
 TEST(Record, HowItEndedIsKept) {
   Record record = sample();
   for (const End how : {End::expired, End::resumed, End::guard_ended, End::opened}) {

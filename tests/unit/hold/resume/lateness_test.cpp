@@ -89,6 +89,32 @@ TEST(Lateness, PastItsDeadlineTheDeadlineEndedIt) {
   EXPECT_EQ(report.switches[0].ended->at, report.holds.at(0).deadline);
 }
 
+/// Its mark goes with the release.
+TEST(Lateness, AResumeThatWasKilledBehindItsReleaseIsNoOtherEnd) {
+  SimulatedFleet fleet = held();
+  ResumePlan killed(resume_request(fleet));
+  Observation seen{observed::Begin{}, {}, {}, false};
+  while (!fleet.all_open()) ASSERT_FALSE(fleet.carry_out(killed, seen));
+  const Report report = resume(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_FALSE(report.switches[0].ended);
+}
+
+TEST(Lateness, SomebodyElsesThatWasKilledIsTold) {
+  SimulatedFleet fleet = held();
+  auto forced = resume_request(fleet);
+  forced.records.clear();
+  forced.claim = {"other@there", {}, true, "it must be"};
+  ResumePlan killed(std::move(forced));
+  Observation seen{observed::Begin{}, {}, {}, false};
+  while (!fleet.all_open()) ASSERT_FALSE(fleet.carry_out(killed, seen));
+  const Report report = resume(fleet);
+  EXPECT_EQ(report.ending, Ending::too_late);
+  ASSERT_TRUE(report.switches[0].ended);
+  EXPECT_EQ(report.switches[0].ended->how, End::resumed);
+  EXPECT_EQ(report.switches[0].ended->by, "other@there");
+}
+
 TEST(Lateness, OneOfTwoIsEnough) {
   SimulatedFleet fleet = held();
   fleet.hosts[1].limits = fleet.hosts[1].configured;

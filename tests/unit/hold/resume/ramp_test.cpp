@@ -115,5 +115,41 @@ TEST(WaitUp, AnApplicationThatStaysDownIsTold) {
   EXPECT_EQ(resume(fleet, milliseconds(0)).ending, Ending::done);
 }
 
+TEST(WaitUp, ABackendThatWasDownAtTheSuspendIsNotWaitedFor) {
+  SimulatedFleet fleet(2, {"a"});
+  fleet.hosts[1].up = false;
+  SuspendPlan plan(suspend_request(fleet));
+  EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
+  fleet.start_over();
+  EXPECT_EQ(resume(fleet, milliseconds(0), true).ending, Ending::done);
+  EXPECT_TRUE(fleet.all_open());
+}
+
+TEST(WaitUp, NamedBackendsAreWaitedForAndNoOthers) {
+  for (const std::string name : {"servers", "other"}) {
+    SCOPED_TRACE(name);
+    SimulatedFleet fleet = held();
+    for (Host& host : fleet.hosts) host.up = false;
+    fleet.hosts[0].more_backends = fleet.hosts[1].more_backends = {"other"};
+    auto request = resume_request(fleet);
+    request.wait_up_for = NameList(name);
+    ResumePlan plan(request);
+    const Report report = fleet.drive(plan);
+    EXPECT_EQ(report.ending, name == "other" ? Ending::done : Ending::endpoint_failed);
+    EXPECT_EQ(fleet.all_open(), name == "other");
+  }
+}
+
+TEST(WaitUp, ANameOfNoBackendReleasesNothing) {
+  SimulatedFleet fleet = held();
+  auto request = resume_request(fleet);
+  request.wait_up_for = NameList("server");
+  ResumePlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_EQ(report.switches[0].error->code, Errc::no_such_backend);
+  EXPECT_EQ(fleet.writes, 0U);
+}
+
 }  // namespace
 }  // namespace stillgate::hold

@@ -1,8 +1,11 @@
 // The survey: what is made of an HAProxy's answers, and of answers that make no sense.
 #include "hold/survey/survey.hpp"
 
+#include <array>
 #include <string>
+#include <vector>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace stillgate::hold {
@@ -13,11 +16,11 @@ using runtime_api::read_reply;
 
 const char* const info = "Name: HAProxy\nVersion: 3.0.11\nPid: 7\nUptime_sec: 9\nnode: lb\n";
 const char* const stat =
-    "# pxname,svname,qcur,scur,slim,stot,status,mode,req_tot,\n"
-    "a,FRONTEND,,3,100,20,OPEN,http,25,\nb,FRONTEND,,0,,0,OPEN,http,0,\n"
-    "c,FRONTEND,,0,50,30,OPEN,tcp,,\n"
-    "s,s1,0,2,30,40,UP,http,,\ns,s2,0,2,10,40,UP,http,,\ns,BACKEND,1,4,10,80,UP,http,,\n"
-    "t,t1,0,2,,5,DOWN,http,,\nt,BACKEND,0,2,10,5,DOWN,http,,\n";
+    "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n"
+    "a,FRONTEND,,3,100,20,OPEN,1,http,25,\nb,FRONTEND,,0,,0,OPEN,1,http,0,\n"
+    "c,FRONTEND,,0,50,30,OPEN,1,tcp,,\n"
+    "s,s1,0,2,30,40,UP,1,http,,\ns,s2,0,2,10,40,UP,1,http,,\ns,BACKEND,1,4,10,80,UP,1,http,,\n"
+    "t,t1,0,2,,5,DOWN,1,http,,\nt,BACKEND,0,2,10,5,DOWN,1,http,,\n";
 const std::string endpoint = "unix:///run/x.sock";
 
 Seen read(const Answer& answer, const std::vector<std::string>& frontends) {
@@ -50,6 +53,31 @@ TEST(Survey, AsksNoMoreThanItsScope) {
   EXPECT_EQ(holds[1].text(), "show stat -1 3 -1");
   EXPECT_EQ(holds[3].text(), "stillgate status a");
   EXPECT_EQ(survey_commands({"a"}, Scope::gates).size(), 4U);
+  const auto up = survey_commands({"a"}, Scope::up);
+  ASSERT_EQ(up.size(), 7U);
+  EXPECT_EQ(up[1].text(), "show stat -1 7 -1");
+  EXPECT_EQ(up[3].text(), "stillgate status a");
+}
+
+/// One column less would pass for 0, and a backend that is busy for one that is drained.
+TEST(Survey, AColumnThatIsMissingIsAnError) {
+  for (const std::string column : {"qcur", "scur", "slim", "stot", "status", "rate", "req_tot"}) {
+    std::string without = stat;
+    without.replace(without.find("," + column + ",") + 1, column.size(), "other");
+    const Seen seen = read(answers(info, without, ""), {"a"});
+    ASSERT_TRUE(seen.error) << column;
+    EXPECT_EQ(seen.error->code, Errc::malformed_reply);
+    EXPECT_EQ(seen.error->message, "show stat: there is no column " + column);
+  }
+}
+
+TEST(Survey, ANumberThatIsNoneIsAnError) {
+  std::string text = stat;
+  text.replace(text.find("s,BACKEND,1,4"), 13, "s,BACKEND,1,x");
+  const Seen seen = read(answers(info, text, ""), {"a"});
+  ASSERT_TRUE(seen.error);
+  EXPECT_EQ(seen.error->code, Errc::malformed_reply);
+  EXPECT_EQ(seen.error->message, "show stat: scur of s,BACKEND is not a number");
 }
 
 TEST(Survey, ReadsBackendsAndCounters) {
@@ -64,6 +92,46 @@ TEST(Survey, ReadsBackendsAndCounters) {
   EXPECT_EQ(seen.in_flight(), 7);
   EXPECT_EQ(seen.counters(0), (Counters{7, 85, 25}));
   EXPECT_EQ(seen.counters(1), (Counters{7, 85, 30}));
+}
+
+/// One backend with these servers: status, check_status and fall of each.
+BackendSeen backend_of(const std::vector<std::array<std::string, 3>>& servers) {
+  std::string text =
+      "# pxname,svname,qcur,scur,slim,stot,rate,status,req_tot,check_status,check_fall,\n"
+      "a,FRONTEND,,1,100,1,0,OPEN,1,,,\n";
+  for (std::size_t i = 0; i < servers.size(); ++i) {
+    text +=
+        fmt::format("s,s{},0,0,,0,0,{},,{},{},\n", i, servers[i][0], servers[i][1], servers[i][2]);
+  }
+  text += "s,BACKEND,0,0,10,0,0,UP,,,,\n";
+  Answer answer = answers(info, text, "");
+  answer.replies.push_back(read_reply("[6]: Unknown command: 'stillgate'\n"));  // it has no gate
+  const Seen seen = read_survey(answer, endpoint, {}, Scope::up);
+  EXPECT_FALSE(seen.error);
+  return seen.backends.at(0);
+}
+
+TEST(Survey, AServerIsUpByACheckSinceItsLastChangeOfState) {
+  EXPECT_TRUE(backend_of({}).up);
+  EXPECT_TRUE(backend_of({{"UP", "L7OK", "3"}}).up);
+  EXPECT_TRUE(backend_of({{"UP", "", ""}}).up) << "it tracks another one";
+  EXPECT_FALSE(backend_of({{"UP 1/3", "L7OK", "3"}}).up) << "that check was before";
+  EXPECT_FALSE(backend_of({{"UP 1/3", "INI", "3"}}).up);
+  EXPECT_FALSE(backend_of({{"UP", "L4CON", "1"}}).up);
+  EXPECT_FALSE(backend_of({{"UP", "INI", "1"}}).up);
+  for (const char* const status :
+       {"DOWN", "DOWN 1/2", "DRAIN", "MAINT", "NOLB", "MAINT (via s/t)"}) {
+    EXPECT_FALSE(backend_of({{status, "L7OK", "3"}}).up) << status;
+  }
+  EXPECT_TRUE(backend_of({{"DOWN", "L4CON", "3"}, {"UP", "* L6OK", "3"}}).up);
+}
+
+TEST(Survey, AServerThatNoCheckShowsCountsAndIsNamed) {
+  const BackendSeen unchecked = backend_of({{"no check", "", ""}});
+  EXPECT_TRUE(unchecked.up);
+  EXPECT_EQ(unchecked.unshown, "server 's0' has no health check");
+  EXPECT_TRUE(backend_of({{"UP", "L7OK", "1"}}).unshown.starts_with("server 's0' has 'fall 1'"));
+  EXPECT_EQ(backend_of({{"no check", "", ""}, {"UP", "L7OK", "3"}}).unshown, "");
 }
 
 TEST(Survey, LeaksAreBoundedByBothCounters) {

@@ -55,6 +55,25 @@ TEST(Drain, ItLooksUntilNothingIsLeft) {
   EXPECT_EQ(fleet.hosts[1].looks, looks_before + 4);
 }
 
+TEST(Drain, ABackendOfEndlessStreamsIsLeftOutByName) {
+  SimulatedFleet fleet = busy({3});
+  auto request = suspend_request(fleet);
+  request.drain_timeout = std::chrono::milliseconds(500);
+  request.hold.options.drain_except = "websockets,servers";
+  SuspendPlan mistyped(request);
+  const Report refused = fleet.drive(mistyped);
+  EXPECT_EQ(refused.ending, Ending::refused);
+  EXPECT_EQ(refused.switches[1].error->code, Errc::no_such_backend);
+  EXPECT_NE(refused.switches[1].error->message.find("'websockets'"), std::string::npos);
+  EXPECT_EQ(fleet.writes, 0U);
+  request.hold.options.drain_except = "servers";
+  fleet.start_over();
+  SuspendPlan plan(request);
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_EQ(report.drained, true);
+}
+
 TEST(Drain, WhereClientsAreConnectedASecondLookMustAgree) {
   SimulatedFleet fleet = busy({0});
   fleet.hosts[1].sessions = 5;

@@ -142,6 +142,15 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         NoGate{"no Lua file", [](Host& host) { host.gates.clear(); }, Errc::gate_missing},
         NoGate{"no proof", [](Host& host) { host.gates["a"].proven = false; }, Errc::gate_unproven},
+        NoGate{"a rule before the gate",
+               [](Host& host) {
+                 host.gates["a"].counted = 80;
+                 host.gates["a"].unseen_before = 79;
+               },
+               Errc::gate_unproven},
+        NoGate{"no room", [](Host& host) { host.has_room = false; }, Errc::variables_full},
+        NoGate{"several processes", [](Host& host) { host.processes = 2; },
+               Errc::several_processes},
         NoGate{"no table",
                [](Host& host) {
                  host.remembers = false;
@@ -239,6 +248,14 @@ TEST(GatePlan, OneThatTakesNoSwitchIsTakenBackEverywhere) {
   EXPECT_EQ(report.switches[2].error->code, Errc::rolled_back);
   EXPECT_TRUE(fleet.all_open());
   // Nobody's later sync may begin that hold.
+  EXPECT_EQ(fleet.hosts[0].variables["stillgate_gate_a"], "open.0.0123456789abcdef");
+}
+
+TEST(GatePlan, OneOfAnOlderReleaseIsOpenedWithoutAName) {
+  SimulatedFleet fleet = mixed(3);
+  fleet.hosts[0].gate_sticks = true;
+  fleet.hosts[0].gate_names = false;
+  EXPECT_EQ(suspend(fleet).ending, Ending::endpoint_failed);
   EXPECT_EQ(fleet.hosts[0].variables["stillgate_gate_a"], "open");
 }
 
@@ -260,6 +277,70 @@ TEST(GatePlan, ADrainDoesNotWaitForTheHeld) {
   const Report report = suspend(fleet);
   EXPECT_EQ(report.ending, Ending::done);
   EXPECT_EQ(report.drained, true);
+}
+
+TEST(GatePlan, ADrainDoesNotWaitForTheExempt) {
+  const std::string let_in = "0x1: src=10.0.0.1:7 fe=a be=servers srv=s1 age=3s calls=1\n";
+  for (const std::string& later :
+       {std::string("0x2: src=10.0.0.1:8 fe=a be=servers srv=s1 age=0s calls=1\n"),
+        std::string("0x1: src=10.0.0.1:7 fe=a be=servers srv=s1 age=0s calls=1\n")}) {
+    SCOPED_TRACE(later);
+    SimulatedFleet fleet = gated();
+    fleet.hosts[0].in_flight = {1};
+    fleet.hosts[0].streams = let_in;
+    fleet.hosts[0].meddling[4] = [&later](Host& host) { host.streams = later; };
+    const Report report = suspend(fleet);
+    EXPECT_EQ(report.ending, Ending::done);
+    EXPECT_EQ(report.drained, true);
+  }
+  // What was let in before the hold is waited for, however long it takes.
+  SimulatedFleet fleet = gated();
+  fleet.hosts[0].in_flight = {1};
+  fleet.hosts[0].streams = let_in;
+  fleet.hosts[0].meddling[4] = [](Host& host) {
+    host.streams = "0x1: src=10.0.0.1:7 fe=a be=servers srv=s1 age=4s calls=1\n";
+  };
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.drained, false);
+  EXPECT_EQ(report.switches[0].error->code, Errc::drain_timeout);
+}
+
+TEST(GatePlan, WhatARejectOnAReloadNeedsIsAsked) {
+  SimulatedFleet fleet = gated();
+  auto request = suspend_request(fleet);
+  request.hold.options.on_reload = OnReload::reject;
+  SuspendPlan plan(request);
+  EXPECT_EQ(fleet.drive(plan).ending, Ending::done);
+  EXPECT_NE(fleet.hosts[0].gates["a"].token.find(".release_reject."), std::string::npos);
+  SimulatedFleet older = gated();
+  older.hosts[1].gate_reloads = false;
+  SuspendPlan refused(request);
+  const Report report = older.drive(refused);
+  EXPECT_EQ(report.ending, Ending::refused);
+  ASSERT_TRUE(report.switches[2].error);
+  EXPECT_EQ(report.switches[2].error->code, Errc::gate_outdated);
+  EXPECT_EQ(older.writes, 0U);
+}
+
+TEST(GatePlan, AResumeIsDoneWhenNobodyWaitsInAnOldWorkerEither) {
+  SimulatedFleet fleet = gated();
+  EXPECT_EQ(suspend(fleet).ending, Ending::done);
+  fleet.start_over();
+  fleet.hosts[0].gates["a"].old_waiting = 5;
+  fleet.hosts[0].pid = 4711;
+  const Report report = resume(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  ASSERT_TRUE(report.switches[0].old_workers);
+  EXPECT_EQ(report.switches[0].old_workers->waiting, 0);
+  EXPECT_EQ(report.switches[0].old_workers->released, 5);
+  const auto& found = report.switches[0].findings;
+  EXPECT_EQ(std::count_if(found.begin(), found.end(),
+                          [](const Finding& one) {
+                            return one.is(FindingCode::reloaded) ||
+                                   one.is(FindingCode::old_workers);
+                          }),
+            2);
+  EXPECT_FALSE(report.switches[1].old_workers);
 }
 
 TEST(GatePlan, AHoldThatEndsWhileItDrainsIsNone) {
@@ -319,21 +400,69 @@ TEST(GatePlan, AResumeLooksUntilNobodyWaits) {
   EXPECT_EQ(report.switches[0].verdict, Verdict::resumed);
 }
 
-TEST(GatePlan, AResumeDoesNotLookForEver) {
+TEST(GatePlan, AResumeIsDoneWhenNobodyWaits) {
+  SimulatedFleet fleet = gated();
+  fleet.hosts[0].gates["a"].waiting = 150;
+  ASSERT_EQ(suspend(fleet).ending, Ending::done);
+  const Report report = resume(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_EQ(report.switches[0].waiting, 0);
+}
+
+TEST(GatePlan, AResumeThatLeavesSomeWaitingSaysSo) {
   SimulatedFleet fleet = gated();
   fleet.hosts[0].gates["a"].waiting = 1000;
   ASSERT_EQ(suspend(fleet).ending, Ending::done);
   const Report report = resume(fleet);
-  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
   EXPECT_GT(report.switches[0].waiting, 0);
-  EXPECT_LT(fleet.steps, 80U);
+  ASSERT_TRUE(report.switches[0].error);
+  EXPECT_EQ(report.switches[0].error->code, Errc::gate_failed);
+  EXPECT_FALSE(report.switches[1].error);
+}
+
+/// Drains for some looks, while the counts of that gate are as they are set here.
+Report suspend_while(SimulatedFleet& fleet, const HoldRequest& wanted = {}) {
+  fleet.hosts[0].in_flight = {1, 1, 1, 1, 1, 1, 0};
+  fleet.hosts[0].streams = "0x1: src=10.0.0.1:7 fe=a be=servers srv=s1 age=60s calls=1\n";
+  return suspend(fleet, wanted);
+}
+
+TEST(GatePlan, WhatPassesBesideItInTheDrainTakesTheHoldBack) {
+  SimulatedFleet fleet = gated();
+  fleet.hosts[0].meddling[3] = [](Host& host) { host.gates["a"].unseen = 4; };
+  const Report report = suspend_while(fleet);
+  EXPECT_EQ(report.ending, Ending::endpoint_failed);
+  ASSERT_TRUE(report.switches[0].error);
+  EXPECT_EQ(report.switches[0].error->code, Errc::gate_bypassed);
+  EXPECT_TRUE(fleet.all_open());
+}
+
+TEST(GatePlan, WhatPassesBesideItIsToldWhereTheProofWasWaived) {
+  SimulatedFleet fleet = gated();
+  fleet.hosts[0].meddling[3] = [](Host& host) { host.gates["a"].unseen = 4; };
+  HoldRequest wanted;
+  wanted.options.accept_unproven = true;
+  EXPECT_EQ(suspend_while(fleet, wanted).ending, Ending::done);
+  EXPECT_TRUE(found(status(fleet).switches[0], "gate_bypassed"));
+}
+
+TEST(GatePlan, ADrainWaitsUntilTheCountIsKnown) {
+  SimulatedFleet fleet = gated();
+  for (const std::string& name : fleet.frontends) fleet.hosts[0].gates[name].unseen.reset();
+  fleet.hosts[0].meddling[9] = [](Host& host) {
+    for (auto& [name, gate] : host.gates) gate.unseen = 0;
+  };
+  const Report report = suspend(fleet);
+  EXPECT_EQ(report.ending, Ending::done);
+  EXPECT_GE(fleet.hosts[0].looks, 10U);
 }
 
 TEST(GatePlan, ARampIsTheGatesOwn) {
   SimulatedFleet fleet = mixed();
   ASSERT_EQ(suspend(fleet).ending, Ending::done);
   EXPECT_EQ(resume(fleet, milliseconds(2000)).ending, Ending::done);
-  EXPECT_EQ(fleet.hosts[0].variables["stillgate_gate_a"], "open.2000");
+  EXPECT_EQ(fleet.hosts[0].variables["stillgate_gate_a"], "open.2000.0123456789abcdef");
   EXPECT_TRUE(fleet.all_open());
   SimulatedFleet all = gated();
   ASSERT_EQ(suspend(all).ending, Ending::done);
@@ -360,10 +489,10 @@ TEST(GatePlan, AnAnswerThatMakesNoSenseIsARefusal) {
 }
 
 TEST(GateAdvice, TellsWhatAReleaseDoesNotNotice) {
-  const std::pair<const char*, bool> releases[] = {{"2.2.9-2+deb11u7", true},
-                                                   {"2.6.12-1+deb12u4", false},
-                                                   {"3.0.11-1+deb13u5", true},
-                                                   {"3.2.26-1", false}};
+  const std::pair<const char*, bool> releases[] = {
+      {"2.2.9-2+deb11u7", true}, {"2.4.9", false},  {"2.6.12-1+deb12u4", false}, {"2.6.23", true},
+      {"2.8.14", true},          {"2.9.0", true},   {"3.0.11-1+deb13u5", true},  {"3.1.0", true},
+      {"3.2.26-1", false},       {"3.4.7-1", false}};
   for (const auto& [version, told] : releases) {
     SimulatedFleet fleet = gated();
     for (Host& host : fleet.hosts) host.version = version;

@@ -290,6 +290,18 @@ TEST(SuspendPlan, WhoWasFrozenBeyondTheDeadlineHoldsNothing) {
   EXPECT_TRUE(fleet.all_open());
 }
 
+/// A guard that was starting up at the deadline has left before it was ready.
+TEST(SuspendPlan, ADeadlineBeforeTheGuardWasReadyIsToldAsThat) {
+  SimulatedFleet fleet = three();
+  fleet.guard_failure = Error{Errc::guard_failed, "did not start"};
+  auto request = suspend_request(fleet);
+  request.hold.options.max_hold = std::chrono::milliseconds(2);
+  SuspendPlan plan(std::move(request));
+  const Report report = fleet.drive(plan);
+  EXPECT_EQ(report.error->code, Errc::deadline_passed);
+  EXPECT_TRUE(fleet.all_open());
+}
+
 TEST(SuspendPlan, AnAcceptedHazardIsAWarning) {
   SimulatedFleet fleet = three();
   fleet.hosts[1].version = "2.6.12";

@@ -2,12 +2,27 @@
 #include "failure.hpp"
 
 #include <cerrno>
+#include <string_view>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 namespace stillgate::transport::ssh {
+
+namespace {
+
+constexpr std::string_view not_allowed = "Not allowed at this time";
+
+bool has(std::string_view said, std::string_view words) {
+  return said.find(words) != std::string_view::npos;
+}
+
+}  // namespace
+
+bool drops_a_login(std::string_view said) {
+  return said.empty() || has(said, "MaxStartups") || has(said, not_allowed);
+}
 
 std::string last_error_text(LIBSSH2_SESSION* session) {
   char* words = nullptr;
@@ -22,17 +37,18 @@ Error failure(Errc code, std::string_view server, std::string_view text, std::st
   return {code, std::move(message)};
 }
 
-Error handshake_failure(int code, bool has_banner, std::string_view server, std::string detail) {
+Error handshake_failure(bool has_banner, std::string_view server, std::string detail) {
+  if (!has_banner && has(detail, not_allowed)) {
+    return failure(Errc::ssh_banner, server,
+                   "the server drops logins from here: its MaxStartups is used up, or its "
+                   "PerSourcePenalties keep this address out for failed logins; its log says "
+                   "which, and PerSourcePenaltyExemptList excepts an address",
+                   std::move(detail));
+  }
   if (!has_banner) {
     return failure(Errc::ssh_banner, server,
                    "the connection was closed before an SSH server spoke; is sshd running there, "
                    "and is its MaxStartups large enough?",
-                   std::move(detail));
-  }
-  if (code == LIBSSH2_ERROR_KEX_FAILURE || code == LIBSSH2_ERROR_METHOD_NONE) {
-    return failure(Errc::ssh_key_exchange, server,
-                   "no algorithm in common with the server; libssh2 " LIBSSH2_VERSION
-                   " needs an ed25519 or ecdsa host key there",
                    std::move(detail));
   }
   return failure(Errc::ssh_key_exchange, server, "the key exchange broke off", std::move(detail));

@@ -17,9 +17,12 @@ namespace stillgate::transport::ssh {
 [[nodiscard]] Error failure(Errc code, std::string_view server, std::string_view text,
                             std::string detail = {});
 
+/// Whether this, or nothing, ahead of its version is what sshd says to a login that it drops, and
+/// that may succeed later. OpenSSH 9.8 and later say the same at MaxStartups and at a penalty.
+[[nodiscard]] bool drops_a_login(std::string_view said);
+
 /// A handshake that failed. `has_banner`: the server's SSH banner had arrived.
-[[nodiscard]] Error handshake_failure(int code, bool has_banner, std::string_view server,
-                                      std::string detail);
+[[nodiscard]] Error handshake_failure(bool has_banner, std::string_view server, std::string detail);
 
 /// `number` is an errno of connecting to the server, or of the connection to it.
 [[nodiscard]] Error connection_failure(int number, std::string_view server);

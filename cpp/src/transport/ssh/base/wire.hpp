@@ -8,25 +8,23 @@
 
 namespace stillgate::transport::ssh {
 
-/// Reads one after the other; nullopt once the bytes are too few.
+/// Reads one after the other. The first that fails is the end: all that follow fail, too, so that
+/// who reads several things looks at the last of them.
 class WireReader {
  public:
   explicit WireReader(std::string_view bytes) : rest_(bytes) {}
 
   std::optional<char> byte() {
-    if (rest_.empty()) return std::nullopt;
-    const char value = rest_.front();
-    rest_.remove_prefix(1);
-    return value;
+    const auto one = bytes(1);
+    if (!one) return std::nullopt;
+    return one->front();
   }
 
   std::optional<std::uint32_t> number() {
-    if (rest_.size() < 4) return std::nullopt;
+    const auto four = bytes(4);
+    if (!four) return std::nullopt;
     std::uint32_t value = 0;
-    for (std::size_t i = 0; i < 4; ++i) {
-      value = value << 8U | static_cast<unsigned char>(rest_[i]);
-    }
-    rest_.remove_prefix(4);
+    for (const char c : *four) value = value << 8U | static_cast<unsigned char>(c);
     return value;
   }
 
@@ -37,16 +35,19 @@ class WireReader {
   }
 
   std::optional<std::string_view> bytes(std::size_t size) {
-    if (size > rest_.size()) return std::nullopt;
+    if (size > rest_.size()) failed_ = true;
+    if (failed_) return std::nullopt;
     const std::string_view value = rest_.substr(0, size);
     rest_.remove_prefix(size);
     return value;
   }
 
-  [[nodiscard]] bool empty() const noexcept { return rest_.empty(); }
+  /// Whether all was read; never after a failure.
+  [[nodiscard]] bool empty() const noexcept { return !failed_ && rest_.empty(); }
 
  private:
   std::string_view rest_;
+  bool failed_{false};
 };
 
 class WireWriter {

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "algorithms.hpp"
 #include "lines.hpp"
 #include "pattern.hpp"
 #include "values.hpp"
@@ -40,6 +41,12 @@ constexpr std::array keywords{
     Named{"proxycommand", Keyword::proxy_command},
     Named{"connecttimeout", Keyword::connect_timeout},
     Named{"addressfamily", Keyword::address_family},
+    Named{"kexalgorithms", Keyword::kex_algorithms},
+    Named{"hostkeyalgorithms", Keyword::host_key_algorithms},
+    Named{"ciphers", Keyword::ciphers},
+    Named{"macs", Keyword::macs},
+    Named{"pubkeyacceptedalgorithms", Keyword::pubkey_accepted_algorithms},
+    Named{"pubkeyacceptedkeytypes", Keyword::pubkey_accepted_algorithms},
 };
 
 // Those after "localuser" are known to some release of ssh, and cannot be evaluated here.
@@ -75,6 +82,23 @@ std::string_view fault(Keyword keyword, const std::string& argument) {
                      valid_variable(std::string_view(argument).substr(1))
                  ? ""
                  : "not the name of a variable";
+    case Keyword::kex_algorithms:
+      return valid_algorithms(AlgorithmKind::key_exchange, argument)
+                 ? ""
+                 : "a key exchange is in it that ssh does not know, either";
+    case Keyword::ciphers:
+      return valid_algorithms(AlgorithmKind::cipher, argument)
+                 ? ""
+                 : "a cipher is in it that ssh does not know, either";
+    case Keyword::macs:
+      return valid_algorithms(AlgorithmKind::mac, argument)
+                 ? ""
+                 : "a MAC is in it that ssh does not know, either";
+    case Keyword::host_key_algorithms:
+    case Keyword::pubkey_accepted_algorithms:
+      return valid_algorithms(AlgorithmKind::public_key, argument)
+                 ? ""
+                 : "a type of key is in it that ssh does not know, either";
     default:
       return "";
   }

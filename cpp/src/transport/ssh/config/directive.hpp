@@ -32,6 +32,11 @@ enum class Keyword {
   proxy_command,
   connect_timeout,
   address_family,
+  kex_algorithms,
+  host_key_algorithms,
+  ciphers,
+  macs,
+  pubkey_accepted_algorithms,
   file_begins,  ///< no keyword: the start and the end of a file, included or not
   file_ends,
 };

@@ -1,16 +1,13 @@
 // Reading configuration files, with those that they include.
 #include <algorithm>
-#include <cerrno>
-#include <system_error>
 
 #include <glob.h>
-#include <sys/stat.h>
 
 #include <fmt/format.h>
 
 #include "config.hpp"
 #include "expansion.hpp"
-#include "transport/ssh/base/file_text.hpp"
+#include "files/file.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
@@ -86,25 +83,14 @@ Error failed(const std::string& path, std::string_view why) {
   return {Errc::ssh_config, fmt::format("{}: {}", path, why)};
 }
 
-enum class Trust { checked, given };
-
-/// Whoever can write the configuration can run any command. ssh checks the same.
-bool others_can_write(const FileText& file, unsigned uid) {
-  return (file.owner != 0 && file.owner != uid) || (file.mode & (S_IWGRP | S_IWOTH)) != 0;
-}
-
-/// nullopt: no such file.
-Result<std::optional<std::string>> read_config(const std::string& path, Trust trust, unsigned uid) {
-  auto file = read_file(path);
-  if (!file) {
-    const int number = errno;
-    if (number == ENOENT || number == ENOTDIR) return std::optional<std::string>();
-    return failed(path, std::system_category().message(number));
-  }
-  if (trust == Trust::checked && others_can_write(*file, uid)) {
-    return failed(path, "other users can write it; chown it to its user and chmod go-w");
-  }
-  return std::optional(std::move(file->text));
+/// Whoever can write the configuration can run any command. nullopt: no such file.
+Result<std::optional<std::string>> read_config(const std::string& path, unsigned uid) {
+  auto read = files::read_file(path);
+  if (read.fault.is_missing()) return std::optional<std::string>();
+  if (!read) return failed(path, read.fault.why);
+  const std::string distrust = files::written_by_others(path, read->status, uid);
+  if (!distrust.empty()) return failed(path, distrust);
+  return std::optional(std::move(read->text));
 }
 
 Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, unsigned uid) {
@@ -115,7 +101,7 @@ Result<std::vector<Config::Source>> read_pattern(const std::string& pattern, uns
   if (code != 0 && code != GLOB_NOMATCH) return failed(pattern, "cannot be read");
   std::vector<Config::Source> sources;
   for (const auto& path : paths) {
-    auto text = read_config(path, Trust::checked, uid);
+    auto text = read_config(path, uid);
     if (!text) return text.error();
     if (*text) sources.push_back({path, **std::move(text)});
   }
@@ -140,9 +126,7 @@ Result<Config> Config::load(const std::vector<std::filesystem::path>& files,
   Config config;
   Reader reader(local, loader, config.directives_);
   for (const auto& file : files) {
-    // As with ssh's -F: a file outside ssh's default places is the caller's choice.
-    const bool own = file == local.home + "/.ssh/config";
-    const auto text = read_config(file.string(), own ? Trust::checked : Trust::given, local.uid);
+    const auto text = read_config(file.string(), local.uid);
     if (!text) return text.error();
     if (!*text) continue;
     if (auto error = reader.read(**text, file.string(), 0)) return *std::move(error);

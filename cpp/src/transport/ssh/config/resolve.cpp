@@ -46,6 +46,7 @@ class Resolution {
                 settings_.global_known_hosts_files);
     choose_revoked_keys();
     choose_proxy();
+    choose_algorithms();
     return error_;
   }
 
@@ -174,6 +175,25 @@ class Resolution {
       hop.host = kept(expand_tokens(hop.host, proxy_tokens_, jump->place));
       if (hop.user) hop.user = kept(expand_tokens(*hop.user, proxy_tokens_, jump->place));
     }
+  }
+
+  void choose_algorithms() {
+    Algorithms& chosen = settings_.algorithms;
+    choose(chosen.key_exchanges, AlgorithmKind::key_exchange, Keyword::kex_algorithms);
+    choose(chosen.host_keys, AlgorithmKind::host_key, Keyword::host_key_algorithms);
+    choose(chosen.ciphers, AlgorithmKind::cipher, Keyword::ciphers);
+    choose(chosen.macs, AlgorithmKind::mac, Keyword::macs);
+    choose(chosen.public_keys, AlgorithmKind::public_key, Keyword::pubkey_accepted_algorithms);
+  }
+
+  void choose(AlgorithmList& list, AlgorithmKind kind, Keyword keyword) {
+    const Directive* const directive = lines_.first(keyword);
+    const std::string text = directive == nullptr ? "" : directive->arguments[0];
+    list.names = assemble_algorithms(kind, text);
+    if (directive == nullptr) return;
+    list.place = fmt::format("{}:{}", *directive->place.file, directive->place.line);
+    // An order that is written out is kept.
+    list.known_hosts_first = text.starts_with('+') || text.starts_with('-');
   }
 
   const EffectiveLines& lines_;

@@ -10,6 +10,8 @@
 
 #include <sys/socket.h>
 
+#include "algorithms.hpp"
+
 namespace stillgate::transport::ssh {
 
 /// The server in an endpoint's URL or a hop of a ProxyJump. No brackets around an IPv6 address.
@@ -57,6 +59,7 @@ struct Settings {
   std::string proxy_command;            ///< for a shell; empty: none
   std::optional<std::chrono::seconds> connect_timeout;
   int address_family{AF_UNSPEC};  ///< of the connections that are made from here
+  Algorithms algorithms;
 };
 
 }  // namespace stillgate::transport::ssh

@@ -2,7 +2,6 @@
 #include "host_check.hpp"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <vector>
 
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <libssh2.h>
 
 #include "revoked_keys.hpp"
@@ -24,6 +24,11 @@ constexpr std::string_view rsa_host_keys =
 
 std::vector<std::string> names_of(const Settings& settings) {
   return lookup_names(settings.host_name, settings.port, settings.host_key_alias);
+}
+
+/// The type of a key that signs by this algorithm: RSA keys have several.
+std::string_view key_type_of(std::string_view algorithm) {
+  return algorithm.starts_with("rsa-sha2-") ? "ssh-rsa" : algorithm;
 }
 
 /// Path, inode, size and time of change of each file: other text, other stamp.
@@ -102,24 +107,23 @@ std::shared_ptr<const KnownHosts> known_hosts_of(const Settings& settings) {
                settings.global_known_hosts_files.end());
   const std::scoped_lock lock(mutex);
   const std::string now = stamp_of(files);
-  if (!kept || stamp != now) {
+  // A read error, such as too many open files, may be over although the stamp is the same.
+  if (!kept || stamp != now || !kept->unread().empty()) {
     kept = std::make_shared<const KnownHosts>(KnownHosts::load(files));
     stamp = now;
   }
   return kept;
 }
 
-std::string algorithm_preference(const KnownHosts& known, const Settings& settings) {
-  std::vector<std::string_view> order;
+std::vector<std::string> host_key_order(const KnownHosts& known, const Settings& settings) {
+  const AlgorithmList& list = settings.algorithms.host_keys;
+  std::vector<std::string> order = list.names;
+  if (!list.known_hosts_first) return order;
   const auto types = known.key_types(names_of(settings).front());
-  order.insert(order.end(), types.begin(), types.end());
-  static constexpr std::array<std::string_view, 5> usual{"ssh-ed25519", "ecdsa-sha2-nistp256",
-                                                         "ecdsa-sha2-nistp384",
-                                                         "ecdsa-sha2-nistp521", "ssh-rsa"};
-  for (const std::string_view type : usual) {
-    if (std::find(order.begin(), order.end(), type) == order.end()) order.push_back(type);
-  }
-  return fmt::format("{}", fmt::join(order, ","));
+  std::stable_partition(order.begin(), order.end(), [&types](const std::string& algorithm) {
+    return std::find(types.begin(), types.end(), key_type_of(algorithm)) != types.end();
+  });
+  return order;
 }
 
 std::optional<Error> check_host_key(const KnownHosts& known, const Settings& settings,
@@ -149,6 +153,12 @@ std::optional<Error> check_host_key(const KnownHosts& known, const Settings& set
                       where, has_modern_rsa ? "" : rsa_host_keys));
     case Verdict::unknown:
       break;
+  }
+  if (!known.unread().empty()) {
+    return refused(
+        Errc::ssh_host_key_unknown, server, blob,
+        fmt::format("is unknown for {}, but not all files of known hosts can be read: {}",
+                    names.front(), fmt::join(known.unread(), "; ")));
   }
   const bool accepts = settings.host_key_checking == HostKeyChecking::accept_new ||
                        settings.host_key_checking == HostKeyChecking::no;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <stillgate/error.hpp>
 
@@ -18,9 +19,10 @@ namespace stillgate::transport::ssh {
 /// since. Thread-safe.
 [[nodiscard]] std::shared_ptr<const KnownHosts> known_hosts_of(const Settings& settings);
 
-/// libssh2's preference of host key algorithms: those of known keys first, as ssh has it, because
-/// with another type of key the host would not be known.
-[[nodiscard]] std::string algorithm_preference(const KnownHosts& known, const Settings& settings);
+/// The host key algorithms of the settings, in the order in which they are offered: as ssh does,
+/// those of known keys first, because with another type of key the host would not be known.
+[[nodiscard]] std::vector<std::string> host_key_order(const KnownHosts& known,
+                                                      const Settings& settings);
 
 /// nullopt: it is. A new host's key is written down where ssh_config says `accept-new`; `no`, which
 /// to ssh means no check at all, is taken for that. Errors: ssh_host_key_unknown,

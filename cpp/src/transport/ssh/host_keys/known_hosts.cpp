@@ -5,10 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "files/file.hpp"
 #include "hashed_name.hpp"
 #include "transport/ssh/base/base64.hpp"
 #include "transport/ssh/base/digest.hpp"
-#include "transport/ssh/base/file_text.hpp"
 #include "transport/ssh/base/wire.hpp"
 #include "transport/ssh/base/words.hpp"
 #include "transport/ssh/config/pattern.hpp"
@@ -29,7 +29,12 @@ KnownHosts KnownHosts::parse(std::string_view text, std::string file) {
 KnownHosts KnownHosts::load(const std::vector<std::string>& files) {
   KnownHosts hosts;
   for (const auto& path : files) {
-    if (const auto file = read_file(path)) hosts.add(file->text, path);
+    const auto read = files::read_file(path);
+    if (read) {
+      hosts.add(read->text, path);
+    } else if (!read.fault.is_missing()) {
+      hosts.unread_.push_back(fmt::format("{}: {}", path, read.fault.why));
+    }
   }
   return hosts;
 }

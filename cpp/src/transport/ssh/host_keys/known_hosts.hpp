@@ -33,7 +33,7 @@ class KnownHosts {
   /// Lines that cannot be understood are skipped, as ssh does.
   static KnownHosts parse(std::string_view text, std::string file);
 
-  /// The lines of all files that can be read; as with ssh, one that cannot is as good as missing.
+  /// The lines of all files that can be read; see unread().
   static KnownHosts load(const std::vector<std::string>& files);
 
   /// Adds another file's lines after the existing ones.
@@ -45,6 +45,10 @@ class KnownHosts {
 
   /// The types of the keys known for that name, in the order of the files, each once.
   [[nodiscard]] std::vector<std::string> key_types(std::string_view name) const;
+
+  /// The files that are there and cannot be read, and why: what they have is not known, so no host
+  /// is new.
+  [[nodiscard]] const std::vector<std::string>& unread() const noexcept { return unread_; }
 
  private:
   enum class Marker { none, revoked };
@@ -63,6 +67,7 @@ class KnownHosts {
   [[nodiscard]] Found found(Verdict verdict, const Line& line) const;
 
   std::vector<std::string> files_;
+  std::vector<std::string> unread_;
   std::vector<Line> lines_;
 };
 

@@ -1,7 +1,6 @@
 // Appending to a known_hosts file.
 #include <cerrno>
 #include <filesystem>
-#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -9,17 +8,14 @@
 
 #include <fmt/format.h>
 
+#include "files/file.hpp"
 #include "known_hosts.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
 
-constexpr mode_t owner_only_folder = 0700;
-constexpr mode_t owner_only_file = 0600;
-
-Error failed(std::string_view what, const std::string& path, int number) {
-  return {Errc::system_error,
-          fmt::format("cannot {} {}: {}", what, path, std::system_category().message(number))};
+Error failed(std::string_view what, const std::string& path, const files::Fault& fault) {
+  return {Errc::system_error, fmt::format("cannot {} {}: {}", what, path, fault.why)};
 }
 
 /// The last line may lack its line feed.
@@ -44,14 +40,14 @@ int append(int fd, std::string_view line) {
 
 std::optional<Error> append_known_hosts_line(const std::string& file, std::string_view line) {
   const auto folder = std::filesystem::path(file).parent_path();
-  if (!folder.empty() && ::mkdir(folder.c_str(), owner_only_folder) != 0 && errno != EEXIST) {
-    return failed("create", folder.string(), errno);
+  if (!folder.empty() && ::mkdir(folder.c_str(), files::owner_only_folder) != 0 &&
+      errno != EEXIST) {
+    return failed("create", folder.string(), files::Fault::of(errno));
   }
-  const int fd = ::open(file.c_str(), O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, owner_only_file);
-  if (fd < 0) return failed("open", file, errno);
-  const int number = append(fd, line);
-  ::close(fd);
-  if (number != 0) return failed("write", file, number);
+  const files::File opened(file, O_RDWR | O_APPEND | O_CREAT);
+  if (!opened.is_open()) return failed("open", file, opened.fault());
+  const int number = append(opened.get(), line);
+  if (number != 0) return failed("write", file, files::Fault::of(number));
   return std::nullopt;
 }
 

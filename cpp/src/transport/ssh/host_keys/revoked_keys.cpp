@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <system_error>
 
 #include <fmt/format.h>
 
+#include "files/file.hpp"
 #include "transport/ssh/base/base64.hpp"
-#include "transport/ssh/base/file_text.hpp"
 #include "transport/ssh/base/wire.hpp"
 #include "transport/ssh/base/words.hpp"
 
@@ -82,9 +80,10 @@ RevokedKeys RevokedKeys::parse(std::string_view text) {
 }
 
 RevokedKeys RevokedKeys::load(const std::string& path) {
-  if (const auto file = read_file(path, max_bytes)) return parse(file->text);
+  const auto read = files::read_file(path, max_bytes);
+  if (read) return parse(read->text);
   RevokedKeys keys;
-  keys.fault_ = std::system_category().message(errno);
+  keys.fault_ = read.fault.why;
   return keys;
 }
 

@@ -4,17 +4,20 @@
 #include <algorithm>
 #include <utility>
 
+#include <unistd.h>
+
 #include <fmt/format.h>
 #include <openssl/crypto.h>
 
 #include "transport/ssh/base/base64.hpp"
-#include "transport/ssh/base/file_text.hpp"
 #include "transport/ssh/base/wire.hpp"
 #include "transport/ssh/host_keys/known_hosts.hpp"
 
 namespace stillgate::transport::ssh {
 namespace {
 
+/// As OpenSSH has it.
+constexpr std::size_t most_of_a_key = std::size_t{1} << 20U;
 constexpr std::string_view openssh_begin = "-----BEGIN OPENSSH PRIVATE KEY-----";
 constexpr std::string_view openssh_end = "-----END OPENSSH PRIVATE KEY-----";
 constexpr std::string_view openssh_magic{"openssh-key-v1\0", 15};
@@ -95,16 +98,19 @@ std::string public_blob_of(std::string_view pub_text) {
   return decode_base64(rest.substr(0, rest.find_first_of(" \r\n"))).value_or("");
 }
 
-std::optional<KeyFile> read_key_file(const std::string& path) {
-  auto file = read_file(path);
-  const int number = errno;
+files::Read<KeyFile> read_key_file(const std::string& path) {
+  auto file = files::read_file(path, most_of_a_key);
   KeyFile key;
   key.path = path;
   if (!file || is_public_key(file->text)) {
-    const auto pub = file ? std::move(file) : read_file(path + ".pub");
+    const auto pub = file ? file : files::read_file(path + ".pub", most_of_a_key);
     key.public_blob = pub ? public_blob_of(pub->text) : "";
-    errno = number;
-    return key.public_blob.empty() ? std::nullopt : std::optional(std::move(key));
+    if (key.public_blob.empty()) return {std::nullopt, std::move(file.fault)};
+    return {std::move(key), {}};
+  }
+  if (auto why = files::key_read_by_others(path, file->status, ::getuid()); !why.empty()) {
+    OPENSSL_cleanse(file->text.data(), file->text.size());
+    return {std::nullopt, {0, std::move(why)}};
   }
   KeyInfo info = inspect_key(file->text);
   key.text = Secret::take(std::move(file->text));
@@ -116,9 +122,10 @@ std::optional<KeyFile> read_key_file(const std::string& path) {
         fmt::format("{} {}", key_type(key.public_blob), encode_base64(key.public_blob));
   }
   if (key.public_blob.empty()) {
-    if (const auto pub = read_file(path + ".pub")) key.public_blob = public_blob_of(pub->text);
+    const auto pub = files::read_file(path + ".pub", most_of_a_key);
+    if (pub) key.public_blob = public_blob_of(pub->text);
   }
-  return key;
+  return {std::move(key), {}};
 }
 
 }  // namespace stillgate::transport::ssh

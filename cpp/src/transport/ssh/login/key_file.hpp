@@ -8,6 +8,7 @@
 
 #include <stillgate/error.hpp>
 
+#include "files/file.hpp"
 #include "secret.hpp"
 
 namespace stillgate::transport::ssh {
@@ -37,8 +38,8 @@ struct KeyInfo {
 /// The key's public half from the text of a .pub file; empty: none.
 [[nodiscard]] std::string public_blob_of(std::string_view pub_text);
 
-/// nullopt: neither it nor its .pub can be read; errno has the reason. A file that is itself a
-/// public key names a key of the agent, as for ssh.
-[[nodiscard]] std::optional<KeyFile> read_key_file(const std::string& path);
+/// Nothing where neither it nor its .pub can be read, or others can read it. A file that is itself
+/// a public key names a key of the agent, as for ssh.
+[[nodiscard]] files::Read<KeyFile> read_key_file(const std::string& path);
 
 }  // namespace stillgate::transport::ssh

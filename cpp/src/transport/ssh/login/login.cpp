@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <openssl/evp.h>
 
 #include "passphrases.hpp"
@@ -37,6 +38,17 @@ bool is_server_refusal(int code) {
 }
 
 bool is_rsa(std::string_view blob) { return key_type(blob) == "ssh-rsa"; }
+
+/// By which a key of that type may sign here: RSA keys have several ways.
+std::vector<std::string> algorithms_of(std::string_view type) {
+  constexpr std::string_view certificate = "-cert-v01@openssh.com";
+  std::vector<std::string> algorithms{std::string(type)};
+  if (!type.starts_with("ssh-rsa") || !has_modern_rsa) return algorithms;
+  for (const std::string modern : {"rsa-sha2-512", "rsa-sha2-256"}) {
+    algorithms.push_back(type.ends_with(certificate) ? modern + std::string(certificate) : modern);
+  }
+  return algorithms;
+}
 
 /// If libssh2 reads the key, OpenSSL tries every format, again for each login. That took longer
 /// than all the rest of the login (10 of 15 million instructions with libssh2 1.10).
@@ -89,6 +101,7 @@ Login::Login(LIBSSH2_SESSION* session, const Route& route, Context context)
 void Login::list_attempts() {
   add_agent_keys();
   add_files();
+  leave_out_forbidden();
   // Old servers may accept RSA keys. On new ones each attempt counts, so offer them last.
   std::stable_partition(attempts_.begin(), attempts_.end(), [](const Attempt& attempt) {
     return has_modern_rsa ||
@@ -122,6 +135,44 @@ void Login::add_files() {
     if (!file->certificate.empty()) attempts_.push_back({nullptr, file, true, false});
     if (!in_agent) attempts_.push_back({nullptr, file, false, false});
   }
+}
+
+/// As ssh: a key that may not sign by any algorithm of PubkeyAcceptedAlgorithms is not offered.
+void Login::leave_out_forbidden() {
+  const AlgorithmList& accepted = route_.settings.algorithms.public_keys;
+  std::erase_if(attempts_, [&](const Attempt& attempt) {
+    const std::string_view type = type_of(attempt);
+    const auto algorithms = algorithms_of(type);
+    const bool allowed =
+        type.empty() || std::any_of(algorithms.begin(), algorithms.end(), [&](const auto& name) {
+          return std::find(accepted.names.begin(), accepted.names.end(), name) !=
+                 accepted.names.end();
+        });
+    if (allowed) return false;
+    unusable_.push_back(
+        type == "ssh-rsa" && !has_modern_rsa && accepted.place.empty()
+            ? std::string(rsa_words)
+            : fmt::format("{} is not offered: the PubkeyAcceptedAlgorithms{} do not allow {}",
+                          name_of(attempt),
+                          accepted.place.empty() ? "" : fmt::format(" of {}", accepted.place),
+                          type));
+    return true;
+  });
+}
+
+/// Empty: only libssh2 will know, once it has read the key.
+std::string_view Login::type_of(const Attempt& attempt) {
+  if (attempt.agent_key != nullptr) return key_type(attempt.agent_key->blob);
+  if (attempt.with_certificate) {
+    const std::string_view text = attempt.file->certificate;
+    return text.substr(0, text.find_first_of(" \t\n"));
+  }
+  return attempt.file->is_rsa() ? "ssh-rsa" : key_type(attempt.file->public_blob);
+}
+
+std::string Login::name_of(const Attempt& attempt) {
+  if (attempt.agent_key != nullptr) return attempt.agent_key->comment + " from the agent";
+  return attempt.file->path + (attempt.with_certificate ? "'s certificate" : "");
 }
 
 int Login::step() {
@@ -256,10 +307,7 @@ void Login::note_failure(const Attempt& attempt, int code) {
     return;
   }
   const bool rsa = attempt.agent_key ? is_rsa(attempt.agent_key->blob) : attempt.file->is_rsa();
-  const std::string name = attempt.agent_key
-                               ? fmt::format("{} from the agent", attempt.agent_key->comment)
-                               : fmt::format("{}{}", attempt.file->path,
-                                             attempt.with_certificate ? "'s certificate" : "");
+  const std::string name = name_of(attempt);
   if (rsa && !has_modern_rsa) {
     unusable_.emplace_back(rsa_words);
   } else if (attempt.agent_key != nullptr && server_message_ == signing_failed) {

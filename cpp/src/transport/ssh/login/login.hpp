@@ -55,6 +55,9 @@ class Login {
   void list_attempts();
   void add_agent_keys();
   void add_files();
+  void leave_out_forbidden();
+  static std::string_view type_of(const Attempt& attempt);
+  static std::string name_of(const Attempt& attempt);
   int offer(const Attempt& attempt);
   int offer_agent_key(const AgentKey& key);
   int offer_file(const Attempt& attempt);

@@ -12,8 +12,7 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-
-#include "transport/ssh/base/file_text.hpp"
+#include <fmt/ranges.h>
 
 namespace stillgate::transport::ssh {
 namespace {
@@ -47,6 +46,10 @@ LocalContext local_context() {
 
 Destination to_destination(const SshHop& hop) { return {hop.host, hop.user, hop.port}; }
 
+std::string unreadable(std::string_view what, const std::string& path, const files::Fault& fault) {
+  return fmt::format("the {} {} cannot be read: {}", what, path, fault.why);
+}
+
 std::string spelled(const Destination& destination) {
   return fmt::format("{}@{}:{}", destination.user.value_or(""), destination.host,
                      destination.port.value_or(0));
@@ -74,6 +77,11 @@ std::string Route::key() const {
   }
   text += fmt::format(" {} {} {}", static_cast<int>(settings.host_key_checking),
                       settings.revoked_host_keys, settings.address_family);
+  const Algorithms& algorithms = settings.algorithms;
+  for (const auto* list : {&algorithms.key_exchanges, &algorithms.host_keys, &algorithms.ciphers,
+                           &algorithms.macs, &algorithms.public_keys}) {
+    text += fmt::format(" {}", fmt::join(list->names, ","));
+  }
   return via ? fmt::format("{} via {}", text, via->key()) : text;
 }
 
@@ -136,19 +144,22 @@ Routes::Found Routes::find(const Destination& destination, const SshAccess& acce
 std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
   for (const std::string& path : access.identities) {
     auto found = key(path);
-    if (!found) return found.error();
+    if (!found) return Error{Errc::ssh_key_unusable, unreadable("key", path, found.fault)};
     route.keys.push_back(*std::move(found));
   }
   for (const std::string& path : route.settings.identity_files) {
     auto found = key(path);
     if (found) {
       route.keys.push_back(*std::move(found));
-    } else if (errno != ENOENT) {
-      route.unread.push_back(found.error().message);
+    } else if (!found.fault.is_missing()) {
+      route.unread.push_back(unreadable("key", path, found.fault));
     }
   }
   for (const std::string& path : route.settings.certificate_files) {
-    const auto file = read_file(path);
+    const auto file = files::read_file(path);
+    if (!file && !file.fault.is_missing()) {
+      route.unread.push_back(unreadable("certificate", path, file.fault));
+    }
     if (!file) continue;
     for (auto& key_file : route.keys) {
       if (!key_file->certificate.empty()) continue;
@@ -160,18 +171,15 @@ std::optional<Error> Routes::add_keys(const SshAccess& access, Route& route) {
   return std::nullopt;
 }
 
-Result<std::shared_ptr<const KeyFile>> Routes::key(const std::string& path) {
+files::Read<std::shared_ptr<const KeyFile>> Routes::key(const std::string& path) {
   auto& kept = keys_[path];
   if (!kept) {
-    errno = 0;
-    if (auto read = read_key_file(path)) {
-      if (const auto beside = read_file(path + "-cert.pub")) read->certificate = beside->text;
-      kept = std::make_shared<const KeyFile>(*std::move(read));
-    }
+    auto read = read_key_file(path);
+    if (!read) return {std::nullopt, std::move(read.fault)};
+    if (const auto beside = files::read_file(path + "-cert.pub")) read->certificate = beside->text;
+    kept = std::make_shared<const KeyFile>(*std::move(read));
   }
-  if (kept) return kept;
-  return Error{Errc::ssh_key_unusable, fmt::format("the key {} cannot be read: {}", path,
-                                                   std::system_category().message(errno))};
+  return {kept, {}};
 }
 
 }  // namespace stillgate::transport::ssh

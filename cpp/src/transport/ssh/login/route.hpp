@@ -45,7 +45,7 @@ class Routes {
   Result<const Config*> config(const std::string& which);
   Found find(const Destination& destination, const SshAccess& access,
              const std::vector<Destination>* jumps, unsigned depth);
-  Result<std::shared_ptr<const KeyFile>> key(const std::string& path);
+  files::Read<std::shared_ptr<const KeyFile>> key(const std::string& path);
   std::optional<Error> add_keys(const SshAccess& access, Route& route);
 
   LocalContext local_;

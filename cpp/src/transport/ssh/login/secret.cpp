@@ -17,6 +17,19 @@ namespace {
 constexpr std::size_t longest_answer = 1024;
 constexpr int slice_ms = 20;  ///< between two checks whether the caller stops
 
+/// Names come from files of configuration: none steers the terminal. UTF-8 stays what it is, but
+/// for the control characters of two bytes.
+std::string tamed(std::string text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool is_c1 =
+        byte == 0xc2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xa0;
+    if (byte < 0x20 || byte == 0x7f) text[i] = '?';
+    if (is_c1) text.replace(i, 2, "?");
+  }
+  return text;
+}
+
 /// The terminal with its echo off, and as it was at the end.
 class Terminal {
  public:
@@ -71,7 +84,8 @@ std::shared_ptr<const Secret> ask_on_terminal(const std::string& prompt,
                                               const std::stop_token& stop) {
   const Terminal terminal;
   if (!terminal.quiet()) return nullptr;
-  if (::write(terminal.fd(), prompt.data(), prompt.size()) < 0) return nullptr;
+  const std::string shown = tamed(prompt);
+  if (::write(terminal.fd(), shown.data(), shown.size()) < 0) return nullptr;
   pollfd typed{terminal.fd(), POLLIN, 0};
   while (::poll(&typed, 1, slice_ms) == 0 || typed.revents == 0) {
     if (stop.stop_requested()) return nullptr;

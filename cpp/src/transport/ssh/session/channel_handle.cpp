@@ -37,6 +37,12 @@ void ChannelHandle::write(std::string bytes) {
   });
 }
 
+void ChannelHandle::read_on() {
+  post([channel = channel_](Worker& /*worker*/) {
+    if (const auto connection = channel->connection.lock()) connection->read_on();
+  });
+}
+
 void ChannelHandle::close() {
   post([channel = channel_](Worker& /*worker*/) {
     const auto listener = std::exchange(channel->listener, nullptr);

@@ -23,6 +23,8 @@ class ChannelHandle {
   /// Call once. The listener is called on the worker's thread until close().
   void open(std::shared_ptr<ChannelListener> listener);
   void write(std::string bytes);
+  /// The listener is full no more.
+  void read_on();
   void close();
 
   /// The worker's loop. The hub must still exist.

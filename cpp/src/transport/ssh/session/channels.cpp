@@ -35,12 +35,17 @@ void Connection::close(const std::shared_ptr<Channel>& channel) {
   if (stage_ == Stage::open) pump();
 }
 
+void Connection::read_on() {
+  if (stage_ == Stage::open) pump();
+}
+
 /// Runs until neither side makes progress. An operation may take another's packet off the socket,
 /// and no event reports that packet again. So ask libssh2 for queued data before waiting, and run
 /// operations once more after anything was received. Read the socket only after an event: reading
 /// an empty one costs a system call.
 void Connection::pump() {
   const auto self = shared_from_this();
+  allow_step();
   for (bool more = true; more && stage_ == Stage::open;) {
     const auto before = notes_.received;
     run_operations();
@@ -184,6 +189,7 @@ void Connection::read_channel(Channel& channel) {
     const auto n =
         libssh2_channel_read(channel.raw, context_.buffer.data(), context_.buffer.size());
     if (n > 0) {
+      notes_.intake.allowance += static_cast<std::size_t>(n);
       channel.listener->on_bytes({context_.buffer.data(), static_cast<std::size_t>(n)});
     } else if (n == 0 && libssh2_channel_eof(channel.raw) != 0) {
       channel.ended = true;

@@ -38,6 +38,7 @@ Connection::Connection(WorkerContext& context, std::shared_ptr<const Route> rout
 
 Connection::~Connection() {
   login_.reset();
+  notes_.intake.flooded = true;
   // Closing each channel would wait for answers. The server sees the end of the connection.
   if (socket_.is_open()) ::shutdown(socket_.native_handle(), SHUT_RDWR);
 }
@@ -111,8 +112,14 @@ void Connection::carrier_ready(int fd) {
     return;
   }
   const auto known = known_hosts_of(route_->settings);
-  const std::string order = algorithm_preference(*known, route_->settings);
-  libssh2_session_method_pref(session_.get(), LIBSSH2_METHOD_HOSTKEY, order.c_str());
+  auto proposal = make_proposal(route_->settings, host_key_order(*known, route_->settings),
+                                supported_algorithms(), name_);
+  if (!proposal) {
+    fail(proposal.error());
+    return;
+  }
+  proposal_ = *std::move(proposal);
+  apply(proposal_, route_->settings, session_.get());
   stage_ = Stage::handshake;
   watch(timeouts().banner, Errc::ssh_banner,
         fmt::format("connected, but no SSH server spoke within {} ms", timeouts().banner.count()));
@@ -125,6 +132,7 @@ void Connection::drive() {
   const auto self = shared_from_this();
   if (stage_ == Stage::closed) return;
   readable_ = true;
+  allow_step();
   acknowledge_quickly(socket_.native_handle());
   if (stage_ == Stage::handshake && handshake() != 0) return;
   if (stage_ == Stage::login) log_in();
@@ -145,13 +153,25 @@ int Connection::handshake() {
     return code;
   }
   if (code != 0) {
-    const std::string_view said = banner();
-    retry_or_fail(
-        handshake_failure(code, has_banner_, name_,
-                          has_banner_ || said.empty() ? disconnect_message() : std::string(said)));
+    handshake_failed();
     return code;
   }
   return verify_server();
+}
+
+void Connection::handshake_failed() {
+  const auto& offered = notes_.kex_init.found();
+  const std::string lacks = offered ? mismatch(proposal_, *offered) : std::string();
+  const std::string_view said = banner();
+  if (notes_.intake.flooded) {
+    fail(flood());
+  } else if (!lacks.empty()) {
+    fail(failure(Errc::ssh_key_exchange, name_, lacks));
+  } else {
+    retry_or_fail(
+        handshake_failure(has_banner_, name_,
+                          has_banner_ || said.empty() ? disconnect_message() : std::string(said)));
+  }
 }
 
 /// The last line before the SSH protocol. A server may send text first, or send text and close.
@@ -203,6 +223,7 @@ void Connection::logged_in() {
   timer_.cancel();
   pending_.reset();
   leave_turn();
+  notes_.intake.allowance = Intake::between_keep_alives;
   // 2 s: the shortest interval; libssh2 treats 1 as 2.
   libssh2_keepalive_config(session_.get(), 0, 2);
   watch_next_open();
@@ -210,8 +231,17 @@ void Connection::logged_in() {
 
 void Connection::keep_alive() {
   if (stage_ != Stage::open) return;
+  notes_.intake.allowance = std::max(notes_.intake.allowance, Intake::between_keep_alives);
   operations_.push_back({Kind::keep_alive});
   pump();
+}
+
+/// Another piece of what the peer sends. What it sends beyond that waits in the socket, until the
+/// worker's loop has looked at its timers and at the other sessions.
+void Connection::allow_step() {
+  Intake& intake = notes_.intake;
+  intake.step = Intake::per_step;
+  intake.most_memory = Intake::memory + channels_.size() * Intake::memory_per_channel;
 }
 
 /// Waits for the socket to be writable only while libssh2 has something to send.

@@ -14,6 +14,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "carrier.hpp"
+#include "proposal.hpp"
 #include "socket_probe.hpp"
 #include "target.hpp"
 #include "transport/ssh/base/library.hpp"
@@ -47,7 +48,7 @@ struct Channel {
     if (const auto last = std::exchange(listener, nullptr)) last->on_failed(error);
   }
   [[nodiscard]] bool listens() const {
-    return raw != nullptr && listener != nullptr && !ended && !target.unread;
+    return raw != nullptr && listener != nullptr && !ended && !target.unread && !listener->full();
   }
 };
 
@@ -70,6 +71,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void open(const std::shared_ptr<Channel>& channel);
   void write(const std::shared_ptr<Channel>& channel, std::string bytes);
   void close(const std::shared_ptr<Channel>& channel);
+  /// The channel's listener takes more again.
+  void read_on();
   void keep_alive();
   /// Ends the session. Its open channels fail with `error`.
   void fail(const Error& error);
@@ -99,6 +102,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void carrier_ready(int fd);
   void drive();
   int handshake();
+  void handshake_failed();
   int verify_server();
   [[nodiscard]] std::string_view banner() const;
   void log_in();
@@ -124,6 +128,8 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   void retry_or_fail(const Error& error);
   void lose_connection();
   void leave_turn();
+  void allow_step();
+  [[nodiscard]] Error flood() const;
   [[nodiscard]] std::string disconnect_message();
   [[nodiscard]] Timeouts timeouts() const;
 
@@ -138,6 +144,7 @@ class Connection final : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Carrier> carrier_;
   boost::asio::posix::stream_descriptor socket_;
   SessionNotes notes_;
+  Proposal proposal_;
   SessionHandle session_;
   std::optional<Login> login_;
   std::deque<Operation> operations_;

@@ -5,6 +5,8 @@
 
 #include <sys/socket.h>
 
+#include <fmt/format.h>
+
 #include "connection.hpp"
 #include "transport/ssh/base/failure.hpp"
 #include "worker.hpp"
@@ -17,7 +19,7 @@ using std::chrono::steady_clock;
 namespace {
 
 /// A server closes at once when its MaxStartups are used up. This many tries take six to ten
-/// seconds.
+/// seconds, which a penalty of OpenSSH 9.8 outlasts: it is for 15 s at least.
 constexpr unsigned max_tries = 9;
 constexpr milliseconds first_pause{100};
 constexpr milliseconds longest_pause{1600};
@@ -79,10 +81,8 @@ void Connection::move_unbegun(const std::shared_ptr<Channel>& hanging) {
 }
 
 void Connection::retry_or_fail(const Error& error) {
-  const std::string_view said = banner();
   const bool refused_at_once = error.code == Errc::ssh_banner &&
-                               route_->settings.proxy_command.empty() &&
-                               (said.empty() || said.find("MaxStartups") != std::string_view::npos);
+                               route_->settings.proxy_command.empty() && drops_a_login(banner());
   if (!refused_at_once || ++tries_ == max_tries) {
     fail(
         route_->settings.proxy_command.empty() || has_banner_
@@ -123,9 +123,25 @@ void Connection::lose_connection() {
   }
 }
 
+/// What ended a session that was flooded, whatever libssh2 said of it.
+Error Connection::flood() const {
+  if (stage_ == Stage::open) {
+    return failure(Errc::ssh_flood, name_,
+                   "the server keeps sending what nobody asked it for; it is unknown whether a "
+                   "command ran; see what runs at that port");
+  }
+  return failure(Errc::ssh_flood, name_,
+                 fmt::format("the server sent {} KiB and no login was done by then; see what runs "
+                             "at that port, and what text it sends ahead of a login",
+                             Intake::before_login / 1024));
+}
+
 void Connection::fail(const Error& error) {
   if (stage_ == Stage::closed) return;
   const auto self = shared_from_this();
+  const Error why = notes_.intake.flooded ? flood() : error;
+  // What is left in the socket is of no interest to a session that ends.
+  notes_.intake.flooded = true;
   stage_ = Stage::closed;
   leave_turn();
   timer_.cancel();
@@ -141,7 +157,7 @@ void Connection::fail(const Error& error) {
   socket_.close(ignored);
   for (const auto& channel : std::exchange(channels_, {})) {
     channel->raw = nullptr;
-    channel->fail(error);
+    channel->fail(why);
   }
 }
 

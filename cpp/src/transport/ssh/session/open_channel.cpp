@@ -95,6 +95,10 @@ void Connection::open_refused(Operation& operation) {
 
 int Connection::probe_step(Operation& operation) {
   if (operation.probe->step() == LIBSSH2_ERROR_EAGAIN) return LIBSSH2_ERROR_EAGAIN;
+  if (notes_.intake.flooded) {
+    lose_connection();
+    return LIBSSH2_ERROR_SOCKET_RECV;
+  }
   std::erase(channels_, operation.channel);
   operation.channel->fail(operation.probe->result());
   return 0;

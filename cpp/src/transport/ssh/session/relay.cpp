@@ -49,6 +49,8 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
 
   void on_written() override { read(); }
 
+  [[nodiscard]] bool full() const override { return unsent_.size() >= most_undelivered; }
+
   void on_end_of_stream() override {
     ended_ = true;
     if (unsent_.empty()) finish();
@@ -87,6 +89,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
   }
 
   void send() {
+    const bool was_full = full();
     while (!unsent_.empty()) {
       const ssize_t n =
           ::send(socket_.native_handle(), unsent_.data(), unsent_.size(), MSG_NOSIGNAL);
@@ -94,6 +97,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
         unsent_.erase(0, static_cast<std::size_t>(n));
       } else if (errno == EAGAIN) {
         waiting_to_write_ = true;
+        if (was_full && !full()) channel_->read_on();
         socket_.async_wait(stream_descriptor::wait_write,
                            [self = shared_from_this()](const boost::system::error_code& code) {
                              self->waiting_to_write_ = false;
@@ -105,6 +109,7 @@ class Relay final : public ChannelListener, public std::enable_shared_from_this<
         return;
       }
     }
+    if (was_full) channel_->read_on();
     if (ended_) finish();
   }
 

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include <libssh2.h>
 #include <libssh2_sftp.h>
@@ -11,10 +10,6 @@
 #include <stillgate/error.hpp>
 
 namespace stillgate::transport::ssh {
-
-/// Whether a process listens on `path`, by the text of a /proc/net/unix. HAProxy binds a temporary
-/// name and renames it; the table keeps the temporary name.
-[[nodiscard]] bool is_listening(std::string_view table, std::string_view path);
 
 /// Examines the path by SFTP, which needs no shell and no program beyond sshd's own. Not
 /// thread-safe. Nothing else may open a channel in that session meanwhile.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -33,7 +34,13 @@ class ChannelListener {
   virtual void on_written() = 0;                      ///< everything was handed to the socket
   virtual void on_end_of_stream() = 0;
   virtual void on_failed(Error error) = 0;
+  /// True: it has as much as it can keep. Bytes wait at the server until it calls
+  /// ChannelHandle::read_on().
+  [[nodiscard]] virtual bool full() const { return false; }
 };
+
+/// What a listener keeps of a channel's bytes, before the server has to keep the rest.
+inline constexpr std::size_t most_undelivered = std::size_t{1} * 1024 * 1024;
 
 /// The longest time of each phase. The login's leaves time to confirm at an agent.
 struct Timeouts {

@@ -5,3 +5,6 @@ default['stillgate_test']['drain_timeout'] = 5
 default['stillgate_test']['secret'] = 'hunter2'
 default['stillgate_test']['rehearse'] = false
 default['stillgate_test']['folder'] = nil
+default['stillgate_test']['on_failure'] = nil
+default['stillgate_test']['cutover'] = nil
+default['stillgate_test']['wait_up'] = false

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -47,6 +48,10 @@ std::string jump_text(const std::vector<Destination>& jumps) {
   return text;
 }
 
+std::string listed(const AlgorithmList& list) {
+  return fmt::format("{}", fmt::join(list.names, ","));
+}
+
 /// In the words of `ssh -G`.
 Values ours(const Settings& settings) {
   static const std::map<HostKeyChecking, std::string> checking{
@@ -78,6 +83,12 @@ Values ours(const Settings& settings) {
   add_text("revokedhostkeys", settings.revoked_host_keys);
   add_text("proxycommand", settings.proxy_command);
   add_text("proxyjump", jump_text(settings.jumps));
+  const Algorithms& algorithms = settings.algorithms;
+  add_text("kexalgorithms", listed(algorithms.key_exchanges));
+  add_text("hostkeyalgorithms", listed(algorithms.host_keys));
+  add_text("ciphers", listed(algorithms.ciphers));
+  add_text("macs", listed(algorithms.macs));
+  add_text("pubkeyacceptedalgorithms", listed(algorithms.public_keys));
   if (settings.connect_timeout) {
     add_text("connecttimeout", std::to_string(settings.connect_timeout->count()));
   }
@@ -89,7 +100,8 @@ Values theirs(const std::string& output, bool named) {
   static const std::string wanted =
       " hostname port user identitiesonly hashknownhosts identityfile certificatefile"
       " stricthostkeychecking userknownhostsfile identityagent hostkeyalias revokedhostkeys"
-      " globalknownhostsfile proxycommand proxyjump connecttimeout addressfamily ";
+      " globalknownhostsfile proxycommand proxyjump connecttimeout addressfamily"
+      " kexalgorithms hostkeyalgorithms ciphers macs pubkeyacceptedalgorithms ";
   Values values;
   std::istringstream lines(output);
   for (std::string line; std::getline(lines, line);) {
@@ -245,6 +257,27 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"lb1", "RevokedHostKeys \"/a b\""}, Case{"lb1", "RevokedHostKeys /a /b"},
         Case{"lb1", "RevokedHostKeys"}, Case{"lb1", "RevokedHostKeys \"\""},
         Case{"lb1", "Host lb2\nRevokedHostKeys /a\nHost *\nRevokedHostKeys /b"}));
+
+INSTANTIATE_TEST_SUITE_P(
+    AlgorithmLists, SshAgreement,
+    testing::Values(
+        Case{"lb1", "Ciphers aes256-ctr,aes128-cbc\nCiphers aes128-ctr"},
+        Case{"lb1", "Ciphers +3des-cbc,aes128-ctr"}, Case{"lb1", "Ciphers ^aes256-ctr,3des-cbc"},
+        Case{"lb1", "Ciphers -*-gcm@openssh.com,chacha*"}, Case{"lb1", "Ciphers arcfour"},
+        Case{"lb1", "Ciphers *"}, Case{"lb1", "Ciphers aes128-ctr aes256-ctr"},
+        Case{"lb1", "Ciphers"}, Case{"lb1", "Ciphers \"\""}, Case{"lb1", "Ciphers +"},
+        Case{"lb1", "Host lb2\nCiphers nonsense"}, Case{"lb1", "Host lb2\nCiphers 3des-cbc"},
+        Case{"lb1", "Match host lb1\nMACs hmac-md5\nHost *\nMACs hmac-sha1"},
+        Case{"lb1", "MACs -*etm*"}, Case{"lb1", "MACs hmac-sha3"},
+        Case{"lb1", "MACs ^hmac-sha2-512"},
+        Case{"lb1", "KexAlgorithms +diffie-hellman-group1-sha1"},
+        Case{"lb1", "KexAlgorithms -sntrup*,!sntrup761x25519-sha512"},
+        Case{"lb1", "KexAlgorithms curve25519-sha256"}, Case{"lb1", "KexAlgorithms ecdh-*"},
+        Case{"lb1", "HostKeyAlgorithms +ssh-rsa"}, Case{"lb1", "HostKeyAlgorithms rsa*"},
+        Case{"lb1", "HostKeyAlgorithms ^ssh-*"}, Case{"lb1", "HostKeyAlgorithms ssh-rsa1"},
+        Case{"lb1", "PubkeyAcceptedAlgorithms +ssh-rsa\nPubkeyAcceptedAlgorithms ssh-dss"},
+        Case{"lb1", "PubkeyAcceptedKeyTypes -*cert*,sk-*"},
+        Case{"lb1", "PubkeyAcceptedAlgorithms nothing"}));
 
 INSTANTIATE_TEST_SUITE_P(
     Ways, SshAgreement,

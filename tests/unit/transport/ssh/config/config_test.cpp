@@ -1,6 +1,7 @@
 // The reader of ssh_config where ssh cannot be asked: places, refusals, files, expansions.
 #include "transport/ssh/config/config.hpp"
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -78,7 +79,7 @@ TEST(SshConfig, ErrorsNameFileAndLine) {
 }
 
 TEST(SshConfig, KeywordsThatDoNotConcernUsAreNotLookedAt) {
-  const auto found = settings("Ciphers\nNoSuchThing \"\nForwardAgent maybe\nPort 9");
+  const auto found = settings("SendEnv\nNoSuchThing \"\nForwardAgent maybe\nPort 9");
   ASSERT_TRUE(found);
   EXPECT_EQ(found->port, 9);
 }
@@ -200,19 +201,39 @@ TEST_F(SshConfigFiles, WhatOthersCanWriteIsRefused) {
   const std::string own = write(".ssh/config", "Include more");
   const std::string more = write(".ssh/more", "Port 9");
   const std::string system = write("system", "");
-  ASSERT_EQ(::chmod(system.c_str(), 0666), 0);  // named by the caller, who will know
   EXPECT_TRUE(load());
-  ASSERT_EQ(::chmod(more.c_str(), 0620), 0);
+  // Each is named by the caller, too: whoever can write it runs any command.
+  for (const std::string& file : {own, more, system}) {
+    ASSERT_EQ(::chmod(file.c_str(), 0602), 0);
+    const auto config = load();
+    ASSERT_FALSE(config) << file;
+    EXPECT_EQ(config.error().code, Errc::ssh_config);
+    const std::string place = file == more ? own + ":1: include: " : "";
+    EXPECT_TRUE(config.error().message.starts_with(place + file + ": others can write it (owner "))
+        << config.error().message;
+    EXPECT_TRUE(config.error().message.ends_with(
+        "mode 0602); if you trust what is in it: chmod go-w '" + file + "'"))
+        << config.error().message;
+    ASSERT_EQ(::chmod(file.c_str(), 0600), 0);
+  }
+}
+
+TEST_F(SshConfigFiles, AFifoOrADeviceIsNotWaitedFor) {
+  const std::string own = (folder_ / ".ssh" / "config").string();
+  write(".ssh/more", "");
+  ASSERT_EQ(::mkfifo(own.c_str(), 0600), 0);
   auto config = load();
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().code, Errc::ssh_config);
-  EXPECT_EQ(config.error().message,
-            own + ":1: include: " + more +
-                ": other users can write it; chown it to its user and chmod go-w");
-  ASSERT_EQ(::chmod(own.c_str(), 0602), 0);
+  EXPECT_EQ(config.error().message, own + ": a FIFO, not a plain file");
+  std::filesystem::remove(own);
+  std::filesystem::create_symlink("/dev/zero", own);
   config = load();
   ASSERT_FALSE(config);
-  EXPECT_TRUE(config.error().message.starts_with(own + ": other users"));
+  EXPECT_EQ(config.error().message, own + ": a device, not a plain file");
+  std::filesystem::remove(own);
+  std::filesystem::create_symlink("/dev/null", own);
+  EXPECT_TRUE(load()) << "as people have it in place of a file";
 }
 
 }  // namespace

@@ -196,6 +196,21 @@ TEST_F(SshKnownHostsFile, SeveralFilesAreOneAndMissingOnesNone) {
   const auto found = hosts.check({"lb1"}, key('b'));
   EXPECT_EQ(std::tuple(found.verdict, found.file, found.line), std::tuple(Verdict::known, two, 2U));
   EXPECT_EQ(hosts.check({"lb1"}, key('c')).file, one);
+  EXPECT_EQ(hosts.unread(), std::vector{folder_.string() + ": a folder, not a plain file"});
+}
+
+TEST_F(SshKnownHostsFile, AFifoADeviceOrAHugeFileIsNamedAndNotWaitedFor) {
+  const std::string fifo = (folder_ / "fifo").string();
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const std::string huge = write("huge", "");
+  std::filesystem::resize_file(huge, std::uintmax_t{2} << 30U);
+  const auto hosts = KnownHosts::load({fifo, "/dev/zero", huge, "/dev/null", "none"});
+  EXPECT_EQ(hosts.unread(), (std::vector<std::string>{fifo + ": a FIFO, not a plain file",
+                                                      "/dev/zero: a device, not a plain file",
+                                                      huge + ": larger than 16777216 bytes"}));
+  const auto error = append_known_hosts_line(fifo, "a b c\n");
+  ASSERT_TRUE(error);
+  EXPECT_EQ(error->message, "cannot open " + fifo + ": a FIFO, not a plain file");
 }
 
 TEST_F(SshKnownHostsFile, AppendsLinesThatSshKeygenFinds) {

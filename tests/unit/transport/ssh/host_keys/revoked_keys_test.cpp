@@ -124,8 +124,8 @@ TEST(SshRevokedKeys, WhatAKrlSaysOfCertificatesMustBeWhole) {
 
 TEST(SshRevokedKeys, AFileThatCannotBeReadIsAFault) {
   EXPECT_EQ(RevokedKeys::load("/no/such/file").fault(), "No such file or directory");
-  EXPECT_EQ(RevokedKeys::load("/").fault(), "Is a directory");
-  EXPECT_EQ(RevokedKeys::load("/dev/zero").fault(), "File too large");
+  EXPECT_EQ(RevokedKeys::load("/").fault(), "a folder, not a plain file");
+  EXPECT_EQ(RevokedKeys::load("/dev/zero").fault(), "a device, not a plain file");
   EXPECT_EQ(RevokedKeys::load("/dev/null").fault(), "");
 }
 

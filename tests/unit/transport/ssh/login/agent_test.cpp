@@ -46,6 +46,15 @@ TEST(AgentProtocol, ReadsWhatIsThereOfAListThatIsCut) {
   EXPECT_TRUE(parse_agent_keys(list(1) + WireWriter().string("one").bytes()).empty());
 }
 
+/// A key that is said to be longer than the answer, with what would be a comment behind it.
+TEST(AgentProtocol, StopsAtTheFirstKeyThatCannotBeRead) {
+  const std::string too_long = WireWriter().number(99).string("comment").bytes();
+  EXPECT_TRUE(parse_agent_keys(list(1) + too_long).empty());
+  EXPECT_EQ(
+      parse_agent_keys(list(2) + WireWriter().string("one").string("").bytes() + too_long).size(),
+      1U);
+}
+
 TEST(AgentProtocol, TakesARefusalForNoKeys) {
   EXPECT_TRUE(parse_agent_keys("\x05").empty());
   EXPECT_TRUE(parse_agent_keys("").empty());

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include "fakes/ssh_folder.hpp"
 #include "transport/ssh/host_keys/known_hosts.hpp"
@@ -70,6 +71,24 @@ TEST_F(KeyFileTest, KnowsAnEncryptedPemKey) {
 
 TEST_F(KeyFileTest, AFileThatIsMissingIsNone) {
   EXPECT_FALSE(read_key_file((folder_ / "none").string()));
+}
+
+TEST_F(KeyFileTest, AKeyThatOthersCanReadIsRefused) {
+  const std::string path = make("ed25519");
+  ASSERT_EQ(::chmod(path.c_str(), 0644), 0);
+  const auto key = read_key_file(path);
+  ASSERT_FALSE(key);
+  EXPECT_THAT(key.fault.why, testing::EndsWith("mode 0644): chmod go= '" + path + "'"));
+  // What ssh itself says of it.
+  EXPECT_THAT(run("ssh-keygen -y -P '' -f '" + path + "'").output,
+              testing::HasSubstr("Permissions 0644 for"));
+}
+
+TEST_F(KeyFileTest, AFifoOrADeviceIsNotWaitedFor) {
+  const std::string path = (folder_ / "fifo").string();
+  ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+  EXPECT_EQ(read_key_file(path).fault.why, "a FIFO, not a plain file");
+  EXPECT_EQ(read_key_file("/dev/zero").fault.why, "a device, not a plain file");
 }
 
 /// Each cut of a whole key: nothing is read beyond its end, and no half of a seed is one.

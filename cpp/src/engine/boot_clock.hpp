@@ -5,7 +5,7 @@
 
 #include <time.h>
 
-namespace stillgate::fleet {
+namespace stillgate::engine {
 
 /// Time since the machine was started, the same in all its processes.
 [[nodiscard]] inline std::chrono::milliseconds boot_time() noexcept {
@@ -15,4 +15,4 @@ namespace stillgate::fleet {
       std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
 }
 
-}  // namespace stillgate::fleet
+}  // namespace stillgate::engine

@@ -1,0 +1,64 @@
+// The plan of `cutover`: changes what serves, on every HAProxy or on none.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+
+#include "cutover_rows.hpp"
+#include "hold/plan.hpp"
+
+namespace stillgate::hold {
+
+class CutoverPlan final : public Plan {
+ public:
+  using Request = CutoverRequest;
+
+  static constexpr std::chrono::milliseconds retry_pause{100};
+  /// A cutover begins only where the hold has this time left, and so many round trips.
+  static constexpr std::chrono::milliseconds least_time{500};
+  static constexpr int least_round_trips = 10;
+
+  explicit CutoverPlan(Request request);
+
+  Step next(const Observation& observation) override;
+
+ private:
+  // What is sent.
+  [[nodiscard]] runtime_api::Batch look(bool is_undoing) const;
+  [[nodiscard]] runtime_api::Batch write();
+  [[nodiscard]] runtime_api::Batch write_back() const;
+  [[nodiscard]] CutoverRecord record() const;
+  [[nodiscard]] CutoverRecord record_behind() const;
+
+  // What is made of an answer.
+  void read(const Observation& observation);
+  bool refuse(const Observation& observation);
+  bool refuse_late(const Observation& observation);
+  bool confirm_record(const Observation& observation);
+  void read_written(const Observation& observation);
+  bool must_undo(const Observation& observation);
+  void begin_undo(const Observation& observation);
+  bool undo_again(const Observation& observation);
+
+  void find_deadline();
+  [[nodiscard]] std::chrono::milliseconds time_needed() const;
+  [[nodiscard]] bool all_stand() const;
+  [[nodiscard]] bool is_time_over(const Observation& observation) const;
+  void tell();
+  [[nodiscard]] bool is_record_over() const;
+  void note_record(const Observation& observation);
+  [[nodiscard]] Error why_undone() const;
+  [[nodiscard]] Step done();
+
+  int at_{0};  ///< where next() goes on
+  Request request_;
+  CutRows rows_;
+  Report report_;  ///< its cutover's changes are rows
+  CutoverState state_{CutoverState::refused};
+  bool written_{false};
+  std::chrono::milliseconds undo_began_{0};
+  std::optional<WallTime> deadline_;  ///< the earliest of the hold's, less what is kept of it
+};
+
+}  // namespace stillgate::hold

@@ -1,0 +1,205 @@
+// Finding what is against a cutover.
+#include "proof.hpp"
+
+#include <algorithm>
+#include <set>
+#include <string_view>
+#include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+namespace stillgate::hold::proof {
+namespace {
+
+constexpr std::size_t most_named = 20;
+
+/// Words, the first of them only where there are very many.
+template <class Names>
+std::string listed(const Names& names) {
+  std::vector<std::string_view> shown;
+  for (const auto& name : names) {
+    if (shown.size() < most_named) shown.push_back(name);
+  }
+  if (shown.empty()) return "none";
+  const std::size_t more = names.size() - shown.size();
+  return fmt::format("{}{}", fmt::join(shown, ", "),
+                     more == 0 ? "" : fmt::format(" and {} more", more));
+}
+
+template <class Map>
+std::set<std::string> keys_of(const Map& map) {
+  std::set<std::string> keys;
+  for (const auto& [key, value] : map) keys.insert(key);
+  return keys;
+}
+
+Error unknown(std::string message) { return {Errc::cutover_unknown, std::move(message)}; }
+
+/// `lb2 has no server 's2' in 'balanced_servers'; it has: s1, s3`
+Error unknown_server(const CutEndpoint& endpoint, const std::string& place) {
+  const std::size_t slash = std::min(place.find('/'), place.size());
+  const std::string backend = place.substr(0, slash);
+  const auto found = endpoint.standing.backends.find(backend);
+  if (found == endpoint.standing.backends.end()) {
+    return unknown(fmt::format("{} has no backend '{}' with servers; it has: {}", endpoint.url,
+                               backend, listed(keys_of(endpoint.standing.backends))));
+  }
+  return unknown(fmt::format("{} has no server '{}' in '{}'; it has: {}", endpoint.url,
+                             place.substr(std::min(slash + 1, place.size())), backend,
+                             listed(keys_of(found->second))));
+}
+
+Error unknown_in_map(const CutEndpoint& endpoint, const CutoverRow& row) {
+  const auto map = endpoint.standing.maps.find(row.place);
+  if (map == endpoint.standing.maps.end()) {
+    return unknown(fmt::format("{} has no map '{}' loaded; it has: {}", endpoint.url, row.place,
+                               listed(endpoint.standing.files)));
+  }
+  return unknown(fmt::format("{} has no key '{}' in the map '{}'; it has: {}", endpoint.url,
+                             row.key, row.place, listed(keys_of(map->second))));
+}
+
+/// What stands there must be what could be written again.
+std::optional<Error> irreversible(const CutEndpoint& endpoint, const ChangeAtEndpoint& change) {
+  const auto undo = command_of(change.row, *change.now);
+  if (undo) return std::nullopt;
+  return Error{Errc::cutover_irreversible,
+               fmt::format("{}, {}: the value there could not be written again ({}); "
+                           "change it by hand first",
+                           endpoint.url, what(change.row), undo.error().message)};
+}
+
+/// A server as it will be.
+bool will_serve(const CutEndpoint& endpoint, const std::string& place,
+                const runtime_api::ServerState& server) {
+  std::string state = server.state;
+  std::string weight = fmt::format("{}", server.weight);
+  for (const ChangeAtEndpoint& change : endpoint.changes) {
+    if (change.row.place != place) continue;
+    if (change.row.kind == "state") state = change.row.after;
+    if (change.row.kind == "weight") weight = change.row.after;
+  }
+  // Checks do not run in maintenance: what leaves it counts as up, as for HAProxy itself.
+  const bool up = server.running || server.state == "maint";
+  return state == "ready" && weight != "0" && !server.follows && up;
+}
+
+/// Those whose servers change, and those that a map is to name.
+std::set<std::string> touched(const CutEndpoint& endpoint) {
+  std::set<std::string> backends;
+  for (const ChangeAtEndpoint& change : endpoint.changes) {
+    const CutoverRow& row = change.row;
+    backends.insert(row.kind == "map" ? row.after : row.place.substr(0, row.place.find('/')));
+  }
+  return backends;
+}
+
+/// The first problem of each kind, and how many there are.
+class Refusals {
+ public:
+  explicit Refusals(Report& report) : report_(report) {}
+
+  void add(const Error& error) {
+    if (report_.error && !messages_.insert(error.message).second) return;
+    messages_.insert(error.message);
+    if (!report_.error) {
+      report_.error = error;
+      report_.ending = Ending::refused;
+      return;
+    }
+    report_.error->message += "; " + error.message;
+  }
+
+ private:
+  Report& report_;
+  std::set<std::string> messages_;
+};
+
+void weigh_none_up(const CutEndpoint& endpoint, Refusals& refusals) {
+  for (const std::string& name : touched(endpoint)) {
+    const auto backend = endpoint.standing.backends.find(name);
+    if (backend == endpoint.standing.backends.end()) continue;
+    const bool any = std::ranges::any_of(backend->second, [&](const auto& server) {
+      return will_serve(endpoint, name + '/' + server.first, server.second);
+    });
+    if (any) continue;
+    refusals.add(
+        {Errc::cutover_none_up,
+         fmt::format("{}: the backend '{}' would have no server that is up", endpoint.url, name)});
+  }
+}
+
+void weigh_endpoint(CutEndpoint& endpoint, Refusals& refusals) {
+  if (endpoint.error) {
+    refusals.add(*endpoint.error);
+    return;
+  }
+  const Seen& seen = endpoint.standing.seen;
+  if (seen.info->stopping) {
+    refusals.add({Errc::haproxy_stopping,
+                  fmt::format("{} is stopping (a reload or a stop is under way); wait until that "
+                              "is done",
+                              endpoint.url)});
+  }
+  if (seen.level && *seen.level != "admin") {
+    refusals.add({Errc::permission_denied,
+                  fmt::format("{}: the socket's level is '{}', and a cutover needs admin; set "
+                              "'level admin' on its 'stats socket' line",
+                              endpoint.url, *seen.level),
+                  seen.level});
+  }
+  bool all_known = true;
+  for (ChangeAtEndpoint& change : endpoint.changes) {
+    if (change.now) {
+      change.error = irreversible(endpoint, change);
+    } else {
+      change.error = change.row.kind == "map" ? unknown_in_map(endpoint, change.row)
+                                              : unknown_server(endpoint, change.row.place);
+      all_known = false;
+    }
+    if (change.error) refusals.add(*change.error);
+  }
+  if (all_known) weigh_none_up(endpoint, refusals);
+}
+
+bool stands(const CutEndpoint& endpoint) {
+  return std::ranges::all_of(endpoint.changes, [](const ChangeAtEndpoint& change) {
+    return change.now == change.row.after;
+  });
+}
+
+/// Behind a hold only its holder changes anything, and only while it holds. Where all stands
+/// already, nothing is changed.
+void weigh_hold(const CutEndpoint& endpoint, const CutoverRequest& request, Report& report,
+                Refusals& refusals, WallTime now) {
+  if (endpoint.error || stands(endpoint)) return;
+  for (std::size_t i = 0; i < request.frontends.size(); ++i) {
+    const std::string& frontend = request.frontends[i];
+    const Seen& seen = endpoint.standing.seen;
+    const bool held = seen.gate_holds(i) || seen.limit(i) == 0;
+    const Record* record =
+        held ? record_of(seen, i, endpoint.url, frontend, request.records) : nullptr;
+    if (record == nullptr) {
+      refusals.add({Errc::not_held, fmt::format("{}: '{}' is not held, so nothing was changed; use "
+                                                "'stillgate cutover' without a hold",
+                                                endpoint.url, frontend)});
+      continue;
+    }
+    auto foreign = not_the_holder(*record, request.claim, request.records, now);
+    if (!foreign) continue;
+    refusals.add(*foreign);
+    report.ending = Ending::held_by_other;
+    add_hold(report, *record);
+  }
+}
+
+}  // namespace
+
+void refuse(CutRows& rows, const CutoverRequest& request, Report& report, WallTime now) {
+  Refusals refusals(report);
+  for (CutEndpoint& endpoint : rows) weigh_endpoint(endpoint, refusals);
+  for (const CutEndpoint& endpoint : rows) weigh_hold(endpoint, request, report, refusals, now);
+}
+
+}  // namespace stillgate::hold::proof

@@ -1,0 +1,1 @@
+"""What a C++ program gets: the installed library, its headers and its programs."""

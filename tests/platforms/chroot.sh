@@ -1,0 +1,49 @@
+# What run.sh and release.sh share: chroots of Debian's suites, in .cache/platforms. It wants root,
+# and Debian's archive as apt on this machine has it.
+# shellcheck shell=bash
+cache=$(realpath .cache)
+# shellcheck disable=SC2016
+archive=$(apt-get indextargets --format '$(REPO_URI)|$(COMPONENT)|' 'Created-By: Packages' |
+  sed -n '/|main|/{s/|.*//;/security/!p}' | head -1)
+keys=/usr/share/keyrings/debian-archive-keyring.gpg
+mkdir -p "$cache/platforms"
+
+# in_chroot ROOT [--net] COMMAND...: its mounts and processes are its own, and end with it.
+in_chroot() {
+  local root=$1 network=(--net)
+  shift
+  [[ $1 != --net ]] || { network=(); shift; }
+  unshare --mount --pid --fork --kill-child --propagation private "${network[@]}" bash -euc '
+    root=$1 haproxies=$2
+    shift 2
+    mount -t proc proc "$root/proc"
+    mount --rbind /dev "$root/dev"
+    mount -t tmpfs tmpfs "$root/run"
+    # Their loaders are named by this path.
+    mkdir -p "$root$haproxies" && mount --bind -o ro "$haproxies" "$root$haproxies"
+    exec nice -n 1 chroot "$root" env -i HOME=/root LANG=C.UTF-8 TERM=dumb \
+      PATH=/usr/sbin:/usr/bin:/sbin:/bin DEBIAN_FRONTEND=noninteractive \
+      STILLGATE_HAPROXY_CACHE="$haproxies" "$@"' - "$root" "$cache/haproxy" "$@"
+}
+
+# bootstrap SUITE ROOT: the smallest system of it, made once; its apt knows the archive.
+bootstrap() {
+  local suite=$1 root=$2
+  if [[ ! -e $root/.bootstrapped ]]; then
+    command -v debootstrap >/dev/null || apt-get -qq -y install debootstrap >/dev/null
+    rm -rf --one-file-system "$root"
+    debootstrap --variant=minbase --keyring="$keys" "$suite" "$root" "$archive"
+    touch "$root/.bootstrapped"
+  fi
+  cp /etc/resolv.conf "$root/etc/resolv.conf"
+  echo "deb $archive $suite main" >"$root/etc/apt/sources.list"
+  # A mirror that stands still is as good here: what it has is signed all the same.
+  in_chroot "$root" --net apt-get -qq -o Acquire::Check-Valid-Until=false update
+}
+
+# copy_tree ROOT: what git knows of this tree, as ROOT/src.
+copy_tree() {
+  rm -rf "$1/src"
+  mkdir "$1/src"
+  git ls-files -z | tar --null --files-from=- --create | tar --extract --directory "$1/src"
+}
