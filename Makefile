@@ -107,8 +107,7 @@ chaos-short: setup compile
 
 lint: setup compile docs chef-gems
 	clang-format --dry-run -Werror $(CXX_FILES)
-	run-clang-tidy -quiet -p $(BUILD) 'cpp/(src|bindings)/.*' >build/clang-tidy.log 2>&1 || \
-	  { grep -E 'error:|warning:' build/clang-tidy.log; exit 1; }
+	$(VENV) tests/lint/tidy.py $(BUILD) cpp/src cpp/bindings
 	black --check -q $(PY_FILES)
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)
