@@ -22,14 +22,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TOGETHER = 12
-FOREIGN = re.compile(r"-fprofile-\S+|-Wno-maybe-uninitialized|-Wno-tsan")
+# Off in units: a unit includes sources, which the first is against; what the second finds depends on
 # which files happen to be neighbours, since it looks into the functions that it can see.
 CHECKS = "-bugprone-suspicious-include,-bugprone-exception-escape"
 ERROR = re.compile(r"^(/[^:\n]+):\d+:\d+: (?:fatal )?error: ", re.MULTILINE)
 # What g++ knows and clang does not.
-FOREIGN = re.compile(
-    r"-fprofile-\S+|-Wno-maybe-uninitialized|-Wno-tsan|-flto\S*|-fno-fat-lto-objects"
-)
+FOREIGN = re.compile(r"-fprofile-\S+|-Wno-maybe-uninitialized|-Wno-tsan")
 
 
 def sources(build: Path, folders: list[Path]) -> dict[tuple[str, ...], list[Path]]:
