@@ -22,8 +22,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 TOGETHER = 12
-# Off in units: a unit includes sources, which the first is against; what the second finds depends on
-# which files happen to be neighbours, since it looks into the functions that it can see.
+# Off in units: a unit includes sources, which the first is against; what the second finds depends
+# on which files happen to be neighbours, since it looks into the functions that it can see.
 CHECKS = "-bugprone-suspicious-include,-bugprone-exception-escape"
 ERROR = re.compile(r"^(/[^:\n]+):\d+:\d+: (?:fatal )?error: ", re.MULTILINE)
 # What g++ knows and clang does not.
