@@ -241,6 +241,10 @@ class Suspension:
             self._stored_deadline = self.report.holds[0].deadline or 0.0
             self._reserve = Reserve(len({one.endpoint for one in self.report.switches}))
             self._watches = self._calls.watches(self.report)
+            # Before the work begins: Thread.start() never returns if its thread dies on its first
+            # steps, for want of memory.
+            for watch in self._watches:
+                watch.start()
         except BaseException as failure:  # pylint: disable=broad-except
             # Out of descriptors or threads: what nobody keeps is not left held.
             self._unmade = failure
@@ -252,8 +256,6 @@ class Suspension:
 
     def _keep_until_over(self) -> None:
         try:
-            for watch in self._watches:
-                watch.start()
             self._expired = not self._ended_in_time()
         except BaseException as failure:  # pylint: disable=broad-except
             # Whatever it is, a hold that nobody watches is not left alone.
