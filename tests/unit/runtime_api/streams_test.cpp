@@ -65,6 +65,26 @@ TEST(Streams, TellOfAConnectionToAStatsSocketHowLongItMayStay) {
   EXPECT_EQ((*streams)[0].left_s, 172'859);
 }
 
+/// As 2.2.9 and 2.6.12 print them, and 3.0.11: a request that waits in the gate, another one whose
+/// body is not complete, and a connection that has asked for nothing yet.
+TEST(Streams, TellWhichTimerRunsOnARequestThatWaits) {
+  const std::string rest = ",wx=,ax=0s] rp[f=80000000h,i=0,an=00h,rx=,wx=,ax=] s0=[8,200008h]\n";
+  const std::string head =
+      "0x1: proto=unix_stream src=unix:3 fe=f be=<NONE> srv=<none> ts=00 age=0s ";
+  const std::string side = "] rp[f=80000000h,i=0,an=00h,ax=] scf=[8,402h,fd=14,rex=";
+  const auto streams = parse_streams(
+      head + "rq[f=40480000h,i=16384,an=30h,rx=1m36s" + rest +  //
+      head + "rq[f=40480000h,i=16384,an=30h,rx=" + rest +       //
+      head + "rq[f=400000h,i=0,an=34h,rx=36s" + rest +          //
+      head + "rq[f=000000h,i=16384,an=30h,ax=" + side + ",wex=] scb=[0,1h,fd=-1,rex=9s]\n" + head +
+      "rq[f=000000h,i=16384,an=30h,ax=" + side + "36s,wex=] scb=[0,1h,fd=-1,rex=]\n");
+  ASSERT_TRUE(streams);
+  std::vector<std::pair<bool, std::optional<std::int64_t>>> told;
+  for (const Stream& one : *streams) told.emplace_back(one.in_rules, one.left_s);
+  using Told = decltype(told)::value_type;
+  EXPECT_EQ(told, (std::vector<Told>{{true, 96}, {true, {}}, {false, 36}, {true, {}}, {true, 36}}));
+}
+
 TEST(Streams, DetailsTellWhichOneItIs) {
   const auto details = parse_stream_details(
       "0x7fa092281400: [28/Nov/2026:12:15:19.984505] id=3 proto=unix_stream source=unix:1\n"
