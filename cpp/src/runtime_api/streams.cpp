@@ -91,7 +91,8 @@ Result<std::vector<Stream>> parse_streams(std::string_view text) {
     const std::size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty()) continue;
+    // What HAProxy's own code began, such as a socket of Lua's, has no frontend.
+    if (line.empty() || line.find(": proto=? ts=") != std::string_view::npos) continue;
     auto stream = parse_stream(line);
     if (!stream) {
       return Error{Errc::malformed_reply, "show sess: a line is not a stream"};

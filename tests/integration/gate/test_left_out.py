@@ -1,4 +1,4 @@
-"""What the drain leaves out: endless streams, by their backend."""
+"""What the drain leaves out: endless streams, by their backend, or by a condition that they met."""
 
 from __future__ import annotations
 
@@ -56,6 +56,37 @@ def test_endless_streams_are_left_out_by_their_backend(
         with fleet.suspended(F, drain_timeout=20, drain_except="sockets", **asked) as hold:
             assert hold.report.drained and endless.echoes()
         assert endless.echoes()
+
+
+@methods
+def test_endless_streams_are_left_out_by_a_condition(
+    haproxy_version: Binary, gated: StartGated, app: App, method: Method
+) -> None:
+    """In the backend that also serves what is waited for; the rule stands in docs/gate.md."""
+    rule = "http-response track-sc2 fe_name,concat(/,txn.be) table websockets if { status 101 }"
+    table = ["backend websockets", "mode http"]
+    table += ["stick-table type string len 128 size 1k store conn_cur"]
+    behind = ["http-response set-var(txn.be) be_name", rule]
+    proxy = gated(haproxy_version, servers=[app.port], behind=behind, more=table)
+    fleet = Fleet(proxy.proxy.endpoints)
+    asked = {"method": method, "accept_hazard": True, "max_hold": 30.0}
+    asked["drain_except"] = "websockets"
+    with Http1(proxy.port).upgrade() as endless, Http1(proxy.port).upgrade() as other:
+        slow = Http1(proxy.port).send("slow", path="/?ms=60000")
+        wait_until(lambda: len(app.arrivals()) == 3, "the slow one")
+        with pytest.raises(EndpointFailed) as failed:
+            fleet.suspend(F, drain_timeout=SHORT, **asked)
+        assert "1 request (127.0.0.1:" in failed.value.message
+        app.finish()
+        assert slow.answer().status == 200
+        slow.close()
+        with fleet.suspended(F, drain_timeout=20, **asked) as hold:
+            assert hold.report.drained and endless.echoes() and other.echoes()
+        # One that ended is not counted any more.
+        other.close()
+        fleet.suspend(F, drain_timeout=20, **asked)
+        assert endless.echoes()
+        fleet.resume(F, accept_hazard=True)
 
 
 def test_an_unknown_backend_is_refused_before_anything_is_held(

@@ -45,6 +45,16 @@ TEST(Streams, NoneIsNoError) {
   EXPECT_TRUE(parse_streams("\n")->empty());
 }
 
+/// A socket of Lua's, as 2.2.9 to 3.2.26 print it.
+TEST(Streams, WhatHAProxyBeganItselfIsLeftOut) {
+  const auto streams = parse_streams(
+      "0x55a884d37fd0: proto=? ts=00 age=0s calls=1 rate=1 cpu=0 lat=0 rq[f=848202h,i=0,an=00h,rx=,"
+      "wx=,ax=] rp[f=80008000h,i=0,an=00h,rx=1s,wx=,ax=] s0=[8,204048h,fd=-1,ex=] exp=1s\n" +
+      served);
+  ASSERT_TRUE(streams);
+  EXPECT_EQ(streams->size(), 1U);
+}
+
 TEST(Streams, AnythingElseIsMalformed) {
   for (const char* text : {"x", "0x1: src=a be=b\n", "Unknown command.\n"}) {
     const auto streams = parse_streams(text);
