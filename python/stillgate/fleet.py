@@ -34,7 +34,8 @@ from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
 T = TypeVar("T")
-RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")  # options of suspended() that are those of resume()
+# Options of suspended() that are those of resume().
+RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")
 log = logging.getLogger("stillgate")
 
 
@@ -322,9 +323,9 @@ class Fleet:
         deadline; a finding `guard_shares_fate` says where the guard would be killed, too.
         `ramp`, `wait_up`, `wait_up_for` and `retry_for` are those of resume(), for the end of the
         block; at the deadline nothing is waited for. A backend of `wait_up_for` that an HAProxy
-        does not have is refused before anything is held. Where no server is up in time the end raises EndpointFailed
-        (`application_down`), and the frontends are held until the deadline. The other options are
-        those of suspend().
+        does not have is refused before anything is held. Where no server is up in time the end
+        raises EndpointFailed (`application_down`), and the frontends are held until the deadline.
+        The other options are those of suspend().
         """
         options = self._told("hold", locals())
         release = {name: options.pop(name) for name in RELEASING}

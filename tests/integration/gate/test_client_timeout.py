@@ -38,7 +38,7 @@ def test_a_hold_that_would_be_cut_is_refused(
             fleet.suspend(F, method="gate", max_hold=20)
         assert codes(refused.value.report) == ["client_timeout_short"]
         assert proxy.status()["mode"] == "open"
-    # A connection that has asked for nothing, and an incomplete request, have that timer everywhere.
+    # Who has asked for nothing, or not for all, has that timer everywhere.
     with Http1(proxy.port) as idle, Http1(proxy.port) as slow:
         slow.socket.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nx")
         assert fleet.check(F, method="gate", max_hold=15).ok
@@ -65,9 +65,7 @@ def test_several_frontends_are_told_apart(haproxy_version: Binary, gated: Start,
     assert all(int(listed[name]["listed"]) > 0 for name in names)
 
 
-def test_in_tcp_mode_no_such_timer_counts(
-    haproxy_version: Binary, gated: Start, app: App
-) -> None:
+def test_in_tcp_mode_no_such_timer_counts(haproxy_version: Binary, gated: Start, app: App) -> None:
     """`inspect-delay` does. Below 2.6 there is no gate in tcp mode."""
     if haproxy_version.release < (2, 6):
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
@@ -40,7 +40,7 @@ def test_endless_streams_are_left_out_by_their_backend(
     proxy = by_backend(gated, haproxy_version, app)
     fleet = Fleet(proxy.proxy.endpoints)
     with Http1(proxy.port).upgrade() as endless, Http1(proxy.port) as slow:
-        asked = {"method": method, "accept_hazard": True, "max_hold": 30.0}
+        asked: dict[str, Any] = {"method": method, "accept_hazard": True, "max_hold": 30.0}
         with pytest.raises(EndpointFailed) as failed:
             fleet.suspend(F, drain_timeout=SHORT, **asked)
         assert codes(failed.value.report) == ["drain_timeout"]
@@ -69,7 +69,7 @@ def test_endless_streams_are_left_out_by_a_condition(
     behind = ["http-response set-var(txn.be) be_name", rule]
     proxy = gated(haproxy_version, servers=[app.port], behind=behind, more=table)
     fleet = Fleet(proxy.proxy.endpoints)
-    asked = {"method": method, "accept_hazard": True, "max_hold": 30.0}
+    asked: dict[str, Any] = {"method": method, "accept_hazard": True, "max_hold": 30.0}
     asked["drain_except"] = "websockets"
     with Http1(proxy.port).upgrade() as endless, Http1(proxy.port).upgrade() as other:
         slow = Http1(proxy.port).send("slow", path="/?ms=60000")
@@ -97,8 +97,9 @@ def test_an_unknown_backend_is_refused_before_anything_is_held(
     before = proxy.status()["held"]
     for option in ("drain_except", "wait_up_for"):
         for names in ("socket", "sockets,socket"):
+            asked: dict[str, Any] = {option: names}
             with pytest.raises(CheckRefused) as refused:
-                with fleet.suspended(F, method="gate", **{option: names}):
+                with fleet.suspended(F, method="gate", **asked):
                     raise AssertionError("it was held")
             assert codes(refused.value.report) == ["no_such_backend"]
             assert f"{option}: this HAProxy has no backend 'socket'" in str(refused.value)
