@@ -34,7 +34,8 @@ from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
 T = TypeVar("T")
-RELEASING = ("ramp", "wait_up", "retry_for")  # options of suspended() that are those of resume()
+# Options of suspended() that are those of resume().
+RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")
 log = logging.getLogger("stillgate")
 
 
@@ -298,6 +299,7 @@ class Fleet:
         drain_except: str = "",
         ramp: float = 0.0,
         wait_up: bool = False,
+        wait_up_for: str = "",
         accept_hazard: bool = False,
         retry_for: float = 10.0,
         cutover: Union[str, Cutover, None] = None,
@@ -319,13 +321,15 @@ class Fleet:
         If the block and the resume both fail, the resume's exception is raised with the block's as
         its context. If this process is killed, the gate or the guard ends the hold at its
         deadline; a finding `guard_shares_fate` says where the guard would be killed, too.
-        `ramp`, `wait_up` and `retry_for` are those of resume(), for the end of the block; at the
-        deadline nothing is waited for. Where no server is up in time the end raises EndpointFailed
-        (`application_down`), and the frontends are held until the deadline. The other options are
-        those of suspend().
+        `ramp`, `wait_up`, `wait_up_for` and `retry_for` are those of resume(), for the end of the
+        block; at the deadline nothing is waited for. A backend of `wait_up_for` that an HAProxy
+        does not have is refused before anything is held. Where no server is up in time the end
+        raises EndpointFailed (`application_down`), and the frontends are held until the deadline.
+        The other options are those of suspend().
         """
         options = self._told("hold", locals())
         release = {name: options.pop(name) for name in RELEASING}
+        options["wait_up_for"] = release["wait_up_for"]  # whose names are looked for now
         names = self._named(frontends)
         self._core.custody(**release)  # which refuses what is wrong now, not at the end
         return Suspending(

@@ -185,7 +185,8 @@ OPTIONS = (
     Option(
         "drain_except",
         Text("BACKEND[,BACKEND]", may_be_empty=True),
-        "Backends whose requests in flight may go on: of WebSockets and other endless streams.",
+        "Backends whose requests in flight may go on, or tables that track such requests: of "
+        "WebSockets and other endless streams.",
         HOLDING,
         default="",
     ),
@@ -264,7 +265,7 @@ OPTIONS = (
         "wait_up_for",
         Text("BACKEND[,BACKEND]", may_be_empty=True),
         "The same for these backends only: those that the frontend uses.",
-        ("resume",),
+        ("resume", "hold"),
         default="",
     ),
     Option(

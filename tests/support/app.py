@@ -3,6 +3,7 @@ it.
 
 A request's id is its X-Request-Id, its arrival the moment its head was complete, on
 CLOCK_MONOTONIC, which all processes of one machine share. `/?ms=200` is answered after 200 ms.
+`/endless` switches to another protocol, as WebSockets do, and sends back what it gets.
 `/_records` gives the records, `/_finish` answers all that wait at once, and `/_forget` says
 whether nobody else is connected any more, and forgets what came. None of them is recorded.
 """
@@ -59,6 +60,17 @@ async def _forget() -> bool:
     return len(_connected) == 1
 
 
+async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    head = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\n"
+    writer.write(head.encode())
+    while True:
+        data = await reader.read(4096)
+        if not data:
+            return
+        writer.write(data)
+        await writer.drain()
+
+
 async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     _connected.add(writer)
     try:
@@ -79,6 +91,9 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) 
             else:
                 named = re.search(r"(?im)^x-request-id: *(\S+)", head)
                 _arrivals.append((named.group(1) if named else "", arrived))
+                if target == "/endless":
+                    await _echo(reader, writer)
+                    return
                 delay = re.search(r"[?&]ms=(\d+)", target)
                 if delay:
                     await _wait(int(delay.group(1)) / 1000)

@@ -69,6 +69,8 @@ struct SuspendOptions {
   std::chrono::milliseconds drain_timeout{5'000};
   /// Backends that the drain does not wait for, with commas between: of endless streams.
   std::string drain_except;
+  /// Of the resume that will end the hold: only that there are such backends is looked at now.
+  std::string wait_up_for;
 
   template <class Self, class Visit>
   static void each(Self& self, const Visit& visit) {
@@ -81,6 +83,7 @@ struct SuspendOptions {
     visit("on_expiry", self.on_expiry);
     visit("on_reload", self.on_reload);
     visit("drain_except", self.drain_except, longest_list);
+    visit("wait_up_for", self.wait_up_for, longest_list);
     visit("no_lease", self.no_lease);
     visit("accept_hazard", self.accept_hazard);
     visit("accept_shared_fate", self.accept_shared_fate);

@@ -9,6 +9,7 @@
 #include "hold/check/method.hpp"
 #include "hold/rows.hpp"
 #include "hold/survey/condition.hpp"
+#include "hold/survey/held_probe.hpp"
 
 namespace stillgate::hold {
 
@@ -52,6 +53,8 @@ Step ExtendPlan::next(const Observation& observation) {
       return ask(Stage::surveying);
     case Stage::surveying:
       return surveyed(observation);
+    case Stage::timing:
+      return timed(observation);
     case Stage::rehearsing:
       return rehearsed(observation);
     case Stage::looking:
@@ -93,6 +96,43 @@ Step ExtendPlan::surveyed(const Observation& observation) {
         read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends, Scope::holds));
     keeps_[i] = seen_[i].has_variables();
     for (std::size_t j = 0; j < frontends_; ++j) weigh(i, j, seen_[i], observation.now);
+  }
+  if (observation.cancelled) report_.ending = Ending::cancelled;
+  if (refused_ || observation.cancelled) return done();
+  Batch batch = time();
+  if (!asks(batch)) return look(Stage::looking, observation);
+  stage_ = Stage::timing;
+  return batch;
+}
+
+Batch ExtendPlan::time() const {
+  Batch batch;
+  batch.phase = "checking";
+  for (std::size_t i = 0; i < seen_.size(); ++i) {
+    const auto first = courses_.begin() + static_cast<std::ptrdiff_t>(i * frontends_);
+    const bool gated = std::any_of(first, first + static_cast<std::ptrdiff_t>(frontends_),
+                                   [](const Course& one) { return one.longer && one.gate.used; });
+    auto& work = batch.work.emplace_back();
+    if (gated) work = held_probe_commands(request_.hold.frontends, seen_[i]);
+  }
+  return batch;
+}
+
+/// Whoever has waited since the beginning waits for the whole of it.
+Step ExtendPlan::timed(const Observation& observation) {
+  const auto& answers = std::get<observed::Answers>(observation.what).answers;
+  for (std::size_t index = 0; index < courses_.size(); ++index) {
+    const Course& course = courses_[index];
+    const std::size_t i = index / frontends_;
+    if (index % frontends_ == 0) read_held_probe(seen_[i], answers[i], request_.hold.frontends);
+    if (!course.longer || !course.gate.used) continue;
+    const auto whole = std::chrono::duration_cast<milliseconds>(*course.longer->deadline -
+                                                                course.longer->started_at);
+    Switch& one = report_.switches[index];
+    one.error = cut_too_soon(seen_[i], index % frontends_, whole);
+    if (!one.error) continue;
+    refused_ = true;
+    report_.ending = Ending::refused;
   }
   if (observation.cancelled) report_.ending = Ending::cancelled;
   return refused_ || observation.cancelled ? done() : look(Stage::looking, observation);

@@ -34,6 +34,7 @@ class ExtendPlan final : public Plan {
   enum class Stage {
     start,
     surveying,
+    timing,   ///< when HAProxy would end what waits
     looking,  ///< for the release that waits for the old deadline
     rehearsing,
     writing,
@@ -48,6 +49,8 @@ class ExtendPlan final : public Plan {
   Step ask(Stage stage);
   Step surveyed(const Observation& observation);
   void weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
+  [[nodiscard]] runtime_api::Batch time() const;
+  Step timed(const Observation& observation);
   Step look(Stage stage, const Observation& observation);
   Step looked(const Observation& observation);
   Step follow();

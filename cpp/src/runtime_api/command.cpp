@@ -191,6 +191,11 @@ Result<Command> Command::show_frontend(std::string_view name) {
 
 Command Command::show_streams() { return Command("show sess\n"); }
 
+Result<Command> Command::show_tracked(std::string_view table) {
+  if (auto error = check_frontend_name(table)) return *std::move(error);
+  return Command(fmt::format("show table {} data.conn_cur gt 0\n", table));
+}
+
 Result<Command> Command::show_stream(std::string_view pointer) {
   return for_stream("show sess", pointer);
 }
@@ -247,6 +252,10 @@ Result<Command> Command::gate_status(const std::vector<std::string>& frontends) 
 
 Result<Command> Command::gate_proofs(const std::vector<std::string>& frontends) {
   return for_frontends("stillgate prove", frontends);
+}
+
+Result<Command> Command::gate_held(const std::vector<std::string>& frontends) {
+  return for_frontends("stillgate held", frontends);
 }
 
 Result<Command> Command::gate_lock(std::string_view frontend, std::string_view id, std::int64_t ms,

@@ -37,6 +37,8 @@ class Command {
   /// `show stat`, the row of one frontend. Errors: bad_name.
   static Result<Command> show_frontend(std::string_view name);
   static Command show_streams();  ///< `show sess`: all of HAProxy's CPU for 60 ms per 8,000 streams
+  /// `show table`: what is tracked now in a table with `store conn_cur`. Errors: bad_name.
+  static Result<Command> show_tracked(std::string_view table);
   /// One of them, and its end. Errors: bad_name, if `pointer` is not as `show sess` gives it.
   static Result<Command> show_stream(std::string_view pointer);
   static Result<Command> shut_stream(std::string_view pointer);
@@ -58,6 +60,7 @@ class Command {
   /// With more names than HAProxy takes on one line it asks for all frontends.
   static Result<Command> gate_status(const std::vector<std::string>& frontends);
   static Result<Command> gate_proofs(const std::vector<std::string>& frontends);
+  static Result<Command> gate_held(const std::vector<std::string>& frontends);
   /// Takes the lock on a hold by the gate for `ms`, if it is free; then frees it. The answer is the
   /// frontend's status. Errors: as set_variable.
   static Result<Command> gate_lock(std::string_view frontend, std::string_view id, std::int64_t ms,

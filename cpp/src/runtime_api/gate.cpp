@@ -153,4 +153,17 @@ Result<GateProofs> parse_gate_proofs(std::string_view text) {
   return proofs;
 }
 
+Result<std::map<std::string, std::string>> parse_gate_held(std::string_view text) {
+  const auto object = parse(text);
+  if (!object) return object.error();
+  std::map<std::string, std::string> listed;
+  for (const auto& [name, value] : object->at("frontends").get_object()) {
+    if (!value.is_object()) return broken("a frontend has an unknown probe");
+    if (auto number = text_of(value.get_object(), "listed")) {
+      listed.emplace(std::string(name), *std::move(number));
+    }
+  }
+  return listed;
+}
+
 }  // namespace stillgate::runtime_api

@@ -70,4 +70,8 @@ struct GateProofs {
 /// Error: malformed_reply.
 [[nodiscard]] Result<GateProofs> parse_gate_proofs(std::string_view text);
 
+/// The answer to `stillgate held`: by frontend the number of the bind that its waiting probe came
+/// by. Error: malformed_reply.
+[[nodiscard]] Result<std::map<std::string, std::string>> parse_gate_held(std::string_view text);
+
 }  // namespace stillgate::runtime_api

@@ -49,6 +49,11 @@ bool has_compare_and_set(std::string_view version) noexcept {
   return release && *release >= first;
 }
 
+bool may_cut_complete_requests(std::string_view version) noexcept {
+  const auto release = Release::parse(version);
+  return !release || *release < Release{2, 8, Release::dev_base};
+}
+
 bool has_wait(std::string_view version) noexcept {
   const auto release = Release::parse(version);
   return release && *release >= Release{3, 0, 0};

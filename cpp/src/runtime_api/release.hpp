@@ -28,6 +28,10 @@ struct Release {
 /// (docs/haproxy-facts.md, section 3). False for a version that cannot be parsed.
 [[nodiscard]] bool has_compare_and_set(std::string_view version) noexcept;
 
+/// `timeout client` may end a request that waits although it is complete: below 2.8, and for a
+/// version that cannot be parsed (docs/haproxy-versions.md).
+[[nodiscard]] bool may_cut_complete_requests(std::string_view version) noexcept;
+
 /// It has the command `wait`: 3.0 and later. False for a version that cannot be parsed.
 [[nodiscard]] bool has_wait(std::string_view version) noexcept;
 

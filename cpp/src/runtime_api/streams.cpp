@@ -46,6 +46,12 @@ std::string_view value_of(std::string_view text, std::string_view key) {
   return text.substr(0, text.find_first_of(" ,\n]"));
 }
 
+/// By the analysers of its request, which comes first. The one of 4h waits for the head.
+bool is_in_rules(std::string_view analysers) {
+  const auto bits = parse_hexadecimal(analysers.substr(0, analysers.find('h')));
+  return bits && *bits != 0 && (*bits & 4U) == 0;
+}
+
 std::optional<std::string> unless(std::string_view value, std::string_view none) {
   return value == none ? std::nullopt : std::optional(std::string(value));
 }
@@ -69,7 +75,10 @@ std::optional<Stream> parse_stream(std::string_view line) {
       break;  // what follows is the state of its buffers
     }
   }
-  if (stream.frontend == "GLOBAL") stream.left_s = parse_age(value_of(line, "rex="));
+  // Up to 2.7 the timer is the buffer's, and from 2.8 on the client side's.
+  const bool is_old = line.find(",rx=") != std::string_view::npos;
+  stream.left_s = parse_age(value_of(line, is_old ? ",rx=" : "rex="));
+  stream.in_rules = is_in_rules(value_of(line, ",an="));
   if (stream.frontend.empty()) return std::nullopt;
   return stream;
 }
@@ -82,7 +91,8 @@ Result<std::vector<Stream>> parse_streams(std::string_view text) {
     const std::size_t end = text.find('\n');
     const std::string_view line = text.substr(0, end);
     text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
-    if (line.empty()) continue;
+    // What HAProxy's own code began, such as a socket of Lua's, has no frontend.
+    if (line.empty() || line.find(": proto=? ts=") != std::string_view::npos) continue;
     auto stream = parse_stream(line);
     if (!stream) {
       return Error{Errc::malformed_reply, "show sess: a line is not a stream"};

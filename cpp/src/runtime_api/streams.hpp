@@ -18,9 +18,10 @@ struct Stream {
   std::optional<std::string> backend;  ///< empty while it has none
   std::optional<std::string> server;   ///< empty while it has none, as in a queue
   std::optional<std::int64_t> age_s;   ///< whole seconds
-  /// Of a connection to a stats socket: until HAProxy closes it for want of input. Its two largest
+  /// Until HAProxy ends it for want of input; empty while no such timer runs. Its two largest
   /// units, so up to an hour too small.
   std::optional<std::int64_t> left_s{};
+  bool in_rules{false};  ///< its head has been read, and its rules are not through
 };
 
 /// What `show sess 0x...` says of one, as far as it is used.

@@ -4,6 +4,8 @@
 --   stillgate sync [FRONTEND...]    reads the switches again; changes nothing by itself
 --   stillgate status [FRONTEND...]  the counters, as one line of JSON
 --   stillgate prove [FRONTEND...]   whether that frontend's requests come through this gate
+--   stillgate held [FRONTEND...]    has a probe of each wait for two seconds as a held request does, and says under
+--                                   which number `show sess` lists its bind
 --   stillgate lock FRONTEND ID MILLISECONDS RECORD  takes the lock on a hold of that frontend, if it is
 --                                   free; holds nothing
 --   stillgate unlock FRONTEND ID    frees it, if that id has it
@@ -56,6 +58,8 @@ local LONGEST_MS = 24 * 3600 * 1000
 local LONGEST_TOLD = 200    -- bytes of a malformed text
 local PROBE_BIND = "stillgate"
 local PROBE_LOOKS = 100     -- how often the first byte of a probe in tcp mode is checked
+local HELD_PATH = "/held"   -- what a probe asks for that is to wait,
+local HELD_S = 2            -- and for how long it does
 
 local folder = os.getenv("STILLGATE_STATE")
 local probe_prefix = os.getenv("STILLGATE_PROBE") or "stillgate"
@@ -1005,8 +1009,17 @@ local function tcp_holds()
   return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
 end
 
+-- As a held request does: `show sess` then lists which of HAProxy's timers runs on one.
+local function let_probe_wait(txn, switch)
+  local held = switch.probe
+  if not held or txn.sf:path() ~= HELD_PATH then return end
+  held.listed = held.listed or tostring(txn.f:so_id())
+  while now() < held.ends do core.msleep(POLL_MS) end
+end
+
 local function answer_probe(txn, is_http, kept, class, switch)
   local name = switch.name
+  if is_http then let_probe_wait(txn, switch) end
   if class ~= MARKED and class ~= EXEMPT then name = name .. " by older lines" end
   if is_http then
     local reply = txn:reply({status = 204})
@@ -1291,12 +1304,31 @@ local function reach_probe(name)
   return nil, why or "nothing listens there"
 end
 
-local function prove(name)
+local function ask_probe(name, path)
   local socket, why = reach_probe(name)
   if not socket then return nil, why end
-  socket:send("GET / HTTP/1.0\r\n\r\n")
+  socket:send("GET " .. path .. " HTTP/1.0\r\n\r\n")
   local text = socket:receive("*a") or ""
   socket:close()
+  return text
+end
+
+-- One at a time for each frontend, however many ask for it.
+local function have_probe_wait(switch)
+  local held = switch.probe
+  if held and not held.over and now() < held.ends - HELD_S / 2 then return held end
+  held = {ends = now() + HELD_S}
+  switch.probe = held
+  core.register_task(function()
+    pcall(ask_probe, switch.name, HELD_PATH)
+    held.over = true
+  end)
+  return held
+end
+
+local function prove(name)
+  local text, why = ask_probe(name, "/")
+  if not text then return nil, why end
   local said = text:match("\nstillgate: ([^\r\n]+)")
   if said == name then return true end
   if said == name .. " by older lines" then
@@ -1408,6 +1440,19 @@ core.register_cli({"stillgate", "prove"}, "stillgate prove [FRONTEND...]", funct
   try_folder()
   applet:send(json({format = tonumber(FORMAT), state_error = state_error, frontends = told,
                     room = has_room(applet, ROOM * math.max(1, #names))}) .. "\n")
+end)
+
+core.register_cli({"stillgate", "held"}, "stillgate held [FRONTEND...]", function(applet, ...)
+  local told, probes = {}, {}
+  for _, name in ipairs(names_in(...)) do
+    local is_http = core.frontends[name]:get_stats().mode ~= "tcp"
+    probes[name] = is_http and have_probe_wait(switch_of(name)) or {over = true}
+  end
+  for name, held in pairs(probes) do
+    while not held.listed and not held.over and now() < held.ends do core.msleep(1) end
+    told[name] = {listed = held.listed}
+  end
+  applet:send(json({format = tonumber(FORMAT), frontends = told}) .. "\n")
 end)
 
 -- The files carry commands to other processes: a stopping one, a young one, and one that holds read them.

@@ -35,7 +35,12 @@ module StillgateCookbook
 
     # How a hold ends.
     def release(resource)
-      valued('ramp' => resource.ramp, 'retry-for' => resource.retry_for) + flags('wait-up' => resource.wait_up)
+      words = valued(
+        'ramp' => resource.ramp,
+        'retry-for' => resource.retry_for,
+        'wait-up-for' => listed(resource.wait_up_for)
+      )
+      words + flags('wait-up' => resource.wait_up)
     end
 
     # `hold_id`: end this hold and no other, and change nothing else on the way.
@@ -43,8 +48,6 @@ module StillgateCookbook
       forced = resource.force && hold_id.nil?
       words = valued(
         'limit' => resource.limit,
-        # `stillgate hold` does not know it, and so stillgate_hold has no such property.
-        'wait-up-for' => resource.respond_to?(:wait_up_for) ? listed(resource.wait_up_for) : nil,
         'cutover' => hold_id.nil? ? resource.cutover : nil,
         'owner' => resource.owner,
         'hold' => hold_id,

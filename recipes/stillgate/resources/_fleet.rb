@@ -115,6 +115,11 @@ property :wait_up, [true, false],
          desired_state: false,
          description: 'Release nothing before a check shows a server up in every backend.'
 
+property :wait_up_for, [String, Array],
+         callbacks: { 'is empty' => ->(names) { !names.empty? } },
+         desired_state: false,
+         description: 'With wait_up: the backends to wait for, in place of all. Those that the frontend uses.'
+
 property :retry_for, [Integer, Float],
          default: 10,
          callbacks: checks.seconds(0),

@@ -7,11 +7,6 @@ resource_name :stillgate_traffic
 shared = ::File.join(::File.dirname(__FILE__), '_fleet.rb')
 class_eval(::File.read(shared), shared)
 
-property :wait_up_for, [String, Array],
-         callbacks: { 'is empty' => ->(names) { !names.empty? } },
-         desired_state: false,
-         description: 'With wait_up: the backends to wait for, in place of all. Those that the frontend uses.'
-
 property :traffic, Symbol,
          equal_to: %i(held open other unasked),
          skip_docs: true,

@@ -68,6 +68,24 @@ class Http1(Closing):
             body += self.socket.recv(65536)
         return Answer(int(text.split(" ")[1]), at, text, body)
 
+    def upgrade(self, name: str = "") -> Http1:
+        """To a stream that lasts until it is closed."""
+        head = f"GET /endless HTTP/1.1\r\nHost: test\r\nX-Request-Id: {name}\r\n"
+        self.socket.sendall(f"{head}Connection: upgrade\r\nUpgrade: echo\r\n\r\n".encode())
+        assert self.answer().status == 101
+        return self
+
+    def echoes(self) -> bool:
+        """The stream is still alive."""
+        self.socket.sendall(b"alive")
+        received = b""
+        while len(received) < 5:
+            piece = self.socket.recv(5)
+            if not piece:
+                return False
+            received += piece
+        return received == b"alive"
+
     def ask(self, name: str = "", body: bytes = b"") -> Answer:
         return self.send(name, body).answer()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-TIMES = "    timeout connect 5s\n    timeout client 30s\n    timeout server 30s\n"
+TIMES = "    timeout connect 5s\n    timeout client 2h\n    timeout server 30s\n"
 
 
 @dataclass(frozen=True)

@@ -100,7 +100,7 @@ class HAProxy(Closing):
         lines += [
             "defaults",
             "timeout connect 5s",
-            "timeout client 60s",
+            "timeout client 7200s",  # 2.2 cuts what a gate holds for longer
             "timeout server 60s",
             *extra_defaults,
         ]

@@ -227,6 +227,7 @@ Reply SimulatedFleet::answer(Host& host, std::string_view command, std::optional
   if (command.starts_with("set server ")) return set_server(host, command, fault);
   if (command.starts_with("set map ")) return set_map(host, command, fault);
   if (command == "show sess") return show_streams(host);
+  if (command.starts_with("show table ")) return show_table(host, command.substr(11));
   if (command.starts_with("show sess ")) return show_stream(host, command.substr(10));
   if (command.starts_with("shutdown session ")) return shut_stream(host, command.substr(17));
   if (command.starts_with("wait ")) return {"Done.", {}};
@@ -329,7 +330,22 @@ Reply SimulatedFleet::show_streams(const Host& host) {
         "wex=] exp=9s rc=0 c_exp=\n",
         line.pointer, line.timeout);
   }
+  for (const auto& [name, one] : host.gates) {
+    if (!one.cut_s) continue;
+    text += fmt::format(
+        "0x9: proto=unix_stream src=unix:7 fe={} be=<NONE> srv=<none> ts=00 age=0s calls=2 "
+        "rq[f=40480000h,i=16384,an=30h,rx={}s,wx=,ax=0s] exp=0s\n",
+        name, *one.cut_s);
+  }
   return {text, {}};
+}
+
+Reply SimulatedFleet::show_table(const Host& host, std::string_view name) {
+  const auto found = host.tables.find(std::string(name.substr(0, name.find(' '))));
+  if (found == host.tables.end()) {
+    return {"", Error{Errc::command_failed, "simulated", "No such table"}};
+  }
+  return {found->second, {}};
 }
 
 Reply SimulatedFleet::show_stream(const Host& host, std::string_view pointer) {
@@ -478,6 +494,13 @@ Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<F
     }
     return {fmt::format("{{\"format\":1,\"room\":{},\"frontends\":{{{}}}}}", host.has_room, list),
             {}};
+  }
+  if (command.starts_with("stillgate held")) {
+    std::string list;
+    for (const auto& [name, one] : host.gates) {
+      list += fmt::format("{}\"{}\":{{\"listed\":\"7\"}}", list.empty() ? "" : ",", name);
+    }
+    return {fmt::format("{{\"format\":1,\"frontends\":{{{}}}}}", list), {}};
   }
   if (host.gate_locks &&
       (command.starts_with("stillgate lock") || command.starts_with("stillgate unlock"))) {

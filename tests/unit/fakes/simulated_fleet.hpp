@@ -47,7 +47,8 @@ struct SimulatedGate {
   std::int64_t lock_ends_ms{0};  ///< from then on its lock is free
   bool released{false};          ///< by a switch
   bool proven{true};
-  std::string lock_id;  ///< who took its lock last, and has not given it back
+  std::optional<int> cut_s;  ///< a probe that waits would be ended after so many seconds
+  std::string lock_id;       ///< who took its lock last, and has not given it back
   std::string lock_record;
   std::int64_t waiting{0};      ///< while it is held; one goes at each look after its release
   std::int64_t old_waiting{0};  ///< in an old worker; one goes at each look after its release
@@ -111,6 +112,7 @@ struct Host {
   std::vector<std::int64_t> in_flight;           ///< at each `show stat`; the last one stays
   std::size_t looks{0};                          ///< so many `show stat` were answered
   std::string streams;                           ///< the answer to `show sess`
+  std::map<std::string, std::string> tables;     ///< the answers to `show table`
   Proving proving{Proving::no_way};
   std::vector<WaitingLine> lines;  ///< that wait in it
   bool keeps_lines{false};         ///< `shutdown session` ends nothing
@@ -215,6 +217,7 @@ class SimulatedFleet {
 
  private:
   static runtime_api::Reply show_streams(const Host& host);
+  static runtime_api::Reply show_table(const Host& host, std::string_view name);
   static runtime_api::Reply show_stream(const Host& host, std::string_view pointer);
   static runtime_api::Reply shut_stream(Host& host, std::string_view pointer);
   std::vector<runtime_api::Answer> run(const runtime_api::Batch& batch, bool stopped);

@@ -117,6 +117,22 @@ TEST(ExtendPlan, SomebodyElseIsRefusedUnlessHeForcesIt) {
   EXPECT_EQ(deadline_at(fleet, 1), before + more);
 }
 
+TEST(ExtendPlan, WhatHAProxyWouldCutIsNotExtended) {
+  SimulatedFleet fleet = held();
+  fleet.hosts[0].version = "2.2.9-2+deb11u6";
+  const auto before = deadline_at(fleet, 0);
+  const auto whole =
+      std::chrono::ceil<std::chrono::seconds>(before + more - fleet.records().at(0).started_at);
+  fleet.hosts[0].gates["a"].cut_s = static_cast<int>(whole.count()) - 1;
+  const Report refused = extend(fleet, request(fleet));
+  EXPECT_EQ(refused.ending, Ending::refused);
+  EXPECT_EQ(refused.switches[0].error->code, Errc::client_timeout_short);
+  EXPECT_FALSE(refused.switches[1].error);
+  EXPECT_EQ(deadline_at(fleet, 0), before);
+  fleet.hosts[0].gates["a"].cut_s = static_cast<int>(whole.count());
+  EXPECT_EQ(extend(fleet, request(fleet)).ending, Ending::done);
+}
+
 TEST(ExtendPlan, AnEndpointThatCannotBeAskedIsToldAndTheOthersAreExtended) {
   SimulatedFleet fleet = held();
   const auto before = *fleet.records()[0].deadline;

@@ -45,6 +45,16 @@ TEST(Streams, NoneIsNoError) {
   EXPECT_TRUE(parse_streams("\n")->empty());
 }
 
+/// A socket of Lua's, as 2.2.9 to 3.2.26 print it.
+TEST(Streams, WhatHAProxyBeganItselfIsLeftOut) {
+  const auto streams = parse_streams(
+      "0x55a884d37fd0: proto=? ts=00 age=0s calls=1 rate=1 cpu=0 lat=0 rq[f=848202h,i=0,an=00h,rx=,"
+      "wx=,ax=] rp[f=80008000h,i=0,an=00h,rx=1s,wx=,ax=] s0=[8,204048h,fd=-1,ex=] exp=1s\n" +
+      served);
+  ASSERT_TRUE(streams);
+  EXPECT_EQ(streams->size(), 1U);
+}
+
 TEST(Streams, AnythingElseIsMalformed) {
   for (const char* text : {"x", "0x1: src=a be=b\n", "Unknown command.\n"}) {
     const auto streams = parse_streams(text);
@@ -63,6 +73,26 @@ TEST(Streams, TellOfAConnectionToAStatsSocketHowLongItMayStay) {
   ASSERT_TRUE(streams);
   EXPECT_EQ((*streams)[0].pointer, "0x7fa092281400");
   EXPECT_EQ((*streams)[0].left_s, 172'859);
+}
+
+/// As 2.2.9 and 2.6.12 print them, and 3.0.11: a request that waits in the gate, another one whose
+/// body is not complete, and a connection that has asked for nothing yet.
+TEST(Streams, TellWhichTimerRunsOnARequestThatWaits) {
+  const std::string rest = ",wx=,ax=0s] rp[f=80000000h,i=0,an=00h,rx=,wx=,ax=] s0=[8,200008h]\n";
+  const std::string head =
+      "0x1: proto=unix_stream src=unix:3 fe=f be=<NONE> srv=<none> ts=00 age=0s ";
+  const std::string side = "] rp[f=80000000h,i=0,an=00h,ax=] scf=[8,402h,fd=14,rex=";
+  const auto streams = parse_streams(
+      head + "rq[f=40480000h,i=16384,an=30h,rx=1m36s" + rest +  //
+      head + "rq[f=40480000h,i=16384,an=30h,rx=" + rest +       //
+      head + "rq[f=400000h,i=0,an=34h,rx=36s" + rest +          //
+      head + "rq[f=000000h,i=16384,an=30h,ax=" + side + ",wex=] scb=[0,1h,fd=-1,rex=9s]\n" + head +
+      "rq[f=000000h,i=16384,an=30h,ax=" + side + "36s,wex=] scb=[0,1h,fd=-1,rex=]\n");
+  ASSERT_TRUE(streams);
+  std::vector<std::pair<bool, std::optional<std::int64_t>>> told;
+  for (const Stream& one : *streams) told.emplace_back(one.in_rules, one.left_s);
+  using Told = decltype(told)::value_type;
+  EXPECT_EQ(told, (std::vector<Told>{{true, 96}, {true, {}}, {false, 36}, {true, {}}, {true, 36}}));
 }
 
 TEST(Streams, DetailsTellWhichOneItIs) {

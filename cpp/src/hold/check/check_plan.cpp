@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "hold/survey/held_probe.hpp"
 #include "refusals.hpp"
 #include "warnings.hpp"
 
@@ -26,6 +27,9 @@ Step CheckPlan::next(const Observation& observation) {
     }
     case Stage::surveying:
       return surveyed(observation);
+    case Stage::timing:
+      timed(std::get<observed::Answers>(observation.what).answers);
+      return go_on(observation);
     case Stage::waiting:
       if (observation.cancelled) return weigh_all(observation);
       return count();
@@ -45,6 +49,33 @@ Step CheckPlan::surveyed(const Observation& observation) {
     seen_.push_back(read_survey(answers[i], request_.hold.endpoints[i], request_.hold.frontends,
                                 Scope::servers));
   }
+  Batch batch = time();
+  const bool asks = std::ranges::any_of(batch.work, [](const auto& one) { return !one.empty(); });
+  if (observation.cancelled || !asks) return go_on(observation);
+  stage_ = Stage::timing;
+  return batch;
+}
+
+/// When HAProxy would end what waits.
+Batch CheckPlan::time() const {
+  Batch batch;
+  batch.phase = "checking";
+  for (const Seen& seen : seen_) {
+    auto& work = batch.work.emplace_back();
+    if (request_.hold.options.method != Method::maxconn) {
+      work = held_probe_commands(request_.hold.frontends, seen);
+    }
+  }
+  return batch;
+}
+
+void CheckPlan::timed(const std::vector<Answer>& answers) {
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    read_held_probe(seen_[i], answers[i], request_.hold.frontends);
+  }
+}
+
+Step CheckPlan::go_on(const Observation& observation) {
   if (observation.cancelled || !must_count()) return weigh_all(observation);
   stage_ = Stage::waiting;
   return step::Wait{count_pause};

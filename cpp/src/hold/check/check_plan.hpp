@@ -24,12 +24,15 @@ class CheckPlan final : public Plan {
   Step next(const Observation& observation) override;
 
  private:
-  enum class Stage { start, surveying, waiting, counting, looking };
+  enum class Stage { start, surveying, timing, waiting, counting, looking };
 
   /// How long requests are counted: they get some time from HAProxy's counter to the gate.
   static constexpr std::chrono::milliseconds count_pause{450};
 
   Step surveyed(const Observation& observation);
+  [[nodiscard]] runtime_api::Batch time() const;
+  void timed(const std::vector<runtime_api::Answer>& answers);
+  Step go_on(const Observation& observation);
   [[nodiscard]] bool must_count() const;
   Step count();
   void counted(const std::vector<runtime_api::Answer>& answers);

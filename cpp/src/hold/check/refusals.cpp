@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "already_held.hpp"
+#include "hold/survey/held_probe.hpp"
 #include "method.hpp"
 #include "model/numbers.hpp"
 #include "runtime_api/hazards.hpp"
@@ -71,13 +74,16 @@ void weigh_processes(Switch& target, const Info& info) {
                      *count));
 }
 
-/// A name with a slip of the pen would leave nothing out.
-void weigh_drain(Switch& target, const HoldRequest& request, const Seen& seen) {
-  const NameList names(request.options.drain_except);
-  const auto unknown = names.first([&](std::string_view name) { return !seen.has_backend(name); });
-  if (!unknown) return;
-  refuse(target, Errc::no_such_backend,
-         fmt::format("drain_except: this HAProxy has no backend '{}'", *unknown));
+/// A name with a slip of the pen would leave nothing out of the drain, and at the end of the hold
+/// it is too late to say so.
+void weigh_backends(Switch& target, const HoldRequest& request, const Seen& seen) {
+  const std::pair<std::string_view, const std::string&> lists[] = {
+      {"drain_except", request.options.drain_except}, {"wait_up_for", request.options.wait_up_for}};
+  for (const auto& [option, names] : lists) {
+    if (auto error = no_such_backend(option, NameList(names), seen)) {
+      refuse(target, *std::move(error));
+    }
+  }
 }
 
 void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
@@ -109,13 +115,15 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
            fmt::format("this HAProxy has no frontend '{}'", target.frontend));
     return;
   }
-  weigh_drain(target, request, seen);
+  weigh_backends(target, request, seen);
   if (seen.frontends[frontend]->stopped) refuse(target, stopped(target.frontend));
   if (auto obstacle = choose_method(target, request, seen, frontend)) {
     refuse(target, *std::move(obstacle));
   } else if (target.method == by_maxconn) {
     weigh_release(target, request, seen, frontend);
     weigh_guard(target, request);
+  } else if (auto error = cut_too_soon(seen, frontend, request.options.max_hold)) {
+    refuse(target, *std::move(error));
   }
   if (auto error = held_already(target, seen, frontend, record)) refuse(target, *std::move(error));
 }

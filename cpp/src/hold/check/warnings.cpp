@@ -161,7 +161,7 @@ void advise_streams(Switch& target, const std::vector<Stream>& streams, const Na
   add(target, FindingCode::drain_may_fail,
       fmt::format("{} request{} longer than the drain would wait ({:.3g} s), the oldest from {}; "
                   "use a longer --drain-timeout, and for WebSockets, which never end, "
-                  "--drain-except with their backend",
+                  "--drain-except with their backend or table",
                   slow, slow == 1 ? " runs" : "s run", seconds(drain_timeout), where(*oldest)));
 }
 

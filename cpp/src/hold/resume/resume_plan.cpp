@@ -236,15 +236,10 @@ bool ResumePlan::refuse_unknown_backend(const Observation& observation) {
   bool any = false;
   for (ResumedEndpoint& endpoint : rows_) {
     if (!endpoint.last || endpoint.last->error) continue;
-    const auto unknown = request_.wait_up_for.first(
-        [&](std::string_view name) { return !endpoint.last->has_backend(name); });
-    if (!unknown) continue;
+    const auto error = no_such_backend("wait_up_for", request_.wait_up_for, *endpoint.last);
+    if (!error) continue;
     any = true;
-    for (ResumedSwitch& row : endpoint.switches) {
-      row.report.error =
-          Error{Errc::no_such_backend,
-                fmt::format("wait_up_for: this HAProxy has no backend '{}'", *unknown)};
-    }
+    for (ResumedSwitch& row : endpoint.switches) row.report.error = error;
   }
   if (any) report_.ending = Ending::refused;
   return any;

@@ -339,6 +339,23 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
   return seen;
 }
 
+std::optional<Error> no_such_backend(std::string_view option, const NameList& names,
+                                     const Seen& seen) {
+  constexpr std::size_t most_named = 10;
+  const auto unknown = names.first([&](std::string_view name) { return !seen.has_backend(name); });
+  if (!unknown) return std::nullopt;
+  std::string known;
+  for (std::size_t i = 0; i < seen.backends.size() && i < most_named; ++i) {
+    known += fmt::format("{}'{}'", i > 0 ? ", " : "", seen.backends[i].name);
+  }
+  if (seen.backends.size() > most_named) {
+    known += fmt::format(" and {} more", seen.backends.size() - most_named);
+  }
+  return Error{Errc::no_such_backend,
+               fmt::format("{}: this HAProxy has no backend '{}'; it has {}", option, *unknown,
+                           known.empty() ? "none" : known)};
+}
+
 const Record* record_of(const Seen& seen, std::size_t frontend, std::string_view endpoint,
                         std::string_view name, const std::vector<Record>& records) {
   if (seen.gate_holds(frontend)) {

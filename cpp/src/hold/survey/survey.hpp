@@ -57,6 +57,8 @@ struct GateSeen {
   std::vector<std::optional<Record>> records;  ///< of the holds that are in effect
   bool room{true};                             ///< for what a suspend writes, where that was asked
   std::vector<runtime_api::GateProof> proofs;  ///< where that was asked
+  /// Per frontend: a held request is ended by HAProxy after so many seconds; where that was asked.
+  std::vector<std::optional<std::int64_t>> cut_s{};
   /// Its own clock, at the earliest when the call had lasted for `asked_at_ms`.
   std::optional<std::int64_t> now_ms{};
   double asked_at_ms{0};
@@ -110,6 +112,10 @@ enum class Scope { proxies, gates, holds, servers, up };
 /// The answer to the commands of that scope.
 [[nodiscard]] Seen read_survey(const runtime_api::Answer& answer, const std::string& endpoint,
                                const std::vector<std::string>& frontends, Scope scope);
+
+/// Whether one of these names is no backend's there; says which there are.
+[[nodiscard]] std::optional<Error> no_such_backend(std::string_view option, const NameList& names,
+                                                   const Seen& seen);
 
 /// The record of a hold on this frontend: what the HAProxy itself stores comes before
 /// `records` (the journal), because it lives and ends with the hold.

@@ -14,6 +14,7 @@
 #include "hold/check/warnings.hpp"
 #include "hold/events.hpp"
 #include "hold/resume_point.hpp"
+#include "hold/survey/held_probe.hpp"
 #include "hold/survey/timing.hpp"
 #include "lock.hpp"
 #include "rollback.hpp"
@@ -69,6 +70,11 @@ Step SuspendPlan::next(const Observation& observation) {
   switch (at_) {
     case 0:
       YIELD(1, survey());
+      note_survey(observation);
+      if (asks(time_waits())) {
+        YIELD(25, time_waits());
+        note_times(observation);
+      }
       if (!confirm_free(observation)) return done();
       if (asks(look_closer())) {
         YIELD(2, look_closer());
@@ -197,12 +203,37 @@ Batch SuspendPlan::survey() const {
   return batch;
 }
 
+void SuspendPlan::note_survey(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    rows_[i].before =
+        read_survey(answers[i], rows_[i].url, request_.hold.frontends, Scope::servers);
+  }
+}
+
+/// When HAProxy would end what waits.
+Batch SuspendPlan::time_waits() const {
+  Batch batch;
+  batch.phase = "checking";
+  for (const SuspendedEndpoint& endpoint : rows_) {
+    auto& work = batch.work.emplace_back();
+    if (request_.hold.options.method != Method::maxconn) {
+      work = held_probe_commands(request_.hold.frontends, endpoint.before);
+    }
+  }
+  return batch;
+}
+
+void SuspendPlan::note_times(const Observation& observation) {
+  const auto& answers = answers_of(observation);
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    read_held_probe(rows_[i].before, answers[i], request_.hold.frontends);
+  }
+}
+
 bool SuspendPlan::confirm_free(const Observation& observation) {
   std::vector<Seen> seen;
-  for (const Answer& answer : answers_of(observation)) {
-    seen.push_back(
-        read_survey(answer, rows_[seen.size()].url, request_.hold.frontends, Scope::servers));
-  }
+  for (SuspendedEndpoint& endpoint : rows_) seen.push_back(std::move(endpoint.before));
   conclude(report_, request_.hold, seen, request_.known);
   for (std::size_t i = 0; i < rows_.size(); ++i) rows_[i].before = std::move(seen[i]);
   return !stopped(observation) && report_.ok();

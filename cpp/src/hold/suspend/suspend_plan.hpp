@@ -25,6 +25,7 @@ class SuspendPlan final : public Plan {
  private:
   // What is sent, where no part of its own says it.
   [[nodiscard]] runtime_api::Batch survey() const;
+  [[nodiscard]] runtime_api::Batch time_waits() const;
   [[nodiscard]] runtime_api::Batch look_closer() const;
   [[nodiscard]] step::StartGuard start_guard() const;
   [[nodiscard]] step::TellGuard dismiss_guard() const;
@@ -32,6 +33,8 @@ class SuspendPlan final : public Plan {
 
   // What is made of an answer, in the rows and the report. Those that return a bool say whether
   // the suspend goes that way, and the report says why.
+  void note_survey(const Observation& observation);
+  void note_times(const Observation& observation);
   bool confirm_free(const Observation& observation);
   void advise(const std::vector<runtime_api::Answer>& answers);
   void make_record(const Observation& observation);

@@ -1,6 +1,7 @@
 // The drain inside a suspend, over simulated HAProxies: quiet, busy, shared, too slow, lost.
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "fakes/simulated_fleet.hpp"
@@ -72,6 +73,29 @@ TEST(Drain, ABackendOfEndlessStreamsIsLeftOutByName) {
   const Report report = fleet.drive(plan);
   EXPECT_EQ(report.ending, Ending::done);
   EXPECT_EQ(report.drained, true);
+}
+
+/// HAProxy counts what met a condition; the rest of the same backend is waited for.
+TEST(Drain, StreamsThatATableTracksAreLeftOut) {
+  for (const int tracked : {1, 2}) {
+    SimulatedFleet fleet = busy({3});
+    for (Host& host : fleet.hosts) {
+      host.more_backends = {"websockets"};
+      host.tables["websockets"] = "# table: websockets, type: string, size:1024, used:2\n";
+    }
+    fleet.hosts[1].tables["websockets"] +=
+        fmt::format("0x9: key=a/servers use=2 exp=0 conn_cur={}\n", tracked) +
+        "0x8: key=other/servers use=9 exp=0 conn_cur=9\n";
+    auto request = suspend_request(fleet);
+    request.drain_timeout = std::chrono::milliseconds(500);
+    request.hold.options.drain_except = "websockets";
+    SuspendPlan plan(request);
+    const Report report = fleet.drive(plan);
+    EXPECT_EQ(report.drained, tracked == 2);
+    if (tracked == 2) continue;
+    ASSERT_TRUE(report.switches[1].error);
+    EXPECT_NE(report.switches[1].error->message.find("1 request (127.0.0.1:8"), std::string::npos);
+  }
 }
 
 TEST(Drain, WhereClientsAreConnectedASecondLookMustAgree) {

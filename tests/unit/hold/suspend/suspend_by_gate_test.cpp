@@ -201,6 +201,26 @@ TEST(GatePlan, TheSwitchSaysAllThatTheGateMustKnow) {
   EXPECT_FALSE(record_in("1.x.5.release.0.!", "unix:///x", "a"));
 }
 
+TEST(GatePlan, AHoldThatHAProxyWouldCutIsRefused) {
+  SimulatedFleet fleet = gated();
+  for (Host& host : fleet.hosts) host.version = "2.2.9-2+deb11u6";
+  auto wanted = suspend_request(fleet);
+  const auto asked = std::chrono::ceil<std::chrono::seconds>(wanted.hold.options.max_hold);
+  fleet.hosts[0].gates["a"].cut_s = static_cast<int>(asked.count());
+  fleet.hosts[1].gates["b"].cut_s = static_cast<int>(asked.count()) - 1;
+  const Report report = suspend_unchecked(fleet);
+  EXPECT_EQ(report.ending, Ending::refused);
+  EXPECT_FALSE(report.switches[0].error);
+  ASSERT_TRUE(report.switches[3].error);
+  EXPECT_EQ(report.switches[3].error->code, Errc::client_timeout_short);
+  EXPECT_TRUE(fleet.all_open());
+  CheckPlan check({wanted.hold, {}, {}});
+  EXPECT_TRUE(found(fleet.drive(check).switches[3], "client_timeout_short"));
+  // Later releases stop that timer, and are not asked.
+  for (Host& host : fleet.hosts) host.version = "3.0.11-1+deb13u5";
+  EXPECT_EQ(suspend(fleet).ending, Ending::done);
+}
+
 TEST(GatePlan, BelowVariablesATableSwitches) {
   SimulatedFleet fleet = gated();
   for (Host& host : fleet.hosts) host.remembers = false;
