@@ -191,8 +191,8 @@ TEST(GatePlan, TheSwitchSaysAllThatTheGateMustKnow) {
   wanted.options.max_waiting = 500;
   ASSERT_EQ(suspend(fleet, wanted).ending, Ending::done);
   const std::string& token = fleet.hosts[1].gates["a"].token;
-  // The hold began four batches before the commit: what is left of the time is told.
-  EXPECT_TRUE(token.starts_with("1.0123456789abcdef.14996.reject.500.")) << token;
+  // The hold began three batches before the commit: what is left of the time is told.
+  EXPECT_TRUE(token.starts_with("1.0123456789abcdef.14997.reject.500.")) << token;
   const auto record = record_in(token, fleet.hosts[1].url, "a");
   ASSERT_TRUE(record);
   EXPECT_EQ(record->owner, "test@here");
