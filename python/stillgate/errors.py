@@ -104,8 +104,8 @@ class EndpointFailed(ReportError):
 
 
 class StillHeld(EndpointFailed):
-    """A hold that should have ended and could not be ended: the suspend was stopped, or the end of
-    `suspended()` failed. The message says what is held or may be, where and until when, and the
+    """A hold that should have ended and could not be ended: the suspend was stopped or failed
+    inside Stillgate, or the end of `suspended()` failed. The message says what is held or may be, where and until when, and the
     command that ends it; `report` has the state of each switch, and `holds`.
 
     An exception that is on its way, as that of Ctrl-C or a cancellation, stays what it is, and has
@@ -182,6 +182,8 @@ _BY_STATUS = {
 
 def error_of(report: Report) -> ReportError:
     """The exception for a report that is not ok."""
+    if report.error is not None and report.error.code == "still_held":
+        return StillHeld(report)
     return _BY_STATUS.get(report.exit_status, EndpointFailed)(report)
 
 

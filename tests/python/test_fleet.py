@@ -18,6 +18,7 @@ from stillgate import (
     Fleet,
     HeldByOther,
     HoldExpired,
+    StillHeld,
     TooLate,
 )
 from stillgate.console.documents import rfc3339
@@ -85,6 +86,24 @@ def fleet_over(core: Core, frontends: tuple[str, ...] = ()) -> Fleet:
     fleet._core = core  # type: ignore[assignment]
     setattr(fleet, "twin", lambda: fleet)
     return fleet
+
+
+def test_a_suspend_that_failed_inside_and_left_its_hold_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Compiled code says it by its report: an exception of the engine would mean nothing held."""
+    fleet = Fleet([NOBODY])
+    words = "the suspend failed inside Stillgate (no memory), and then its end (no memory): ..."
+    told = core_report(
+        "suspend", 1, holds=[hold_told(deadline=None)], error=error_told("still_held", words)
+    )
+    core = Core()
+    monkeypatch.setattr(core, "suspend", lambda *names, **options: told, raising=False)
+    monkeypatch.setattr(fleet, "_core", core)
+    with pytest.raises(StillHeld, match="no memory") as caught:
+        fleet.suspend("balanced")
+    assert (caught.value.code, caught.value.exit_status) == ("still_held", 1)
+    assert StillHeld.of(caught.value) is caught.value and len(caught.value.report.holds) == 1
 
 
 @pytest.mark.parametrize(

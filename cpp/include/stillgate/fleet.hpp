@@ -45,8 +45,9 @@ class Fleet {
   Result<Report> check(const std::vector<std::string>& frontends,
                        const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// Holds the frontends at all endpoints, or at none: after a failure, a stop (up to the last
-  /// moment) or an exception all is rolled back. Only a report that is ok means a hold. Returns
-  /// when the requests already in flight have been served.
+  /// moment) or an exception all is rolled back. Only a report that is ok means a hold; one with
+  /// the error still_held names what could not be rolled back. Returns when the requests already
+  /// in flight have been served.
   Result<Report> suspend(const std::vector<std::string>& frontends,
                          const SuspendOptions& options = {}, const std::stop_token& stop = {});
   /// The same, as an object at whose end the hold is over (held_fleet.hpp).

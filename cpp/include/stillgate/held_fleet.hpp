@@ -23,7 +23,8 @@ class [[nodiscard]] HeldFleet {
   /// of it calls release(): where this one fails, the gate or the guard ends the hold.
   ~HeldFleet();
 
-  /// Whether suspend held, and release() was not called. Its deadline may have ended it since.
+  /// Whether suspend held, or failed and left a hold behind (still_held), and release() was not
+  /// called. Its deadline may have ended it since.
   [[nodiscard]] bool held() const noexcept;
   /// What suspend returned: where it could not hold, why.
   [[nodiscard]] const Report& report() const noexcept;

@@ -8,7 +8,6 @@
 
 #include <fmt/format.h>
 
-#include "engine/boot_clock.hpp"
 #include "engine/session.hpp"
 #include "fleet/guard/prover.hpp"
 
@@ -40,7 +39,7 @@ Report too_large(std::size_t endpoints, std::size_t capacity) {
 
 Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
              const std::stop_token& stop) {
-  const auto began = engine::boot_time();
+  const auto began = means.clock();
   engine::Session session(means.endpoints, means.options, means.progress, stop);
   if (session.capacity() < means.endpoints.size()) {
     return too_large(means.endpoints.size(), session.capacity());
@@ -77,7 +76,7 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
       wait(std::get<hold::step::Wait>(step).time, stop);
       seen.what = hold::observed::Tick{};
     }
-    seen.elapsed = engine::boot_time() - began;
+    seen.elapsed = means.clock() - began;
     seen.now = std::chrono::system_clock::now();
     seen.cancelled = stop.stop_requested();
   }

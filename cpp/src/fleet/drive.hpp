@@ -1,6 +1,7 @@
 // Carrying out a plan: over the engine, the journal, the guard and the clock.
 #pragma once
 
+#include <chrono>
 #include <stop_token>
 #include <vector>
 
@@ -8,6 +9,7 @@
 #include <stillgate/options.hpp>
 #include <stillgate/report.hpp>
 
+#include "engine/boot_clock.hpp"
 #include "events.hpp"
 #include "fleet/guard/keeper.hpp"
 #include "hold/plan.hpp"
@@ -21,6 +23,8 @@ struct Means {
   Progress& progress;
   EventLog& events;
   GuardKeeper& guard;
+  /// By which the plan's time passes.
+  std::chrono::milliseconds (*clock)() noexcept = engine::boot_time;
 };
 
 /// Carries out the plan's steps one after the other until it is done, on the caller's thread.

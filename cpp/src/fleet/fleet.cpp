@@ -28,6 +28,7 @@
 #include "journal.hpp"
 #include "listen_queues.hpp"
 #include "runtime_api/command.hpp"
+#include "take_back.hpp"
 
 namespace stillgate {
 namespace {
@@ -316,19 +317,27 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
   request.known = std::move(loaded.records);
   request.drain_timeout = std::min(wanted.drain_timeout, wanted.max_hold);
   const std::string id = request.record.id;
-  hold::SuspendPlan plan(std::move(request));
-  Report report;
-  try {
-    report = drive(plan, journal, stop);
-  } catch (...) {
-    take_back(frontends, id);
-    throw;
+  Hold told = request.record.summary();
+  if (!wanted.no_lease || wanted.method == Method::gate) {
+    told.max_hold_s = std::chrono::duration<double>(wanted.max_hold).count();
   }
-  // The last look: the plan has not seen a stop that came during its last step.
-  if (report.ok() && stop.stop_requested())
-    report = stopped_behind(report, take_back(frontends, id));
-  report.action = "suspend";
-  return report;
+  Report unended = fleet::unended(request.hold.endpoints, frontends, std::move(told));
+  hold::SuspendPlan plan(std::move(request));
+  const auto suspend = [&] {
+    Report report = drive(plan, journal, stop);
+    // The last look: the plan has not seen a stop that came during its last step.
+    if (report.ok() && stop.stop_requested())
+      report = stopped_behind(report, take_back(frontends, id));
+    report.action = "suspend";
+    return report;
+  };
+  return fleet::suspend_or_take_back({suspend, [&] { return take_back(frontends, id); },
+                                      [&plan](Hold& hold) {
+                                        hold.started_at = plan.hold_record().started_at;
+                                        hold.deadline = plan.hold_record().deadline;
+                                        return plan.may_hold();
+                                      }},
+                                     std::move(unended));
 }
 
 Report Fleet::State::resume(const std::vector<std::string>& frontends, const ResumeOptions& wanted,

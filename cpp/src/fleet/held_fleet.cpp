@@ -22,7 +22,8 @@ Result<HeldFleet> Fleet::hold(const std::vector<std::string>& frontends,
       HeldFleet::State{Fleet(state_), frontends, Report{}, false}));
   auto report = suspend(frontends, options, stop);
   if (!report) return report.error();
-  made.state_->held = report->ok();
+  // What the suspend could not take back is tried once more at the end.
+  made.state_->held = report->ok() || (report->error && report->error->code == Errc::still_held);
   made.state_->report = *std::move(report);
   return made;
 }

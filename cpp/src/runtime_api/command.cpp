@@ -232,6 +232,21 @@ Result<Command> Command::set_variable_once(std::string_view name, std::string_vi
   return assign(name, ",ifnotset", value);
 }
 
+Result<Command> Command::set_variable_where(std::string_view name, std::string_view value,
+                                            std::string_view where, std::string_view mine,
+                                            bool once) {
+  for (const std::string_view one : {name, where, mine}) {
+    if (auto error = check_variable_name(one)) return *std::move(error);
+  }
+  if (auto error = check_value(value)) return *std::move(error);
+  // strcmp compares with a variable alone, and an empty text is not set.
+  std::string wire = fmt::format(
+      "set var proc.{}{},ifnotempty var(proc.{}),field(1,.),strcmp(proc.{}),not,iif({},)\n", name,
+      once ? ",ifnotset" : "", where, mine, value);
+  if (wire.size() > max_bytes) return too_long();
+  return Command(std::move(wire));
+}
+
 Result<Command> Command::assign(std::string_view name, std::string_view condition,
                                 std::string_view value) {
   if (auto error = check_variable_name(name)) return *std::move(error);

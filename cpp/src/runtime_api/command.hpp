@@ -55,6 +55,12 @@ class Command {
   /// Compare and set, 2.6 and later: leaves a variable that was ever set unchanged, and does not
   /// report that. Errors: as set_variable.
   static Result<Command> set_variable_once(std::string_view name, std::string_view value);
+  /// As set_variable or set_variable_once, and only where the value of the variable `where` is, up
+  /// to its first dot, that of `mine`: HAProxy itself compares, between two commands of others.
+  /// 2.6 and later. Errors: as set_variable.
+  static Result<Command> set_variable_where(std::string_view name, std::string_view value,
+                                            std::string_view where, std::string_view mine,
+                                            bool once);
   /// The gate's own commands (docs/gate.md). Errors: bad_name.
   static Result<Command> gate_sync(std::string_view frontend);
   /// With more names than HAProxy takes on one line it asks for all frontends.

@@ -446,6 +446,21 @@ Reply SimulatedFleet::show_stat(Host& host) {
   return {text, {}};
 }
 
+/// `str(TEXT)`, or `var(proc.A),field(1,.),strcmp(proc.B),not,iif(TEXT,)`, which is nothing where
+/// they differ.
+static std::optional<std::string> value_of(const Host& host, std::string_view expression) {
+  const auto inside = [&expression](std::string_view word) {
+    const std::size_t at = expression.find(word) + word.size();
+    return std::string(expression.substr(at, expression.find_first_of(",)", at) - at));
+  };
+  if (!expression.starts_with("var(")) return inside("str(");
+  const auto first = host.variables.find(inside("var(proc."));
+  const auto other = host.variables.find(inside("strcmp(proc."));
+  if (first == host.variables.end() || other == host.variables.end()) return std::nullopt;
+  const bool same = first->second.substr(0, first->second.find('.')) == other->second;
+  return same ? std::optional(inside("iif(")) : std::nullopt;
+}
+
 Reply SimulatedFleet::variable(Host& host, std::string_view command, std::optional<Fault> fault) {
   if (!host.remembers) {
     return {"", Error{Errc::unknown_command, "simulated", "Unknown command"}};
@@ -464,17 +479,18 @@ Reply SimulatedFleet::variable(Host& host, std::string_view command, std::option
   if (fault == Fault::refuses_writes) {
     return {"", Error{Errc::permission_denied, "simulated", "Permission denied"}};
   }
-  command.remove_prefix(name.size() + std::string_view(" str(").size());
+  const auto value = value_of(host, command.substr(name.size() + 1));
   if (const std::size_t comma = name.find(','); comma != std::string::npos) {
     if (!host.compares) {
       return {"", Error{Errc::command_failed, "simulated", "invalid variable name"}};
     }
+    const bool once = name.find(",ifnotset") != std::string::npos;
     name.resize(comma);
     // An empty text counts as set.
-    if (host.variables.contains(name)) return {};
+    if (once && host.variables.contains(name)) return {};
   }
-  if (fault == Fault::ignores_writes) return {};
-  host.variables[name] = command.substr(0, command.size() - 1);
+  if (fault == Fault::ignores_writes || !value) return {};
+  host.variables[name] = *value;
   for (const auto& [frontend, limit] : host.limits) {
     const bool emptied = variable_of(frontend) == name && host.variables[name].empty();
     if (emptied && limit == 0) ++closed_while_held;

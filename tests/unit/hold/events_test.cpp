@@ -17,7 +17,7 @@ using std::chrono::seconds;
 
 constexpr std::size_t arming =
     3;  // the survey, and the lock at one host and then at the other, come before
-constexpr std::size_t commit = 5;  // with two frontends there is one batch of the lock more
+constexpr std::size_t commit = arming + 1;
 const std::string whoever = "deploy@host";
 
 std::vector<EventKind> kinds(const std::vector<Event>& events) {

@@ -29,6 +29,8 @@ std::string successor_of(std::string_view frontend, std::string_view id) {
   return fmt::format("stillgate_next_{}_{}", encode_name(frontend), encode_name(id));
 }
 
+std::string follower_of(std::string_view id) { return "stillgate_turn_" + encode_name(id); }
+
 /// Up to the next dot, which is taken too.
 std::string_view take_part(std::string_view& text) {
   const std::size_t dot = text.find('.');
@@ -40,6 +42,16 @@ std::string_view take_part(std::string_view& text) {
 Result<std::vector<Command>> with_experiments(Result<Command> command) {
   if (!command) return command.error();
   return std::vector<Command>{Command::allow_experiments(), *std::move(command)};
+}
+
+std::string end_mark(std::string_view id, How how, WallTime now, std::string_view by) {
+  std::string_view word;
+  for (const auto& [known, text] : words) {
+    if (known == how) word = text;
+  }
+  std::string value = fmt::format("{}.{}.{}", id, word, to_ms(now));
+  if (!by.empty()) value += fmt::format(".{}", to_base64url(by));
+  return value;
 }
 
 }  // namespace
@@ -68,19 +80,33 @@ Result<std::vector<Command>> follow(std::string_view frontend, std::string_view 
   return with_experiments(Command::set_variable_once(successor_of(frontend, id), value));
 }
 
+Result<std::vector<Command>> follow_behind(const LockPlace& before, const LockPlace& place,
+                                           std::string_view id, std::string_view value) {
+  return with_experiments(Command::set_variable_where(
+      successor_of(place.frontend, place.last), value, successor_of(before.frontend, before.last),
+      follower_of(id), true));
+}
+
+std::vector<Command> name_follower(std::string_view id) {
+  return {Command::allow_experiments(), *Command::set_variable_once(follower_of(id), id)};
+}
+
 Result<std::vector<Command>> write_hint(std::string_view frontend, std::string_view value) {
   return with_experiments(Command::set_variable(hint_of(frontend), value));
 }
 
 std::vector<Command> mark_ended(std::string_view frontend, std::string_view id, How how,
                                 WallTime now, std::string_view by) {
-  std::string_view word;
-  for (const auto& [known, text] : words) {
-    if (known == how) word = text;
-  }
-  std::string value = fmt::format("{}.{}.{}", id, word, to_ms(now));
-  if (!by.empty()) value += fmt::format(".{}", to_base64url(by));
-  return {Command::allow_experiments(), *Command::set_variable(end_of(frontend), value)};
+  return {Command::allow_experiments(),
+          *Command::set_variable(end_of(frontend), end_mark(id, how, now, by))};
+}
+
+std::vector<Command> mark_ended_if_taken(const LockPlace& place, std::string_view id, How how,
+                                         WallTime now) {
+  return {Command::allow_experiments(),
+          *Command::set_variable_where(end_of(place.frontend), end_mark(id, how, now, {}),
+                                       successor_of(place.frontend, place.last), follower_of(id),
+                                       false)};
 }
 
 std::optional<LockHolder> read_lock(const Reply& reply, std::string_view endpoint,

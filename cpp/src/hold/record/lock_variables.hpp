@@ -56,6 +56,21 @@ struct LockSeen {
 [[nodiscard]] Result<std::vector<runtime_api::Command>> follow(std::string_view frontend,
                                                                std::string_view id,
                                                                std::string_view value);
+/// The successor of `last` on a frontend.
+struct LockPlace {
+  std::string_view frontend;
+  std::string_view last;
+};
+
+/// As follow(), for the hold `id`, and only where that has become the successor at `before`. So
+/// one line after the other may be sent without waiting: whoever loses one gets none behind it.
+/// Needs name_follower().
+[[nodiscard]] Result<std::vector<runtime_api::Command>> follow_behind(const LockPlace& before,
+                                                                      const LockPlace& place,
+                                                                      std::string_view id,
+                                                                      std::string_view value);
+/// Has HAProxy know that id, to compare with.
+[[nodiscard]] std::vector<runtime_api::Command> name_follower(std::string_view id);
 [[nodiscard]] Result<std::vector<runtime_api::Command>> write_hint(std::string_view frontend,
                                                                    std::string_view value);
 
@@ -64,6 +79,12 @@ struct LockSeen {
 [[nodiscard]] std::vector<runtime_api::Command> mark_ended(std::string_view frontend,
                                                            std::string_view id, How how,
                                                            WallTime now, std::string_view by = {});
+
+/// The same where it is not known whether that hold has the lock: marks only there. Needs
+/// name_follower().
+[[nodiscard]] std::vector<runtime_api::Command> mark_ended_if_taken(const LockPlace& place,
+                                                                    std::string_view id, How how,
+                                                                    WallTime now);
 
 /// The answers; nothing where nothing was set, or nothing that can be read.
 [[nodiscard]] std::optional<LockHolder> read_lock(const runtime_api::Reply& reply,

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <numeric>
 #include <span>
 #include <string>
 #include <tuple>
@@ -54,23 +55,36 @@ SuspendedEndpoint* first_of(SuspendRows& rows) {
   return first;
 }
 
-/// On the first HAProxy one frontend after the other, by name; then all that is left. What has no
-/// lock there goes with the first turn.
+/// The places of an endpoint's switches by the names of their frontends.
+std::vector<std::size_t> by_name(const SuspendedEndpoint& endpoint) {
+  std::vector<std::size_t> places(endpoint.switches.size());
+  std::iota(places.begin(), places.end(), std::size_t{0});
+  std::ranges::sort(places, {}, [&endpoint](std::size_t place) -> const std::string& {
+    return endpoint.switches[place].held.frontend;
+  });
+  return places;
+}
+
+/// On the first HAProxy one frontend after the other, by name; then all that is left. Where HAProxy
+/// compares, those of the first are one batch: each lock is taken only behind the one before it.
+/// A gate's locks take a round each. What has no lock there goes with the first turn.
 void take_turns(SuspendRows& rows) {
   for (SuspendedEndpoint& endpoint : rows) {
     for (SuspendedSwitch& row : endpoint.switches) row.lock.turn = endpoint.switches.size();
   }
   SuspendedEndpoint* first = first_of(rows);
   if (first == nullptr) return;
-  for (SuspendedSwitch& row : first->switches) {
-    if (!row.lock.locks) {
-      row.lock.turn = 0;
-      continue;
+  std::size_t turn = 0;
+  std::optional<std::size_t> before;
+  for (const std::size_t place : by_name(*first)) {
+    LockSlot& slot = first->switches[place].lock;
+    slot.turn = 0;
+    if (!slot.locks) continue;
+    if (slot.by_gate) {
+      slot.turn = turn++;
+    } else {
+      slot.behind = std::exchange(before, place);
     }
-    row.lock.turn = static_cast<std::size_t>(std::count_if(
-        first->switches.begin(), first->switches.end(), [&](const SuspendedSwitch& it) {
-          return it.lock.locks && it.held.frontend < row.held.frontend;
-        }));
   }
 }
 
@@ -102,9 +116,45 @@ bool looks(const SuspendedEndpoint& endpoint, std::size_t turn) {
                               [turn](const SuspendedSwitch& row) { return row.lock.turn > turn; });
 }
 
+/// The switch whose lock has to be ours before that one's. One that turned out to have no lock is
+/// passed by.
+const SuspendedSwitch* before(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row) {
+  auto place = row.lock.behind;
+  while (place && !endpoint.switches[*place].lock.locks) {
+    place = endpoint.switches[*place].lock.behind;
+  }
+  return place ? &endpoint.switches[*place] : nullptr;
+}
+
+/// In the order in which they are locked.
+std::vector<std::size_t> in_turn(const SuspendedEndpoint& endpoint, std::size_t turn) {
+  auto places = by_name(endpoint);
+  std::erase_if(places,
+                [&](std::size_t place) { return !has_turn(endpoint.switches[place], turn); });
+  return places;
+}
+
+/// That of our hold is compared with.
+bool wants_name(const SuspendedEndpoint& endpoint, std::size_t turn) {
+  return std::ranges::any_of(endpoint.switches, [&](const SuspendedSwitch& row) {
+    return has_turn(row, turn) && row.lock.behind;
+  });
+}
+
+Result<std::vector<Command>> take_slot(const SuspendedEndpoint& endpoint,
+                                       const SuspendedSwitch& row, const std::string& id) {
+  const LockSlot& slot = row.lock;
+  const std::string& frontend = row.held.frontend;
+  const SuspendedSwitch* first = before(endpoint, row);
+  if (first == nullptr) return follow(frontend, slot.last.id, slot.value);
+  return follow_behind({first->held.frontend, first->lock.last.id}, {frontend, slot.last.id}, id,
+                       slot.value);
+}
+
 /// How it ended is read before who followed: whoever then has no successor was the last one when
 /// that was read.
-std::vector<Command> commands_for(const SuspendedSwitch& row) {
+std::vector<Command> commands_for(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row,
+                                  const std::string& id) {
   const LockSlot& slot = row.lock;
   if (!slot.locks) return {};
   const std::string& frontend = row.held.frontend;
@@ -112,7 +162,7 @@ std::vector<Command> commands_for(const SuspendedSwitch& row) {
     return {*Command::gate_lock(frontend, slot.last.id, slot.lasts.count(), slot.value)};
   }
   std::vector<Command> commands;
-  if (slot.state == State::following) commands = *follow(frontend, slot.last.id, slot.value);
+  if (slot.state == State::following) commands = *take_slot(endpoint, row, id);
   commands.push_back(read_end(frontend));
   commands.push_back(read_successor(frontend, slot.last.id));
   return commands;
@@ -159,8 +209,9 @@ void read_gate_slot(SuspendedSwitch& row, const Reply& reply, const std::string&
   }
 }
 
+/// `blocked`: the lock before it is not ours, so that this one was not taken.
 void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::string& hold_id,
-               WallTime now) {
+               WallTime now, bool blocked) {
   LockSlot& slot = row.lock;
   if (!slot.locks) {
     slot.state = State::done;
@@ -192,6 +243,8 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
     // No lock that could be understood, or no compare and set: the look alone must do.
     slot.locks = false;
     slot.state = State::done;
+  } else if (wrote && blocked) {
+    // It has its turn in the next round, behind that one.
   } else if (wrote) {
     fail(slot, error_of(Errc::journal_failed, "HAProxy accepted the lock, but does not report it"));
   } else if (has_ended(slot.last, ended, now)) {
@@ -277,11 +330,16 @@ std::optional<Error> prepare(SuspendRows& rows, const Record& hold, WallTime now
       slot.last = seen.last.value_or(LockHolder{std::string(lock_root)});
       if (!seen.taken(now)) slot.state = State::following;
       slot.value = lock_value(record_for(hold, row));
-      const auto fits = follow(row.held.frontend, slot.last.id, slot.value);
-      if (!fits) return fits.error();
     }
   }
   take_turns(rows);
+  for (const SuspendedEndpoint& endpoint : rows) {
+    for (const SuspendedSwitch& row : endpoint.switches) {
+      if (!row.lock.locks || row.lock.by_gate) continue;
+      const auto fits = take_slot(endpoint, row, hold.id);
+      if (!fits) return fits.error();
+    }
+  }
   return std::nullopt;
 }
 
@@ -295,8 +353,9 @@ Batch take(const SuspendRows& rows, const SuspendRequest& request) {
   batch.phase = "locking";
   for (const SuspendedEndpoint& endpoint : rows) {
     auto& work = batch.work.emplace_back();
-    for (const SuspendedSwitch& row : endpoint.switches) {
-      if (has_turn(row, turn)) append(work, commands_for(row));
+    if (wants_name(endpoint, turn)) append(work, name_follower(request.record.id));
+    for (const std::size_t place : in_turn(endpoint, turn)) {
+      append(work, commands_for(endpoint, endpoint.switches[place], request.record.id));
     }
     if (looks(endpoint, turn)) {
       append(work, survey_commands(request.hold.frontends, Scope::holds));
@@ -315,14 +374,18 @@ void read(SuspendRows& rows, const SuspendRequest& request, const std::vector<An
       fail_turn(endpoint, turn, answers[i]);
       continue;
     }
+    const std::string& id = request.record.id;
     std::span<const Reply> left(answers[i].replies);
-    for (SuspendedSwitch& row : endpoint.switches) {
-      if (!has_turn(row, turn)) continue;
-      const std::size_t count = commands_for(row).size();
-      read_slot(row, left.first(count), request.record.id, now);
+    const bool looked = looks(endpoint, turn);
+    if (wants_name(endpoint, turn)) left = left.subspan(name_follower(id).size());
+    for (const std::size_t place : in_turn(endpoint, turn)) {
+      SuspendedSwitch& row = endpoint.switches[place];
+      const std::size_t count = commands_for(endpoint, row, id).size();
+      const SuspendedSwitch* first = before(endpoint, row);
+      read_slot(row, left.first(count), id, now, first != nullptr && !first->lock.ours);
       left = left.subspan(count);
     }
-    if (left.empty()) continue;
+    if (!looked) continue;
     Answer look = answers[i];
     look.replies.assign(left.begin(), left.end());
     const Seen seen = read_survey(look, endpoint.url, request.hold.frontends, Scope::holds);
@@ -371,6 +434,10 @@ std::vector<Command> release(const SuspendedSwitch& row, const Record& hold, Wal
   if (!slot.ours && !slot.uncertain) return {};
   const std::string& frontend = row.held.frontend;
   if (slot.by_gate) return {*Command::gate_unlock(frontend, hold.id)};
+  // It may never have had its turn, and then the mark of the last holder has to stay.
+  if (!slot.ours && slot.behind) {
+    return mark_ended_if_taken({frontend, slot.last.id}, hold.id, How::rolled_back, now);
+  }
   auto commands = mark_ended(frontend, hold.id, How::rolled_back, now);
   // A hint at one that is not in the chain would begin a second one.
   if (slot.ours) append(commands, *write_hint(frontend, slot.value));

@@ -383,6 +383,7 @@ bool SuspendPlan::prepare_commit(const Observation& observation) {
                                     request_.hold.options.max_hold);
   }
   const auto error = commit::prepare(rows_, request_.record, terms_);
+  may_hold_ = may_hold_ || !error;
   if (!error) return true;
   report_.ending = Ending::endpoint_failed;
   report_.error = error;

@@ -22,6 +22,12 @@ class SuspendPlan final : public Plan {
 
   Step next(const Observation& observation) override;
 
+  // For who has to say what is left where next() or a step has thrown.
+  /// Something that holds may have been sent.
+  [[nodiscard]] bool may_hold() const noexcept { return may_hold_; }
+  /// The hold's record, without its switches; its times, once it has begun.
+  [[nodiscard]] const Record& hold_record() const noexcept { return request_.record; }
+
  private:
   // What is sent, where no part of its own says it.
   [[nodiscard]] runtime_api::Batch survey() const;
@@ -83,6 +89,7 @@ class SuspendPlan final : public Plan {
   std::chrono::milliseconds proof_began_{0};
   bool has_guard_{false};  ///< one was started
   bool has_begun_{false};  ///< to take the lock: there may be something to take back
+  bool may_hold_{false};   ///< a commit may have been sent
   int commits_{0};
   std::chrono::milliseconds drain_began_{0};
   bool has_doubted_{false};  ///< an endpoint was looked at again after the drain

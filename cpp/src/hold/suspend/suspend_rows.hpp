@@ -40,9 +40,11 @@ struct LockSlot {
     failed
   };
   State state{State::asking};
-  bool locks{false};                   ///< this HAProxy has compare and set, or its gate has a lock
-  bool by_gate{false};                 ///< the gate's lock is taken, not the variables'
-  std::size_t turn{0};                 ///< the switches of one turn are locked in one batch
+  bool locks{false};    ///< this HAProxy has compare and set, or its gate has a lock
+  bool by_gate{false};  ///< the gate's lock is taken, not the variables'
+  std::size_t turn{0};  ///< the switches of one turn are locked in one batch
+  /// The place, among its HAProxy's switches, of the one whose lock has to be ours first.
+  std::optional<std::size_t> behind{};
   std::chrono::milliseconds lasts{0};  ///< for the gate's lock
   LockHolder last{};                   ///< whoever came last, as far as is known
   std::string value{};                 ///< ours

@@ -14,8 +14,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// survey, the lock at one host for each of two frontends, the lock at the other, arm
-constexpr std::size_t commit = 5;
+// survey, the lock at one host, the lock at the other, arm
+constexpr std::size_t commit = 4;
 
 /// One host with a gate for each frontend; the others have none.
 SimulatedFleet mixed(std::size_t hosts = 2) {
@@ -191,8 +191,8 @@ TEST(GatePlan, TheSwitchSaysAllThatTheGateMustKnow) {
   wanted.options.max_waiting = 500;
   ASSERT_EQ(suspend(fleet, wanted).ending, Ending::done);
   const std::string& token = fleet.hosts[1].gates["a"].token;
-  // The hold began four batches before the commit: what is left of the time is told.
-  EXPECT_TRUE(token.starts_with("1.0123456789abcdef.14996.reject.500.")) << token;
+  // The hold began three batches before the commit: what is left of the time is told.
+  EXPECT_TRUE(token.starts_with("1.0123456789abcdef.14997.reject.500.")) << token;
   const auto record = record_in(token, fleet.hosts[1].url, "a");
   ASSERT_TRUE(record);
   EXPECT_EQ(record->owner, "test@here");

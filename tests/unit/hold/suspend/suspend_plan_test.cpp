@@ -13,13 +13,13 @@
 namespace stillgate::hold {
 namespace {
 
-// survey, the lock's two frontends at its first host, the lock at the others, arm, commit, verify,
+// survey, the lock at its first host, the lock at the others, arm, commit, verify,
 // seal, three times revert and verify, disarm
-constexpr std::size_t last_batch = 15;
-constexpr std::size_t good_steps = 10;  // and two writes of the journal
+constexpr std::size_t last_batch = 14;
+constexpr std::size_t good_steps = 9;  // and two writes of the journal
 
 /// Batches from the arming on; a fleet of one has no other host to lock.
-constexpr std::size_t arm_of(std::size_t hosts) { return hosts > 1 ? 4 : 3; }
+constexpr std::size_t arm_of(std::size_t hosts) { return hosts > 1 ? 3 : 2; }
 constexpr std::size_t arm = arm_of(3);
 constexpr std::size_t commit = arm + 1;
 
