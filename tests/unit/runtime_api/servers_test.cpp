@@ -44,7 +44,8 @@ TEST(Servers, AnotherFormatIsMalformed) {
   for (const std::string text :
        {"", "2\n", "1\n# be_name srv_name\n", "1\n", "1\nbe_name\n",
         "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_check_state\nb s 2\n",
-        "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_check_state\nb s x 0 1 6\n"}) {
+        "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_check_state\nb s x 0 1 "
+        "6\n"}) {
     const auto read = parse_server_states(text);
     ASSERT_FALSE(read) << text;
     EXPECT_EQ(read.error().code, Errc::malformed_reply);
