@@ -156,15 +156,14 @@ class Custody {
   /// Why it could not be tried.
   [[nodiscard]] const std::string& failure() const { return failure_; }
 
-  /// Ends the hold, if there is one that has not been ended here; behind this cutover, if it can be
-  /// had. At its deadline, and where no work was begun inside it (`plain`), nothing keeps it from
-  /// its end.
+  /// Ends the hold, if there is one that has not been ended here; behind this cutover: where it
+  /// cannot be had, nothing is released. At its deadline, and where no work was begun inside it
+  /// (`plain`), nothing keeps it from its end.
   void end(bool at_deadline, bool plain, const Cutover& cutover) {
     if (!std::exchange(held_, false)) return;
     ResumeOptions by_id = at_deadline || plain ? ResumeOptions() : release_;
     by_id.accept_hazard = accept_hazard_;
     by_id.cutover = cutover;
-    by_id.release_without_cutover = true;
     std::vector<std::string> lines;
     {
       const py::gil_scoped_release released;

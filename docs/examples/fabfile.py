@@ -28,13 +28,12 @@ def deploy(c, server):
 def release(c):
     """All six steps. If the migration fails or takes too long, the old code stays in use."""
     deploy(c, "s2")
-    cutover(c, "staged")
     hold(
         c,
         run="./migrate",
         postgres=True,  # its statements end in the server, too, before the hold does
         on_failure="./undo",
-        cutover="green",
+        cutover="green",  # by ready_first s2 is up before anything is held
         wait_up=True,
         reason="release",
     )
@@ -43,4 +42,4 @@ def release(c):
 
 
 ns = Collection(release, check, suspend, resume, status, extend, cutover, hold)
-ns.configure({"stillgate": {"fleet": "production"}})
+ns.configure({"stillgate": {"fleet": "production", "ready_first": 30.0}})

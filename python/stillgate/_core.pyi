@@ -48,8 +48,8 @@ class Custody:
         """Ends the suspend early, if it is under way. From any thread."""
     def end(self, at_deadline: bool, plain: bool, cutover: dict[str, object]) -> None:
         """Ends the hold, if there is one that has not been ended here. With `at_deadline` the event
-        is `expired`; then, and with `plain`, nothing keeps it from its end. Behind that cutover, if
-        it can be had; an empty one is none.
+        is `expired`; then, and with `plain`, nothing keeps it from its end. Behind that
+        cutover, where an empty one is none: if it cannot be had, nothing is released.
         """
     def take_back(
         self, left: BaseException, tell: Callable[[Custody, BaseException], object]

@@ -259,6 +259,7 @@ class Fleet:
         self,
         cutover: Union[str, Cutover],
         *,
+        ready_first: float = 0.0,
         back: bool = False,
         dry_run: bool = False,
         retry_for: float = 10.0,
@@ -266,8 +267,11 @@ class Fleet:
         """Changes what serves, on every HAProxy or on none: a cutover of the inventory by its name,
         or as it is. Proves first that each server, map and key exists, and that no backend that it
         touches is left without a server that is up. The old values are kept on record, and
-        `back` restores it. Where an answer is lost it asks again for `retry_for` seconds (0 to
-        3600), and then undoes it everywhere. `report.cutover` has each change.
+        `back` restores it. With `ready_first` its servers are first brought to `drain`, where
+        HAProxy checks them; if a check has not shown each of them to be up within so many seconds
+        (0 to 3600), they go back to `maint` and nothing is changed. Where an answer is lost it asks
+        again for `retry_for` seconds (0 to 3600), and then undoes it everywhere. `report.cutover`
+        has each change.
 
         Errors: CheckRefused (nothing was changed), EndpointFailed (undone, or unknown).
         """
@@ -303,6 +307,7 @@ class Fleet:
         accept_hazard: bool = False,
         retry_for: float = 10.0,
         cutover: Union[str, Cutover, None] = None,
+        ready_first: float = 0.0,
         owner: Optional[str] = None,
         reason: str = "",
         at_deadline: Optional[Callable[[], object]] = None,
@@ -315,9 +320,13 @@ class Fleet:
         `extend` from elsewhere, within a second.
         A `cutover`, by its name or as it is, is proven before anything is held, and applied to all
         HAProxies inside the hold when the block ends without an exception. If it cannot be had
-        everywhere, it is undone everywhere, the old code serves again, and the end raises
-        EndpointFailed; `hold.resumed.cutover` has each change. `hold.apply_cutover()` applies it
-        inside the block, which can then undo its work. `hold.cut_over = False` leaves it out.
+        everywhere, it is undone everywhere, and nothing is released: the old code would meet what
+        the block has done. The end raises CheckRefused or EndpointFailed, with StillHeld as its
+        cause; undo the work, and resume(), before the deadline does. `hold.apply_cutover()` applies
+        it inside the block, which can then undo its work itself. `hold.cut_over = False` leaves it
+        out. With `ready_first` the cutover's servers are brought to `drain` before anything is
+        held; if a check has not shown each of them to be up within so many seconds (0 to 3600),
+        they go back to `maint`, and CheckRefused is raised.
         If the block and the resume both fail, the resume's exception is raised with the block's as
         its context. If this process is killed, the gate or the guard ends the hold at its
         deadline; a finding `guard_shares_fate` says where the guard would be killed, too.

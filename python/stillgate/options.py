@@ -277,6 +277,31 @@ OPTIONS = (
         helps={"check": "A cutover of the inventory: whether every HAProxy could have it."},
     ),
     Option(
+        "ready_first",
+        Seconds(0),
+        "First bring the cutover's servers to drain, and wait so many seconds until a check has "
+        "shown each to be up; else hold nothing. 0: do not.",
+        ("hold", "cutover"),
+        default=0.0,
+        helps={
+            "cutover": "First bring its servers to drain, and wait so many seconds until a check "
+            "has shown each to be up; else change nothing. 0: do not."
+        },
+    ),
+    Option(
+        "serve",
+        Texts("WHAT=VALUE"),
+        "A cutover given here: BACKEND/SERVER=ready, =drain, =maint or =WEIGHT, FILE:KEY=VALUE of "
+        "a map; repeatable. --cutover then only names it, else it is 'given'.",
+        ("check", "resume", "hold", "cutover"),
+        of="face",
+        fabric="",
+        helps={
+            "cutover": "A cutover given here, NAME being its name: BACKEND/SERVER=ready, =drain, "
+            "=maint or =WEIGHT, FILE:KEY=VALUE of a map; repeatable."
+        },
+    ),
+    Option(
         "back",
         Flag(),
         "Restore what served before the cutover of that name.",

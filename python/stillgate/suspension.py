@@ -285,7 +285,9 @@ class Suspension:
         """What could not be ended; for who has not entered the block."""
         failure = self._failure
         if isinstance(failure, ReportError) and not isinstance(failure, StillHeld):
-            return held_still(self.report, failure.report, str(failure))
+            # Of a cutover that could not be had: no frontend was touched.
+            ended = failure.report if failure.report.switches else None
+            return held_still(self.report, ended, str(failure))
         return StillHeld.of(failure) or StillHeld.of(self._unmade)
 
     def tell_left_held(self, left: BaseException) -> None:
@@ -338,6 +340,9 @@ class Suspension:
             else None
         )
         if self._failure is not None:
+            if expired is None:
+                tell_held(self._failure, self.left_held())
+                raise self._failure
             raise self._failure from expired
         if expired is not None:
             raise expired

@@ -133,6 +133,8 @@ def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
             )
         out.print(table)
     _draw_failures(out, [(f"{one.what} at {one.endpoint}", one.error) for one in cutover.changes])
+    for words in cutover.unshown:
+        out.print(f"note: {words}", soft_wrap=True)
     out.print(f"cutover {cutover.name}: {CUTOVER_WORDS[cutover.state]}", soft_wrap=True)
 
 

@@ -109,7 +109,7 @@ class _Run:
         begun = asyncio.ensure_future(self.deploy.begun.wait())
         give_up = time.monotonic() + self.pace * REACHED_WITHIN
         while not self._reached.is_set() and time.monotonic() < give_up:
-            if begun.done() and self._courses["A"].phase != "resuming":
+            if begun.done() and self._courses["A"].phase not in ("proving", "cutting", "resuming"):
                 for course in self._courses.values():
                     course.holding()
                 if self.cell.phase == "holding":
@@ -130,12 +130,12 @@ class _Run:
         committed = self._committed
         if committed is None:
             return None
-        for course in self._courses.values():
-            if course.deadline_ms is not None:
-                left = course.deadline_ms / 1000 - time.time()
-                # The record is of a clock that may have been stepped by then.
-                left -= round(left / STEP) * STEP
-                return time.monotonic() + left
+        told = [one.deadline_ms for one in self._courses.values() if one.deadline_ms is not None]
+        if told:
+            left = max(told) / 1000 - time.time()
+            # The record is of a clock that may have been stepped by then.
+            left -= round(left / STEP) * STEP
+            return time.monotonic() + left
         return committed + self.deploy.max_hold
 
     async def _let_it_end(self) -> None:

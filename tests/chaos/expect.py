@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Optional
 
-from chaos.matrix import PHASES, Cell
+from chaos.matrix import CUTOVER_PHASES, PHASES, Cell
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Named:
     faults: tuple[str, ...]
     promises: tuple[str, ...]
     reason: str
-    phases: tuple[str, ...] = PHASES
+    phases: tuple[str, ...] = (*PHASES, *CUTOVER_PHASES)
 
     def covers(self, cell: Cell) -> bool:
         same = cell.fault in self.faults and cell.phase in self.phases
@@ -41,8 +41,23 @@ LATE_COMMIT = (
     "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or "
     "the guard undoes it within a few ms"
 )
+NOBODY_TO_CUT_OVER = (
+    "the command has succeeded, and whoever would cut over or undo it is dead: at the deadline the "
+    "traffic goes on to the old code"
+)
+STATES_LOST = (
+    "a reload or a restart that ends behind the cutover comes back with what is configured, as all "
+    "of HAProxy's runtime states do: have the same there, or a state file"
+)
+OLD_WORKER = (
+    "what waits in a worker that a reload replaces goes to that worker's servers: with "
+    "--on-reload reject it is answered 503"
+)
+BEHIND_THE_COMMAND = CUTOVER_PHASES[1:]
 NAMED: tuple[Named, ...] = (
-    Named("gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, PHASES[2:]),
+    Named(
+        "gate-*", ("kill_deploy",), ("record_left",), NOBODY_LEFT, (*PHASES[2:], *CUTOVER_PHASES)
+    ),
     Named(
         "gate-*",
         ("haproxy_kill",),
@@ -50,7 +65,28 @@ NAMED: tuple[Named, ...] = (
         NOT_READ_BACK,
         ("committing", "verifying", "draining"),
     ),
-    Named("maxconn-*", ("kill_both",), ("held_late", "record_left"), ALL_KILLED, PHASES[2:]),
+    Named(
+        "maxconn-*",
+        ("kill_both",),
+        ("held_late", "record_left"),
+        ALL_KILLED,
+        (*PHASES[2:], *CUTOVER_PHASES),
+    ),
+    Named(
+        "*-cutover",
+        ("kill_deploy", "kill_both"),
+        ("wrong_code",),
+        NOBODY_TO_CUT_OVER,
+        ("proving",),
+    ),
+    Named(
+        "*-cutover",
+        ("haproxy_kill", "haproxy_restart", "haproxy_reload"),
+        ("wrong_code",),
+        STATES_LOST,
+        BEHIND_THE_COMMAND,
+    ),
+    Named("gate-*-cutover", ("haproxy_reload",), ("wrong_code",), OLD_WORKER, ("holding",)),
     Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),
 )
 

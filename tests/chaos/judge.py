@@ -19,9 +19,9 @@ WAKING = 0.25  # and behind the end of a stop of HAProxy itself, for all that it
 
 @dataclass(frozen=True)
 class Broken:
-    """One promise that was not kept: held_late, request_failed, leak, limit, process_left,
-    record_left (a resume takes it away), file_left (nothing does), crashed. Or the harness failed:
-    not_reached, harness.
+    """One promise that was not kept: held_late, request_failed, leak, limit, wrong_code,
+    process_left, record_left (a resume takes it away), file_left (nothing does), crashed. Or the
+    harness failed: not_reached, harness.
     """
 
     promise: str
@@ -49,6 +49,7 @@ class Seen:
 
 def promises_broken(seen: Seen) -> list[Broken]:
     found = [_held_late(seen), _waited_too_long(seen), _failed(seen), _leaked(seen), _limit(seen)]
+    found.append(_wrong_code(seen))
     return [one for one in found if one is not None]
 
 
@@ -156,6 +157,16 @@ def _leaked(seen: Seen) -> Optional[Broken]:
     if not leaked:
         return None
     return Broken("leak", f"{seen.name}: {leaked} requests reached the application while held")
+
+
+def _wrong_code(seen: Seen) -> Optional[Broken]:
+    """Requests that the old code had on the new schema, or the new code on the old one."""
+    wrong = [one for one in seen.requests if one.wrong and one.arrived is not None]
+    if not wrong:
+        return None
+    first = min(one.arrived or 0.0 for one in wrong)
+    behind = "" if seen.deadline is None else f", {first - seen.deadline:+.3f} s to the deadline"
+    return Broken("wrong_code", f"{seen.name}: {len(wrong)} requests met the wrong schema{behind}")
 
 
 def _limit(seen: Seen) -> Optional[Broken]:

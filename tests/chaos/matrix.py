@@ -16,6 +16,8 @@ PHASES = (
     "holding",
     "resuming",
 )
+# With a cutover behind the command: what is before is as without one.
+CUTOVER_PHASES = ("holding", "proving", "cutting", "resuming")
 FAULTS = {
     "kill_deploy": "SIGKILL of the deploy process",
     "kill_guard": "SIGKILL of the guard, its standby included",
@@ -48,25 +50,42 @@ AGAIN_LATER = 3  # phases between the two of a fault
 
 @dataclass(frozen=True)
 class Variant:
-    """A method on an HAProxy version, by its label."""
+    """A method on an HAProxy version, by its label, without a cutover or with one."""
 
     method: str
     label: str
+    cutover: bool = False
 
     @property
     def name(self) -> str:
-        return f"{self.method}-{self.label}"
+        return f"{self.method}-{self.label}{'-cutover' if self.cutover else ''}"
+
+    @property
+    def phases(self) -> tuple[str, ...]:
+        return CUTOVER_PHASES if self.cutover else PHASES
 
 
 VARIANTS = tuple(
-    Variant(method, label)
-    for method, label in (
-        ("gate", "3.0"),
-        ("gate", "sid"),
-        ("gate", "2.6"),
-        ("maxconn", "3.0"),
-        ("maxconn", "sid"),
+    Variant(method, label, cutover)
+    for method, label, cutover in (
+        ("gate", "3.0", False),
+        ("gate", "sid", False),
+        ("gate", "2.6", False),
+        ("maxconn", "3.0", False),
+        ("maxconn", "sid", False),
+        ("gate", "3.0", True),
+        ("maxconn", "3.0", True),
     )
+)
+# Of the cutover's cells, those of the short tenth: its holder and one of its HAProxies die where
+# that hurts most.
+SHORT_CUTOVER = (
+    ("gate", "cutting", "kill_deploy"),
+    ("gate", "cutting", "haproxy_kill"),
+    ("gate", "proving", "haproxy_reload"),
+    ("maxconn", "cutting", "kill_deploy"),
+    ("maxconn", "cutting", "reset"),
+    ("maxconn", "resuming", "kill_deploy"),
 )
 
 
@@ -97,7 +116,7 @@ def means_nothing(cell: Cell) -> Optional[str]:
 def all_cells() -> Iterator[Cell]:
     for variant in VARIANTS:
         for fault in FAULTS:
-            for phase in PHASES:
+            for phase in variant.phases:
                 yield Cell(variant, phase, fault)
 
 
@@ -107,7 +126,7 @@ def short_cells() -> list[Cell]:
     """
     chosen = []
     for method in ("gate", "maxconn"):
-        variants = [one for one in VARIANTS if one.method == method]
+        variants = [one for one in VARIANTS if one.method == method and not one.cutover]
         turn = 0
         for number, fault in enumerate(FAULTS):
             for again in range(2):
@@ -115,6 +134,8 @@ def short_cells() -> list[Cell]:
                 turn += 1
                 if cell is not None:
                     chosen.append(cell)
+    for method, phase, fault in SHORT_CUTOVER:
+        chosen.append(Cell(Variant(method, "3.0", True), phase, fault))
     return list(dict.fromkeys(chosen))
 
 

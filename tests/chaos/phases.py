@@ -12,14 +12,15 @@ HOLDS = re.compile(r"set maxconn frontend \S+ 0$")
 TOKEN = re.compile(r"set var proc\.stillgate_gate_\S+ str\(1\.([^.)]+)\..*\.([^.)]*)\)$")
 OPENS = re.compile(r"set var proc\.stillgate_gate_\S+ str\(open")
 REMEMBERS = re.compile(r"set var proc\.stillgate_maxconn_\S+ str\(([^)]+)\)$")
+CUTS = re.compile(r"set server \S+ state ")
 LOCKS = re.compile(r"set var proc\.stillgate_(lock|next)_")
 DEADLINE = re.compile(rb"^deadline (\d+)$", re.MULTILINE)
 
 
 class Course:
     """Fed with every line of the deploy process to one HAProxy, in order. `line` gives the phase
-    that begins with this line, else None; `deadline_ms` is the hold's by the wall clock, once the
-    record that has it has passed.
+    that begins with this line, else None; `deadline_ms` is the hold's by the wall clock, once a
+    record that has it has passed; the latest one counts.
     """
 
     def __init__(self) -> None:
@@ -57,8 +58,10 @@ class Course:
         remembered = REMEMBERS.match(text)
         if remembered:
             record = remembered.group(1)
-        if record and self.deadline_ms is None:
-            self.deadline_ms = deadline_of(record)
+        told = deadline_of(record) if record else None
+        if told is not None:
+            # A hold that is about to end is extended for its cutover.
+            self.deadline_ms = max(self.deadline_ms or 0, told)
 
     def _before_commit(self, text: str) -> Optional[str]:
         if HOLDS.match(text) or (self._token == "hold" and text.startswith("stillgate sync")):
@@ -73,6 +76,10 @@ class Course:
     def _release(self, text: str) -> Optional[str]:
         if self.phase == "resuming":
             return None
+        if self.phase == "holding" and text == "show servers state":
+            return self._enter("proving")
+        if self.phase in ("holding", "proving") and CUTS.match(text):
+            return self._enter("cutting")
         by_gate = self._token == "open" and text.startswith("stillgate sync")
         return self._enter("resuming") if by_gate or RELEASES.match(text) else None
 

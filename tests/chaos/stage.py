@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Optional
 
@@ -20,13 +22,16 @@ from chaos.traffic import Traffic
 from chaos.witness import F, Witness
 from support.haproxy.fetch import cache_folder, read_versions
 from support.haproxy.gate_options import gate_options
-from support.haproxy.server import HAProxy
+from support.haproxy.server import Frontend, HAProxy
 from support.process import running_in_group
 
 LIMIT = 300
 MAX_HOLD = 2.0
+FOR_A_CUTOVER = 2.0  # more, for that and for the undo of the command
+UNDO_TIME = 0.5
 GRACE = 0.5
 WORK = "echo begun; sleep 0.4"
+OLD, NEW = f"{F}_servers/s1", f"{F}_servers/new"
 PACKAGE = Path(__file__).resolve().parents[2] / "python"
 
 
@@ -37,7 +42,7 @@ class Place:
 
     def __init__(self, name: str, folder: Path, variant: Variant) -> None:
         self.name, self._folder, self._variant = name, folder, variant
-        self.traffic = Traffic()
+        self.traffic = Traffic(lambda: (folder / "migrated").exists())
         self.proxy: HAProxy
         self.relay: Relay
         self.witness: Witness
@@ -45,10 +50,10 @@ class Place:
         self._starting: Optional[asyncio.Future[HAProxy]] = None
 
     async def start(self, on_line: Callable[[str, int, str], Awaitable[None]]) -> None:
-        port = await self.traffic.start()
+        old, new = await self.traffic.start()
         binary = read_versions(cache_folder())[self._variant.label]
         options: dict[str, Any] = {
-            "servers": [port],
+            "servers": [old],
             "maxconn": LIMIT,
             "backlog": 1024,
             "master_worker": True,
@@ -59,6 +64,13 @@ class Place:
         if self._variant.method == "gate":
             folder = self._folder / f"gate{self.name}"
             options = gate_options(F, folder, binary["version"], **options)
+        else:
+            options["frontends"] = [Frontend(F, LIMIT, 1024)]
+        # Whatever restarts it, its configuration has the old code at work.
+        spare = f"server new 127.0.0.1:{new} disabled"
+        options["frontends"] = [
+            replace(one, backend_lines=(*one.backend_lines, spare)) for one in options["frontends"]
+        ]
         start = asyncio.to_thread(HAProxy, binary["path"], **options)
         self._starting = asyncio.ensure_future(start)
         # Whoever is stopped here has to end what the thread goes on to start.
@@ -106,7 +118,9 @@ class Deploy:
     """
 
     def __init__(self, folder: Path, variant: Variant, endpoints: list[Path], pace: float) -> None:
-        self.max_hold, self._grace = pace * MAX_HOLD, pace * GRACE
+        more = FOR_A_CUTOVER if variant.cutover else 0.0
+        self.max_hold, self._grace = pace * (MAX_HOLD + more), pace * GRACE
+        self._undo_time = pace * UNDO_TIME
         self.state = folder / "state"
         self._folder, self._variant = folder, variant
         self._fleet = [option for path in endpoints for option in ("-e", f"unix://{path}")]
@@ -124,7 +138,14 @@ class Deploy:
 
     def start(self, clock: Optional[Path]) -> None:
         options = ["--method", self._variant.method, "--max-hold", str(self.max_hold)]
-        options += ["--grace", str(self._grace), *self._fleet, "--", "sh", "-c", WORK]
+        options += ["--grace", str(self._grace), *self._fleet]
+        work = WORK
+        if self._variant.cutover:
+            schema = shlex.quote(str(self._folder / "migrated"))
+            options += ["--serve", f"{NEW}=ready", "--serve", f"{OLD}=maint"]
+            options += ["--on-failure", f"rm -f {schema}", "--undo-time", str(self._undo_time)]
+            work += f"; touch {schema}"
+        options += ["--", "sh", "-c", work]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "stillgate", "hold", F, *options],
             stdin=subprocess.DEVNULL,

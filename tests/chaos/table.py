@@ -9,7 +9,7 @@ from typing import Any, Optional
 
 from chaos.cell import Result
 from chaos.expect import NAMED, Named, named_for, reason_for
-from chaos.matrix import FAULTS, PHASES, VARIANTS, Cell, means_nothing
+from chaos.matrix import FAULTS, VARIANTS, Cell, means_nothing
 
 OK, NAMED_MARK, BETTER, NOTHING, FAILED, NOT_RUN = "ok", "named", "better", "n/a", "FAIL", ""
 
@@ -46,13 +46,17 @@ def text(rows: Mapping[str, Row]) -> str:
         found = {key: row for key, row in rows.items() if row.cell.variant == variant}
         if not any(row.mark not in (NOTHING, NOT_RUN) for row in found.values()):
             continue
-        lines += ["", variant.name, f"{'':15}" + "".join(f"{phase:>11}" for phase in PHASES)]
+        lines += ["", variant.name, _columns(variant.phases)]
         for fault in FAULTS:
-            cells = [found.get(Cell(variant, phase, fault).name) for phase in PHASES]
+            cells = [found.get(Cell(variant, phase, fault).name) for phase in variant.phases]
             marks = "".join(f"{row.mark if row else NOT_RUN:>11}" for row in cells)
             if marks.strip():
                 lines.append(f"{fault:15}{marks}")
     return "\n".join(lines)
+
+
+def _columns(phases: Iterable[str]) -> str:
+    return f"{'':15}" + "".join(f"{phase:>11}" for phase in phases)
 
 
 def notes(rows: Iterable[Row]) -> str:

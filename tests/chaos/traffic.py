@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import re
 import time
 from collections.abc import Callable
@@ -30,6 +31,7 @@ class Request:
     finished: Optional[float] = None
     status: Optional[int] = None
     error: Optional[str] = None
+    wrong: bool = False  # the old code met the new schema, or the new code the old one
 
     @property
     def ok(self) -> bool:
@@ -37,23 +39,29 @@ class Request:
 
 
 class Traffic:
-    """`start` gives the application's port; `load` begins the requests to HAProxy's port; `stop`
-    sends no more and waits for what is open.
+    """`start` gives the ports of the application, of its old code and of its new code; `load`
+    begins the requests to HAProxy's port; `stop` sends no more and waits for what is open.
+    `migrated` says which schema there is.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, migrated: Callable[[], bool]) -> None:
+        self._migrated = migrated
         self.requests: dict[str, Request] = {}
         self.answered = asyncio.Event()
-        self._server: Optional[asyncio.AbstractServer] = None
+        self._servers: list[asyncio.AbstractServer] = []
         self._generators: list[asyncio.Task[None]] = []
         self._open: set[asyncio.Task[None]] = set()
         self._conversations: set[asyncio.StreamWriter] = set()
         self._stopped = asyncio.Event()
 
-    async def start(self) -> int:
-        self._server = await asyncio.start_server(self._converse, "127.0.0.1", 0, backlog=1024)
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+    async def start(self) -> tuple[int, int]:
+        ports = []
+        for is_new in (False, True):
+            converse = functools.partial(self._converse, is_new)
+            server = await asyncio.start_server(converse, "127.0.0.1", 0, backlog=1024)
+            self._servers.append(server)
+            ports.append(server.sockets[0].getsockname()[1])
+        return ports[0], ports[1]
 
     def load(self, port: int, keep_alive: bool) -> None:
         """`keep_alive` clients pass a hold by maxconn, by its nature."""
@@ -75,8 +83,8 @@ class Traffic:
             task.cancel()
         for writer in self._conversations:
             writer.close()
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
 
     # --- the load ---
 
@@ -123,12 +131,14 @@ class Traffic:
 
     # --- the application ---
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _converse(
+        self, is_new: bool, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         self._conversations.add(writer)
         try:
             while True:
                 head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-                self._arrived(head)
+                self._arrived(head, is_new)
                 delay = re.search(r"[?&]ms=(\d+)", head.split("\r\n", 1)[0])
                 if delay:
                     await asyncio.sleep(int(delay.group(1)) / 1000)
@@ -145,8 +155,9 @@ class Traffic:
             self._conversations.discard(writer)
             writer.close()
 
-    def _arrived(self, head: str) -> None:
+    def _arrived(self, head: str, is_new: bool) -> None:
         named = re.search(r"(?im)^x-request-id: *(\S+)", head)
         request = self.requests.get(named.group(1)) if named else None
         if request is not None and request.arrived is None:
             request.arrived = time.monotonic()
+            request.wrong = is_new != self._migrated()

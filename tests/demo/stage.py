@@ -213,9 +213,10 @@ class Stage(Closing):
 
     # --- what is done on it -----------------------------------------------------------
 
-    def release(self) -> subprocess.CompletedProcess[str]:
-        """`fab release`, of docs/examples as it stands."""
-        variables = " ".join(f"{name}={value}" for name, value in self.database().items())
+    def release(self, **more: str) -> subprocess.CompletedProcess[str]:
+        """`fab release`, of docs/examples as it stands, with more variables of the environment."""
+        named = {**self.database(), **more}
+        variables = " ".join(f"{name}={value}" for name, value in named.items())
         return self.fab.shell(f"{variables} fab release")
 
     def database(self) -> dict[str, str]:

@@ -58,7 +58,10 @@ struct SuspendOptions {
   bool accept_hazard{false};  ///< overrule the table of releases that crash on resume
   /// Hold by maxconn also where the guard would end with whoever starts it (docs/guard.md).
   bool accept_shared_fate{false};
-  Cutover cutover;           ///< check: is it possible? Empty: none
+  Cutover cutover;  ///< check: is it possible? Empty: none
+  /// Before anything is held, bring the cutover's servers to `drain` and wait so long until a check
+  /// has shown each of them to be up; else hold nothing. 0: do not.
+  std::chrono::milliseconds ready_first{0};
   bool holder_stays{false};  ///< the caller stays, watches the guard and ends the hold itself
   std::string owner;         ///< default: user@host
   std::string reason;
@@ -77,6 +80,7 @@ struct SuspendOptions {
     using std::chrono::milliseconds;
     visit("max_hold", self.max_hold, shortest_hold, longest_wait);
     visit("drain_timeout", self.drain_timeout, milliseconds{0}, longest_wait);
+    visit("ready_first", self.ready_first, milliseconds{0}, longest_wait);
     visit("max_waiting", self.max_waiting, std::int64_t{0}, std::int64_t{1'000'000'000});
     visit("method", self.method);
     visit("accept_unproven", self.accept_unproven);
@@ -104,10 +108,9 @@ struct ResumeOptions {
   /// says application_down.
   bool wait_up{false};
   std::string wait_up_for;  ///< the same for these backends only, with commas between
-  /// Applied to all behind the hold, before anything is released. Empty: none.
+  /// Applied to all behind the hold, before anything is released. If it cannot be had, nothing is
+  /// released. Empty: none.
   Cutover cutover;
-  /// Where the cutover cannot be had, release all nevertheless: what stood before goes on.
-  bool release_without_cutover{false};
   bool at_deadline{false};  ///< the deadline resumes: the event is `expired`
   /// Before its deadline only the holder may end a hold: the same owner, or the machine and user
   /// whose journal has it, or whoever names its id. Otherwise: not_the_holder, nothing released.
@@ -126,7 +129,6 @@ struct ResumeOptions {
     visit("wait_up", self.wait_up);
     visit("wait_up_for", self.wait_up_for, longest_list);
     visit("cutover", self.cutover);
-    visit("release_without_cutover", self.release_without_cutover);
     visit("at_deadline", self.at_deadline);
     visit("hold", self.hold);
     visit("owner", self.owner, longest_owner);
@@ -139,6 +141,8 @@ struct CutoverOptions {
   Cutover cutover;
   bool back{false};     ///< restores what stood before; of `cutover` only the name counts
   bool dry_run{false};  ///< proves it, and changes nothing
+  /// First bring its servers to `drain` and wait so long until a check has shown each to be up.
+  std::chrono::milliseconds ready_first{0};
   /// How long to ask again where an answer was lost; after it all is undone, which has as long.
   std::chrono::milliseconds retry_for{10'000};
   /// Inside the hold of this id: all of its frontends must be held still, and it must have time for
@@ -154,6 +158,7 @@ struct CutoverOptions {
     visit("cutover", self.cutover);
     visit("back", self.back);
     visit("dry_run", self.dry_run);
+    visit("ready_first", self.ready_first, milliseconds{0}, longest_wait);
     visit("retry_for", self.retry_for, milliseconds{0}, longest_wait);
     visit("hold", self.hold);
     visit("frontends", self.frontends);

@@ -171,6 +171,9 @@ struct CutoverResult {
   std::string name;
   CutoverState state{CutoverState::refused};
   std::vector<CutoverChange> changes;  ///< in the order of the endpoints
+  /// In words, what counts as up although no check shows it: servers without a check, or with
+  /// `fall 1`.
+  std::vector<std::string> unshown{};
 };
 
 struct Hold {

@@ -120,6 +120,9 @@ std::optional<Error> check_frontends(const std::vector<std::string>& frontends) 
 std::optional<Error> check_suspend(const SuspendOptions& options) {
   if (auto error = check_bounds(options)) return error;
   if (auto error = check_if_any(options.cutover)) return error;
+  if (options.ready_first.count() > 0 && options.cutover.name.empty()) {
+    return input(Errc::bad_option, "ready_first", "goes with a cutover");
+  }
   if (options.method == Method::maxconn && options.on_expiry != Expiry::release) {
     return input(Errc::bad_option, "on_expiry",
                  "the method maxconn cannot reject; only the gate can");
@@ -149,6 +152,9 @@ std::optional<Error> check_cutover(const Cutover& cutover, bool back) {
 
 std::optional<Error> check_cutover(const CutoverOptions& options) {
   if (auto error = check_bounds(options)) return error;
+  if (options.ready_first.count() > 0 && (options.back || options.dry_run)) {
+    return input(Errc::bad_option, "ready_first", "does not go with back or dry_run");
+  }
   return check_cutover(options.cutover, options.back);
 }
 

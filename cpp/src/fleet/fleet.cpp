@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "check_options.hpp"
+#include "cutover_lock.hpp"
 #include "drive.hpp"
 #include "ended_holds.hpp"
 #include "engine/session.hpp"
@@ -17,6 +18,7 @@
 #include "fleet/guard/surroundings.hpp"
 #include "hold/check/check_plan.hpp"
 #include "hold/cutover/cutover_plan.hpp"
+#include "hold/cutover/ready_plan.hpp"
 #include "hold/events.hpp"
 #include "hold/extend_plan.hpp"
 #include "hold/record/record_time.hpp"
@@ -65,6 +67,15 @@ template <class Options>
 hold::Claim claim_of(const Options& options) {
   return {options.owner.empty() ? fleet::default_owner() : options.owner, options.hold,
           options.force, options.reason};
+}
+
+Report refused_cutover(const Cutover& cutover, const Error& error) {
+  Report report;
+  report.action = "cutover";
+  report.ending = Ending::refused;
+  report.error = error;
+  report.cutover = CutoverResult{cutover.name, CutoverState::refused, {}};
+  return report;
 }
 
 /// The report of a call with what became of its cutover.
@@ -165,8 +176,22 @@ struct Fleet::State {
   /// Behind a hold on these frontends; without any, whoever holds.
   Report cut_over(const CutoverOptions& wanted, const std::vector<std::string>& frontends,
                   const hold::Claim& claim, const std::stop_token& stop);
-  /// Whether it is possible; changes nothing.
-  Report try_cutover(const Cutover& cutover, const std::stop_token& stop);
+  /// What is asked for, without a hold.
+  [[nodiscard]] Result<hold::CutoverRequest> cutover_request(const CutoverOptions& wanted,
+                                                             const fleet::Journal& journal) const;
+  /// Whether it is possible; changes nothing. So long it waits for a first check.
+  Report try_cutover(const Cutover& cutover, std::chrono::milliseconds check_for,
+                     const std::stop_token& stop);
+  /// The cutover's servers are up, shown by checks, or all are as before. `moved`: what was brought
+  /// to drain for it.
+  Report make_ready(const CutoverOptions& wanted, std::vector<hold::CutoverRow>& moved,
+                    const std::stop_token& stop);
+  /// Puts that back. Whatever comes of it is told with the next cutover: it serves nothing there.
+  void put_back(const Cutover& cutover, const std::vector<hold::CutoverRow>& moved);
+  Report suspend_proven(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
+                        const std::stop_token& stop);
+  Report suspend_now(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
+                     const std::stop_token& stop);
   std::optional<Report> cut_over_before_release(const std::vector<std::string>& frontends,
                                                 const ResumeOptions& wanted,
                                                 const std::stop_token& stop);
@@ -188,47 +213,86 @@ struct Fleet::State {
   }
 };
 
-Report Fleet::State::cut_over(const CutoverOptions& wanted,
-                              const std::vector<std::string>& frontends, const hold::Claim& claim,
-                              const std::stop_token& stop) {
-  const fleet::Journal journal(state_directory());
+Result<hold::CutoverRequest> Fleet::State::cutover_request(const CutoverOptions& wanted,
+                                                           const fleet::Journal& journal) const {
   const std::string& name = wanted.cutover.name;
   auto known = journal.load_cutover(name);
-  auto loaded = journal.load();
-  hold::CutoverPlan::Request request;
+  if (!known) return known.error();
+  hold::CutoverRequest request;
   request.name = name;
-  request.endpoints = hold_request(frontends).endpoints;
-  if (known) request.known = known->rows;
+  request.endpoints = hold_request({}).endpoints;
+  request.known = known->rows;
   for (const std::string& url : request.endpoints) {
     if (wanted.back) break;
     for (auto& row : hold::changes_of(wanted.cutover, url)) request.changes.push_back(row);
   }
   if (wanted.back) request.changes = hold::changes_back(request.known, request.endpoints);
-  if (!known || (wanted.back && request.changes.empty())) {
-    Report report;
-    report.action = "cutover";
-    report.ending = Ending::refused;
-    report.error =
-        known ? Error{Errc::cutover_no_record,
-                      fmt::format("nothing on this machine says what served before the cutover "
-                                  "'{}' at these HAProxies; name what is to serve in a cutover of "
-                                  "its own",
-                                  name)}
-              : known.error();
-    report.cutover = CutoverResult{name, CutoverState::refused, {}};
-    return report;
+  if (wanted.back && request.changes.empty()) {
+    return Error{Errc::cutover_no_record,
+                 fmt::format("nothing on this machine says what served before the cutover "
+                             "'{}' at these HAProxies; name what is to serve in a cutover of "
+                             "its own",
+                             name)};
   }
   request.back = wanted.back;
   request.dry_run = wanted.dry_run;
-  request.retry_for = wanted.retry_for;
-  request.frontends = frontends;
-  request.records = std::move(loaded.records);
-  request.claim = claim;
-  request.keep = wanted.keep;
-  hold::CutoverPlan plan(std::move(request));
+  request.retry_for = request.check_for = wanted.retry_for;
+  return request;
+}
+
+Report Fleet::State::cut_over(const CutoverOptions& wanted,
+                              const std::vector<std::string>& frontends, const hold::Claim& claim,
+                              const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  std::optional<fleet::CutoverLock> lock;
+  if (!wanted.dry_run) {
+    auto taken = fleet::CutoverLock::take(state_directory(), wanted.cutover.name,
+                                          hold_request({}).endpoints);
+    if (!taken) return refused_cutover(wanted.cutover, taken.error());
+    lock = *std::move(taken);
+  }
+  std::vector<hold::CutoverRow> moved;
+  if (wanted.ready_first.count() > 0) {
+    Report ready = make_ready(wanted, moved, stop);
+    if (!ready.ok()) return ready;
+  }
+  auto request = cutover_request(wanted, journal);
+  if (!request) return refused_cutover(wanted.cutover, request.error());
+  request->frontends = frontends;
+  request->records = journal.load().records;
+  request->claim = claim;
+  request->keep = wanted.keep;
+  hold::CutoverPlan plan(*std::move(request));
   Report report = drive(plan, journal, stop);
   report.action = "cutover";
+  if (!report.ok()) put_back(wanted.cutover, moved);
   return report;
+}
+
+Report Fleet::State::make_ready(const CutoverOptions& wanted, std::vector<hold::CutoverRow>& moved,
+                                const std::stop_token& stop) {
+  const fleet::Journal journal(state_directory());
+  auto request = cutover_request(wanted, journal);
+  if (!request) return refused_cutover(wanted.cutover, request.error());
+  hold::ReadyPlan plan({*std::move(request), wanted.ready_first});
+  Report report = drive(plan, journal, stop);
+  if (report.ok()) moved = plan.moved();
+  return report;
+}
+
+void Fleet::State::put_back(const Cutover& cutover, const std::vector<hold::CutoverRow>& moved) {
+  if (moved.empty()) return;
+  const fleet::Journal journal(state_directory());
+  CutoverOptions options;
+  options.cutover = cutover;
+  auto request = cutover_request(options, journal);
+  if (!request) return;
+  // What was on record before stays there.
+  std::erase_if(request->known, [&moved](const hold::CutoverRow& row) {
+    return std::ranges::find(moved, row) != moved.end();
+  });
+  hold::ReadyPlan plan({*std::move(request), {}, moved});
+  (void)drive(plan, journal, {});
 }
 
 /// Nothing where all stands, or none is asked for; else the report that the resume ends with, or
@@ -281,24 +345,60 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   if (wanted.cutover.name.empty() || report.ending == Ending::cancelled) return report;
-  return with_cutover(std::move(report), try_cutover(wanted.cutover, stop));
+  return with_cutover(std::move(report), try_cutover(wanted.cutover, {}, stop));
 }
 
-Report Fleet::State::try_cutover(const Cutover& cutover, const std::stop_token& stop) {
+Report Fleet::State::try_cutover(const Cutover& cutover, std::chrono::milliseconds check_for,
+                                 const std::stop_token& stop) {
   CutoverOptions tried;
   tried.cutover = cutover;
   tried.dry_run = true;
+  tried.retry_for = check_for;
   return cut_over(tried, {}, {}, stop);
 }
 
 Report Fleet::State::suspend(const std::vector<std::string>& frontends,
                              const SuspendOptions& wanted, const std::stop_token& stop) {
-  // What could not be had behind the hold is known before it.
-  if (!wanted.cutover.name.empty()) {
-    Report tried = try_cutover(wanted.cutover, stop);
-    tried.action = "suspend";
-    if (!tried.ok()) return tried;
+  if (wanted.cutover.name.empty()) return suspend_now(frontends, wanted, stop);
+  if (wanted.ready_first.count() == 0) return suspend_proven(frontends, wanted, stop);
+  auto lock =
+      fleet::CutoverLock::take(state_directory(), wanted.cutover.name, hold_request({}).endpoints);
+  Report report;
+  std::vector<hold::CutoverRow> moved;
+  if (lock) {
+    CutoverOptions ready;
+    ready.cutover = wanted.cutover;
+    ready.ready_first = wanted.ready_first;
+    report = make_ready(ready, moved, stop);
+  } else {
+    report = refused_cutover(wanted.cutover, lock.error());
   }
+  if (report.ok()) {
+    try {
+      report = suspend_proven(frontends, wanted, stop);
+    } catch (...) {
+      put_back(wanted.cutover, moved);
+      throw;
+    }
+    if (!report.ok()) put_back(wanted.cutover, moved);
+  }
+  report.action = "suspend";
+  return report;
+}
+
+/// What could not be had behind the hold is known before it.
+Report Fleet::State::suspend_proven(const std::vector<std::string>& frontends,
+                                    const SuspendOptions& wanted, const std::stop_token& stop) {
+  Report tried = try_cutover(wanted.cutover, CutoverOptions().retry_for, stop);
+  tried.action = "suspend";
+  if (!tried.ok()) return tried;
+  Report report = suspend_now(frontends, wanted, stop);
+  report.cutover = std::move(tried.cutover);
+  return report;
+}
+
+Report Fleet::State::suspend_now(const std::vector<std::string>& frontends,
+                                 const SuspendOptions& wanted, const std::stop_token& stop) {
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
   if (loaded.error) {
@@ -343,14 +443,8 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
 Report Fleet::State::resume(const std::vector<std::string>& frontends, const ResumeOptions& wanted,
                             const std::stop_token& stop) {
   const auto cut = cut_over_before_release(frontends, wanted, stop);
-  const bool goes_on = !cut || cut->ok() || wanted.release_without_cutover;
-  if (!goes_on) return *cut;
-  Report report = with_cutover(release(frontends, wanted, stop), cut);
-  // All is open: nothing was refused.
-  if (cut && !cut->ok() && report.ending != Ending::cancelled) {
-    report.ending = Ending::endpoint_failed;
-  }
-  return report;
+  if (cut && !cut->ok()) return *cut;
+  return with_cutover(release(frontends, wanted, stop), cut);
 }
 
 Report Fleet::State::release(const std::vector<std::string>& frontends, const ResumeOptions& wanted,

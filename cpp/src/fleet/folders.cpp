@@ -18,7 +18,7 @@ using files::Fault;
 
 constexpr mode_t permissions = 07777;
 constexpr mode_t written_by_all_others = 022;
-constexpr std::array<std::string_view, 4> ours{"holds", "ended", "history.jsonl",
+constexpr std::array<std::string_view, 5> ours{"holds", "ended", "cutovers", "history.jsonl",
                                                "history.jsonl.1"};
 
 /// The mode is set again, because a umask may have taken the owner's own rights. Returns errno's

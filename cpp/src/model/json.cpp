@@ -130,7 +130,8 @@ json::value to_value(const CutoverChange& change) {
 json::value to_value(const CutoverResult& cutover) {
   return json::object{{"name", to_value(cutover.name)},
                       {"state", to_value(name(cutover.state))},
-                      {"changes", to_array(cutover.changes)}};
+                      {"changes", to_array(cutover.changes)},
+                      {"unshown", to_array(cutover.unshown)}};
 }
 
 json::object to_object(const Hold& hold) {

@@ -345,6 +345,11 @@ Result<Command> Command::set_server_state(std::string_view server, std::string_v
   return Command(fmt::format("set server {} state {}\n", server, state));
 }
 
+Result<Command> Command::set_server_down(std::string_view server) {
+  if (auto error = check_server_name(server)) return *std::move(error);
+  return Command(fmt::format("set server {} health down\n", server));
+}
+
 Result<Command> Command::set_server_weight(std::string_view server, std::int64_t weight) {
   if (auto error = check_server_name(server)) return *std::move(error);
   if (weight < 0 || weight > largest_weight) {

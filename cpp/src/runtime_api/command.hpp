@@ -84,6 +84,9 @@ class Command {
   static Result<Command> show_map(std::string_view file);
   /// `server` is `BACKEND/SERVER`. Errors: bad_name, bad_option (no such state), bad_number.
   static Result<Command> set_server_state(std::string_view server, std::string_view state);
+  /// Its check's health becomes 0: it is up again when `rise` checks have passed. Not for one that
+  /// has no check. Errors: bad_name.
+  static Result<Command> set_server_down(std::string_view server);
   static Result<Command> set_server_weight(std::string_view server, std::int64_t weight);
   /// Errors: bad_name, if one of them cannot be written as it is.
   static Result<Command> set_map(std::string_view file, std::string_view key,

@@ -15,6 +15,8 @@ namespace {
 constexpr std::int64_t forced_maint = 0x01;
 constexpr std::int64_t forced_drain = 0x08;
 constexpr std::int64_t inherited = 0x02 | 0x10 | 0x20;
+// Bit of srv_check_state.
+constexpr std::int64_t check_enabled = 0x04;
 
 Error malformed(std::string_view why) {
   return {Errc::malformed_reply, fmt::format("show servers state: {}", why)};
@@ -39,7 +41,7 @@ std::vector<std::string_view> words_of(std::string_view line) {
 
 /// Where the columns are that are read.
 struct Columns {
-  std::size_t backend, server, running, admin, weight, least;
+  std::size_t backend, server, running, admin, weight, check, least;
 };
 
 std::optional<Columns> find_columns(std::string_view header) {
@@ -48,10 +50,15 @@ std::optional<Columns> find_columns(std::string_view header) {
   const auto at = [&names](std::string_view name) {
     return static_cast<std::size_t>(std::ranges::find(names, name) - names.begin());
   };
-  Columns columns{at("be_name"),         at("srv_name"),    at("srv_op_state"),
-                  at("srv_admin_state"), at("srv_uweight"), 0};
+  Columns columns{at("be_name"),
+                  at("srv_name"),
+                  at("srv_op_state"),
+                  at("srv_admin_state"),
+                  at("srv_uweight"),
+                  at("srv_check_state"),
+                  0};
   columns.least = 1 + std::max({columns.backend, columns.server, columns.running, columns.admin,
-                                columns.weight});
+                                columns.weight, columns.check});
   if (columns.least > names.size()) return std::nullopt;
   return columns;
 }
@@ -71,7 +78,8 @@ Result<Backends> parse_server_states(std::string_view text) {
     const auto running = parse_number<std::int64_t>(words[columns->running]);
     const auto admin = parse_number<std::int64_t>(words[columns->admin]);
     const auto weight = parse_number<std::int64_t>(words[columns->weight]);
-    if (!running || !admin || !weight) return malformed("a state is not a number");
+    const auto check = parse_number<std::int64_t>(words[columns->check]);
+    if (!running || !admin || !weight || !check) return malformed("a state is not a number");
     ServerState server;
     server.state = "ready";
     if ((*admin & forced_drain) != 0) server.state = "drain";
@@ -79,6 +87,7 @@ Result<Backends> parse_server_states(std::string_view text) {
     server.weight = *weight;
     server.follows = (*admin & inherited) != 0;
     server.running = *running != 0;
+    server.checked = (*check & check_enabled) != 0;
     backends[std::string(words[columns->backend])].emplace(words[columns->server], server);
   }
   return backends;

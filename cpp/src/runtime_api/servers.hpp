@@ -16,6 +16,7 @@ struct ServerState {
   std::int64_t weight{0};  ///< as `set server` or the configuration has set it
   bool follows{false};     ///< another server or its name's resolution keeps it from serving
   bool running{false};     ///< by its checks; one in maintenance is not
+  bool checked{false};     ///< by a check of its own, which rests in maintenance
 };
 
 /// Backends, and their servers by name. Backends without servers are not told.

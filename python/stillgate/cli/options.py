@@ -7,8 +7,11 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 import click
 
+from stillgate.cli.serve import UNNAMED, cutover_of
+from stillgate.errors import InputError
 from stillgate.fleet import Fleet
 from stillgate.options import OPTIONS, Choice, Flag, Option, Seconds, Texts, Whole, of_verb
+from stillgate.results.cutover import Cutover
 
 F = TypeVar("F", bound=Callable[..., Any])
 _OF_FLEET = [one.name for one in OPTIONS if one.of == "fleet"]
@@ -50,7 +53,8 @@ def options_of(verb: str) -> Callable[[F], F]:
             chosen = {name: value for name, value in given.items() if value is not None}
             if (fleet is None) == (not endpoints):
                 raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), not both.")
-            make = functools.partial(make_fleet, fleet, endpoints, inventory, chosen)
+            given_here = _take_given_cutover(rest)
+            make = functools.partial(make_fleet, fleet, endpoints, inventory, chosen, given_here)
             return command(make_fleet=make, as_json=json, **rest)
 
         for option in reversed(of_verb(verb)):
@@ -66,11 +70,37 @@ def make_fleet(
     endpoints: Tuple[str, ...],
     inventory: Optional[str],
     chosen: Dict[str, Any],
+    given_here: Optional[Cutover] = None,
 ) -> Fleet:
-    """The fleet that the options name; the command line comes before the inventory."""
+    """The fleet that the options name; the command line comes before the inventory. With the
+    cutover `given_here`, which may have no name of the inventory's.
+    """
     if name is None:
-        return Fleet(endpoints, **chosen)
-    return Fleet.load(name, inventory, **chosen)
+        made = Fleet(endpoints, **chosen)
+    else:
+        made = Fleet.load(name, inventory, **chosen)
+    if given_here is None:
+        return made
+    if given_here.name in made.cutovers:
+        words = (
+            f"serve: the inventory has a cutover '{given_here.name}'; give this one another name"
+        )
+        raise InputError("bad_option", words, "serve")
+    made.cutovers[given_here.name] = given_here
+    return made
+
+
+def _take_given_cutover(options: Dict[str, Any]) -> Optional[Cutover]:
+    """From --serve, under the name that the verb gets, or that it gets by this."""
+    changes = options.pop("serve", ())
+    if not changes:
+        return None
+    key = "cutover" if "cutover" in options else "name"
+    options[key] = options[key] or UNNAMED
+    try:
+        return cutover_of(options[key], changes)
+    except InputError as error:
+        raise click.BadOptionUsage("serve", error.message) from error
 
 
 def _as_click(option: Option, verb: str) -> Callable[[F], F]:

@@ -179,6 +179,8 @@ class HeldCommand:
                 self._held = held
                 held.on_move = self._moved
                 self._tell(_held_words(held.report))
+                for words in held.report.cutover.unshown if held.report.cutover else []:
+                    self._tell(f"note: {words}")
                 line = HoldLine(voice, self._fleet, held)
                 voice.settle()
                 line.begin()

@@ -48,9 +48,11 @@ class CutoverChange:
 class CutoverResult:
     """What became of a cutover: `state` is possible (a dry run, a check), refused (nothing was
     changed), applied (on every HAProxy), undone (everywhere) or unknown (it may be in effect
-    on some).
+    on some). `unshown` says in words what counts as up although no check shows it: servers without
+    a check, or with `fall 1`.
     """
 
     name: str
     state: str
     changes: List[CutoverChange]
+    unshown: List[str] = field(default_factory=list)

@@ -91,7 +91,8 @@ def _switch(told: Dict[str, Any]) -> Switch:
 def _cutover(told: Optional[Dict[str, Any]]) -> Optional[CutoverResult]:
     if told is None:
         return None
-    return CutoverResult(told["name"], told["state"], [_change(one) for one in told["changes"]])
+    changes = [_change(one) for one in told["changes"]]
+    return CutoverResult(told["name"], told["state"], changes, told["unshown"])
 
 
 def _change(told: Dict[str, Any]) -> CutoverChange:

@@ -67,6 +67,7 @@ module StillgateCookbook
     def self.patience(resource, with_command: false)
       waits = [resource.drain_timeout, resource.retry_for, resource.ramp]
       waits << (resource.max_hold || LONGEST_HOLD) if with_command
+      waits << resource.ready_first if with_command && resource.ready_first
       MARGIN + waits.compact.sum
     end
   end

@@ -27,6 +27,11 @@ property :undo_time, [Integer, Float],
          desired_state: false,
          description: 'Seconds of the hold that are kept for on_failure; else a third of it.'
 
+property :ready_first, [Integer, Float],
+         callbacks: StillgateCookbook::Checks.seconds(0),
+         desired_state: false,
+         description: "Bring the cutover's servers to drain, and hold only if a check has shown each to be up within so many seconds."
+
 property :cwd, String,
          desired_state: false,
          description: 'The folder in which the command runs.'
@@ -69,7 +74,7 @@ action_class do
     arguments = StillgateCookbook::Arguments
     arguments.fleet(new_resource) + arguments.hold(new_resource) + arguments.release(new_resource) + arguments.valued(
       'grace' => new_resource.grace, 'on-failure' => new_resource.on_failure, 'undo-time' => new_resource.undo_time,
-      'cutover' => new_resource.cutover
+      'cutover' => new_resource.cutover, 'ready-first' => new_resource.ready_first
     )
   end
 
@@ -140,6 +145,10 @@ action :run, description: 'Suspend, run, and resume however the command or the b
   end
   if new_resource.cutover && new_resource.block
     raise Chef::Exceptions::ValidationFailed, 'cutover: needs a command, whose success it waits for'
+  end
+
+  if new_resource.ready_first && new_resource.cutover.nil?
+    raise Chef::Exceptions::ValidationFailed, 'ready_first: goes with a cutover'
   end
 
   if new_resource.command

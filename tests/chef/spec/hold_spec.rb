@@ -83,6 +83,7 @@ RSpec.describe 'stillgate_hold' do
         on_failure './undo --all'
         undo_time 4
         cutover 'green'
+        ready_first 7
         environment 'PGPASSWORD' => 'hunter2'
         cwd '/srv'
       end
@@ -96,9 +97,9 @@ RSpec.describe 'stillgate_hold' do
       chef_run
       expect(words_of('hold').last(5)).to eq(['balanced', '--', './migrate', '--all', 'a b'])
       expect(words_of('hold')).to include('--grace=1', '--max-hold=20', '--drain-except=sockets', '--on-reload=reject')
-      expect(words_of('hold')).to include('--wait-up', '--wait-up-for=app', '--ramp=2', '--retry-for=10', '--on-failure=./undo --all', '--undo-time=4', '--cutover=green')
+      expect(words_of('hold')).to include('--wait-up', '--wait-up-for=app', '--ramp=2', '--retry-for=10', '--on-failure=./undo --all', '--undo-time=4', '--cutover=green', '--ready-first=7')
       expect(words_of('hold').join).not_to include('hunter2')
-      expect(options.last).to include(cwd: '/srv', environment: { 'PGPASSWORD' => 'hunter2' }, timeout: 60 + 5 + 10 + 2 + 20)
+      expect(options.last).to include(cwd: '/srv', environment: { 'PGPASSWORD' => 'hunter2' }, timeout: 60 + 5 + 10 + 2 + 20 + 7)
     end
 
     it 'refuses a folder that is not there, and holds nobody' do

@@ -88,10 +88,10 @@ class Releases:
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
 
-    def fails(self, status: int, words: str) -> None:
+    def fails(self, status: int, words: str, **variables: str) -> None:
         """With this status and these words; the old code goes on, and nobody sees an error."""
         stage = self._stage
-        done = stage.release()
+        done = stage.release(**variables)
         assert (done.returncode, words in done.stderr) == (status, True), done.stderr
         answered(stage)
         assert failed(stage) == []
@@ -128,11 +128,13 @@ def test_a_release_that_fails_leaves_the_old_code_at_work_and_nobody_fails(two: 
     # The new code is dead when the hold is to begin: refused, and nothing is held.
     stage.applications["s2"].stop()
     stage.write_script("deploy", "#!/bin/sh\n")
-    assert stage.fab.shell("fab cutover staged").returncode == 0
-    wait_until(lambda: all("DOWN" in one[1] for one in states(stage)), "s2 is seen down")
+    for proxy in stage.fleet:
+        proxy.cli("set server balanced_servers/s2 state maint")
     stage.told.clear()
-    releases.fails(125, "would have no server that is up; migration none")
+    words = "all are as before, and nothing was held; migration none"
+    releases.fails(125, words, FABRIC_STILLGATE_READY_FIRST="1")
     assert stage.told == {}
+    assert [one[1] for one in states(stage)] == ["MAINT"] * len(FAILING)
 
     # One HAProxy has no server of that name.
     with HAProxy(stage.fleet[0].binary, servers=[1]) as other:

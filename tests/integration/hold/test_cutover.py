@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import CheckRefused, Cutover, EndpointFailed, Fleet, InputError
+from stillgate import CheckRefused, Cutover, EndpointFailed, Fleet, InputError, StillHeld
+from support.app import App
 from support.command import run
 from support.haproxy.holds import F, verdicts
 from support.haproxy.server import HAProxy
 from support.haproxy.versions import SAFE
+from support.patience import patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -51,15 +55,20 @@ def green(release_map: Path) -> Cutover:
     )
 
 
-def standing(proxy: HAProxy, release_map: Path) -> list[str]:
-    """States as HAProxy itself shows them, weights and the map."""
-    servers = [
+def servers(proxy: HAProxy) -> list[str]:
+    return [
         f"{row['svname']} {row['status']} {row['weight']}"
         for row in proxy.stat()
         if row["pxname"] == "app" and row["svname"] != "BACKEND"
     ]
+
+
+def standing(proxy: HAProxy, release_map: Path) -> list[str]:
+    """States as HAProxy itself shows them, weights and the map."""
     entries = proxy.cli(f"show map {release_map}").split("\n")
-    return servers + sorted(line.partition(" ")[2] for line in entries if line.startswith("0x"))
+    return servers(proxy) + sorted(
+        line.partition(" ")[2] for line in entries if line.startswith("0x")
+    )
 
 
 def test_it_stands_on_all_versions_at_once_and_goes_back(haproxy: Start, release_map: Path) -> None:
@@ -153,16 +162,69 @@ def test_haproxys_refusal_undoes_it_and_what_served_before_goes_on(
     wanted = Cutover("w", weights={"fixed/s1": 9}, maps={str(release_map): {"active": "x"}})
     fleet = Fleet([proxy.endpoints[0] for proxy in proxies])
     with pytest.raises(EndpointFailed) as undone:
-        with fleet.suspended(F, cutover=wanted):
+        with fleet.suspended(F, cutover=wanted) as hold:
             pass
     assert undone.value.code == "cutover_undone"
     report = undone.value.report
     assert report.cutover is not None and report.cutover.state == "undone"
-    assert verdicts(report) == ["resumed", "resumed"]
     assert [standing(proxy, release_map) for proxy in proxies] == before
+    # The block has changed the schema, so the old code must not meet it unasked.
+    assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+    left = StillHeld.of(undone.value)
+    assert left is not None and f"--hold {hold.holds[0].id}" in str(left)
+    assert verdicts(fleet.resume(F)) == ["resumed", "resumed"]
     assert [proxy.limit(F) for proxy in proxies] == [100, 100]
 
 
+def test_what_a_block_leaves_held_ends_at_its_deadline(haproxy: Start, release_map: Path) -> None:
+    proxy = started(haproxy, "3.0", release_map)
+    fleet = Fleet(proxy.endpoints)
+    missing = Cutover("w", servers={"app/blue.1": "maint", "app/green-1": "ready"})
+    with pytest.raises(CheckRefused) as refused:
+        with fleet.suspended(F, cutover=missing, max_hold=3.0):
+            # The cutover was possible when the hold began.
+            proxy.cli("set server app/green-1 weight 0")
+    assert refused.value.code == "cutover_none_up" and proxy.limit(F) == 0
+    wait_until(lambda: proxy.limit(F) == 100, "the deadline")
+    assert "active app" in standing(proxy, release_map)
+
+
+def test_a_second_cutover_at_the_same_moment_is_refused(
+    haproxy: Start, release_map: Path, state: Path
+) -> None:
+    """By its name or by its HAProxies, whoever the other one is; what it has on record stays."""
+    proxy = started(haproxy, "3.0", release_map)
+    (state / "cutovers").mkdir(mode=0o700, parents=True)
+    holder = subprocess.Popen(
+        [sys.executable, "-c", LOCKING, str(state / "cutovers" / "lock"), "cutover green"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    with holder:
+        assert holder.stdout is not None and holder.stdout.readline() == b"locked\n"
+        fleet = Fleet(proxy.endpoints, cutovers=[green(release_map)])
+        before = standing(proxy, release_map)
+        with pytest.raises(CheckRefused) as refused:
+            fleet.cutover("green")
+        assert refused.value.code == "cutover_busy" and standing(proxy, release_map) == before
+        # Another name at HAProxies that nobody cuts over.
+        fleet.cutover(Cutover("w", weights={"app/green-1": 9}))
+        holder.kill()
+    assert fleet.cutover("green").ok
+
+
+# Takes the lock of a cutover, as the engine does: FNV-1a says which byte of the file it is.
+LOCKING = """
+import fcntl, struct, sys
+place = 0xcbf29ce484222325
+for byte in sys.argv[2].encode():
+    place = ((place ^ byte) * 0x100000001b3) % 2**64
+file = open(sys.argv[1], "w")
+lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, place % 2**62, 1, 0)
+fcntl.fcntl(file, getattr(fcntl, "F_OFD_SETLK", 37), lock)
+print("locked", flush=True)
+sys.stdin.read()
+"""
 BALANCES: tuple[list[str], ...] = ([], ["balance static-rr"])
 # Whether all is held, as HAProxy shows it: what an --on-failure of the tests writes down.
 LOOK = """
@@ -299,3 +361,86 @@ maps = {{ "{release_map}" = {{ active = "app_green" }} }}
     assert "active app" in standing(proxy, release_map)
     wrong = run("resume", *fleet, "--cutover", "blue")
     assert wrong.returncode == 2 and "it has: green" in wrong.stderr
+
+
+def test_the_command_line_takes_one_on_the_spot(haproxy: Start, release_map: Path) -> None:
+    proxy = started(haproxy, "3.0", release_map)
+    before = standing(proxy, release_map)
+    there = ["-e", proxy.endpoints[0]]
+    serve = ["--serve", "app/green-1=ready", "--serve", "app/green-1=7"]
+    serve += ["--serve", "app/blue.1=maint", "--serve", f"{release_map}:active=app_green"]
+    checked = run("check", F, *there, *serve)
+    assert checked.returncode == 0 and "cutover given: possible" in checked.stdout, checked.stderr
+    assert standing(proxy, release_map) == before
+
+    done = run("hold", F, *there, *serve, "--", "true")
+    assert done.returncode == 0, done.stderr
+    after = standing(proxy, release_map)
+    assert {"green-1 no check 7", "blue.1 MAINT 1", "active app_green"} <= set(after)
+    assert run("cutover", "given", "--back", *there).returncode == 0
+    assert standing(proxy, release_map) == before
+
+    assert run("suspend", F, *there, "--max-hold", "60").returncode == 0
+    resumed = run("resume", F, *there, "--cutover", "now", *serve)
+    assert resumed.returncode == 0 and standing(proxy, release_map) == after
+    assert run("cutover", "now", "--back", *there).returncode == 0
+    assert run("cutover", "now", *there, *serve).returncode == 0
+    assert standing(proxy, release_map) == after
+
+    wrong = run("check", F, *there, "--serve", "app/green-1")
+    assert wrong.returncode == 2 and "write BACKEND/SERVER=VALUE" in wrong.stderr
+
+
+@pytest.mark.parametrize("label", ["2.6", "3.0", "sid"])
+def test_a_server_that_was_added_at_run_time_is_one_like_others(
+    label: str, haproxy: Start, app: App
+) -> None:
+    proxy = haproxy(label, extra=["backend app", "mode http", "server blue 127.0.0.1:9"])
+    added = f"add server app/green 127.0.0.1:{app.port} check inter 200ms rise 2 fall 3"
+    answer = proxy.cli("experimental-mode on", added)
+    assert "New server registered" in answer
+    green_now = Cutover("green", servers={"app/green": "ready", "app/blue": "maint"})
+    fleet = Fleet(proxy.endpoints)
+    # Its check is off until somebody says otherwise.
+    tried = fleet.cutover(green_now, dry_run=True).cutover
+    assert tried is not None and "green has no health check" in tried.unshown[0]
+    proxy.cli("enable health app/green")
+    with pytest.raises(CheckRefused, match="green is in maint, where nothing checks it"):
+        fleet.cutover(green_now)
+    done = fleet.cutover(green_now, ready_first=patient(30.0)).cutover
+    assert done is not None and (done.state, done.unshown) == ("applied", [])
+    fleet.cutover(green_now, back=True)
+    proxy.cli("experimental-mode on", "del server app/green")
+    with pytest.raises(CheckRefused, match="has no server 'green' in 'app'; it has: blue"):
+        fleet.cutover(green_now)
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_reload_keeps_what_a_state_file_keeps(kept: bool, haproxy: Start, tmp_path: Path) -> None:
+    """As an operator's reload writes it before (`show servers state`); without it the configuration
+    counts, and the same cutover stands again.
+    """
+    file = tmp_path / "states"
+    file.write_text("1\n")
+    file.chmod(0o644)
+    proxy = haproxy(
+        "3.0",
+        master_worker=True,
+        extra_global=[f"server-state-file {file}"],
+        extra_defaults=["load-server-state-from-file global"],
+        extra=BACKEND.splitlines(),
+    )
+    wanted = Cutover("w", {"app/green-1": "ready", "app/blue.1": "maint"}, {"app/green-1": 7})
+    fleet = Fleet(proxy.endpoints)
+    fleet.cutover(wanted)
+    after = servers(proxy)
+    assert {"blue.1 MAINT 1", "green-1 no check 7"} <= set(after)
+    if kept:
+        file.write_text(proxy.cli("show servers state"))
+    proxy.reload()
+    assert (servers(proxy) == after) == kept
+    again = fleet.cutover(wanted).cutover
+    assert again is not None and again.state == "applied" and servers(proxy) == after
+    assert {one.state for one in again.changes} == ({"unchanged"} if kept else {"applied"})
+    fleet.cutover(wanted, back=True)
+    assert {"blue.1 no check 1", "green-1 MAINT 5"} <= set(servers(proxy))

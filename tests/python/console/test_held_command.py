@@ -42,7 +42,7 @@ def test_options_that_no_postgresql_reads_are_refused(monkeypatch: pytest.Monkey
 
 
 def test_they_are_the_options_of_hold_that_are_no_arguments_of_a_call() -> None:
-    shared = {"fleet", "endpoints", "frontends", "inventory", "json"}
+    shared = {"fleet", "endpoints", "frontends", "inventory", "json", "serve"}
     faces = {one.name for one in of_verb("hold") if one.of == "face"} - shared
     assert set(Wishes.names()) == faces
     for name in faces:

@@ -370,13 +370,13 @@ Reply SimulatedFleet::shut_stream(Host& host, std::string_view pointer) {
 Reply SimulatedFleet::show_servers(const Host& host) {
   std::string text =
       "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
-      "srv_iweight srv_time_since_last_change\n";
+      "srv_iweight srv_time_since_last_change srv_check_state\n";
   for (const auto& [place, server] : host.serving.servers) {
     const std::size_t slash = place.find('/');
     const int admin = server.state == "maint" ? 1 : server.state == "drain" ? 8 : 0;
-    text += fmt::format("3 {} 1 {} 127.0.0.1 {} {} {} 1 0\n", place.substr(0, slash),
+    text += fmt::format("3 {} 1 {} 127.0.0.1 {} {} {} 1 0 {}\n", place.substr(0, slash),
                         place.substr(slash + 1), server.running && admin != 1 ? 2 : 0, admin,
-                        server.weight);
+                        server.weight, server.checked ? 6 : 0);
   }
   return {text, {}};
 }
@@ -408,6 +408,12 @@ Reply SimulatedFleet::set_server(Host& host, std::string_view command, std::opti
     return {"", Error{Errc::command_failed, "simulated", "No such server."}};
   }
   if (cutovers.empty()) ++unrecorded_cuts;
+  if (words.at(3) == "health") {
+    host.check_health[words.at(2)] = 0;
+    return {};
+  }
+  const bool leaves = words.at(3) == "state" && server->second.state == "maint";
+  if (leaves && words.at(4) != "maint") host.check_health[words.at(2)] = 2;
   (words.at(3) == "state" ? server->second.state : server->second.weight) = words.at(4);
   return {};
 }
@@ -428,7 +434,9 @@ Reply SimulatedFleet::show_stat(Host& host) {
   if (!locking_ && hand != host.meddling.end()) {
     hand->second(host);
   }
-  std::string text = "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,\n";
+  std::string text =
+      "# pxname,svname,qcur,scur,slim,stot,status,rate,mode,req_tot,check_status,check_health,"
+      "check_rise,check_fall,\n";
   for (const auto& [name, limit] : host.limits) {
     text += fmt::format("{},FRONTEND,,{},{},10,{},3,http,{},\n", name, host.sessions, limit,
                         host.shut ? "STOP" : "OPEN", host.reached);
@@ -440,6 +448,7 @@ Reply SimulatedFleet::show_stat(Host& host) {
   for (const std::string& name : host.more_backends) {
     text += fmt::format("{},BACKEND,0,0,10,0,UP,0,http,,\n", name);
   }
+  for (const auto& [place, server] : host.serving.servers) text += server_row(host, place, server);
   if (locking_) return {text, {}};
   ++host.looks;
   host.reached += host.leaks_per_look;
@@ -459,6 +468,29 @@ static std::optional<std::string> value_of(const Host& host, std::string_view ex
   if (first == host.variables.end() || other == host.variables.end()) return std::nullopt;
   const bool same = first->second.substr(0, first->second.find('.')) == other->second;
   return same ? std::optional(inside("iif(")) : std::nullopt;
+}
+
+/// `rise 2`. What HAProxy says before a check has finished it says at one look.
+std::string SimulatedFleet::server_row(Host& host, const std::string& place,
+                                       const SimulatedServer& server) {
+  constexpr int rise = 2;
+  const int full = rise + server.fall - 1;
+  const std::size_t slash = place.find('/');
+  const auto row = [&](const std::string& status, const std::string& check) {
+    return fmt::format("{},{},0,0,,0,{},0,http,,{}\n", place.substr(0, slash),
+                       place.substr(slash + 1), status, check);
+  };
+  if (server.state == "maint") return row("MAINT", ",,,,");
+  if (!server.checked) return row(server.state == "drain" ? "DRAIN" : "no check", ",,,,");
+  const auto known = host.check_health.find(place);
+  const int health = known != host.check_health.end() ? known->second : server.running ? full : 0;
+  host.check_health.erase(place);
+  const std::string up = server.state == "drain" ? "DRAIN" : "UP";
+  const std::string between =
+      health < full ? fmt::format(" {}/{}", health - rise + 1, server.fall) : "";
+  return row(
+      health < rise ? "DOWN" : up + between,
+      fmt::format("{},{},{},{},", health == 0 ? "L4CON" : "L7OK", health, rise, server.fall));
 }
 
 Reply SimulatedFleet::variable(Host& host, std::string_view command, std::optional<Fault> fault) {

@@ -82,6 +82,8 @@ struct SimulatedServer {
   std::string state{"ready"};
   std::string weight{"1"};
   bool running{true};  ///< as its checks would say
+  bool checked{true};  ///< it has a check
+  int fall{3};
 
   bool operator==(const SimulatedServer&) const = default;
 };
@@ -121,7 +123,9 @@ struct Host {
   std::int64_t reached{1000};  ///< of its one backend, and of each frontend
   std::int64_t leaks_per_look{0};
   std::map<std::string, SimulatedGate> gates;  ///< by frontend; none: no gate is loaded
-  std::map<std::string, std::int64_t> table;   ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
+  /// Of a server's check, until one has finished; by `BACKEND/SERVER`.
+  std::map<std::string, int> check_health{};
+  std::map<std::string, std::int64_t> table;  ///< `FRONTEND/TOKEN`: the gate's switch below 2.4
   bool has_table{true};
   bool has_room{true};                        ///< for what a suspend writes, as the gate says
   bool gate_locks{true};                      ///< the gate has a lock, as this release's
@@ -224,6 +228,8 @@ class SimulatedFleet {
   runtime_api::Answer ask(std::size_t host, const std::vector<runtime_api::Command>& commands);
   runtime_api::Reply answer(Host& host, std::string_view command, std::optional<Fault> fault);
   runtime_api::Reply show_stat(Host& host);
+  [[nodiscard]] static std::string server_row(Host& host, const std::string& place,
+                                              const SimulatedServer& server);
   runtime_api::Reply variable(Host& host, std::string_view command, std::optional<Fault> fault);
   runtime_api::Reply gate(Host& host, std::string_view command, std::optional<Fault> fault);
   static runtime_api::Reply gate_status(Host& host);

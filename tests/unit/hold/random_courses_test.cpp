@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "fakes/simulated_fleet.hpp"
+#include "hold/cutover/cutover_plan.hpp"
+#include "hold/cutover/ready_plan.hpp"
 
 namespace stillgate::hold {
 namespace {
@@ -126,6 +128,148 @@ TEST(RandomCourse, NeverLosesAHold) {
     expect_a_way_back(fleet);
     ASSERT_FALSE(testing::Test::HasFailure()) << "course " << course;
   }
+}
+
+// --- with a cutover -------------------------------------------------------------------
+
+constexpr unsigned releases = 3'000;
+constexpr const char* map_file = "/etc/haproxy/release.map";
+
+Serving old_code() {
+  Serving serving;
+  serving.servers = {{"app/blue", {"ready", "1", true}}, {"app/green", {"maint", "1", true}}};
+  serving.maps[map_file] = {{"active", "app_blue"}};
+  return serving;
+}
+
+Serving new_code() {
+  Serving serving = old_code();
+  serving.servers["app/blue"].state = "maint";
+  serving.servers["app/green"].state = "ready";
+  serving.maps[map_file]["active"] = "app_green";
+  return serving;
+}
+
+/// The old code serves, and the new code is there, where HAProxy checks it.
+Serving staged() {
+  Serving serving = old_code();
+  serving.servers["app/green"].state = "drain";
+  return serving;
+}
+
+CutoverRequest cutover_request(const SimulatedFleet& fleet, bool behind_hold, bool back = false) {
+  Cutover cutover;
+  cutover.name = "green";
+  cutover.servers = {{"app/blue", "maint"}, {"app/green", "ready"}};
+  cutover.maps[map_file] = {{"active", "app_green"}};
+  CutoverRequest request;
+  request.name = cutover.name;
+  request.endpoints = fleet.urls();
+  request.retry_for = request.check_for = milliseconds(2000);
+  const auto known = fleet.cutovers.find("green");
+  if (known != fleet.cutovers.end()) request.known = known->second.rows;
+  for (const std::string& url : request.endpoints) {
+    for (auto& row : changes_of(cutover, url)) request.changes.push_back(row);
+  }
+  request.back = back;
+  if (back) request.changes = changes_back(request.known, request.endpoints);
+  if (!behind_hold) return request;
+  request.frontends = fleet.frontends;
+  request.records = fleet.records();
+  request.claim.owner = "test@here";
+  return request;
+}
+
+Report make_ready(SimulatedFleet& fleet) {
+  ReadyPlan plan({cutover_request(fleet, false), milliseconds(2000)});
+  return fleet.drive(plan);
+}
+
+Report cut_over(SimulatedFleet& fleet, CutoverRequest request) {
+  CutoverPlan plan(std::move(request));
+  return fleet.drive(plan);
+}
+
+/// One that is gone, or was restarted unseen, serves what it is configured to serve.
+void expect_serving(const SimulatedFleet& fleet, const Serving& serving) {
+  for (const Host& host : fleet.hosts) {
+    if (!host.alive || fleet.restarted_unseen(host.url)) continue;
+    EXPECT_EQ(host.serving, serving) << host.url;
+  }
+}
+
+void repair(SimulatedFleet& fleet) {
+  fleet.start_over();
+  for (Host& host : fleet.hosts) {
+    if (!host.alive) {
+      host.serving = host.configured_serving;
+      host.limits = host.configured;
+      host.variables.clear();
+      host.table.clear();
+    }
+    host.alive = true;
+    host.gate_sticks = false;
+    host.level = "admin";
+  }
+}
+
+/// In every course it is the old code everywhere, or the new one everywhere, or the report says
+/// that it is not known; and the way back leads to what was there before the first step.
+TEST(RandomCourse, AReleaseIsOnOneSideOrSaysThatItIsNot) {
+  unsigned applied = 0;
+  for (unsigned course = 0; course < releases; ++course) {
+    SCOPED_TRACE(course);
+    Dice dice(seed + course);
+    SimulatedFleet fleet = random_fleet(dice);
+    for (Host& host : fleet.hosts) {
+      host.serving = host.configured_serving = old_code();
+      host.up = true;
+    }
+    if (dice.one_in(10)) fleet.hosts.back().serving.servers["app/green"].running = false;
+    plan_trouble(dice, fleet);
+    const Report ready = make_ready(fleet);
+    ASSERT_FALSE(fleet.endless);
+    if (ready.ok()) {
+      expect_serving(fleet, staged());
+    } else if (ready.cutover->state != CutoverState::unknown) {
+      for (const Host& host : fleet.hosts) {
+        if (!host.alive) continue;
+        EXPECT_EQ(host.serving.servers.at("app/green").state, "maint");
+      }
+    }
+    repair(fleet);
+    if (!ready.ok() || suspend(fleet).ending != Ending::done) continue;
+
+    fleet.start_over();
+    plan_trouble(dice, fleet);
+    const Report cut = cut_over(fleet, cutover_request(fleet, true));
+    ASSERT_FALSE(fleet.endless);
+    EXPECT_EQ(fleet.unrecorded_cuts, 0U);
+    if (cut.cutover->state == CutoverState::applied) {
+      ++applied;
+      expect_serving(fleet, new_code());
+    } else {
+      EXPECT_FALSE(cut.ok());
+      // A restart in between puts the new code into maintenance again.
+      for (const Host& host : fleet.hosts) {
+        if (cut.cutover->state == CutoverState::unknown || !host.alive) continue;
+        EXPECT_EQ(host.serving.servers.at("app/blue").state, "ready") << host.url;
+        EXPECT_NE(host.serving.servers.at("app/green").state, "ready") << host.url;
+        EXPECT_EQ(host.serving.maps.at(map_file).at("active"), "app_blue") << host.url;
+      }
+    }
+
+    repair(fleet);
+    if (!fleet.cutovers.empty()) {
+      const Report back = cut_over(fleet, cutover_request(fleet, false, true));
+      EXPECT_TRUE(back.ok()) << back.error->message;
+      EXPECT_TRUE(fleet.cutovers.empty());
+      expect_serving(fleet, old_code());
+    }
+    expect_a_way_back(fleet);
+    ASSERT_FALSE(testing::Test::HasFailure()) << "course " << course;
+  }
+  EXPECT_GT(applied, releases / 10);
 }
 
 }  // namespace

@@ -15,17 +15,17 @@ using testing::Pair;
 
 constexpr const char* header =
     "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight "
-    "srv_iweight srv_time_since_last_change\n";
+    "srv_iweight srv_time_since_last_change srv_check_state\n";
 
 TEST(Servers, StatesAreThoseThatSetServerHasSet) {
   // Configured `disabled`; so, and made ready; drained while down; forced into maintenance; one
   // that follows another in maintenance.
   const auto backends = parse_server_states(std::string(header) +
-                                            "3 b 1 s1 127.0.0.1 0 5 1 1 0\n"
-                                            "3 b 2 s2 127.0.0.1 2 4 1 1 0\n"
-                                            "3 b 3 s.3-x 127.0.0.1 0 8 50 50 0\n"
-                                            "4 c 1 s1 127.0.0.1 0 1 0 1 0\n"
-                                            "4 c 2 s2 127.0.0.1 0 2 1 1 0\n");
+                                            "3 b 1 s1 127.0.0.1 0 5 1 1 0 6\n"
+                                            "3 b 2 s2 127.0.0.1 2 4 1 1 0 0\n"
+                                            "3 b 3 s.3-x 127.0.0.1 0 8 50 50 0 6\n"
+                                            "4 c 1 s1 127.0.0.1 0 1 0 1 0 14\n"
+                                            "4 c 2 s2 127.0.0.1 0 2 1 1 0 0\n");
   ASSERT_TRUE(backends);
   EXPECT_EQ(backends->at("b").at("s1").state, "maint");
   EXPECT_EQ(backends->at("b").at("s2").state, "ready");
@@ -35,13 +35,17 @@ TEST(Servers, StatesAreThoseThatSetServerHasSet) {
   EXPECT_EQ(backends->at("c").at("s1").state, "maint");
   EXPECT_EQ(backends->at("c").at("s2").state, "ready");
   EXPECT_TRUE(backends->at("c").at("s2").follows);
+  EXPECT_TRUE(backends->at("b").at("s1").checked);
+  EXPECT_FALSE(backends->at("b").at("s2").checked);
+  EXPECT_TRUE(backends->at("c").at("s1").checked) << "its check rests";
 }
 
 TEST(Servers, AnotherFormatIsMalformed) {
   for (const std::string text :
        {"", "2\n", "1\n# be_name srv_name\n", "1\n", "1\nbe_name\n",
-        "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight\nb s 2\n",
-        "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight\nb s x 0 1\n"}) {
+        "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_check_state\nb s 2\n",
+        "1\n# be_name srv_name srv_op_state srv_admin_state srv_uweight srv_check_state\nb s x 0 1 "
+        "6\n"}) {
     const auto read = parse_server_states(text);
     ASSERT_FALSE(read) << text;
     EXPECT_EQ(read.error().code, Errc::malformed_reply);

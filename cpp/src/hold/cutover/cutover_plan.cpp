@@ -9,7 +9,6 @@
 
 #include "hold/resume_point.hpp"
 #include "hold/rows.hpp"
-#include "proof.hpp"
 #include "reading.hpp"
 
 namespace stillgate::hold {
@@ -43,24 +42,19 @@ ChangeState state_of(const ChangeAtEndpoint& change) {
 
 CutoverPlan::CutoverPlan(Request request) : request_(std::move(request)) {
   report_.action = "cutover";
-  for (const std::string& url : request_.endpoints) {
-    CutEndpoint endpoint{url, {}, {}, {}, {}};
-    for (const CutoverRow& wanted : request_.changes) {
-      if (wanted.endpoint != url) continue;
-      endpoint.changes.push_back({wanted});
-      const bool is_new = std::ranges::find(endpoint.files, wanted.place) == endpoint.files.end();
-      if (wanted.kind == "map" && is_new) endpoint.files.push_back(wanted.place);
-    }
-    rows_.push_back(std::move(endpoint));
-  }
+  rows_ = rows_of(request_);
 }
 
 Step CutoverPlan::next(const Observation& observation) {
   switch (at_) {
     case 0:
-      YIELD(1, look(false));
-      read(observation);
-      if (refuse(observation)) return done();
+      for (;;) {
+        YIELD(1, look(false));
+        read(observation);
+        if (!refuse(observation)) break;
+        if (!may_wait_for_check(observation)) return done();
+        YIELD(10, step::Wait{retry_pause});
+      }
       if (request_.dry_run) {
         state_ = CutoverState::possible;
         return done();
@@ -176,12 +170,20 @@ bool CutoverPlan::refuse(const Observation& observation) {
     report_.ending = Ending::cancelled;
     return true;
   }
-  proof::refuse(rows_, request_, report_, observation.now);
+  proof_ = proof::refuse(rows_, request_, report_, observation.now);
   find_deadline();
   return report_.ending != Ending::done;
 }
 
+/// Only a check that has not finished yet is in its way.
+bool CutoverPlan::may_wait_for_check(const Observation& observation) const {
+  if (!proof_.awaits_check || observation.cancelled) return false;
+  const bool late = deadline_ && observation.now + retry_pause + time_needed() >= *deadline_;
+  return !late && observation.elapsed + retry_pause < request_.check_for;
+}
+
 void CutoverPlan::find_deadline() {
+  deadline_.reset();
   for (const CutEndpoint& endpoint : rows_) {
     for (std::size_t i = 0; i < request_.frontends.size(); ++i) {
       const Record* record = record_of(endpoint.standing.seen, i, endpoint.url,
@@ -339,7 +341,7 @@ void CutoverPlan::note_record(const Observation& observation) {
 }
 
 Step CutoverPlan::done() {
-  CutoverResult result{request_.name, state_, {}};
+  CutoverResult result{request_.name, state_, {}, std::move(proof_.unshown)};
   for (CutEndpoint& endpoint : rows_) {
     for (ChangeAtEndpoint& change : endpoint.changes) {
       CutoverChange told;

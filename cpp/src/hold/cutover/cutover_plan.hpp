@@ -7,6 +7,7 @@
 
 #include "cutover_rows.hpp"
 #include "hold/plan.hpp"
+#include "proof.hpp"
 
 namespace stillgate::hold {
 
@@ -34,6 +35,7 @@ class CutoverPlan final : public Plan {
   // What is made of an answer.
   void read(const Observation& observation);
   bool refuse(const Observation& observation);
+  [[nodiscard]] bool may_wait_for_check(const Observation& observation) const;
   bool refuse_late(const Observation& observation);
   bool confirm_record(const Observation& observation);
   void read_written(const Observation& observation);
@@ -55,6 +57,7 @@ class CutoverPlan final : public Plan {
   Request request_;
   CutRows rows_;
   Report report_;  ///< its cutover's changes are rows
+  proof::Proof proof_;
   CutoverState state_{CutoverState::refused};
   bool written_{false};
   std::chrono::milliseconds undo_began_{0};

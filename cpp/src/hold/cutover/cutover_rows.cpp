@@ -25,6 +25,25 @@ int turn(const CutoverRow& row) {
   return row.after == "ready" ? 0 : 3;
 }
 
+}  // namespace
+
+CutRows rows_of(const CutoverRequest& request) {
+  CutRows rows;
+  for (const std::string& url : request.endpoints) {
+    CutEndpoint endpoint{url, {}, {}, {}, {}};
+    for (const CutoverRow& wanted : request.changes) {
+      if (wanted.endpoint != url) continue;
+      endpoint.changes.push_back({wanted});
+      const bool is_new = std::ranges::find(endpoint.files, wanted.place) == endpoint.files.end();
+      if (wanted.kind == of_map && is_new) endpoint.files.push_back(wanted.place);
+    }
+    rows.push_back(std::move(endpoint));
+  }
+  return rows;
+}
+
+bool makes_ready(const CutoverRow& row) { return row.kind == of_state && row.after == "ready"; }
+
 const runtime_api::ServerState* server_at(const Standing& standing, const std::string& place) {
   const std::size_t slash = place.find('/');
   const auto backend = standing.backends.find(place.substr(0, slash));
@@ -33,7 +52,22 @@ const runtime_api::ServerState* server_at(const Standing& standing, const std::s
   return server == backend->second.end() ? nullptr : &server->second;
 }
 
-}  // namespace
+ServerHealth health_at(const Standing& standing, const std::string& place) {
+  const auto* server = server_at(standing, place);
+  if (server == nullptr) return {};
+  if (server->state == "maint") {
+    ServerHealth health;
+    health.words = server->checked ? "is in maint, where nothing checks it; bring it to drain "
+                                     "first, or use --ready-first"
+                                   : "has no health check";
+    if (!server->checked) health.up = Up::unshown;
+    return health;
+  }
+  const auto health = standing.healths.find(place);
+  if (health != standing.healths.end()) return health->second;
+  return {server->running ? Up::unshown : Up::no, false, false,
+          server->running ? "is not told by show stat" : "is down"};
+}
 
 std::vector<CutoverRow> changes_of(const Cutover& cutover, const std::string& endpoint) {
   std::vector<CutoverRow> rows;

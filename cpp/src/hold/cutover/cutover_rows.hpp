@@ -14,6 +14,7 @@
 #include "hold/record/cutover_record.hpp"
 #include "hold/record/owner.hpp"
 #include "hold/record/record.hpp"
+#include "hold/survey/server_health.hpp"
 #include "hold/survey/survey.hpp"
 #include "runtime_api/command.hpp"
 #include "runtime_api/servers.hpp"
@@ -28,6 +29,8 @@ struct CutoverRequest {
   bool back{false};                    ///< afterwards nothing is on record any more
   bool dry_run{false};
   std::chrono::milliseconds retry_for{0};
+  /// So long it waits at its beginning for a first check of a server that is to serve.
+  std::chrono::milliseconds check_for{0};
   /// All of these are held by the caller, or nothing is changed. None: no hold is asked for.
   std::vector<std::string> frontends;
   std::vector<Record> records;  ///< holds that the journal knows
@@ -39,6 +42,7 @@ struct CutoverRequest {
 struct Standing {
   Seen seen;
   runtime_api::Backends backends;
+  std::map<std::string, ServerHealth> healths{};                     ///< by `BACKEND/SERVER`
   std::vector<std::string> files;                                    ///< of maps that are loaded
   std::map<std::string, std::map<std::string, std::string>> maps{};  ///< those that are named
 };
@@ -61,6 +65,19 @@ struct CutEndpoint {
 };
 
 using CutRows = std::vector<CutEndpoint>;
+
+/// The rows of a request, with nothing read yet.
+[[nodiscard]] CutRows rows_of(const CutoverRequest& request);
+
+/// A change of a server's state after which it serves.
+[[nodiscard]] bool makes_ready(const CutoverRow& row);
+
+/// The state, as HAProxy has it; nullptr: there is no such server.
+[[nodiscard]] const runtime_api::ServerState* server_at(const Standing& standing,
+                                                        const std::string& place);
+
+/// Whether that server is up, and what it is. In maintenance nothing checks it.
+[[nodiscard]] ServerHealth health_at(const Standing& standing, const std::string& place);
 
 /// What is wanted at an endpoint, one row per change; in the order in which nothing is without a
 /// server: first what begins to serve, then maps, then what ends.

@@ -70,7 +70,7 @@ std::optional<Error> irreversible(const CutEndpoint& endpoint, const ChangeAtEnd
                            endpoint.url, what(change.row), undo.error().message)};
 }
 
-/// A server as it will be.
+/// A server as it will be, without its health.
 bool will_serve(const CutEndpoint& endpoint, const std::string& place,
                 const runtime_api::ServerState& server) {
   std::string state = server.state;
@@ -80,9 +80,7 @@ bool will_serve(const CutEndpoint& endpoint, const std::string& place,
     if (change.row.kind == "state") state = change.row.after;
     if (change.row.kind == "weight") weight = change.row.after;
   }
-  // Checks do not run in maintenance: what leaves it counts as up, as for HAProxy itself.
-  const bool up = server.running || server.state == "maint";
-  return state == "ready" && weight != "0" && !server.follows && up;
+  return state == "ready" && weight != "0" && !server.follows;
 }
 
 /// Those whose servers change, and those that a map is to name.
@@ -98,11 +96,18 @@ std::set<std::string> touched(const CutEndpoint& endpoint) {
 /// The first problem of each kind, and how many there are.
 class Refusals {
  public:
-  explicit Refusals(Report& report) : report_(report) {}
+  explicit Refusals(Report& report) : report_(report) {
+    report_.error.reset();
+    report_.ending = Ending::done;
+    report_.holds.clear();
+  }
+
+  /// A check that is still to come mends nothing.
+  void make_final() { final_ = true; }
+  [[nodiscard]] bool is_final() const { return final_; }
 
   void add(const Error& error) {
-    if (report_.error && !messages_.insert(error.message).second) return;
-    messages_.insert(error.message);
+    if (!messages_.insert(error.message).second) return;
     if (!report_.error) {
       report_.error = error;
       report_.ending = Ending::refused;
@@ -114,19 +119,45 @@ class Refusals {
  private:
   Report& report_;
   std::set<std::string> messages_;
+  bool final_{false};
 };
 
-void weigh_none_up(const CutEndpoint& endpoint, Refusals& refusals) {
+/// Of one backend after the cutover.
+struct Outlook {
+  Up best{Up::no};
+  std::vector<std::string> words{};  ///< of the servers that are to serve
+};
+
+/// Going back, it is enough that a server may be up: nothing has checked it since.
+Outlook outlook_of(const CutEndpoint& endpoint, const std::string& name, bool back) {
+  Outlook outlook;
+  for (const auto& [server, state] : endpoint.standing.backends.at(name)) {
+    const std::string place = name + '/' + server;
+    if (!will_serve(endpoint, place, state)) continue;
+    ServerHealth health = health_at(endpoint.standing, place);
+    if (back && (state.state == "maint" || health.up == Up::soon)) health.up = Up::unshown;
+    outlook.best = std::max(outlook.best, health.up);
+    outlook.words.push_back(fmt::format("{} {}", server, health.words));
+  }
+  return outlook;
+}
+
+void weigh_none_up(const CutEndpoint& endpoint, bool back, Refusals& refusals, Proof& proof) {
   for (const std::string& name : touched(endpoint)) {
-    const auto backend = endpoint.standing.backends.find(name);
-    if (backend == endpoint.standing.backends.end()) continue;
-    const bool any = std::ranges::any_of(backend->second, [&](const auto& server) {
-      return will_serve(endpoint, name + '/' + server.first, server.second);
-    });
-    if (any) continue;
-    refusals.add(
-        {Errc::cutover_none_up,
-         fmt::format("{}: the backend '{}' would have no server that is up", endpoint.url, name)});
+    if (!endpoint.standing.backends.contains(name)) continue;
+    const Outlook outlook = outlook_of(endpoint, name, back);
+    if (outlook.best == Up::shown) continue;
+    const std::string why = outlook.words.empty() ? "none is to be ready" : listed(outlook.words);
+    if (outlook.best == Up::unshown) {
+      proof.unshown.push_back(fmt::format("{}: nothing shows that a server of '{}' will be up: {}",
+                                          endpoint.url, name, why));
+      continue;
+    }
+    if (outlook.best == Up::soon) proof.awaits_check = true;
+    refusals.add({Errc::cutover_none_up,
+                  fmt::format("{}: the backend '{}' would have no server that is up ({})",
+                              endpoint.url, name, why)});
+    if (outlook.best != Up::soon) refusals.make_final();
   }
 }
 
@@ -149,18 +180,22 @@ void weigh_endpoint(CutEndpoint& endpoint, Refusals& refusals) {
                               endpoint.url, *seen.level),
                   seen.level});
   }
-  bool all_known = true;
   for (ChangeAtEndpoint& change : endpoint.changes) {
+    change.error.reset();
     if (change.now) {
       change.error = irreversible(endpoint, change);
     } else {
       change.error = change.row.kind == "map" ? unknown_in_map(endpoint, change.row)
                                               : unknown_server(endpoint, change.row.place);
-      all_known = false;
     }
     if (change.error) refusals.add(*change.error);
   }
-  if (all_known) weigh_none_up(endpoint, refusals);
+}
+
+bool all_known(const CutEndpoint& endpoint) {
+  return !endpoint.error && std::ranges::all_of(endpoint.changes, [](const auto& change) {
+    return change.now.has_value();
+  });
 }
 
 bool stands(const CutEndpoint& endpoint) {
@@ -196,10 +231,22 @@ void weigh_hold(const CutEndpoint& endpoint, const CutoverRequest& request, Repo
 
 }  // namespace
 
-void refuse(CutRows& rows, const CutoverRequest& request, Report& report, WallTime now) {
+void refuse_unknown(CutRows& rows, Report& report) {
+  Refusals refusals(report);
+  for (CutEndpoint& endpoint : rows) weigh_endpoint(endpoint, refusals);
+}
+
+Proof refuse(CutRows& rows, const CutoverRequest& request, Report& report, WallTime now) {
+  Proof proof;
   Refusals refusals(report);
   for (CutEndpoint& endpoint : rows) weigh_endpoint(endpoint, refusals);
   for (const CutEndpoint& endpoint : rows) weigh_hold(endpoint, request, report, refusals, now);
+  if (report.error) refusals.make_final();
+  for (const CutEndpoint& endpoint : rows) {
+    if (all_known(endpoint)) weigh_none_up(endpoint, request.back, refusals, proof);
+  }
+  if (refusals.is_final()) proof.awaits_check = false;
+  return proof;
 }
 
 }  // namespace stillgate::hold::proof

@@ -2,7 +2,9 @@
 #include "reading.hpp"
 
 #include <cstddef>
+#include <map>
 #include <optional>
+#include <string_view>
 #include <utility>
 
 #include "hold/rows.hpp"
@@ -15,7 +17,19 @@ using runtime_api::Command;
 namespace {
 
 Scope scope_of(const CutoverRequest& request) {
-  return request.frontends.empty() ? Scope::proxies : Scope::holds;
+  return request.frontends.empty() ? Scope::standing : Scope::up;
+}
+
+/// Of all servers; what is malformed there was refused with the survey.
+std::map<std::string, ServerHealth> read_healths(std::string_view text) {
+  std::map<std::string, ServerHealth> healths;
+  const auto stat = Stat::parse(text);
+  if (!stat) return healths;
+  for (const auto& row : stat->rows()) {
+    if (row[1] == "FRONTEND" || row[1] == "BACKEND") continue;
+    healths.emplace(row[0] + '/' + row[1], health_of(*stat, row));
+  }
+  return healths;
 }
 
 /// The answers to the commands of the cutover's own, which follow the survey's.
@@ -64,6 +78,8 @@ void read(CutEndpoint& endpoint, const CutoverRequest& request, const Answer& an
   endpoint.error = standing.seen.error;
   if (!endpoint.error) {
     endpoint.error = read_own(standing, endpoint.files, answer.replies, surveyed);
+    // The second command of every survey.
+    standing.healths = read_healths(answer.replies.at(1).text);
   }
   for (ChangeAtEndpoint& change : endpoint.changes) {
     change.now = endpoint.error ? std::nullopt : value_at(standing, change.row);

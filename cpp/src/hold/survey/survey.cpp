@@ -11,6 +11,7 @@
 
 #include "hold/record/lookup.hpp"
 #include "runtime_api/release.hpp"
+#include "server_health.hpp"
 
 namespace stillgate::hold {
 
@@ -106,30 +107,17 @@ void add_servers(const Stat& stat, BackendSeen& backend) {
   if (any) backend.slots = sum;
 }
 
-bool is_passed(std::string_view check_status) {
-  return check_status.ends_with("OK") || check_status.ends_with("OKC");
-}
-
-/// HAProxy calls a server UP from its start, and from leaving maintenance, on; the first check that
-/// passes then makes `UP 1/3` of it `UP` (docs/haproxy-facts.md, section 9).
 void judge_servers(const Stat& stat, BackendSeen& backend) {
   bool any = false;
   bool shown = false;
   for (const auto& row : stat.rows()) {
     if (row[0] != backend.name || row[1] == "FRONTEND" || row[1] == "BACKEND") continue;
     any = true;
-    const auto status = stat.text(row, "status");
-    // With `fall 1` there is no `UP 1/1`.
-    const bool tells = stat.number(row, "check_fall") != 1;
-    if (status == "UP" && tells) shown = true;
-    if (status == "UP" && !tells && is_passed(stat.text(row, "check_status"))) {
-      backend.unshown = fmt::format(
-          "server '{}' has 'fall 1': its last check passed, perhaps "
-          "before its last change of state",
-          row[1]);
-    }
-    if (status == "no check") {
-      backend.unshown = fmt::format("server '{}' has no health check", row[1]);
+    const ServerHealth health = health_of(stat, row);
+    if (health.drained) continue;
+    if (health.up == Up::shown) shown = true;
+    if (health.up == Up::unshown) {
+      backend.unshown = fmt::format("server '{}' {}", row[1], health.words);
     }
   }
   if (shown) backend.unshown.clear();
@@ -275,11 +263,11 @@ std::optional<std::int64_t> leaked(const std::optional<Counters>& before, const 
 Scope lean_scope(const Seen& before) { return before.gate ? Scope::gates : Scope::proxies; }
 
 std::vector<Command> survey_commands(const std::vector<std::string>& frontends, Scope scope) {
-  const bool servers = scope == Scope::servers || scope == Scope::up;
+  const bool servers = scope == Scope::servers || scope == Scope::up || scope == Scope::standing;
   std::vector<Command> commands{Command::show_info(),
                                 servers ? Command::show_servers() : Command::show_proxies(),
                                 Command::show_cli_level()};
-  if (scope == Scope::proxies) return commands;
+  if (scope == Scope::proxies || scope == Scope::standing) return commands;
   // The proof also tries the state file, and the status reports the result.
   if (scope == Scope::servers) commands.push_back(*Command::gate_proofs(frontends));
   commands.push_back(*Command::gate_status(frontends));
@@ -319,7 +307,7 @@ Seen read_survey(const Answer& answer, const std::string& endpoint,
   if (seen.error) return seen;
   if (!answer.replies.at(2).refusal) seen.level = answer.replies[2].text;
   std::size_t next = fixed_commands;
-  if (scope != Scope::proxies) {
+  if (scope != Scope::proxies && scope != Scope::standing) {
     const std::size_t asked = scope == Scope::servers ? 2 : 1;
     seen.error =
         read_gate(seen, {answer.replies.begin() + fixed_commands, asked}, endpoint, frontends);

@@ -99,8 +99,8 @@ struct Seen {
 
 /// How much is asked: frontends and backends; the gate too; the records of holds too; and the
 /// servers and the gate's proof too. `up`: as holds, and whether a check has shown a server of each
-/// backend to be up since its last change of state.
-enum class Scope { proxies, gates, holds, servers, up };
+/// backend to be up since its last change of state. `standing`: as proxies, and the servers.
+enum class Scope { proxies, gates, holds, servers, up, standing };
 
 /// The scope of a second survey of an HAProxy that answered like this.
 [[nodiscard]] Scope lean_scope(const Seen& before);

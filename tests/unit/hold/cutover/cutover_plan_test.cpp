@@ -154,18 +154,64 @@ TEST(CutoverPlan, RefusesToLeaveABackendWithoutAServerThatIsUp) {
   EXPECT_EQ(down.ending, Ending::refused);
   EXPECT_EQ(down.error->code, Errc::cutover_none_up);
   EXPECT_EQ(down.error->message,
-            "unix:///run/1.sock: the backend 'app' would have no server that is up");
-  // In maintenance nothing checks it: HAProxy will call it up.
-  fleet.start_over();
-  fleet.hosts[1].serving.servers["app/green1"] = {"maint", "1", false};
-  CutoverRequest tried = request(fleet);
-  tried.dry_run = true;
-  EXPECT_EQ(state_of(cut(fleet, tried)), CutoverState::possible);
+            "unix:///run/1.sock: the backend 'app' would have no server that is up (green1 is DOWN "
+            "(L4CON))");
   // The backend that a map is to name counts, too.
   fleet.start_over();
   fleet.hosts[0].serving.servers["app_green/s1"].state = "drain";
   EXPECT_THAT(cut(fleet).error->message,
               HasSubstr("0.sock: the backend 'app_green' would have no"));
+}
+
+/// HAProxy would call it up from leaving maintenance until its first check.
+TEST(CutoverPlan, AServerInMaintenanceIsUpOnlyWhereNothingCouldShowIt) {
+  SimulatedFleet fleet = fleet_of(1);
+  SimulatedServer& green1 = fleet.hosts[0].serving.servers["app/green1"];
+  green1.state = "maint";
+  CutoverRequest tried = request(fleet);
+  tried.dry_run = true;
+  const Report refused = cut(fleet, tried);
+  EXPECT_EQ(refused.error->code, Errc::cutover_none_up);
+  EXPECT_THAT(refused.error->message, HasSubstr("green1 is in maint, where nothing checks it"));
+  EXPECT_THAT(refused.error->message, HasSubstr("--ready-first"));
+  EXPECT_EQ(fleet.batches, 1U) << "no check will come";
+
+  fleet.start_over();
+  green1.checked = false;
+  const Report unchecked = cut(fleet, tried);
+  EXPECT_EQ(state_of(unchecked), CutoverState::possible);
+  ASSERT_EQ(unchecked.cutover->unshown.size(), 1U);
+  EXPECT_THAT(unchecked.cutover->unshown[0], HasSubstr("green1 has no health check"));
+}
+
+TEST(CutoverPlan, WaitsForTheFirstCheckOfAServerThatHasLeftMaintenance) {
+  for (const bool running : {true, false}) {
+    SimulatedFleet fleet = fleet_of(1);
+    fleet.hosts[0].serving.servers["app/green1"].running = running;
+    fleet.hosts[0].check_health["app/green1"] = 2;
+    CutoverRequest tried = request(fleet);
+    tried.dry_run = true;
+    const Report hasty = cut(fleet, tried);
+    EXPECT_THAT(hasty.error->message, HasSubstr("no check has passed since"));
+
+    fleet.start_over();
+    fleet.hosts[0].check_health["app/green1"] = 2;
+    tried.check_for = milliseconds(1000);
+    const Report patient = cut(fleet, tried);
+    EXPECT_EQ(patient.ok(), running);
+    EXPECT_EQ(fleet.batches, 2U);
+    EXPECT_TRUE(patient.cutover->unshown.empty());
+  }
+}
+
+/// They are checked by nobody there, and whoever goes back does so in need.
+TEST(CutoverPlan, GoingBackToServersInMaintenanceIsNotRefused) {
+  SimulatedFleet fleet = fleet_of(1);
+  (void)cut(fleet);
+  fleet.start_over();
+  const Report back = cut(fleet, request(fleet, true));
+  EXPECT_TRUE(back.ok());
+  EXPECT_TRUE(stands(fleet, before()));
 }
 
 TEST(CutoverPlan, RefusesWhatItCouldNotUndo) {
