@@ -145,6 +145,7 @@ struct Fleet::State {
                                                const std::stop_token& stop) {
     hold::HoldRequest request = hold_request(frontends);
     request.options = options;
+    if (options.owner.empty()) request.options.owner = fleet::default_owner();
     if (options.method != Method::gate && !options.no_lease) {
       auto fate = fleet::fate_of_guard(stop);
       request.shared_fate = shared_fate(fate.why, options, asks);

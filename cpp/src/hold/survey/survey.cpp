@@ -98,6 +98,8 @@ void add_servers(const Stat& stat, BackendSeen& backend) {
   bool any = false;
   for (const auto& row : stat.rows()) {
     if (row[0] != backend.name || row[1] == "FRONTEND" || row[1] == "BACKEND") continue;
+    // It gets nothing after the release either.
+    if (stat.text(row, "status").starts_with("MAINT")) continue;
     const auto slots = stat.number(row, "slim");
     if (!slots || *slots == 0) return;
     any = true;
@@ -108,6 +110,17 @@ void add_servers(const Stat& stat, BackendSeen& backend) {
 
 bool is_passed(std::string_view check_status) {
   return check_status.ends_with("OK") || check_status.ends_with("OKC");
+}
+
+/// `green1 is DOWN (L4CON, Connection refused)`
+std::string down_words(const Stat& stat, const Stat::Row& row) {
+  std::string why(stat.text(row, "check_status"));
+  const auto last = stat.text(row, "last_chk");
+  const auto status = stat.text(row, "status");
+  if (status.starts_with("MAINT")) why.clear();
+  if (!why.empty() && !last.empty()) why += fmt::format(", {}", last);
+  return fmt::format("{} is {}{}{}{}", row[1], status, why.empty() ? "" : " (", why,
+                     why.empty() ? "" : ")");
 }
 
 /// HAProxy calls a server UP from its start, and from leaving maintenance, on; the first check that
@@ -122,6 +135,9 @@ void judge_servers(const Stat& stat, BackendSeen& backend) {
     // With `fall 1` there is no `UP 1/1`.
     const bool tells = stat.number(row, "check_fall") != 1;
     if (status == "UP" && tells) shown = true;
+    if (status != "UP" && status != "no check") {
+      backend.down += fmt::format("{}{}", backend.down.empty() ? "" : ", ", down_words(stat, row));
+    }
     if (status == "UP" && !tells && is_passed(stat.text(row, "check_status"))) {
       backend.unshown = fmt::format(
           "server '{}' has 'fall 1': its last check passed, perhaps "
