@@ -40,7 +40,7 @@ log = logging.getLogger("stillgate")
 
 class Fleet:
     """An ordered list of endpoints: `unix:///run/haproxy/admin.sock`, the bare path, or
-    `tcp://host:9999`.
+    `tcp://host:9999`; `NAME=` in front gives one a short name.
 
     Timeouts are seconds per endpoint and phase, 0.001 to 3600: until the connection is open, until
     HAProxy's first answer, from the command to the complete reply. `max_reply_bytes` limits one
@@ -85,8 +85,9 @@ class Fleet:
         if listener is not None and not callable(listener):
             raise InputError("bad_option", "on_event: must be a command or a function", "on_event")
         self._on_line = to_listener(listener)
+        self._given = [_text("endpoints", str(one)) for one in endpoints]
         self._core = _core.Fleet(
-            [_text("endpoints", str(one)) for one in endpoints],
+            self._given,
             on_event=_text("on_event", on_event) if isinstance(on_event, str) else "",
             **self._options,
         )
@@ -285,6 +286,13 @@ class Fleet:
         """
         return with_history(to_report(self._core.status(self._named(frontends))))
 
+    def look(self, *frontends: str) -> Report:
+        """As status(), for who looks again and again: over connections that stay open from look to
+        look. Under maxconn `waiting` is then the length of the kernel's queue, for an HAProxy on
+        this machine.
+        """
+        return to_report(self._core.look(self._named(frontends)))
+
     def suspended(
         self,
         *frontends: str,
@@ -342,7 +350,7 @@ class Fleet:
     def twin(self) -> Fleet:
         """A copy of the fleet, for another thread or for a call during a call."""
         return Fleet(
-            self.endpoints,
+            self._given,
             frontends=self.frontends,
             max_hold=self.max_hold,
             on_event=self._on_event,
@@ -495,12 +503,12 @@ def _text(field: str, value: T) -> T:
 
 def _typed_answer(outcome: Outcome, parse: Callable[[str], T]) -> Answer[T]:
     if outcome.reply is None:
-        return Answer(outcome.endpoint, None, outcome.error)
+        return Answer(outcome.endpoint, None, outcome.error, outcome.endpoint_name)
     try:
-        return Answer(outcome.endpoint, parse(outcome.reply), None)
+        return Answer(outcome.endpoint, parse(outcome.reply), None, outcome.endpoint_name)
     except InputError as error:
         broken = Error(error.code, error.message, None, outcome.reply)
-        return Answer(outcome.endpoint, None, broken)
+        return Answer(outcome.endpoint, None, broken, outcome.endpoint_name)
 
 
 def _tell_held(custody: _core.Custody, left: BaseException) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Protocol, Sequence, Tuple, Union
 
+from stillgate.clock import wall
 from stillgate.results.cutover import CutoverResult
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.hold import Hold, PastHold, PastHolds
@@ -75,7 +76,7 @@ def draw_outcomes(outcomes: Sequence[Outcome], out: Console) -> None:
         return
     if well:
         out.print(_outcome_table(well))
-    _draw_failures(out, [(outcome.endpoint, outcome.error) for outcome in outcomes])
+    _draw_failures(out, [(_place(outcome), outcome.error) for outcome in outcomes])
     out.print(_answered(len(well), len(outcomes)))
 
 
@@ -87,10 +88,10 @@ def draw_answers(answers: Sequence[Answer[Any]], out: Console) -> None:
     for answer in well:
         value = answer.value
         for one in value if isinstance(value, list) else [value]:
-            table.add_row(answer.endpoint, *map(_text, _cells(one)))
+            table.add_row(_place(answer), *map(_text, _cells(one)))
     if well:
         out.print(table)
-    _draw_failures(out, [(answer.endpoint, answer.error) for answer in answers])
+    _draw_failures(out, [(_place(answer), answer.error) for answer in answers])
     out.print(_answered(len(well), len(answers)))
 
 
@@ -109,7 +110,7 @@ def draw_report(report: Report, out: Console) -> None:
     for line in _finding_lines(report.switches, levels):
         out.print(line, soft_wrap=True)
     _draw_failures(
-        out, [(f"{one.frontend} at {one.endpoint}", one.error) for one in report.switches]
+        out, [(f"{one.frontend} at {_place(one)}", one.error) for one in report.switches]
     )
     if report.cutover:
         _draw_cutover(report.cutover, out)
@@ -123,7 +124,7 @@ def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
         table = _table(*CUTOVER_COLUMNS)
         for one in cutover.changes:
             table.add_row(
-                one.endpoint,
+                _place(one),
                 one.what,
                 _text(one.before),
                 one.wanted,
@@ -132,7 +133,7 @@ def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
                 one.state,
             )
         out.print(table)
-    _draw_failures(out, [(f"{one.what} at {one.endpoint}", one.error) for one in cutover.changes])
+    _draw_failures(out, [(f"{one.what} at {_place(one)}", one.error) for one in cutover.changes])
     out.print(f"cutover {cutover.name}: {CUTOVER_WORDS[cutover.state]}", soft_wrap=True)
 
 
@@ -145,7 +146,7 @@ def draw_history(holds: Sequence[PastHold], out: Console) -> None:
     table = _table(*HISTORY_COLUMNS)
     for one in holds:
         table.add_row(
-            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.started_at)),
+            time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(one.started_at)),
             ", ".join(one.frontends),
             _text(one.endpoints),
             one.owner,
@@ -160,6 +161,21 @@ def draw_history(holds: Sequence[PastHold], out: Console) -> None:
             one.reason,
         )
     out.print(table)
+
+
+class _Placed(Protocol):
+    @property
+    def endpoint(self) -> str:
+        ...
+
+    @property
+    def endpoint_name(self) -> str:
+        ...
+
+
+def _place(one: _Placed) -> str:
+    """What people call it."""
+    return one.endpoint_name or one.endpoint
 
 
 def _table(*columns: str) -> Table:
@@ -199,14 +215,10 @@ def _milliseconds(value: Optional[float]) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
-
-
 def _hold_line(hold: Hold, switches: Sequence[Switch]) -> str:
     until = until_words(hold, switches)
     why = f": {hold.reason}" if hold.reason else ""
-    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{why}"
+    return f"hold {hold.id} by {hold.owner} since {wall(hold.started_at)} {until}{why}"
 
 
 def until_words(hold: Hold, switches: Sequence[Switch]) -> str:
@@ -215,13 +227,13 @@ def until_words(hold: Hold, switches: Sequence[Switch]) -> str:
         return "until somebody resumes"
     leases = sorted({one.lease for one in switches if one.hold_id == hold.id and one.lease})
     by = f" ({', '.join(leases)})" if leases else ""
-    return f"until {_clock(hold.deadline)}{by}"
+    return f"until {wall(hold.deadline)}{by}"
 
 
 def _guard_lines(holds: List[Hold]) -> List[str]:
     """What the guard did to them, of a status."""
     return [
-        f"guard: {_clock(event.at)} {event.event.replace('_', ' ')}: {event.message}"
+        f"guard: {wall(event.at)} {event.event.replace('_', ' ')}: {event.message}"
         for hold in holds
         for event in hold.events
     ]
@@ -253,7 +265,7 @@ def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]
             for finding in one.findings:
                 if finding.level == level:
                     key = (level, finding.message)
-                    places.setdefault(key, []).append(f"{one.frontend} at {one.endpoint}")
+                    places.setdefault(key, []).append(f"{one.frontend} at {_place(one)}")
     lines = []
     for (level, message), where in places.items():
         place = where[0] if len(where) == 1 else f"{len(where)} switches"
@@ -282,7 +294,7 @@ def _outcome_table(outcomes: List[Outcome]) -> Table:
         if len(lines) > SHOWN_LINES:
             shown.append(f"... {len(lines) - SHOWN_LINES} more lines")
         table.add_row(
-            outcome.endpoint, f"{outcome.timings.answered_ms or 0:.1f}", "\n".join(shown) or "done"
+            _place(outcome), f"{outcome.timings.answered_ms or 0:.1f}", "\n".join(shown) or "done"
         )
     return table
 
@@ -293,7 +305,7 @@ def _switch_table(switches: List[Switch]) -> Table:
     table = _table(*COLUMNS)
     for one in switches:
         table.add_row(
-            one.endpoint,
+            _place(one),
             one.frontend,
             Text(one.verdict, style=STYLES.get(one.verdict, "")),
             _text(one.method),

@@ -8,6 +8,8 @@
 #include <stillgate/options.hpp>
 #include <stillgate/report.hpp>
 
+#include "endpoint_names.hpp"
+#include "engine/session.hpp"
 #include "events.hpp"
 #include "fleet/guard/keeper.hpp"
 #include "hold/plan.hpp"
@@ -21,11 +23,15 @@ struct Means {
   Progress& progress;
   EventLog& events;
   GuardKeeper& guard;
+  EndpointNames& names;
 };
 
 /// Carries out the plan's steps one after the other until it is done, on the caller's thread.
 /// Passes its events on before each step.
 [[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
                            const std::stop_token& stop);
+/// The same over connections that stay open; `fresh`: the first batch opens new ones.
+[[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
+                           engine::Session& session, bool fresh, const std::stop_token& stop);
 
 }  // namespace stillgate::fleet

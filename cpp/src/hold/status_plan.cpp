@@ -107,6 +107,7 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
     one.error = unknown_frontend(seen, one.frontend);
     return one;
   }
+  one.rate = seen.frontends[frontend]->busy;
   const bool gate_holds = seen.gate_holds(frontend);
   one.verdict = gate_holds || one.limit_now == 0 ? Verdict::held : Verdict::open;
   // Whose the streams are is not asked here: it costs HAProxy too much to be watched.

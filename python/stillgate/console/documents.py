@@ -42,6 +42,11 @@ def to_json(document: Dict[str, Any]) -> str:
     return json.dumps(document, indent=2).replace("\x7f", "\\u007f")
 
 
+def to_line(document: Dict[str, Any]) -> str:
+    """The same on one line."""
+    return json.dumps(document).replace("\x7f", "\\u007f")
+
+
 def hold_document(
     status: int,
     command: Optional[CommandResult],
@@ -80,6 +85,7 @@ def exec_document(command: str, outcomes: List[Outcome]) -> Dict[str, Any]:
         "outcomes": [
             {
                 "endpoint": outcome.endpoint,
+                "endpoint_name": outcome.endpoint_name,
                 "reply": outcome.reply,
                 "error": outcome.error and vars(outcome.error),
                 "timings": vars(outcome.timings),

@@ -87,6 +87,7 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
   target.version = seen.info->version;
   target.rtt_ms = seen.rtt_ms;
   target.limit_now = seen.limit(frontend);
+  if (target.limit_now) target.rate = seen.frontends[frontend]->busy;
   weigh_processes(target, *seen.info);
   if (seen.gate && !seen.gate->room && seen.has_variables()) {
     refuse(
