@@ -139,7 +139,9 @@ class _Reader:
             return self._texts(value, "endpoints", fleet)
         for name, url in value.items():
             if not isinstance(url, str):
-                words = f"'endpoints' must be a list of URLs, or a table NAME = URL; '{name}' has none"
+                words = (
+                    f"'endpoints' must be a list of URLs, or a table NAME = URL; '{name}' has none"
+                )
                 raise self._error(words, name, fleet)
         return [f"{name}={url}" for name, url in value.items()]
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_LINES = 3
+MOST_PLACES = 5
 COLUMNS = (
     "endpoint",
     "frontend",
@@ -274,15 +275,32 @@ def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]
 
 
 def _draw_failures(out: Console, places: List[tuple[str, Optional[Error]]]) -> None:
+    """What is the same at many is told once."""
+    same: Dict[Tuple[Optional[str], ...], List[str]] = {}
+    errors: List[Error] = []
     for place, error in places:
         if error is None:
             continue
-        out.print(f"FAILED {place}", style="bold red", soft_wrap=True)
+        key = (error.code, error.message, error.haproxy, error.partial)
+        if key not in same:
+            errors.append(error)
+        same.setdefault(key, []).append(place)
+    for error, where in zip(errors, same.values()):
+        out.print(f"FAILED {_places(where)}", style="bold red", soft_wrap=True)
         out.print(f"       {error.code}: {error.message}", soft_wrap=True)
         if error.haproxy:
             out.print(f"       HAProxy: {error.haproxy}", soft_wrap=True)
         if error.partial:
             out.print(f"       it had sent: {error.partial[:200]!r}", soft_wrap=True)
+
+
+def _places(places: List[str]) -> str:
+    """`lb1`; `balanced at lb1, lb2`: the frontend once, and not more than a line of them."""
+    shown, more = places[:MOST_PLACES], len(places) - MOST_PLACES
+    first, at, _ = shown[0].partition(" at ")
+    if at and all(one.startswith(first + at) for one in places):
+        shown = [shown[0], *(one.replace(first + at, "", 1) for one in shown[1:])]
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _outcome_table(outcomes: List[Outcome]) -> Table:
@@ -336,7 +354,9 @@ def _text(value: object) -> str:
 
 def _summary(report: Report) -> str:
     if report.action == "check":
-        return "ready to hold" if report.ok else "REFUSED, nothing was changed"
+        warnings = len(_finding_lines(report.switches, ("warning",)))
+        counted = f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+        return f"ready to hold{counted}" if report.ok else "REFUSED, nothing was changed"
     if report.action == "status":
         held = sum(one.verdict == "held" for one in report.switches)
         asked = f"{held} of {len(report.switches)} switches held"

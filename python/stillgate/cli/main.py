@@ -137,7 +137,7 @@ def _run(arguments: List[str]) -> int:
         if held is None and not is_stop:
             raise
         if held is None:
-            show_stopped(verb)
+            show_stopped(verb, arguments[0] if arguments else "")
             return STOPPED
         if not is_stop:
             traceback.print_exc()

@@ -58,6 +58,13 @@ class Printed:
         return out.export_html(inline_styles=True, code_format=HTML)
 
 
+def to_width(text: str, width: int) -> str:
+    """Exactly so many columns, cut off or filled up."""
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width)
+
+
 def to_stream(file: TextIO) -> Console:
     """In the terminal's width and colours, where the file is one."""
     return _console(file, width=None if file.isatty() else WIDTH)
