@@ -77,6 +77,12 @@ def draw_outcomes(outcomes: Sequence[Outcome], out: Console) -> None:
         return
     if well:
         out.print(_outcome_table(well))
+    draw_failed(outcomes, out)
+
+
+def draw_failed(outcomes: Sequence[Outcome], out: Console) -> None:
+    """Without those that are well, which are counted."""
+    well = [outcome for outcome in outcomes if outcome.ok]
     _draw_failures(out, [(_place(outcome), outcome.error) for outcome in outcomes])
     out.print(_answered(len(well), len(outcomes)))
 

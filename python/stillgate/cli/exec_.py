@@ -44,7 +44,7 @@ def exec_(
     """Send COMMAND, such as 'show info', to every endpoint at once.
 
     On a terminal a table shows the beginnings of answers; elsewhere they are printed whole, each
-    below its endpoint's name. Those that failed are told on standard error.
+    below its endpoint's name. With --raw those that failed are told on standard error.
     """
     if raw and as_json:
         raise click.UsageError("Name --raw or --json, not both.")

@@ -30,8 +30,9 @@ from stillgate.results.report import Report
 
 EVERY = 1.0  # seconds between two looks
 FRAME = 0.2  # seconds between two drawings
-ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 HOME, TO_LINE_END, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+# Where a terminal has no second screen, nothing is left of it either.
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", f"{HOME}{BELOW}\x1b[?25h\x1b[?1049l"
 
 
 def watch(fleet: Fleet, frontends: Sequence[str], as_json: bool) -> int:

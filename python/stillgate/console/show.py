@@ -8,11 +8,10 @@ from typing import List, Optional, TextIO
 
 from stillgate.console.streams import put
 from stillgate.results.hold import PastHold
-from stillgate.results.lists import Outcomes
 from stillgate.results.outcome import Error, Outcome, Timings
 from stillgate.results.printing import to_stream
 from stillgate.results.report import Report
-from stillgate.tables import draw_history, draw_outcomes, draw_report
+from stillgate.tables import draw_failed, draw_history, draw_outcomes, draw_report
 
 
 def get_ready_to_show() -> None:
@@ -44,10 +43,10 @@ def _put_whole(outcomes: List[Outcome], raw: bool) -> None:
         if not raw:
             put(f"# {one.endpoint_name or one.endpoint}")
         put(one.reply or "")
-    failed = Outcomes(one for one in outcomes if not one.ok)
-    if failed:
-        sys.stdout.flush()
-        draw_outcomes(failed, to_stream(sys.stderr))
+    if all(one.ok for one in outcomes):
+        return
+    sys.stdout.flush()
+    draw_failed(outcomes, to_stream(sys.stderr if raw else sys.stdout))
 
 
 def show_report(report: Report, to: Optional[TextIO] = None) -> None:
