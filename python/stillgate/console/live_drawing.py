@@ -56,7 +56,7 @@ def live_lines(
     drawn = drawn[: max(1, lines - 1)]
     room = lines - len(drawn) - 2 - bool(last)
     rows = state.rows()
-    if room > 0 and rows:
+    if rows and (room > 0 or len(rows) <= room + 1):
         drawn.append(_styled(_cells([name for name, _ in COLUMNS], "note"), "bold"))
         shown = rows if len(rows) <= room + 1 else rows[:room]
         drawn += [_row_line(row) for row in shown]
