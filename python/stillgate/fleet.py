@@ -22,6 +22,7 @@ import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
+from stillgate.measured import note
 from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
 from stillgate.past_holds import with_history
 from stillgate.results.cutover import Cutover
@@ -233,7 +234,9 @@ class Fleet:
         """
         options = self._told("resume", locals())
         names = self._named(frontends)
-        return _logged(_well(to_report(self._core.resume(names, on_line=self._on_line, **options))))
+        report = to_report(self._core.resume(names, on_line=self._on_line, **options))
+        note(report)
+        return _logged(_well(report))
 
     def extend(
         self,
@@ -291,7 +294,9 @@ class Fleet:
         look. Under maxconn `waiting` is then the length of the kernel's queue, for an HAProxy on
         this machine.
         """
-        return to_report(self._core.look(self._named(frontends)))
+        report = to_report(self._core.look(self._named(frontends)))
+        note(report)
+        return report
 
     def suspended(
         self,
@@ -386,7 +391,7 @@ class Fleet:
         """Until it returns the hold is in custody: a signal may raise after any instruction."""
         try:
             core = self._core.suspend(names, custody=custody, on_line=on_line, **options)
-            return receive(_well(to_report(core)))
+            return receive(_noted(_well(to_report(core))))
         except BaseException as left:
             custody.take_back(left, _tell_held)
             raise
@@ -456,8 +461,13 @@ class _HoldCalls:
         deadline = report.holds[0].deadline or 0.0
         return [
             GuardWatch(self._fleet._core, deadline, self._on_line, self._teller.tell),
-            GateWatch(report, lambda: to_report(looking._core.status(self._names)), looking.stop),
+            GateWatch(report, lambda: self._look(looking), looking.stop),
         ]
+
+    def _look(self, looking: Fleet) -> Report:
+        report = to_report(looking._core.status(self._names))
+        self._teller.tell(lambda: note(report))
+        return report
 
     def release(self, at_deadline: bool, plain: bool, cut_over: bool) -> Report:
         cutover = self._options.get("cutover", {}) if cut_over else {}
@@ -465,7 +475,9 @@ class _HoldCalls:
         if self._custody.ended is None:
             held = held_behind(self._custody)
             raise held or RuntimeError(self._custody.failure)
-        return self._log(_well(to_report(self._custody.ended)))
+        ended = to_report(self._custody.ended)
+        self._teller.tell(lambda: note(ended))
+        return self._log(_well(ended))
 
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
@@ -522,6 +534,11 @@ def _well(report: Report) -> Report:
         raise KeyboardInterrupt
     if not report.ok:
         raise error_of(report)
+    return report
+
+
+def _noted(report: Report) -> Report:
+    note(report)
     return report
 
 

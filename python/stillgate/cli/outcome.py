@@ -20,7 +20,18 @@ from stillgate.fleet import Fleet
 from stillgate.results.report import Report
 
 HOLDING = ("suspend", "hold")  # what was held is taken back
-VERBS = ("exec", "check", "suspend", "resume", "extend", "cutover", "status", "hold", "history")
+VERBS = (
+    "exec",
+    "check",
+    "suspend",
+    "resume",
+    "extend",
+    "cutover",
+    "status",
+    "hold",
+    "history",
+    "report",
+)
 
 
 Tell = Callable[[Report], int]
