@@ -290,9 +290,9 @@ class Fleet:
         return with_history(to_report(self._core.status(self._named(frontends))))
 
     def look(self, *frontends: str) -> Report:
-        """As status(), for who looks again and again: over connections that stay open from look to
-        look. Under maxconn `waiting` is then the length of the kernel's queue, for an HAProxy on
-        this machine.
+        """As status(), for who looks often: over connections that stay open from look to look.
+        Under maxconn `waiting` is then the length of the kernel's queue, for an HAProxy on this
+        machine.
         """
         report = to_report(self._core.look(self._named(frontends)))
         note(report)

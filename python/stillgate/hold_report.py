@@ -1,5 +1,5 @@
-"""A hold as it went: out of its events and of what was measured. Draws nothing; what is not known
-is None.
+"""A hold as it went: out of its events and of what was measured. Draws nothing; None is
+what nobody knows.
 """
 
 from __future__ import annotations

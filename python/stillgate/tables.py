@@ -281,7 +281,7 @@ def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]
 
 
 def _draw_failures(out: Console, places: List[tuple[str, Optional[Error]]]) -> None:
-    """What is the same at many is told once."""
+    """What is the same at many is there once."""
     same: Dict[Tuple[Optional[str], ...], List[str]] = {}
     errors: List[Error] = []
     for place, error in places:

@@ -30,9 +30,7 @@ MOST_BYTES = 1024 * 1024
     type=click.Path(allow_dash=True),
     help="File with the payload that follows '<<', such as a certificate; - is standard input.",
 )
-@click.option(
-    "--raw", is_flag=True, help="Print the answers alone and whole, one after the other, in order."
-)
+@click.option("--raw", is_flag=True, help="Print nothing but the answers, whole and in order.")
 @options_of("exec")
 def exec_(
     command: str,

@@ -26,7 +26,7 @@ WIDTH = 100
 @click.command()
 @click.argument("hold", metavar="[ID]", required=False)
 @click.option("--html", metavar="FILE", help="Write one HTML file, with all that it needs in it.")
-@click.option("--svg", metavar="FILE", help="Write the picture alone.")
+@click.option("--svg", metavar="FILE", help="Write the picture and no more.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on standard output.")
 def report(hold: Optional[str], html: Optional[str], svg: Optional[str], as_json: bool) -> int:
     """Show how a hold went: who waited, how long, what leaked.

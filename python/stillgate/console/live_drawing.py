@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from io import StringIO
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from stillgate.clock import wall
 from stillgate.console.live_state import LiveState, Row, Waiting, summed
-from stillgate.results.printing import tamed, to_width
+from stillgate.results.printing import in_width, styled, tamed, to_width
 
 if TYPE_CHECKING:
-    from rich.text import Text
+    from stillgate.results.printing import Text
 
 STYLES = {
     "unknown": "bold red",
@@ -48,7 +47,7 @@ def live_lines(
     """`size`: columns and lines. `last` is the bottom line: keys, a question, what came of it."""
     columns, lines = size
     drawn = [
-        _styled(state.totals(now), _totals_style(state)),
+        styled(state.totals(now), _totals_style(state)),
         *_time_lines(state, now, columns, signs),
         _graph_line(state, columns, signs),
         _hold_line(state),
@@ -57,16 +56,16 @@ def live_lines(
     room = lines - len(drawn) - 2 - bool(last)
     rows = state.rows()
     if rows and (room > 0 or len(rows) <= room + 1):
-        drawn.append(_styled(_cells([name for name, _ in COLUMNS], "note"), "bold"))
+        drawn.append(styled(_cells([name for name, _ in COLUMNS], "note"), "bold"))
         shown = rows if len(rows) <= room + 1 else rows[:room]
         drawn += [_row_line(row) for row in shown]
         if len(shown) < len(rows):
             left = len(shown)
-            drawn.append(_styled(summed(rows[left:]), "dim"))
+            drawn.append(styled(summed(rows[left:]), "dim"))
     if last:
-        drawn += [_styled("", "")] * (lines - len(drawn) - 1)
-        drawn.append(_styled(last, "reverse"))
-    return _to_text(drawn, columns, colours)
+        drawn += [styled("", "")] * (lines - len(drawn) - 1)
+        drawn.append(styled(last, "reverse"))
+    return in_width(drawn, columns, colours)
 
 
 def sparkline(samples: Sequence[Tuple[float, Waiting]], width: int, signs: Signs) -> str:
@@ -97,10 +96,10 @@ def _time_lines(state: LiveState, now: float, columns: int, signs: Signs) -> Lis
     if time is None or hold is None:
         return []
     if time.whole_s is None or time.left_s is None or hold.deadline is None:
-        return [_styled("no deadline: nothing ends it by itself", "bold red")]
+        return [styled("no deadline: nothing ends it by itself", "bold red")]
     words = f" {max(0.0, time.left_s):.1f} s left, until {wall(hold.deadline)}"
     share = time.held_s / time.whole_s if time.whole_s else 1.0
-    return [_styled(bar(share, max(10, columns - len(words)), signs) + words, "cyan")]
+    return [styled(bar(share, max(10, columns - len(words)), signs) + words, "cyan")]
 
 
 def _graph_line(state: LiveState, columns: int, signs: Signs) -> Text:
@@ -108,18 +107,18 @@ def _graph_line(state: LiveState, columns: int, signs: Signs) -> Text:
     guessed = any(not waiting.whole for _, waiting in state.samples)
     words = f" at most {most:,}" + (" (by the arrivals)" if guessed else "")
     graph = sparkline(list(state.samples), columns - len("waiting ") - len(words), signs)
-    return _styled(f"waiting {graph}{words}", "magenta")
+    return styled(f"waiting {graph}{words}", "magenta")
 
 
 def _hold_line(state: LiveState) -> Text:
     hold = state.hold
     if hold is None:
-        return _styled("nothing is held", "green")
+        return styled("nothing is held", "green")
     holds = state.report.holds if state.report else []
     others = f" (and {len(holds) - 1} more holds)" if len(holds) > 1 else ""
     why = f": {hold.reason}" if hold.reason else ""
     names = ", ".join(hold.frontends)
-    return _styled(f"{names} by {hold.owner} since {wall(hold.started_at)}{why}{others}", "")
+    return styled(f"{names} by {hold.owner} since {wall(hold.started_at)}{why}{others}", "")
 
 
 def _totals_style(state: LiveState) -> str:
@@ -135,7 +134,7 @@ def _row_line(row: Row) -> Text:
     if not waiting.whole and waiting.guessed is not None:
         count = f"~{waiting.about:,}"
     cells = [row.name, row.state, count, _number(row.in_flight), _number(row.leaked)]
-    text = _styled(_cells(cells, row.note), "")
+    text = styled(_cells(cells, row.note), "")
     begin = COLUMNS[0][1] + 1
     text.stylize(STYLES.get(row.state, ""), begin, begin + len(row.state))
     return text
@@ -151,28 +150,3 @@ def _cells(cells: Sequence[str], note: str) -> str:
 
 def _number(value: Optional[int]) -> str:
     return "?" if value is None else f"{value:,}"
-
-
-def _styled(text: str, style: str) -> Text:
-    from rich.text import Text
-
-    return Text(tamed(text).replace("\n", " "), style=style)
-
-
-def _to_text(lines: Sequence[Text], columns: int, colours: bool) -> List[str]:
-    from rich.console import Console
-
-    file = StringIO()
-    console = Console(
-        file=file,
-        width=columns,
-        color_system="standard" if colours else None,
-        force_terminal=colours,
-        force_jupyter=False,
-        legacy_windows=False,
-        no_color=not colours,
-    )
-    for line in lines:
-        line.truncate(columns, overflow="ellipsis" if console.encoding == "utf-8" else "crop")
-        console.print(line, no_wrap=True, overflow="crop", highlight=False, markup=False)
-    return file.getvalue().split("\n")[: len(lines)]

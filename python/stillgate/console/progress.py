@@ -173,7 +173,7 @@ class Region:
         self._first = size[1] - height + 1
 
     def enter(self) -> str:
-        """Moves up what stands there, and keeps the place where the next word goes."""
+        """Moves up what is there, and keeps the place where the next word goes."""
         up = "\x1bD" * self.height + f"\x1b[{self.height}A"
         return f"{up}\x1b7\x1b[1;{self._first - 1}r\x1b8"
 

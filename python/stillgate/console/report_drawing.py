@@ -79,7 +79,8 @@ def report_html(report: HoldReport) -> str:
         for name, words in report_facts(report)
     )
     steps = "".join(
-        f"<tr><td>{step.at_s:+.2f} s</td><td>{_text(step.what)}</td><td>{_text(step.words)}</td></tr>"
+        f"<tr><td>{step.at_s:+.2f} s</td><td>{_text(step.what)}</td>"
+        f"<td>{_text(step.words)}</td></tr>"
         for step in report.steps
     )
     head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
@@ -137,7 +138,7 @@ def _curve(samples: Samples, x: object, y: object, floor: float) -> str:
     if not samples:
         return (
             f'<text x="{LEFT + 8}" y="{TOP + 4}" fill="var(--soft)">'
-            f"how many waited is {UNKNOWN}</text>"
+            "how many waited is unknown</text>"
         )
     points = [f"{x(at):.1f},{y(count):.1f}" for at, count in samples]
     first, last = x(samples[0][0]), x(samples[-1][0])
@@ -164,7 +165,7 @@ def _ended(report: HoldReport) -> str:
         return "it is in effect"
     by = f" (by {hold.ended_by})" if hold.ended_by else ""
     after = "" if hold.held_s is None else f" after {hold.held_s:.2f} s"
-    ended = "how it ended is not known" if hold.ended == "unknown" else hold.ended
+    ended = "how it ended is unknown" if hold.ended == "unknown" else hold.ended
     return f"{ended.replace('_', ' ')}{by}{after}"
 
 

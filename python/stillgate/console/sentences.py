@@ -17,7 +17,7 @@ def waited_words(switches: Sequence[Switch]) -> str:
     """By the gates' counters."""
     gates = [one.gate for one in switches if one.gate]
     if not gates:
-        return "how many requests waited is not known"
+        return "how many requests waited is unknown"
     waited = sum(gate.held for gate in gates)
     longest = max(gate.longest_wait_ms for gate in gates) / 1000
     least = "" if len(gates) == len(switches) else "at least "
@@ -31,7 +31,7 @@ def waited_words(switches: Sequence[Switch]) -> str:
 def leaked_words(switches: Sequence[Switch]) -> str:
     leaked = [one.leaked for one in switches if one.leaked is not None]
     if not leaked:
-        return "how many leaked is not known"
+        return "how many leaked is unknown"
     return f"{sum(leaked):,} leaked" + (
         "" if len(leaked) == len(switches) else " where it is known"
     )

@@ -50,10 +50,10 @@ def test_a_resume_ends_with_who_waited() -> None:
     "switch, words",
     [
         ({"gate": gate(), "leaked": 0}, "no request waited; 0 leaked."),
-        ({"leaked": 2}, "how many requests waited is not known; 2 leaked."),
+        ({"leaked": 2}, "how many requests waited is unknown; 2 leaked."),
         (
             {"gate": gate(held=1)},
-            "1 request waited, the longest 0.0 s; how many leaked is not known.",
+            "1 request waited, the longest 0.0 s; how many leaked is unknown.",
         ),
         (
             {"gate": gate(held=9, given_up=2, rejected=3, longest_wait_ms=100.0), "leaked": 0},
