@@ -11,7 +11,7 @@ NEEDED := g++ cmake ninja-build pkg-config $(BOOST) libfmt-dev libssl-dev libssh
   python3-venv python3-pip python3-wheel python3-setuptools python3-pybind11 python3-click python3-rich
 # And what its developers and tests need.
 APT := $(NEEDED) ccache libgtest-dev libgmock-dev python3-build python3-tomli \
-  python3-pytest python3-pytest-xdist python3-jsonschema \
+  python3-pytest python3-pytest-xdist python3-jsonschema python3-pyte \
   mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy zsh patchelf gpgv debian-archive-keyring socat man-db prometheus \
   postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \

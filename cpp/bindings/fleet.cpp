@@ -359,6 +359,12 @@ Report extend(FleetWithEvents& told, const std::vector<std::string>& frontends,
   }));
 }
 
+Report look(FleetWithEvents& told, const std::vector<std::string>& frontends) {
+  return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
+    return told.fleet.look(frontends, stop);
+  }));
+}
+
 Report status(FleetWithEvents& told, const std::vector<std::string>& frontends) {
   return take(run_interruptibly(*told.mailbox, py::none(), [&](const std::stop_token& stop) {
     return told.fleet.status(frontends, stop);
@@ -400,6 +406,7 @@ void export_fleet(py::module_& module) {
       .def_property_readonly("cut", [](const FleetWithEvents& told) { return told.cut; })
       .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))
+      .def("look", &look, py::arg("frontends"))
       .def("stop",
            [](FleetWithEvents& told) {
              const std::scoped_lock lock(told.mailbox->mutex);

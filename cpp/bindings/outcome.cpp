@@ -16,6 +16,7 @@ void export_outcome(py::module_& module) {
       .def_readonly("answered_ms", &Timings::answered_ms);
   py::class_<Outcome>(module, "Outcome")
       .def_readonly("endpoint", &Outcome::endpoint)
+      .def_readonly("endpoint_name", &Outcome::endpoint_name)
       .def_property_readonly("reply",
                              [](const Outcome& outcome) -> py::object {
                                if (!outcome.reply) return py::none();

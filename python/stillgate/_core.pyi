@@ -31,6 +31,8 @@ class Outcome:
     def error(self) -> Optional[Error]: ...
     @property
     def timings(self) -> Timings: ...
+    @property
+    def endpoint_name(self) -> str: ...
 
 class Report:
     @property
@@ -158,6 +160,8 @@ class Fleet:
     @property
     def cut(self) -> Optional[Report]: ...
     def status(self, frontends: Sequence[str]) -> Report: ...
+    def look(self, frontends: Sequence[str]) -> Report:
+        """A status over connections that stay open from look to look."""
     def stop(self) -> None:
         """Ends the running call, or the next one, early. From any thread."""
     def guard_descriptor(self) -> int:

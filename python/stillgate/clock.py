@@ -1,4 +1,6 @@
-"""The clock of deadlines: it is never stepped, and runs on while the machine sleeps."""
+"""The clock of deadlines: it is never stepped, and runs on while the machine sleeps. And the words
+for a time of the day.
+"""
 
 from __future__ import annotations
 
@@ -11,3 +13,8 @@ LOOK = 0.5
 def boot_time() -> float:
     """Seconds since the machine was started, the same in all its processes."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def wall(seconds: float) -> str:
+    """A time of the day, since the epoch, as people read it: in the local zone, with the zone."""
+    return time.strftime("%H:%M:%S %Z", time.localtime(seconds))

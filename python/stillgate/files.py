@@ -103,3 +103,28 @@ def _is_own_group(group: int, user: int) -> bool:
         return False
     alone = all(member == who.pw_name for member in which.gr_mem)
     return who.pw_gid == group and which.gr_name == who.pw_name and alone
+
+
+def append_line(path: Union[str, Path], line: str, most: int) -> None:
+    """In one write, so that no other writer's text gets between; makes the file and its folder, for
+    their owner only. Nothing, where it would grow above `most` bytes. Errors: OSError.
+    """
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    number = os.open(path, flags, 0o600)
+    try:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            raise _no_plain_file(path, status)
+        data = (line + "\n").encode()
+        if status.st_size + len(data) <= most:
+            os.write(number, data)
+    finally:
+        os.close(number)
+
+
+def write_new(path: Union[str, Path], text: str) -> None:
+    """A whole file, in place of one that is there. Errors: OSError."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOCTTY
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(text.encode())

@@ -22,6 +22,7 @@ import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
+from stillgate.measured import note
 from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
 from stillgate.past_holds import with_history
 from stillgate.results.cutover import Cutover
@@ -41,7 +42,7 @@ log = logging.getLogger("stillgate")
 
 class Fleet:
     """An ordered list of endpoints: `unix:///run/haproxy/admin.sock`, the bare path, or
-    `tcp://host:9999`.
+    `tcp://host:9999`; `NAME=` in front gives one a short name.
 
     Timeouts are seconds per endpoint and phase, 0.001 to 3600: until the connection is open, until
     HAProxy's first answer, from the command to the complete reply. `max_reply_bytes` limits one
@@ -86,8 +87,9 @@ class Fleet:
         if listener is not None and not callable(listener):
             raise InputError("bad_option", "on_event: must be a command or a function", "on_event")
         self._on_line = to_listener(listener)
+        self._given = [_text("endpoints", str(one)) for one in endpoints]
         self._core = _core.Fleet(
-            [_text("endpoints", str(one)) for one in endpoints],
+            self._given,
             on_event=_text("on_event", on_event) if isinstance(on_event, str) else "",
             **self._options,
         )
@@ -233,7 +235,9 @@ class Fleet:
         """
         options = self._told("resume", locals())
         names = self._named(frontends)
-        return _logged(_well(to_report(self._core.resume(names, on_line=self._on_line, **options))))
+        report = to_report(self._core.resume(names, on_line=self._on_line, **options))
+        note(report)
+        return _logged(_well(report))
 
     def extend(
         self,
@@ -289,6 +293,15 @@ class Fleet:
         machine's history what the guard did to a hold, and which holds expired.
         """
         return with_history(to_report(self._core.status(self._named(frontends))))
+
+    def look(self, *frontends: str) -> Report:
+        """As status(), for who looks often: over connections that stay open from look to look.
+        Under maxconn `waiting` is then the length of the kernel's queue, for an HAProxy on this
+        machine.
+        """
+        report = to_report(self._core.look(self._named(frontends)))
+        note(report)
+        return report
 
     def suspended(
         self,
@@ -355,7 +368,7 @@ class Fleet:
     def twin(self) -> Fleet:
         """A copy of the fleet, for another thread or for a call during a call."""
         return Fleet(
-            self.endpoints,
+            self._given,
             frontends=self.frontends,
             max_hold=self.max_hold,
             on_event=self._on_event,
@@ -391,7 +404,7 @@ class Fleet:
         """Until it returns the hold is in custody: a signal may raise after any instruction."""
         try:
             core = self._core.suspend(names, custody=custody, on_line=on_line, **options)
-            return receive(_well(to_report(core)))
+            return receive(_noted(_well(to_report(core))))
         except BaseException as left:
             custody.take_back(left, _tell_held)
             raise
@@ -461,8 +474,13 @@ class _HoldCalls:
         deadline = report.holds[0].deadline or 0.0
         return [
             GuardWatch(self._fleet._core, deadline, self._on_line, self._teller.tell),
-            GateWatch(report, lambda: to_report(looking._core.status(self._names)), looking.stop),
+            GateWatch(report, lambda: self._look(looking), looking.stop),
         ]
+
+    def _look(self, looking: Fleet) -> Report:
+        report = to_report(looking._core.status(self._names))
+        self._teller.tell(lambda: note(report))
+        return report
 
     def release(self, at_deadline: bool, plain: bool, cut_over: bool) -> Report:
         cutover = self._options.get("cutover", {}) if cut_over else {}
@@ -470,7 +488,9 @@ class _HoldCalls:
         if self._custody.ended is None:
             held = held_behind(self._custody)
             raise held or RuntimeError(self._custody.failure)
-        return self._log(_well(to_report(self._custody.ended)))
+        ended = to_report(self._custody.ended)
+        self._teller.tell(lambda: note(ended))
+        return self._log(_well(ended))
 
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
@@ -508,12 +528,12 @@ def _text(field: str, value: T) -> T:
 
 def _typed_answer(outcome: Outcome, parse: Callable[[str], T]) -> Answer[T]:
     if outcome.reply is None:
-        return Answer(outcome.endpoint, None, outcome.error)
+        return Answer(outcome.endpoint, None, outcome.error, outcome.endpoint_name)
     try:
-        return Answer(outcome.endpoint, parse(outcome.reply), None)
+        return Answer(outcome.endpoint, parse(outcome.reply), None, outcome.endpoint_name)
     except InputError as error:
         broken = Error(error.code, error.message, None, outcome.reply)
-        return Answer(outcome.endpoint, None, broken)
+        return Answer(outcome.endpoint, None, broken, outcome.endpoint_name)
 
 
 def _tell_held(custody: _core.Custody, left: BaseException) -> None:
@@ -527,6 +547,11 @@ def _well(report: Report) -> Report:
         raise KeyboardInterrupt
     if not report.ok:
         raise error_of(report)
+    return report
+
+
+def _noted(report: Report) -> Report:
+    note(report)
     return report
 
 

@@ -127,11 +127,23 @@ class _Reader:
                     else f"; expected {', '.join(KEYS)}, cutover"
                 )
                 raise self._error(f"unknown key '{key}'{hint}", key, name)
+        endpoints = self._endpoints(table.pop("endpoints", []), name)
         said = {key: self._value(KEYS[key], value, name) for key, value in table.items()}
-        endpoints = said.pop("endpoints", [])
         if not endpoints:
             raise self._error("'endpoints' must name at least one", "endpoints", name)
         return Entry(name, endpoints, said.pop("frontends", []), said, cutovers)
+
+    def _endpoints(self, value: Any, fleet: str) -> List[str]:
+        """A list of URLs, or a table of them by their short names."""
+        if not isinstance(value, dict):
+            return self._texts(value, "endpoints", fleet)
+        for name, url in value.items():
+            if not isinstance(url, str):
+                words = (
+                    f"'endpoints' must be a list of URLs, or a table NAME = URL; '{name}' has none"
+                )
+                raise self._error(words, name, fleet)
+        return [f"{name}={url}" for name, url in value.items()]
 
     def _cutovers(self, tables: Any, fleet: str) -> Dict[str, Cutover]:
         if not isinstance(tables, dict):

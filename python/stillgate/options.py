@@ -411,7 +411,8 @@ OPTIONS = (
     Option(
         "endpoints",
         Texts("URL"),
-        "unix:///path, /path, tcp://host:port or ssh://[user@]host/path; repeatable.",
+        "unix:///path, /path, tcp://host:port or ssh://[user@]host/path; NAME= in front gives a "
+        "short name; repeatable.",
         VERBS,
         of="face",
         inventory=True,

@@ -10,6 +10,7 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
+from stillgate.clock import wall
 from stillgate.files import open_plain
 from stillgate.results.from_core import to_event
 from stillgate.results.hold import Event, PastHold, PastHolds
@@ -97,6 +98,28 @@ def with_history(report: Report) -> Report:
     return report
 
 
+def arrivals_before(report: Report) -> Dict[Tuple[str, str], float]:
+    """Requests per second before the holds that are in effect, by endpoint and frontend, from this
+    machine's history: what came in all, spread evenly.
+    """
+    unknown = [one for one in report.switches if one.verdict == "held" and one.waiting is None]
+    if not unknown:
+        return {}
+    try:
+        events = read_events(last_bytes=RECENT_BYTES).events
+    except OSError:
+        return {}
+    rates: Dict[Tuple[str, str], float] = {}
+    for event in events:
+        rate, count = event.figures.get("arrivals_per_s"), event.figures.get("switches")
+        if event.hold is None or rate is None or not count:
+            continue
+        for one in unknown:
+            if one.hold_id == event.hold.id:
+                rates[(one.endpoint, one.frontend)] = rate / count
+    return rates
+
+
 def event_document(event: Event) -> Dict[str, Any]:
     """The event without the fields that name its hold."""
     return {name: value for name, value in event.document.items() if name not in OF_A_LINE}
@@ -112,8 +135,8 @@ def _expiry(switch: Switch, past: List[PastHold], now: float) -> Optional[Findin
         ended = hold.ended_at
         if hold.ended != "expired" or ended is None or now - ended > RECENT:
             return None
-        at = time.strftime("%H:%M:%S", time.gmtime(ended))
-        return Finding("expired", "info", f"the last hold, by {hold.owner}, expired at {at} UTC")
+        words = f"the last hold, by {hold.owner}, expired at {wall(ended)}"
+        return Finding("expired", "info", words)
     return None
 
 

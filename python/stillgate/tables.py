@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Protocol, Sequence, Tuple, Union
 
+from stillgate.clock import wall
 from stillgate.results.cutover import CutoverResult
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.hold import Hold, PastHold, PastHolds
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 
 SHOWN_LINES = 3
+MOST_PLACES = 5
 COLUMNS = (
     "endpoint",
     "frontend",
@@ -75,7 +77,13 @@ def draw_outcomes(outcomes: Sequence[Outcome], out: Console) -> None:
         return
     if well:
         out.print(_outcome_table(well))
-    _draw_failures(out, [(outcome.endpoint, outcome.error) for outcome in outcomes])
+    draw_failed(outcomes, out)
+
+
+def draw_failed(outcomes: Sequence[Outcome], out: Console) -> None:
+    """Without those that are well, which are counted."""
+    well = [outcome for outcome in outcomes if outcome.ok]
+    _draw_failures(out, [(_place(outcome), outcome.error) for outcome in outcomes])
     out.print(_answered(len(well), len(outcomes)))
 
 
@@ -87,10 +95,10 @@ def draw_answers(answers: Sequence[Answer[Any]], out: Console) -> None:
     for answer in well:
         value = answer.value
         for one in value if isinstance(value, list) else [value]:
-            table.add_row(answer.endpoint, *map(_text, _cells(one)))
+            table.add_row(_place(answer), *map(_text, _cells(one)))
     if well:
         out.print(table)
-    _draw_failures(out, [(answer.endpoint, answer.error) for answer in answers])
+    _draw_failures(out, [(_place(answer), answer.error) for answer in answers])
     out.print(_answered(len(well), len(answers)))
 
 
@@ -109,7 +117,7 @@ def draw_report(report: Report, out: Console) -> None:
     for line in _finding_lines(report.switches, levels):
         out.print(line, soft_wrap=True)
     _draw_failures(
-        out, [(f"{one.frontend} at {one.endpoint}", one.error) for one in report.switches]
+        out, [(f"{one.frontend} at {_place(one)}", one.error) for one in report.switches]
     )
     if report.cutover:
         _draw_cutover(report.cutover, out)
@@ -123,7 +131,7 @@ def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
         table = _table(*CUTOVER_COLUMNS)
         for one in cutover.changes:
             table.add_row(
-                one.endpoint,
+                _place(one),
                 one.what,
                 _text(one.before),
                 one.wanted,
@@ -132,7 +140,7 @@ def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
                 one.state,
             )
         out.print(table)
-    _draw_failures(out, [(f"{one.what} at {one.endpoint}", one.error) for one in cutover.changes])
+    _draw_failures(out, [(f"{one.what} at {_place(one)}", one.error) for one in cutover.changes])
     for words in cutover.unshown:
         out.print(f"note: {words}", soft_wrap=True)
     out.print(f"cutover {cutover.name}: {CUTOVER_WORDS[cutover.state]}", soft_wrap=True)
@@ -147,7 +155,7 @@ def draw_history(holds: Sequence[PastHold], out: Console) -> None:
     table = _table(*HISTORY_COLUMNS)
     for one in holds:
         table.add_row(
-            time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(one.started_at)),
+            time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(one.started_at)),
             ", ".join(one.frontends),
             _text(one.endpoints),
             one.owner,
@@ -162,6 +170,21 @@ def draw_history(holds: Sequence[PastHold], out: Console) -> None:
             one.reason,
         )
     out.print(table)
+
+
+class _Placed(Protocol):
+    @property
+    def endpoint(self) -> str:
+        ...
+
+    @property
+    def endpoint_name(self) -> str:
+        ...
+
+
+def _place(one: _Placed) -> str:
+    """What people call it."""
+    return one.endpoint_name or one.endpoint
 
 
 def _table(*columns: str) -> Table:
@@ -201,14 +224,10 @@ def _milliseconds(value: Optional[float]) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
-def _clock(seconds: float) -> str:
-    return time.strftime("%H:%M:%S", time.localtime(seconds))
-
-
 def _hold_line(hold: Hold, switches: Sequence[Switch]) -> str:
     until = until_words(hold, switches)
     why = f": {hold.reason}" if hold.reason else ""
-    return f"hold {hold.id} by {hold.owner} since {_clock(hold.started_at)} {until}{why}"
+    return f"hold {hold.id} by {hold.owner} since {wall(hold.started_at)} {until}{why}"
 
 
 def until_words(hold: Hold, switches: Sequence[Switch]) -> str:
@@ -217,13 +236,13 @@ def until_words(hold: Hold, switches: Sequence[Switch]) -> str:
         return "until somebody resumes"
     leases = sorted({one.lease for one in switches if one.hold_id == hold.id and one.lease})
     by = f" ({', '.join(leases)})" if leases else ""
-    return f"until {_clock(hold.deadline)}{by}"
+    return f"until {wall(hold.deadline)}{by}"
 
 
 def _guard_lines(holds: List[Hold]) -> List[str]:
     """What the guard did to them, of a status."""
     return [
-        f"guard: {_clock(event.at)} {event.event.replace('_', ' ')}: {event.message}"
+        f"guard: {wall(event.at)} {event.event.replace('_', ' ')}: {event.message}"
         for hold in holds
         for event in hold.events
     ]
@@ -255,7 +274,7 @@ def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]
             for finding in one.findings:
                 if finding.level == level:
                     key = (level, finding.message)
-                    places.setdefault(key, []).append(f"{one.frontend} at {one.endpoint}")
+                    places.setdefault(key, []).append(f"{one.frontend} at {_place(one)}")
     lines = []
     for (level, message), where in places.items():
         place = where[0] if len(where) == 1 else f"{len(where)} switches"
@@ -264,15 +283,32 @@ def _finding_lines(switches: List[Switch], levels: Tuple[str, ...]) -> List[str]
 
 
 def _draw_failures(out: Console, places: List[tuple[str, Optional[Error]]]) -> None:
+    """What is the same at many is there once."""
+    same: Dict[Tuple[Optional[str], ...], List[str]] = {}
+    errors: List[Error] = []
     for place, error in places:
         if error is None:
             continue
-        out.print(f"FAILED {place}", style="bold red", soft_wrap=True)
+        key = (error.code, error.message, error.haproxy, error.partial)
+        if key not in same:
+            errors.append(error)
+        same.setdefault(key, []).append(place)
+    for error, where in zip(errors, same.values()):
+        out.print(f"FAILED {_places(where)}", style="bold red", soft_wrap=True)
         out.print(f"       {error.code}: {error.message}", soft_wrap=True)
         if error.haproxy:
             out.print(f"       HAProxy: {error.haproxy}", soft_wrap=True)
         if error.partial:
             out.print(f"       it had sent: {error.partial[:200]!r}", soft_wrap=True)
+
+
+def _places(places: List[str]) -> str:
+    """`lb1`; `balanced at lb1, lb2`: the frontend once, and not more than a line of them."""
+    shown, more = places[:MOST_PLACES], len(places) - MOST_PLACES
+    first, at, _ = shown[0].partition(" at ")
+    if at and all(one.startswith(first + at) for one in places):
+        shown = [shown[0], *(one.replace(first + at, "", 1) for one in shown[1:])]
+    return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
 def _outcome_table(outcomes: List[Outcome]) -> Table:
@@ -284,7 +320,7 @@ def _outcome_table(outcomes: List[Outcome]) -> Table:
         if len(lines) > SHOWN_LINES:
             shown.append(f"... {len(lines) - SHOWN_LINES} more lines")
         table.add_row(
-            outcome.endpoint, f"{outcome.timings.answered_ms or 0:.1f}", "\n".join(shown) or "done"
+            _place(outcome), f"{outcome.timings.answered_ms or 0:.1f}", "\n".join(shown) or "done"
         )
     return table
 
@@ -295,7 +331,7 @@ def _switch_table(switches: List[Switch]) -> Table:
     table = _table(*COLUMNS)
     for one in switches:
         table.add_row(
-            one.endpoint,
+            _place(one),
             one.frontend,
             Text(one.verdict, style=STYLES.get(one.verdict, "")),
             _text(one.method),
@@ -326,7 +362,9 @@ def _text(value: object) -> str:
 
 def _summary(report: Report) -> str:
     if report.action == "check":
-        return "ready to hold" if report.ok else "REFUSED, nothing was changed"
+        warnings = len(_finding_lines(report.switches, ("warning",)))
+        counted = f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+        return f"ready to hold{counted}" if report.ok else "REFUSED, nothing was changed"
     if report.action == "status":
         held = sum(one.verdict == "held" for one in report.switches)
         asked = f"{held} of {len(report.switches)} switches held"

@@ -134,6 +134,17 @@ def test_errors_point_at_their_place(
     assert caught.value.exit_status == 2
 
 
+def test_endpoints_may_have_short_names(tmp_path: Path) -> None:
+    text = '[fleet.p.endpoints]\nlb1 = "/run/a.sock"\nlb2 = "tcp://b:1"\n'
+    path = write(tmp_path, text)
+    assert load_fleet("p", path).endpoints == ["lb1=/run/a.sock", "lb2=tcp://b:1"]
+    fleet = Fleet.load("p", path)
+    assert fleet.endpoints == ["unix:///run/a.sock", "tcp://b:1"]
+    assert fleet.twin().execute("show info")[0].endpoint_name == "lb1"
+    with pytest.raises(InventoryError, match="NAME = URL"):
+        load_fleet("p", write(tmp_path, "[fleet.p.endpoints]\nlb1 = 7\n"))
+
+
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     with pytest.raises(InventoryError, match="No such file"):
         load_fleet("a", str(tmp_path / "none.toml"))

@@ -24,24 +24,26 @@ ROOMS: dict[str, set[str]] = {
     "results": {"_core"},
     "errors": {"_core", "results"},
     "events": set(),
-    "tables": {"results"},
+    "tables": {"clock", "results"},
     "watching": {"results"},
     "held_after": {"_core", "errors", "results", "tables"},
     "suspension": {
         *("_core", "clock", "errors", "events", "held_after", "reserve", "results", "watching"),
     },
     "inventory": {"errors", "files", "options", "results"},
-    "past_holds": {"_core", "files", "results", "tables"},
+    "past_holds": {"_core", "clock", "files", "results", "tables"},
+    "measured": {"_core", "files", "results"},
+    "hold_report": {"results"},
     "fleet": {
-        *("_core", "errors", "events", "held_after", "inventory", "options", "past_holds"),
-        *("results", "suspension", "tables", "watching"),
+        *("_core", "errors", "events", "held_after", "inventory", "measured", "options"),
+        *("past_holds", "results", "suspension", "tables", "watching"),
     },
     "aio": {"_core", "errors", "fleet", "held_after", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {
-        *("errors", "fleet", "options", "past_holds", "postgres", "results", "run_until"),
-        *("suspension", "tables"),
+        *("clock", "errors", "fleet", "hold_report", "options", "past_holds", "postgres"),
+        *("results", "run_until", "suspension", "tables"),
     },
     "cli": {
         *(
@@ -52,7 +54,9 @@ ROOMS: dict[str, set[str]] = {
             "files",
             "fleet",
             "gate",
+            "hold_report",
             "inventory",
+            "measured",
             "options",
         ),
         *("past_holds", "results", "run_until"),

@@ -36,8 +36,10 @@ PYTHON_KERNELS = {
 WORDS = {"print", "echo", "secho", "write"}
 VOICES = {
     "cli/patch.py": "haproxy.cfg, and its diff byte by byte",
+    "console/live_screen.py": "those lines, and where they go on the screen",
     "console/streams.py": "the one",
     "console/voice.py": "what it gets has passed the one",
+    "files.py": "files",
     "run_until.py": "messages to the leash",
     "watching.py": "a descriptor of its own",
 }

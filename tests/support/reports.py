@@ -78,6 +78,8 @@ def switch_told(**told: Any) -> dict[str, Any]:
         "error": None,
         "ended": None,
         "old_workers": None,
+        "endpoint_name": "",
+        "rate": None,
         **told,
     }
 

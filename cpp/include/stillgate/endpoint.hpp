@@ -37,13 +37,16 @@ struct SshAccess {
 /// `unix:///run/haproxy/admin.sock` (or the bare absolute path), `tcp://host:9999`
 /// (`tcp://[::1]:9999` for IPv6), `ssh://[user@]host[:port]/run/haproxy/admin.sock` or
 /// `ssh://[user@]host[:port]?tcp=127.0.0.1:9999`; an ssh endpoint's query may have more, see
-/// SshAccess. A value type; safe to copy between threads.
+/// SshAccess. `NAME=` in front of any of these gives it a short name, of letters, digits and `._-`.
+/// A value type; safe to copy between threads.
 class Endpoint {
  public:
   enum class Kind { unix_socket, tcp, ssh };
 
   /// Longest path of a unix socket in bytes: sockaddr_un holds 108 with the closing NUL.
   static constexpr std::size_t max_path = 107;
+
+  static constexpr std::size_t max_name = 64;
 
   /// Errors: bad_endpoint, with `field` set to "endpoint".
   static Result<Endpoint> parse(std::string_view text);
@@ -60,10 +63,14 @@ class Endpoint {
   /// The canonical form: equal endpoints have equal URLs.
   [[nodiscard]] const std::string& url() const noexcept { return url_; }
 
+  /// The short name that it was given; empty: none. Fleets name each endpoint in reports.
+  [[nodiscard]] const std::string& name() const noexcept { return name_; }
+
   bool operator==(const Endpoint& other) const noexcept { return url_ == other.url_; }
 
  private:
   Endpoint() = default;
+  static Result<Endpoint> parse_url(std::string_view text);
   static Result<Endpoint> parse_unix(std::string_view text);
   static Result<Endpoint> parse_tcp(std::string_view text);
   static Result<Endpoint> parse_ssh(std::string_view text);
@@ -75,6 +82,7 @@ class Endpoint {
   SshHop server_;
   SshAccess access_;
   std::string url_;
+  std::string name_;
 };
 // clang-format off
 }  // namespace stillgate, whose attribute clang-format takes for a part of its name

@@ -43,6 +43,7 @@ struct Event {
   std::string source;                   ///< "check", "suspend", "extend", "resume" or "guard"
   std::optional<std::string> endpoint;  ///< empty: the hold as a whole
   std::optional<std::string> frontend;
+  std::optional<std::string> endpoint_name{};  ///< the short one; filled in as the next ones are
   std::vector<std::string>
       endpoints;  ///< all of the hold's, for events that concern all; in JSON only
   std::string message;

@@ -74,6 +74,11 @@ class Fleet {
   Result<Report> status(const std::vector<std::string>& frontends,
                         const std::stop_token& stop = {});
 
+  /// The same for who looks again and again: over connections that stay open from look to look.
+  /// Under maxconn `waiting` is then the length of the kernel's queue, for an HAProxy on this
+  /// machine.
+  Result<Report> look(const std::vector<std::string>& frontends, const std::stop_token& stop = {});
+
   /// A file descriptor that is readable when the guard of the last hold has sent a line or has
   /// died; -1: there is no guard. A line is `event` and a JSON object.
   [[nodiscard]] int guard_descriptor() const noexcept;

@@ -21,6 +21,7 @@ struct Outcome {
   std::optional<std::string> reply;  ///< without the framing and the closing line feeds
   std::optional<Error> error;
   Timings timings;
+  std::string endpoint_name{};  ///< the short one
 
   [[nodiscard]] bool ok() const noexcept { return reply.has_value(); }
 };

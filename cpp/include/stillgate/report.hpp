@@ -153,6 +153,10 @@ struct Switch {
   std::optional<Error> error;
   std::optional<OldWorkers> old_workers;  ///< empty where the gate knows of none
   std::optional<HoldEnd> ended;  ///< resume: the hold had ended before; `error` says so, too
+  std::string endpoint_name{};   ///< the short one, as messages have it
+  /// Requests in the last second, in tcp mode connections, as HAProxy counted when it was surveyed;
+  /// a suspend's is of before the hold. Empty: unknown.
+  std::optional<std::int64_t> rate{};
 };
 
 /// One change at one endpoint.
@@ -165,6 +169,7 @@ struct CutoverChange {
   std::int64_t written{0};  ///< so often; more than once where a reload or a lost answer undid it
   ChangeState state{ChangeState::unchanged};
   std::optional<Error> error;
+  std::string endpoint_name{};  ///< the short one
 };
 
 struct CutoverResult {

@@ -39,8 +39,13 @@ Report too_large(std::size_t endpoints, std::size_t capacity) {
 
 Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
              const std::stop_token& stop) {
-  const auto began = means.clock();
   engine::Session session(means.endpoints, means.options, means.progress, stop);
+  return drive(plan, journal, means, session, false, stop);
+}
+
+Report drive(hold::Plan& plan, const Journal& journal, const Means& means, engine::Session& session,
+             bool fresh, const std::stop_token& stop) {
+  const auto began = means.clock();
   if (session.capacity() < means.endpoints.size()) {
     return too_large(means.endpoints.size(), session.capacity());
   }
@@ -52,11 +57,15 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
     for (Event& event : plan.take_events()) means.events.report(std::move(event));
     if (auto* done = std::get_if<hold::step::Done>(&step)) {
       means.progress.phase = "done";
+      means.names.put_into(done->report);
       return std::move(done->report);
     }
-    if (const auto* batch = std::get_if<Batch>(&step)) {
+    if (auto* batch = std::get_if<Batch>(&step)) {
       means.progress.in_flight = batch->in_flight.value_or(-1);
-      seen.what = hold::observed::Answers{session.run(*batch, stop)};
+      batch->fresh = std::exchange(fresh, false) || batch->fresh;
+      hold::observed::Answers told{session.run(*batch, stop)};
+      means.names.learn(told.answers);
+      seen.what = std::move(told);
     } else if (const auto* write = std::get_if<hold::step::WriteJournal>(&step)) {
       seen.what = hold::observed::Journaled{journal.keep(write->record)};
     } else if (const auto* keep = std::get_if<hold::step::KeepCutover>(&step)) {
@@ -69,6 +78,7 @@ Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
       seen.what = hold::observed::Tick{};
     } else if (const auto* start = std::get_if<hold::step::StartGuard>(&step)) {
       means.progress.phase = "starting the guard";
+      means.guard.call_them(means.names.all());
       seen.what = means.guard.start(start->record, stop);
     } else if (const auto* tell = std::get_if<hold::step::TellGuard>(&step)) {
       seen.what = means.guard.tell(tell->word);

@@ -9,7 +9,9 @@
 #include <stillgate/options.hpp>
 #include <stillgate/report.hpp>
 
+#include "endpoint_names.hpp"
 #include "engine/boot_clock.hpp"
+#include "engine/session.hpp"
 #include "events.hpp"
 #include "fleet/guard/keeper.hpp"
 #include "hold/plan.hpp"
@@ -23,6 +25,7 @@ struct Means {
   Progress& progress;
   EventLog& events;
   GuardKeeper& guard;
+  EndpointNames& names;
   /// By which the plan's time passes.
   std::chrono::milliseconds (*clock)() noexcept = engine::boot_time;
 };
@@ -31,5 +34,8 @@ struct Means {
 /// Passes its events on before each step.
 [[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
                            const std::stop_token& stop);
+/// The same over connections that stay open; `fresh`: the first batch opens new ones.
+[[nodiscard]] Report drive(hold::Plan& plan, const Journal& journal, const Means& means,
+                           engine::Session& session, bool fresh, const std::stop_token& stop);
 
 }  // namespace stillgate::fleet

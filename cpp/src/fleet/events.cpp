@@ -52,8 +52,12 @@ bool ends_inside_a_line(int fd) {
 
 }  // namespace
 
-EventLog::EventLog(std::filesystem::path folder, EventOptions options)
-    : folder_(std::move(folder)), options_(std::move(options)), host_(host_name()) {}
+EventLog::EventLog(std::filesystem::path folder, EventOptions options,
+                   std::function<void(Event&)> finish)
+    : folder_(std::move(folder)),
+      options_(std::move(options)),
+      finish_(std::move(finish)),
+      host_(host_name()) {}
 
 void EventLog::report(Event event) noexcept {
   try {
@@ -63,6 +67,7 @@ void EventLog::report(Event event) noexcept {
 }
 
 void EventLog::deliver(Event& event) {
+  if (finish_) finish_(event);
   event.host = host_;
   event.pid = ::getpid();
   event.seq = ++reported_;

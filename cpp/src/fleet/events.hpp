@@ -4,6 +4,7 @@
 #include <atomic>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 
 #include <stillgate/event.hpp>
@@ -16,7 +17,9 @@ class EventLog {
  public:
   static constexpr std::int64_t largest_file = 4'000'000;  ///< bytes
 
-  explicit EventLog(std::filesystem::path folder, EventOptions options = {});
+  /// `finish` may add to each event before it is written, on the thread that reports it.
+  explicit EventLog(std::filesystem::path folder, EventOptions options = {},
+                    std::function<void(Event&)> finish = {});
 
   /// Fills in host, pid and seq. An event that cannot be written is lost: a hold that fails because
   /// its history cannot be written would be worse. The processes of `on_event` may run in any
@@ -29,6 +32,7 @@ class EventLog {
 
   std::filesystem::path folder_;
   EventOptions options_;
+  std::function<void(Event&)> finish_;
   std::string host_;
   std::atomic<std::uint64_t> reported_{0};
 };

@@ -29,6 +29,7 @@
 #include "identity.hpp"
 #include "journal.hpp"
 #include "listen_queues.hpp"
+#include "looks.hpp"
 #include "runtime_api/command.hpp"
 #include "take_back.hpp"
 
@@ -48,18 +49,6 @@ Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
     outcome.reply = std::move(reply.text);
   }
   return outcome;
-}
-
-/// Its HAProxy runs on this machine, as far as the kind of its socket says.
-bool is_local(const Endpoint& endpoint) {
-  switch (endpoint.kind()) {
-    case Endpoint::Kind::unix_socket:
-      return true;
-    case Endpoint::Kind::tcp:
-    case Endpoint::Kind::ssh:
-      return false;
-  }
-  return false;
 }
 
 /// Who asks for a resume or an extend.
@@ -134,15 +123,18 @@ struct Fleet::State {
   State(std::vector<Endpoint> those, const FleetOptions& given)
       : endpoints(std::move(those)),
         options(given),
-        events(state_directory(), given.events),
+        names(endpoints),
+        events(state_directory(), given.events, [this](Event& event) { names.put_into(event); }),
         guard(std::filesystem::absolute(state_directory()).string(), given.events) {}
 
   std::vector<Endpoint> endpoints;
   FleetOptions options;
   Progress progress;
+  fleet::EndpointNames names;
   fleet::EventLog events;
   fleet::GuardKeeper guard;
   std::shared_ptr<void> ssh_sessions{};
+  std::optional<fleet::Looks> looks{};
 
   /// Made at the first use: a process may fork between making a fleet and using it.
   void keep_sessions() { ssh_sessions = engine::keep_ssh_sessions(endpoints); }
@@ -157,21 +149,23 @@ struct Fleet::State {
                                                const std::stop_token& stop) {
     hold::HoldRequest request = hold_request(frontends);
     request.options = options;
+    if (options.owner.empty()) request.options.owner = fleet::default_owner();
     if (options.method != Method::gate && !options.no_lease) {
       auto fate = fleet::fate_of_guard(stop);
       request.shared_fate = shared_fate(fate.why, options, asks);
       guard.start_by(std::move(fate.way_out));
     }
     for (const Endpoint& endpoint : endpoints) {
-      if (is_local(endpoint)) request.local_endpoints.insert(endpoint.url());
+      if (fleet::is_local(endpoint)) request.local_endpoints.insert(endpoint.url());
     }
     request.listen_depths = fleet::listen_depths();
     return request;
   }
 
+  fleet::Means means() { return {endpoints, options, progress, events, guard, names}; }
   Report drive(hold::Plan& plan, const fleet::Journal& journal, const std::stop_token& stop) {
     keep_sessions();
-    return fleet::drive(plan, journal, {endpoints, options, progress, events, guard}, stop);
+    return fleet::drive(plan, journal, means(), stop);
   }
   /// Behind a hold on these frontends; without any, whoever holds.
   Report cut_over(const CutoverOptions& wanted, const std::vector<std::string>& frontends,
@@ -197,6 +191,9 @@ struct Fleet::State {
                                                 const std::stop_token& stop);
   Report extend(const std::vector<std::string>& frontends, const hold::Claim& claim,
                 std::chrono::milliseconds by, const std::stop_token& stop);
+  /// What is held; `drive` carries the plan out.
+  template <class Drive>
+  Report status(const std::vector<std::string>& frontends, const Drive& drive);
   Report check(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
                const std::stop_token& stop);
   Report suspend(const std::vector<std::string>& frontends, const SuspendOptions& wanted,
@@ -326,6 +323,22 @@ Report Fleet::State::extend(const std::vector<std::string>& frontends, const hol
   report.action = "extend";
   for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
     events.report(std::move(event));
+  }
+  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  return report;
+}
+
+template <class Drive>
+Report Fleet::State::status(const std::vector<std::string>& frontends, const Drive& drive) {
+  const fleet::Journal journal(state_directory());
+  auto loaded = journal.load();
+  hold::StatusPlan plan(
+      {hold_request(frontends).endpoints, frontends, loaded.records, journal.load_ended()});
+  Report report = drive(plan, journal);
+  report.action = "status";
+  for (const hold::Parted& parted :
+       hold::ended_records(report, loaded.records, std::chrono::system_clock::now())) {
+    (void)journal.retire(parted);
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   return report;
@@ -490,10 +503,15 @@ Fleet::~Fleet() = default;
 Result<Fleet> Fleet::create(std::vector<Endpoint> endpoints, const FleetOptions& options) {
   if (endpoints.empty()) return fleet::input(Errc::empty_fleet, "endpoints", "name at least one");
   std::set<std::string_view> seen;
+  std::set<std::string_view> names;
   for (const Endpoint& endpoint : endpoints) {
     if (!seen.insert(endpoint.url()).second) {
       return fleet::input(Errc::duplicate_endpoint, "endpoints",
                           fmt::format("'{}' is named twice", endpoint.url()));
+    }
+    if (!endpoint.name().empty() && !names.insert(endpoint.name()).second) {
+      return fleet::input(Errc::duplicate_endpoint, "endpoints",
+                          fmt::format("two endpoints are called '{}'", endpoint.name()));
     }
   }
   if (auto error = fleet::check_options(options)) return *std::move(error);
@@ -517,6 +535,7 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
   for (std::size_t i = 0; i < answers.size(); ++i) {
     outcomes.push_back(outcome_of(state_->endpoints[i], std::move(answers[i])));
   }
+  state_->names.put_into(outcomes);
   state_->progress.phase = "done";
   return outcomes;
 }
@@ -566,17 +585,21 @@ Result<Report> Fleet::status(const std::vector<std::string>& frontends,
   if (!frontends.empty()) {
     if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
   }
-  const fleet::Journal journal(state_directory());
-  auto loaded = journal.load();
-  hold::StatusPlan plan(
-      {state_->hold_request(frontends).endpoints, frontends, loaded.records, journal.load_ended()});
-  Report report = state_->drive(plan, journal, stop);
-  report.action = "status";
-  for (const hold::Parted& parted :
-       hold::ended_records(report, loaded.records, std::chrono::system_clock::now())) {
-    (void)journal.retire(parted);
+  return state_->status(frontends, [&](hold::Plan& plan, const fleet::Journal& journal) {
+    return state_->drive(plan, journal, stop);
+  });
+}
+
+Result<Report> Fleet::look(const std::vector<std::string>& frontends, const std::stop_token& stop) {
+  if (!frontends.empty()) {
+    if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
   }
-  if (loaded.error && !report.error) report.error = std::move(loaded.error);
+  state_->keep_sessions();
+  if (!state_->looks) state_->looks.emplace(state_->means());
+  Report report = state_->status(frontends, [&](hold::Plan& plan, const fleet::Journal& journal) {
+    return state_->looks->drive(plan, journal, stop);
+  });
+  state_->looks->count_in_kernel(report, stop);
   return report;
 }
 

@@ -18,7 +18,7 @@
 namespace stillgate::fleet {
 namespace {
 
-using Depths = std::map<std::uint16_t, std::int64_t>;
+using Queues = std::map<std::uint16_t, ListenQueue>;
 
 constexpr unsigned listening = 10;  // TCP_LISTEN, which <netinet/tcp.h> has for C only
 constexpr timeval patience{0, 200'000};
@@ -40,8 +40,8 @@ bool ask(int fd, int family) {
   return ::send(fd, &request, sizeof request, 0) == static_cast<ssize_t>(sizeof request);
 }
 
-/// Reads one datagram of the answer into `depths`. False: it was the last one, or is broken.
-bool read_some(int fd, Depths& depths) {
+/// Reads one datagram of the answer into `queues`. False: it was the last one, or is broken.
+bool read_some(int fd, Queues& queues) {
   alignas(nlmsghdr) std::array<std::byte, buffer_bytes> buffer{};
   const ssize_t n = ::recv(fd, buffer.data(), buffer.size(), 0);
   if (n <= 0) return false;
@@ -55,8 +55,10 @@ bool read_some(int fd, Depths& depths) {
     if (header.nlmsg_len >= NLMSG_LENGTH(sizeof(inet_diag_msg))) {
       inet_diag_msg found{};
       std::memcpy(&found, at + NLMSG_HDRLEN, sizeof found);
+      ListenQueue& queue = queues[ntohs(found.id.idiag_sport)];
       // Of a listening socket: how many may wait, and one more gets in.
-      depths[ntohs(found.id.idiag_sport)] += static_cast<std::int64_t>(found.idiag_wqueue) + 1;
+      queue.depth += static_cast<std::int64_t>(found.idiag_wqueue) + 1;
+      queue.waiting += static_cast<std::int64_t>(found.idiag_rqueue);
     }
     const std::size_t whole = std::min<std::size_t>(NLMSG_ALIGN(header.nlmsg_len), left);
     at += whole;
@@ -67,19 +69,25 @@ bool read_some(int fd, Depths& depths) {
 
 }  // namespace
 
-Depths listen_depths() {
-  Depths depths;
+Queues listen_queues() {
+  Queues queues;
   for (const int family : {AF_INET, AF_INET6}) {
     const int fd = ::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     if (fd < 0) return {};
     // A kernel that does not answer, or a sandbox's, must not delay the call.
     ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     if (ask(fd, family)) {
-      while (read_some(fd, depths)) {
+      while (read_some(fd, queues)) {
       }
     }
     ::close(fd);
   }
+  return queues;
+}
+
+std::map<std::uint16_t, std::int64_t> listen_depths() {
+  std::map<std::uint16_t, std::int64_t> depths;
+  for (const auto& [port, queue] : listen_queues()) depths.emplace(port, queue.depth);
   return depths;
 }
 

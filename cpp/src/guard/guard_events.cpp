@@ -11,6 +11,7 @@
 #include <fmt/ranges.h>
 
 #include "engine/boot_clock.hpp"
+#include "fleet/endpoint_names.hpp"
 #include "hold/record/record_time.hpp"
 
 namespace stillgate::guard {
@@ -31,8 +32,11 @@ EventOptions event_options(const fleet::GuardOrder& order) {
 }  // namespace
 
 GuardEvents::GuardEvents(HoldState& state, Errands& errands, std::vector<std::string> urls)
-    : log_(std::make_shared<fleet::EventLog>(state.order().state_folder,
-                                             event_options(state.order()))),
+    : log_(std::make_shared<fleet::EventLog>(
+          state.order().state_folder, event_options(state.order()),
+          [names = fleet::EndpointNames(state.order().names)](Event& event) mutable {
+            names.put_into(event);
+          })),
       state_(state),
       errands_(errands),
       urls_(std::move(urls)) {}

@@ -187,6 +187,10 @@ Event held_event(const Record& record, const Report& report, WallTime now) {
     made.figures.emplace_back("commit_window_ms", *report.commit_window_ms);
   }
   if (report.skew_ms) made.figures.emplace_back("skew_ms", *report.skew_ms);
+  // What comes meanwhile is told by nobody, where the kernel keeps it.
+  std::int64_t rate = 0;
+  for (const Switch& one : report.switches) rate += one.rate.value_or(0);
+  made.figures.emplace_back("arrivals_per_s", rate);
   return made;
 }
 

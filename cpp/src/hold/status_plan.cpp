@@ -13,6 +13,7 @@
 #include "hold/record/owner.hpp"
 #include "hold/record/record.hpp"
 #include "hold/survey/survey.hpp"
+#include "hold/survey/unknown_frontend.hpp"
 
 namespace stillgate::hold {
 
@@ -103,10 +104,10 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.rtt_ms = seen.rtt_ms;
   one.limit_now = seen.limit(frontend);
   if (!one.limit_now) {
-    one.error = Error{Errc::no_such_frontend,
-                      fmt::format("this HAProxy has no frontend '{}'", one.frontend)};
+    one.error = unknown_frontend(seen, one.frontend);
     return one;
   }
+  one.rate = seen.frontends[frontend]->busy;
   const bool gate_holds = seen.gate_holds(frontend);
   one.verdict = gate_holds || one.limit_now == 0 ? Verdict::held : Verdict::open;
   // Whose the streams are is not asked here: it costs HAProxy too much to be watched.
@@ -146,12 +147,11 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   one.leaked = leaked(held->counters, seen.counters(frontend));
   tell_reload(one, seen, before, false);
   if (record->deadline && *record->deadline < now) {
-    one.findings.push_back(Finding::of(
-        FindingCode::overdue,
-        fmt::format("the deadline passed at {:%H:%M:%S} UTC, and the hold is still in effect; run "
-                    "'stillgate resume {}'",
-                    std::chrono::time_point_cast<std::chrono::seconds>(*record->deadline),
-                    one.frontend)));
+    one.findings.push_back(
+        Finding::of(FindingCode::overdue,
+                    fmt::format("the deadline passed at {}, and the hold is still in effect; run "
+                                "'stillgate resume {}'",
+                                clock(*record->deadline), one.frontend)));
   }
   add_hold(report_, *record);
   return one;

@@ -138,9 +138,32 @@ std::string query_of(const SshAccess& access) {
   return parts.empty() ? "" : fmt::format("?{}", fmt::join(parts, "&"));
 }
 
+bool is_name(std::string_view text) {
+  const auto fits = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
+  };
+  return !text.empty() && text.size() <= Endpoint::max_name &&
+         std::all_of(text.begin(), text.end(), fits);
+}
+
 }  // namespace
 
+/// `NAME=URL`: a URL has a ':' or a '/' before its first '='.
 Result<Endpoint> Endpoint::parse(std::string_view text) {
+  const std::size_t sign = text.find('=');
+  if (sign == std::string_view::npos || text.find_first_of(":/") < sign) return parse_url(text);
+  const std::string_view name = text.substr(0, sign);
+  if (!is_name(name)) {
+    return bad(text.substr(sign + 1),
+               fmt::format("its name has 1 to {} letters, digits, '.', '_' or '-'", max_name));
+  }
+  auto endpoint = parse_url(text.substr(sign + 1));
+  if (endpoint) endpoint->name_ = name;
+  return endpoint;
+}
+
+Result<Endpoint> Endpoint::parse_url(std::string_view text) {
   if (text.empty()) return bad(text, "is empty");
   if (!printable(text)) return bad("", "contains a space or a control character");
   if (text.starts_with('/') || text.starts_with(unix_scheme)) return parse_unix(text);

@@ -117,14 +117,21 @@ json::value to_value(const Switch& one) {
                       {"findings", to_array(one.findings)},
                       {"error", to_value(one.error)},
                       {"ended", to_value(one.ended)},
-                      {"old_workers", to_value(one.old_workers)}};
+                      {"old_workers", to_value(one.old_workers)},
+                      {"endpoint_name", to_value(one.endpoint_name)},
+                      {"rate", to_value(one.rate)}};
 }
 
 json::value to_value(const CutoverChange& change) {
-  return json::object{{"endpoint", to_value(change.endpoint)}, {"what", to_value(change.what)},
-                      {"before", to_value(change.before)},     {"wanted", to_value(change.wanted)},
-                      {"now", to_value(change.now)},           {"written", change.written},
-                      {"state", to_value(name(change.state))}, {"error", to_value(change.error)}};
+  return json::object{{"endpoint", to_value(change.endpoint)},
+                      {"what", to_value(change.what)},
+                      {"before", to_value(change.before)},
+                      {"wanted", to_value(change.wanted)},
+                      {"now", to_value(change.now)},
+                      {"written", change.written},
+                      {"state", to_value(name(change.state))},
+                      {"error", to_value(change.error)},
+                      {"endpoint_name", to_value(change.endpoint_name)}};
 }
 
 json::value to_value(const CutoverResult& cutover) {
@@ -176,7 +183,8 @@ json::object to_object(const Event& event) {
                     {"frontend", to_value(event.frontend)},
                     {"endpoints", to_array(event.endpoints)},
                     {"message", to_value(event.message)},
-                    {"figures", figures_of(event)}};
+                    {"figures", figures_of(event)},
+                    {"endpoint_name", to_value(event.endpoint_name)}};
   if (event.hold) told["hold"] = to_object(*event.hold);
   return told;
 }
@@ -326,7 +334,9 @@ bool read(const json::object& told, Event& event) {
          take(told, "pid", event.pid) && take(told, "seq", event.seq) &&
          take(told, "endpoint", event.endpoint) && take(told, "frontend", event.frontend) &&
          take(told, "endpoints", event.endpoints) && take(told, "message", event.message) &&
-         take(told, "figures", event.figures);
+         take(told, "figures", event.figures) &&
+         // Lines of before have none.
+         (!told.contains("endpoint_name") || take(told, "endpoint_name", event.endpoint_name));
 }
 
 }  // namespace

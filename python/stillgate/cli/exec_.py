@@ -30,11 +30,22 @@ MOST_BYTES = 1024 * 1024
     type=click.Path(allow_dash=True),
     help="File with the payload that follows '<<', such as a certificate; - is standard input.",
 )
+@click.option("--raw", is_flag=True, help="Print nothing but the answers, whole and in order.")
 @options_of("exec")
 def exec_(
-    command: str, payload: Optional[str], make_fleet: Callable[[], Fleet], as_json: bool
+    command: str,
+    payload: Optional[str],
+    raw: bool,
+    make_fleet: Callable[[], Fleet],
+    as_json: bool,
 ) -> int:
-    """Send COMMAND, such as 'show info', to every endpoint at once."""
+    """Send COMMAND, such as 'show info', to every endpoint at once.
+
+    On a terminal a table shows the beginnings of answers; elsewhere they are printed whole, each
+    below its endpoint's name. With --raw those that failed are told on standard error.
+    """
+    if raw and as_json:
+        raise click.UsageError("Name --raw or --json, not both.")
     try:
         text = _read(payload)
         fleet = make_fleet()
@@ -44,7 +55,7 @@ def exec_(
     if as_json:
         put(to_json(exec_document(command, outcomes)))
     else:
-        show_outcomes(outcomes)
+        show_outcomes(outcomes, raw)
     return 0 if all(outcome.ok for outcome in outcomes) else 1
 
 

@@ -19,6 +19,7 @@ from stillgate.cli.gate import gate
 from stillgate.cli.history import history
 from stillgate.cli.hold import hold
 from stillgate.cli.outcome import json_verb, show_still_held, show_stopped, show_usage
+from stillgate.cli.report import report
 from stillgate.cli.resume import resume
 from stillgate.cli.signals import raise_at_signals
 from stillgate.cli.status import status
@@ -93,6 +94,7 @@ for command in (
     status,
     hold,
     history,
+    report,
     gate,
     completion,
 ):
@@ -137,7 +139,7 @@ def _run(arguments: List[str]) -> int:
         if held is None and not is_stop:
             raise
         if held is None:
-            show_stopped(verb)
+            show_stopped(verb, arguments[0] if arguments else "")
             return STOPPED
         if not is_stop:
             traceback.print_exc()

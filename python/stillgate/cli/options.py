@@ -7,7 +7,9 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 
 import click
 
+from stillgate.cli.outcome import note_call
 from stillgate.cli.serve import UNNAMED, cutover_of
+from stillgate.console.hints import options_of_call
 from stillgate.errors import InputError
 from stillgate.fleet import Fleet
 from stillgate.options import OPTIONS, Choice, Flag, Option, Seconds, Texts, Whole, of_verb
@@ -53,6 +55,7 @@ def options_of(verb: str) -> Callable[[F], F]:
             chosen = {name: value for name, value in given.items() if value is not None}
             if (fleet is None) == (not endpoints):
                 raise click.UsageError("Name a fleet (--fleet) or endpoints (-e), not both.")
+            note_call(options_of_call(fleet, endpoints, inventory))
             given_here = _take_given_cutover(rest)
             make = functools.partial(make_fleet, fleet, endpoints, inventory, chosen, given_here)
             return command(make_fleet=make, as_json=json, **rest)

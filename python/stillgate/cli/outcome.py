@@ -11,6 +11,7 @@ import click
 
 from stillgate.console.documents import failure_document, still_held_document, to_json
 from stillgate.console.held_command import FAILED
+from stillgate.console.hints import hinted, hinted_report
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.console.streams import put, say, takes_words
@@ -18,10 +19,29 @@ from stillgate.errors import InputError, ReportError, StillgateError, StillHeld
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report
 
-VERBS = ("exec", "check", "suspend", "resume", "extend", "cutover", "status", "hold", "history")
+HOLDING = ("suspend", "hold")  # what was held is taken back
+VERBS = (
+    "exec",
+    "check",
+    "suspend",
+    "resume",
+    "extend",
+    "cutover",
+    "status",
+    "hold",
+    "history",
+    "report",
+)
 
 
 Tell = Callable[[Report], int]
+# How the fleet of this call was named, for the commands in messages.
+_there: List[str] = []
+
+
+def note_call(there: List[str]) -> None:
+    """These options go with each command that is suggested."""
+    _there[:] = there
 
 
 def carry_out(
@@ -43,7 +63,7 @@ def carry_out(
         if as_json:
             put(to_json(report.document))
         else:
-            show(report)
+            show(hinted_report(report, _there))
         return done[-1]
 
     try:
@@ -71,9 +91,9 @@ def carry_out(
 def show_refusal(error: StillgateError) -> None:
     """Writes errors to standard error, if standard output is for JSON or for COMMAND."""
     if isinstance(error, ReportError):
-        show_report(error.report, sys.stderr)
+        show_report(hinted_report(error.report, _there), sys.stderr)
     else:
-        say(f"stillgate: {error.message}", sys.stderr)
+        say(f"stillgate: {hinted(error.message, _there)}", sys.stderr)
 
 
 def show_failure(action: str, error: StillgateError, as_json: bool) -> int:
@@ -81,7 +101,7 @@ def show_failure(action: str, error: StillgateError, as_json: bool) -> int:
     if as_json:
         put(to_json(failure_document(action, error)))
     else:
-        say(f"stillgate: {error.message}", sys.stderr)
+        say(f"stillgate: {hinted(error.message, _there)}", sys.stderr)
     return error.exit_status
 
 
@@ -112,16 +132,18 @@ def show_still_held(action: str, held: StillHeld, as_json: bool) -> int:
     """A call that was stopped, and whose hold could not be ended again; returns the exit status."""
     status = FAILED if action == "hold" else held.exit_status
     if takes_words(sys.stderr):
-        show_report(held.report, sys.stderr)
+        show_report(hinted_report(held.report, _there), sys.stderr)
     if as_json and takes_words(sys.stdout):
         put(to_json(still_held_document(action, status, held)))
     return status
 
 
-def show_stopped(verb: Optional[str]) -> None:
-    """Ctrl-C, SIGTERM or SIGHUP ended the call: it ends now, be it untold."""
+def show_stopped(verb: Optional[str], called: str = "") -> None:
+    """Ctrl-C, SIGTERM or SIGHUP ended the call `called`: it ends now, be it untold."""
     if takes_words(sys.stderr):
+        # What is still held would have been shown in place of this.
+        words = "stopped" + ("; nothing is held, traffic flows" if called in HOLDING else "")
         # At a terminal it stands behind a ^C.
-        say("\nstopped" if sys.stderr.isatty() else "stopped", sys.stderr)
+        say(f"\n{words}" if sys.stderr.isatty() else words, sys.stderr)
     if verb is not None and takes_words(sys.stdout):
         put(to_json(failure_document(verb, StillgateError("cancelled", "stopped by a signal"))))

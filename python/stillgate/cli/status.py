@@ -8,14 +8,15 @@ from typing import Callable, Optional, Tuple
 import click
 
 from stillgate.cli.options import frontends_argument, options_of
-from stillgate.cli.outcome import carry_out
+from stillgate.cli.outcome import carry_out, show_failure
+from stillgate.console.live_screen import watch as watch_fleet
 from stillgate.console.metrics import is_overdue, metrics_text
 from stillgate.console.show import show_report
 from stillgate.console.streams import put
+from stillgate.errors import StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.report import Report, Switch
 
-EVERY = 1.0  # seconds between two refreshes of --watch
 FAILED = 1  # an endpoint did: what the metrics and the state tell themselves
 OPEN, HELD, UNKNOWN, OVERDUE = 0, 10, 11, 12
 
@@ -34,7 +35,12 @@ def state_of(report: Report, now: float) -> int:
 
 @click.command()
 @frontends_argument
-@click.option("--watch", is_flag=True, help="Refresh every second, until Ctrl-C.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Look every second, until Ctrl-C: on a terminal a screen with keys, else a line a look, "
+    "with --json a document a line.",
+)
 @click.option(
     "--format",
     "text_format",
@@ -91,10 +97,9 @@ def status(
             end=end,
         )
 
-    code = look()
-    while watch:
-        time.sleep(EVERY)
-        if not as_json:
-            click.clear()
-        code = look()
-    return code
+    if not watch:
+        return look()
+    try:
+        return watch_fleet(make_fleet(), frontends, as_json)
+    except StillgateError as error:
+        return show_failure("status", error, as_json)

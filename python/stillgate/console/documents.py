@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
 from stillgate.errors import StillgateError, StillHeld
+from stillgate.hold_report import HoldReport, report_document
 from stillgate.past_holds import event_document
 from stillgate.results.hold import PastHold
 from stillgate.results.outcome import Outcome
@@ -40,6 +41,11 @@ def to_json(document: Dict[str, Any]) -> str:
     terminal.
     """
     return json.dumps(document, indent=2).replace("\x7f", "\\u007f")
+
+
+def to_line(document: Dict[str, Any]) -> str:
+    """The same on one line."""
+    return json.dumps(document).replace("\x7f", "\\u007f")
 
 
 def hold_document(
@@ -80,6 +86,7 @@ def exec_document(command: str, outcomes: List[Outcome]) -> Dict[str, Any]:
         "outcomes": [
             {
                 "endpoint": outcome.endpoint,
+                "endpoint_name": outcome.endpoint_name,
                 "reply": outcome.reply,
                 "error": outcome.error and vars(outcome.error),
                 "timings": vars(outcome.timings),
@@ -115,6 +122,17 @@ def history_document(holds: List[PastHold]) -> Dict[str, Any]:
         "action": "history",
         "ok": True,
         "history": [_past_hold(hold) for hold in holds],
+    }
+
+
+def report_of_hold_document(report: HoldReport) -> Dict[str, Any]:
+    """report: a hold of this machine, and how it went."""
+    return {
+        "schema": SCHEMA,
+        "action": "report",
+        "ok": True,
+        "hold": _past_hold(report.hold),
+        **report_document(report),
     }
 
 

@@ -10,8 +10,10 @@ import time
 from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
+from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document, rfc3339
-from stillgate.console.progress import HoldLine, ProgressLine
+from stillgate.console.progress import HoldScreen, ProgressLine
+from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import say
 from stillgate.console.voice import Voice
@@ -102,6 +104,7 @@ class HeldCommand:
         self.result: Optional[CommandResult] = None
         self.undone: Optional[CommandResult] = None
         self._undo_missed = False
+        self._held_s: Optional[float] = None
         self.error: Optional[StillgateError] = None
 
     def run(self, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
@@ -170,23 +173,27 @@ class HeldCommand:
 
     def _hold(self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
         """Nothing in the hold waits for its output."""
-        line: Optional[HoldLine] = None
+        line: Optional[HoldScreen] = None
+        begun: Optional[float] = None
         progress = ProgressLine(voice, self._fleet)
         progress.begin()
         try:
             with self._fleet.suspended(*frontends, **options) as held:
                 progress.close()
                 self._held = held
+                begun = boot_time() - max(0.0, time.time() - held.holds[0].started_at)
                 held.on_move = self._moved
                 self._tell(_held_words(held.report))
                 for words in held.report.cutover.unshown if held.report.cutover else []:
                     self._tell(f"note: {words}")
-                line = HoldLine(voice, self._fleet, held)
+                line = HoldScreen(voice, self._fleet, held)
                 voice.settle()
                 line.begin()
                 self._course(held)
                 line.end()
         finally:
+            if begun is not None:
+                self._held_s = boot_time() - begun
             progress.close()
             if line is not None:
                 line.close()
@@ -349,8 +356,7 @@ class HeldCommand:
         """For people, when no table follows."""
         words = []
         if self.resumed is not None and self.resumed.ok:
-            leaked = [one.leaked for one in self.resumed.switches if one.leaked is not None]
-            words.append(f"resumed; leaked {sum(leaked) if leaked else 'unknown'}")
+            words.append(resumed_words(self.resumed, self._held_s))
         if self._not_cut is not None and self.what.undo == "none":
             words.append(
                 "the command succeeded and the cutover did not: the old code meets what the "

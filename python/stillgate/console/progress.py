@@ -1,12 +1,15 @@
-"""A progress line on a terminal, for calls that take longer than half a second."""
+"""What a terminal shows of calls that take longer than half a second, and of a hold."""
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
-from typing import Callable, List, Optional, TypeVar
+from typing import Callable, Optional, Sequence, Tuple, TypeVar
 
+from stillgate.console.live_drawing import HEAD_LINES, Signs, live_lines
+from stillgate.console.live_state import LiveState
 from stillgate.console.voice import Voice
 from stillgate.fleet import Fleet
 from stillgate.results.printing import tamed
@@ -16,7 +19,9 @@ T = TypeVar("T")
 
 PATIENCE = 0.5  # seconds before anything is shown
 STEP = 0.1  # seconds between two redraws
-LOOK = 0.5  # seconds between two status calls
+LOOK = 1.0  # seconds between two looks at a hold
+FRAME = 0.25  # seconds between two drawings of it
+LEAST_LINES, LEAST_COLUMNS = 12, 40  # of a terminal on which it is drawn whole
 CLEAR = "\r\x1b[K"
 
 
@@ -96,8 +101,10 @@ def with_progress(fleet: Fleet, call: Callable[[Callable[[], None]], T]) -> T:
             line.close()
 
 
-class HoldLine(_Line):
-    """The progress of a hold: the seconds left, and the counts of the HAProxies."""
+class HoldScreen(_Line):
+    """How a hold goes: the time, who waits, a row per HAProxy. On the last lines of the terminal,
+    below what the command writes there; on a small terminal it is one line.
+    """
 
     def __init__(self, voice: Voice, fleet: Fleet, hold: Suspension) -> None:
         super().__init__(voice)
@@ -105,7 +112,10 @@ class HoldLine(_Line):
         self._fleet = fleet.twin()
         self._hold = hold
         self._names = sorted({one.frontend for one in hold.report.switches})
-        self._told = "in flight -, leaked -"
+        rates = {(one.endpoint, one.frontend): one.rate for one in hold.report.switches}
+        self._state = LiveState({at: rate for at, rate in rates.items() if rate is not None})
+        self._signs = Signs(getattr(sys.stderr, "encoding", None))
+        self._colours = "NO_COLOR" not in os.environ
         self._look_at = 0.0
 
     def close(self) -> None:
@@ -115,17 +125,71 @@ class HoldLine(_Line):
         super().close()
 
     def text(self) -> str:
-        if time.monotonic() >= self._look_at:
-            self._look_at = time.monotonic() + LOOK
-            switches = self._fleet.status(*self._names).switches
-            in_flight = [one.in_flight for one in switches]
-            leaked = [one.leaked for one in switches]
-            self._told = f"in flight {_sum(in_flight)}, leaked {_sum(leaked)}"
-        # Under maxconn clients wait in the kernel, where they are not counted.
-        left = f"{self._hold.remaining:.1f} s left"
-        return f"holding {', '.join(self._names)}: {left}, waiting -, {self._told}"
+        self._look()
+        return self._state.totals(time.time())
+
+    def _look(self) -> None:
+        if time.monotonic() < self._look_at:
+            return
+        self._look_at = time.monotonic() + LOOK
+        self._state.see(self._fleet.look(*self._names), time.time())
+
+    def _draw(self) -> None:
+        if self._drawing.acquire(timeout=PATIENCE):
+            return
+        region: Optional[Region] = None
+        over = False
+        while not over:
+            self._look()
+            size = _terminal_size()
+            if region is not None and region.size != size:
+                self._voice.draw(region.leave(), last=True)
+                region = None
+            if region is None and size[1] >= LEAST_LINES and size[0] >= LEAST_COLUMNS:
+                haproxies = len(self._state.rows())
+                region = Region(size, min(size[1] // 2, HEAD_LINES + haproxies))
+                self._voice.draw(region.enter(), last=True)
+            if not self._ended:
+                self._show(region)
+            over = self._drawing.acquire(timeout=FRAME)
+        self._voice.draw(CLEAR if region is None else region.leave(), last=True)
+
+    def _show(self, region: Optional[Region]) -> None:
+        now = time.time()
+        if region is None:
+            self._voice.draw(f"{CLEAR}{tamed(self._state.totals(now))}")
+            return
+        size = (region.size[0], region.height)
+        lines = live_lines(self._state, now, size, self._signs, colours=self._colours)
+        self._voice.draw(region.show(lines))
 
 
-def _sum(numbers: List[Optional[int]]) -> str:
-    known = [number for number in numbers if number is not None]
-    return str(sum(known)) if len(known) == len(numbers) else "-"
+class Region:
+    """The last lines of a terminal, which what is written above does not move."""
+
+    def __init__(self, size: Tuple[int, int], height: int) -> None:
+        self.size = size
+        self.height = height
+        self._first = size[1] - height + 1
+
+    def enter(self) -> str:
+        """Moves up what is there, and keeps the place where the next word goes."""
+        up = "\x1bD" * self.height + f"\x1b[{self.height}A"
+        return f"{up}\x1b7\x1b[1;{self._first - 1}r\x1b8"
+
+    def show(self, lines: Sequence[str]) -> str:
+        drawn = [f"\x1b[{self._first + i};1H\x1b[2K{line}" for i, line in enumerate(lines)]
+        return f"\x1b7{''.join(drawn)}\x1b[0m\x1b8"
+
+    def leave(self) -> str:
+        """The region is whole again; the next word goes where it would have gone."""
+        gone = [f"\x1b[{self._first + i};1H\x1b[2K" for i in range(self.height)]
+        return f"\x1b7{''.join(gone)}\x1b[r\x1b8"
+
+
+def _terminal_size() -> Tuple[int, int]:
+    """Columns and lines; zeros where nobody knows."""
+    try:
+        return tuple(os.get_terminal_size(sys.stderr.fileno()))  # type: ignore[return-value]
+    except (AttributeError, OSError, ValueError):
+        return (0, 0)

@@ -11,7 +11,7 @@ from stillgate.results.hold import PastHold
 from stillgate.results.outcome import Error, Outcome, Timings
 from stillgate.results.printing import to_stream
 from stillgate.results.report import Report
-from stillgate.tables import draw_history, draw_outcomes, draw_report
+from stillgate.tables import draw_failed, draw_history, draw_outcomes, draw_report
 
 
 def get_ready_to_show() -> None:
@@ -26,11 +26,27 @@ def get_ready_to_show() -> None:
     draw_outcomes(rehearsed, to_stream(io.StringIO()))
 
 
-def show_outcomes(outcomes: List[Outcome]) -> None:
+def show_outcomes(outcomes: List[Outcome], raw: bool = False) -> None:
+    """A table on a terminal; elsewhere, and where only one was asked, the whole answers."""
     if len(outcomes) == 1 and outcomes[0].ok:
         put(outcomes[0].reply or "")
+    elif raw or not sys.stdout.isatty():
+        _put_whole(outcomes, raw)
+    else:
+        draw_outcomes(outcomes, to_stream(sys.stdout))
+
+
+def _put_whole(outcomes: List[Outcome], raw: bool) -> None:
+    for one in outcomes:
+        if not one.ok:
+            continue
+        if not raw:
+            put(f"# {one.endpoint_name or one.endpoint}")
+        put(one.reply or "")
+    if all(one.ok for one in outcomes):
         return
-    draw_outcomes(outcomes, to_stream(sys.stdout))
+    sys.stdout.flush()
+    draw_failed(outcomes, to_stream(sys.stderr if raw else sys.stdout))
 
 
 def show_report(report: Report, to: Optional[TextIO] = None) -> None:

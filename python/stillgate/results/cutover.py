@@ -42,6 +42,7 @@ class CutoverChange:
     written: int
     state: str
     error: Optional[Error]
+    endpoint_name: str = ""
 
 
 @dataclass(frozen=True)

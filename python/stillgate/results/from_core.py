@@ -22,6 +22,7 @@ def to_outcome(core: _core.Outcome) -> Outcome:
         core.reply,
         Error(error.code, error.message, error.haproxy, error.partial) if error else None,
         Timings(timings.connected_ms, timings.sent_ms, timings.answered_ms),
+        core.endpoint_name,
     )
 
 
@@ -60,6 +61,7 @@ def to_event(line: str) -> Event:
         message=told["message"],
         figures=told["figures"],
         document=told,
+        endpoint_name=told.get("endpoint_name"),
     )
 
 

@@ -48,6 +48,7 @@ class Event:
     message: str
     figures: Mapping[str, Union[int, float, None]] = field(default_factory=dict)
     document: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    endpoint_name: Optional[str] = None
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,15 @@ class Timings:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of one command at one endpoint: exactly one of `reply` and `error` is set."""
+    """What came of one command at one endpoint: exactly one of `reply` and `error` is set.
+    `endpoint` is its URL, `endpoint_name` the short name that tables use.
+    """
 
     endpoint: str
     reply: Optional[str]
     error: Optional[Error]
     timings: Timings
+    endpoint_name: str = ""
 
     @property
     def ok(self) -> bool:
@@ -57,3 +60,4 @@ class Answer(Generic[T]):
     endpoint: str
     value: Optional[T]
     error: Optional[Error]
+    endpoint_name: str = ""

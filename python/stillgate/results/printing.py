@@ -6,11 +6,11 @@ import sys
 from functools import lru_cache, singledispatch
 from importlib import import_module
 from io import StringIO
-from typing import TYPE_CHECKING, Any, TextIO, Type
+from typing import TYPE_CHECKING, Any, List, Sequence, TextIO, Type
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.text import Text
+    from rich.text import Text as Text
 
 WIDTH = 160  # columns where there is no terminal to ask
 HTML = (
@@ -56,6 +56,33 @@ class Printed:
         out = _console(StringIO(), width=WIDTH, record=True)
         draw(self, out)
         return out.export_html(inline_styles=True, code_format=HTML)
+
+
+def to_width(text: str, width: int) -> str:
+    """Exactly so many columns, cut off or filled up."""
+    from rich.cells import set_cell_size
+
+    return set_cell_size(text, width)
+
+
+def styled(text: str, style: str) -> Text:
+    """One line, tamed."""
+    from rich.text import Text
+
+    return Text(tamed(text).replace("\n", " "), style=style)
+
+
+def in_width(lines: Sequence[Text], columns: int, colours: bool) -> List[str]:
+    """The lines as a terminal of that width gets them, cut off where they are longer."""
+    options: Any = {"width": columns, "no_color": not colours, "legacy_windows": False}
+    if colours:
+        options.update(color_system="standard", force_terminal=True)
+    file = StringIO()
+    out = _console(file, **options)
+    for line in lines:
+        line.truncate(columns, overflow="crop")
+        out.print(line, no_wrap=True, overflow="crop")
+    return file.getvalue().split("\n")[: len(lines)]
 
 
 def to_stream(file: TextIO) -> Console:

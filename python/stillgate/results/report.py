@@ -72,13 +72,15 @@ class HoldEnd:
 class Switch:
     """One frontend at one endpoint, and what is true of it after the call.
 
+    `endpoint` is its URL, `endpoint_name` the short name that tables, errors and events use.
     `verdict` is unchanged, held, reverted, resumed, open or unknown; `method` is gate or maxconn,
     how it is held, or in a check how it would be; `lease` is haproxy (HAProxy ends it by itself),
     guard (a process on the machine that suspended does), guard+wait (HAProxy too, as a backup),
     none (nothing does) or None (not held). `limit_before` is the one to restore. `waiting` and
     `gate` are None under maxconn, where clients wait in the kernel. `in_flight` counts requests
     in flight, `leaked` is the most that can have reached a server since the drain; both are None
-    where that is unknown. `ended`, of a resume that came too late, is how the hold had ended.
+    where that is unknown. `rate` counts requests (in tcp mode connections) in the last second, in a
+    suspend of before the hold. `ended`, of a resume that came too late, is how the hold had ended.
     """
 
     endpoint: str
@@ -99,6 +101,8 @@ class Switch:
     error: Optional[Error]
     ended: Optional[HoldEnd] = None
     old_workers: Optional[OldWorkers] = None
+    endpoint_name: str = ""
+    rate: Optional[int] = None
 
 
 @dataclass(frozen=True)

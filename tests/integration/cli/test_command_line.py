@@ -44,16 +44,20 @@ def test_one_endpoint_gives_its_reply_as_text(haproxy_version: Binary, haproxy: 
     assert f"\nPid: {proxy.pid}\n" in done.stdout
 
 
-def test_many_give_a_table_with_the_failures_last_and_in_full(haproxy: Start) -> None:
+def test_many_give_their_answers_whole_and_the_failures_last(haproxy: Start) -> None:
     proxy = haproxy("3.0", unix_sockets=2)
     good, other = proxy.endpoints
-    done = run("exec", "show info", "-e", good, "-e", NOBODY, "-e", other)
+    there = ["-e", f"lb1={good}", "-e", NOBODY, "-e", f"lb2={other}"]
+    done = run("exec", "show info", *there)
     assert done.returncode == 1
-    table, failures = done.stdout.split("FAILED unix:///nowhere/a.sock\n")
-    assert table.index(good) < table.index(other)
-    assert "more lines" in table
+    answers, failures = done.stdout.split("FAILED a\n")
+    assert answers.index("# lb1\n") < answers.index("# lb2\n")
+    assert answers.count(f"\nPid: {proxy.pid}\n") == 2
     assert "no_such_socket: " in failures
     assert failures.splitlines()[-1] == "2 of 3 answered, 1 FAILED"
+    raw = run("exec", "show info", "--raw", *there)
+    assert raw.stdout.startswith("Name: HAProxy\n") and "#" not in raw.stdout.split("Pid")[0]
+    assert "FAILED a\n" in raw.stderr
 
 
 def test_exec_as_json_is_in_input_order(haproxy_version: Binary, haproxy: Start) -> None:

@@ -113,7 +113,7 @@ def test_a_question_can_be_interrupted(
         status, _, talk = terminal.finish()
         assert time.monotonic() - before < patient(AT_ONCE_S)
         assert terminal.echoes()
-    assert (status, talk.strip()) == (130, "stopped")
+    assert (status, talk.strip()) == (130, "stopped; nothing is held, traffic flows")
     assert server.connections() == 0
 
 

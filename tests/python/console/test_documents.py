@@ -22,7 +22,7 @@ from support.reports import URL, core_report
 def test_an_outcome_has_all_its_keys() -> None:
     error = Error("early_eof", "it closed", None, "Name: HAP")
     reached = Timings(0.1, 0.2, None)
-    document = exec_document("show info", [Outcome(URL, None, error, reached)])
+    document = exec_document("show info", [Outcome(URL, None, error, reached, "a")])
     assert document == {
         "schema": 1,
         "action": "exec",
@@ -31,6 +31,7 @@ def test_an_outcome_has_all_its_keys() -> None:
         "outcomes": [
             {
                 "endpoint": URL,
+                "endpoint_name": "a",
                 "reply": None,
                 "error": {
                     "code": "early_eof",

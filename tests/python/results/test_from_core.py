@@ -75,6 +75,7 @@ def test_what_became_of_a_cutover() -> None:
         "written": 2,
         "state": "unknown",
         "error": ERROR,
+        "endpoint_name": "lb1",
     }
     told = {"name": "green", "state": "unknown", "changes": [change], "unshown": ["s1 has none"]}
     report = to_report(core_report("cutover", 1, cutover=told))

@@ -51,7 +51,8 @@ class DriveTest : public testing::Test {
   void drive(hold::Plan& plan) {
     const Journal journal(folder_);
     (void)fleet::drive(plan, journal,
-                       {endpoints_, options_, progress_, events_, guard_, read_test_time}, {});
+                       {endpoints_, options_, progress_, events_, guard_, names_, read_test_time},
+                       {});
   }
 
  private:
@@ -61,6 +62,7 @@ class DriveTest : public testing::Test {
   Progress progress_;
   EventLog events_;
   GuardKeeper guard_;
+  EndpointNames names_;
 };
 
 TEST_F(DriveTest, TimeThatPassesWhileTheCallStandsStillCounts) {

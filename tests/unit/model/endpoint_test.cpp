@@ -18,6 +18,21 @@ TEST(Endpoint, UnixInBothForms) {
   }
 }
 
+TEST(Endpoint, MayHaveAShortName) {
+  const auto named = Endpoint::parse("lb-1=tcp://lb1.example:9999");
+  ASSERT_TRUE(named);
+  EXPECT_EQ(named->name(), "lb-1");
+  EXPECT_EQ(named->url(), "tcp://lb1.example:9999");
+  const auto plain = Endpoint::parse("/run/a=b.sock");
+  ASSERT_TRUE(plain);
+  EXPECT_EQ(plain->name(), "");
+  EXPECT_EQ(plain->path(), "/run/a=b.sock");
+  for (const char* wrong : {"=/run/a.sock", "a,b=/run/a.sock", "lb1="}) {
+    EXPECT_FALSE(Endpoint::parse(wrong)) << wrong;
+  }
+  EXPECT_FALSE(Endpoint::parse(std::string(Endpoint::max_name + 1, 'a') + "=/run/a.sock"));
+}
+
 TEST(Endpoint, TcpNamesAddressesAndCase) {
   const auto name = Endpoint::parse("tcp://LB-1.example:9999");
   ASSERT_TRUE(name);

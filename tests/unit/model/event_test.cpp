@@ -44,7 +44,7 @@ TEST(EventFormatTest, TheWholeOfAJsonLine) {
       R"("started_at":"2023-11-14T22:13:20.000Z","deadline":"2023-11-14T22:13:23.000Z",)"
       R"("max_hold_s":3.000},"source":"suspend","host":"lb 1","pid":42,"seq":7,)"
       R"("endpoint":"unix:///run/a.sock","frontend":null,"endpoints":["unix:///run/a.sock"],"message":"held\nat 2 endpoints",)"
-      R"("figures":{"switches":2,"commit_window_ms":1.500}})");
+      R"("figures":{"switches":2,"commit_window_ms":1.500},"endpoint_name":null})");
 }
 
 TEST(EventFormatTest, WhatIsNotThereIsNull) {

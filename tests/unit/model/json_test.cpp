@@ -25,6 +25,8 @@ Report held() {
   one.waiting = 2;
   one.gate = GateCounters{3, 4, 1, 0, 1, 12.5, 750, "maxconn"};
   one.old_workers = OldWorkers{4, 1, 2, 3, "7 9"};
+  one.endpoint_name = "lb1";
+  one.rate = 12;
   one.in_flight = 0;
   one.leaked = 0;
   one.version = "3.0.11";
@@ -66,7 +68,8 @@ TEST(ReportJson, HasAllFieldsInTheirOrder) {
         "partial": "Name: HAP"},
       "ended": {"how": "resumed", "at": "2023-11-14T22:13:20.007Z", "by": "bob",
         "requests_since": 7},
-      "old_workers": {"waiting": 4, "released": 1, "rejected": 2, "silent": 3, "pids": "7 9"}}],
+      "old_workers": {"waiting": 4, "released": 1, "rejected": 2, "silent": 3, "pids": "7 9"},
+      "endpoint_name": "lb1", "rate": 12}],
     "error": {"code": "cancelled", "message": "stopped", "haproxy": null, "partial": null},
     "cutover": null})");
   EXPECT_EQ(to_json(held()), boost::json::serialize(expected));

@@ -1,9 +1,12 @@
 // The guard of one fleet's hold, as the fleet uses it: to start, to inform, to watch, to replace.
 #pragma once
 
+#include <functional>
+#include <map>
 #include <optional>
 #include <stop_token>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <stillgate/event.hpp>
@@ -21,6 +24,11 @@ class GuardKeeper {
 
   /// The command in front of those of the guards that are started from now on; empty: none.
   void start_by(std::vector<std::string> way_out) { way_out_ = std::move(way_out); }
+
+  /// What its events call the endpoints, by their URLs.
+  void call_them(std::map<std::string, std::string, std::less<>> names) {
+    order_.names = std::move(names);
+  }
 
   hold::observed::Guarded start(const hold::Record& record, const std::stop_token& stop);
   hold::observed::Guarded tell(hold::step::TellGuard::Word word);

@@ -31,7 +31,15 @@ std::string_view take(std::string_view& text, char until) {
   return word;
 }
 
+bool read_name(GuardOrder& order, std::string_view value) {
+  const auto url = hold::unescape(take(value, ' '));
+  const auto name = hold::unescape(value);
+  if (url && name) order.names.emplace(*url, *name);
+  return url && name;
+}
+
 bool read_line(GuardOrder& order, std::string_view key, std::string_view value) {
+  if (key == "name") return read_name(order, value);
   const auto text = hold::unescape(value);
   if (!text) return false;
   if (key == "mode") {
@@ -69,13 +77,17 @@ void wipe(std::string& text) {
 
 std::string encode(const GuardOrder& order) {
   std::string secrets = hold::escape(order.secrets);
+  std::string names;
+  for (const auto& [url, name] : order.names) {
+    names += fmt::format("name {} {}\n", hold::escape(url), hold::escape(name));
+  }
   std::string text = fmt::format(
       "{}\nmode {}\nrecord {}\ndeadline {}\nstate-folder {}\non-event {}\nevent-format {}\n"
-      "secrets {}\ngo\n",
+      "{}secrets {}\ngo\n",
       heading, mode_names[static_cast<std::size_t>(order.mode)],
       hold::escape(hold::encode(order.record)), order.deadline.count(),
       hold::escape(order.state_folder), hold::escape(order.on_event),
-      hold::escape(order.event_format), secrets);
+      hold::escape(order.event_format), names, secrets);
   wipe(secrets);
   return text;
 }

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -19,6 +21,7 @@ struct GuardOrder {
   std::string state_folder;               ///< an absolute path
   std::string on_event;                   ///< a command; empty: none
   std::string event_format;
+  std::map<std::string, std::string, std::less<>> names{};  ///< short ones, by URL
   /// As engine::export_secrets() gives it: a guard has no terminal. Set only while the order is
   /// sent; see wipe().
   std::string secrets;

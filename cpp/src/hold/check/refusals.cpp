@@ -10,6 +10,7 @@
 
 #include "already_held.hpp"
 #include "hold/survey/held_probe.hpp"
+#include "hold/survey/unknown_frontend.hpp"
 #include "method.hpp"
 #include "model/numbers.hpp"
 #include "runtime_api/hazards.hpp"
@@ -87,10 +88,12 @@ void weigh_backends(Switch& target, const HoldRequest& request, const Seen& seen
 }
 
 void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
-                  std::size_t frontend, const Record* record) {
+                  std::size_t frontend, const std::vector<Record>& records) {
+  const Record* record = record_of(seen, frontend, target.endpoint, target.frontend, records);
   target.version = seen.info->version;
   target.rtt_ms = seen.rtt_ms;
   target.limit_now = seen.limit(frontend);
+  if (target.limit_now) target.rate = seen.frontends[frontend]->busy;
   weigh_processes(target, *seen.info);
   if (seen.gate && !seen.gate->room && seen.has_variables()) {
     refuse(
@@ -111,8 +114,7 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
                     seen.level});
   }
   if (!target.limit_now) {
-    refuse(target, Errc::no_such_frontend,
-           fmt::format("this HAProxy has no frontend '{}'", target.frontend));
+    refuse(target, unknown_frontend(seen, target.frontend));
     return;
   }
   weigh_backends(target, request, seen);
@@ -125,7 +127,8 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
   } else if (auto error = cut_too_soon(seen, frontend, request.options.max_hold)) {
     refuse(target, *std::move(error));
   }
-  if (auto error = held_already(target, seen, frontend, record)) refuse(target, *std::move(error));
+  if (auto error = held_already(target, seen, frontend, record, {request.options.owner, records}))
+    refuse(target, *std::move(error));
 }
 
 /// Names of hosts and their processes repeat across containers; all three together do not.
@@ -156,8 +159,7 @@ std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& s
       if (seen[i].error) {
         refuse(target, *seen[i].error);
       } else {
-        weigh_switch(target, request, seen[i], j,
-                     record_of(seen[i], j, target.endpoint, target.frontend, records));
+        weigh_switch(target, request, seen[i], j, records);
       }
       if (earlier) {
         refuse(target, Errc::same_haproxy,

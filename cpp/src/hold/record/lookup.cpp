@@ -1,8 +1,9 @@
 // Records of holds, found by endpoint and frontend.
 #include "lookup.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
+#include <array>
+#include <chrono>
+#include <ctime>
 
 namespace stillgate::hold {
 
@@ -27,7 +28,11 @@ std::optional<Counters> counters_before(const Record& record, std::string_view e
 }
 
 std::string clock(WallTime time) {
-  return fmt::format("{:%H:%M:%S} UTC", std::chrono::time_point_cast<std::chrono::seconds>(time));
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm parts{};
+  ::localtime_r(&seconds, &parts);
+  std::array<char, 64> text{};
+  return {text.data(), std::strftime(text.data(), text.size(), "%H:%M:%S %Z", &parts)};
 }
 
 }  // namespace stillgate::hold

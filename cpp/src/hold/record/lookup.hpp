@@ -29,7 +29,7 @@ namespace stillgate::hold {
                                                       std::string_view frontend,
                                                       const std::vector<Record>& records);
 
-/// A time of the day, as messages show it.
+/// A time of the day, as messages show it: in the local zone, with the zone.
 [[nodiscard]] std::string clock(WallTime time);
 
 }  // namespace stillgate::hold

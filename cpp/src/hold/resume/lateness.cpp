@@ -46,6 +46,11 @@ const Record* find_marked(const ResumedSwitch& row, const ResumeRequest& request
   return its ? &*last->record : nullptr;
 }
 
+/// That somebody, by his name alone or with why he overruled the holder.
+bool is_by(const std::string& by, const std::string& somebody) {
+  return by == somebody || by.starts_with(somebody + " by --force (");
+}
+
 RecordEnd guess(const Record& hold, const ResumedSwitch& row, WallTime now) {
   if (hold.end) return *hold.end;
   RecordEnd end{End::opened, {}, {}, false};
@@ -123,7 +128,7 @@ void tell_switch(ResumedSwitch& row, const ResumedEndpoint& endpoint, const Resu
   if (const auto& mark = row.lock.ended; mark && mark->id == hold->id) {
     // The holder, from another machine; or here, by a call that was killed before its end.
     const bool holder =
-        !mark->by.empty() && (mark->by == hold->owner || mark->by == request.claim.owner);
+        !mark->by.empty() && (mark->by == hold->owner || is_by(mark->by, request.claim.owner));
     if (mark->how == How::resumed && holder) return;
     read_mark(found, *mark);
   }

@@ -63,7 +63,11 @@ std::vector<runtime_api::Command> mark(const ResumedSwitch& row, const std::stri
   const std::string& frontend = row.report.frontend;
   const auto& ended = row.report.ended;
   if (!ended || row.report.hold_id != id) {
-    return mark_ended(frontend, id, How::resumed, now, request.claim.owner);
+    // Whoever was overruled reads there by whom, and why.
+    const std::string by =
+        row.forced ? fmt::format("{} by --force ({})", request.claim.owner, request.claim.reason)
+                   : request.claim.owner;
+    return mark_ended(frontend, id, How::resumed, now, by);
   }
   const How how = ended->how == End::expired ? How::expired : How::opened;
   return mark_ended(frontend, id, how, ended->at.value_or(now));

@@ -10,6 +10,7 @@
 
 #include "aftermath.hpp"
 #include "hold/record/lookup.hpp"
+#include "hold/record/owner.hpp"
 #include "hold/resume_point.hpp"
 #include "lateness.hpp"
 #include "owner.hpp"
@@ -217,14 +218,15 @@ bool ResumePlan::is_wanted_up(const ResumedEndpoint& endpoint, const std::string
   });
 }
 
-/// The first backend without a server that is up, as `name at endpoint`.
+/// The first backend without a server that is up, as `name at endpoint: servers`.
 std::optional<std::string> ResumePlan::find_down() const {
   for (const ResumedEndpoint& endpoint : rows_) {
     const bool pending = std::ranges::any_of(endpoint.switches, is_pending);
     if (!pending || !endpoint.last || endpoint.last->error) continue;
     for (const BackendSeen& backend : endpoint.last->backends) {
       if (backend.up || !is_wanted_up(endpoint, backend.name)) continue;
-      return fmt::format("backend '{}' at {}", backend.name, endpoint.url);
+      return fmt::format("backend '{}' at {}{}{}", backend.name, endpoint.url,
+                         backend.down.empty() ? "" : ": ", backend.down);
     }
   }
   return std::nullopt;
@@ -251,14 +253,14 @@ bool ResumePlan::must_wait_up(const Observation& observation) {
   waited_up_ = !down;
   if (down && observation.elapsed + wait_up_pause < request_.retry_for) return true;
   if (down) {
-    give_up_waiting(*down);
+    give_up_waiting(*down, observation.now);
   } else {
     tell_unshown();
   }
   return false;
 }
 
-void ResumePlan::give_up_waiting(const std::string& down) {
+void ResumePlan::give_up_waiting(const std::string& down, WallTime now) {
   for (ResumedEndpoint& endpoint : rows_) {
     for (ResumedSwitch& row : endpoint.switches) {
       if (!is_due(row)) continue;
@@ -266,8 +268,10 @@ void ResumePlan::give_up_waiting(const std::string& down) {
       row.report.error = Error{
           Errc::application_down,
           fmt::format("no server was up in time, shown by a check since its last change of state: "
-                      "{}; start the application, or run 'stillgate resume {}' without --wait-up",
-                      down, row.report.frontend)};
+                      "{}; start the application, or run 'stillgate resume {}' without --wait-up; "
+                      "{} is held {}",
+                      down, row.report.frontend, row.report.frontend,
+                      row.record ? time_left(*row.record, now) : "still")};
     }
   }
 }

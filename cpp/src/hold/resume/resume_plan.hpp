@@ -64,7 +64,7 @@ class ResumePlan final : public Plan {
   [[nodiscard]] bool is_wanted_up(const ResumedEndpoint& endpoint,
                                   const std::string& backend) const;
   [[nodiscard]] std::optional<std::string> find_down() const;
-  void give_up_waiting(const std::string& down);
+  void give_up_waiting(const std::string& down, WallTime now);
   void tell_unshown();
   [[nodiscard]] bool is_letting_through(const ResumedEndpoint& endpoint) const;
   [[nodiscard]] bool is_asked(const ResumedEndpoint& endpoint) const;

@@ -7,6 +7,7 @@
 
 #include "hold/check/warnings.hpp"
 #include "hold/record/lookup.hpp"
+#include "hold/survey/unknown_frontend.hpp"
 #include "runtime_api/hazards.hpp"
 
 namespace stillgate::hold::verdict {
@@ -188,8 +189,7 @@ void judge_switch(ResumedSwitch& row, const ResumedEndpoint& endpoint, const Res
   recognize(row, request, seen);
   if (!report.limit_now) {
     row.settled = true;
-    report.error = Error{Errc::no_such_frontend,
-                         fmt::format("this HAProxy has no frontend '{}'", report.frontend)};
+    report.error = unknown_frontend(seen, report.frontend);
   } else if (seen.gate_holds(row.place)) {
     judge_gate(row, seen);
   } else {

@@ -99,12 +99,25 @@ void add_servers(const Stat& stat, BackendSeen& backend) {
   bool any = false;
   for (const auto& row : stat.rows()) {
     if (row[0] != backend.name || row[1] == "FRONTEND" || row[1] == "BACKEND") continue;
+    // It gets nothing after the release either.
+    if (stat.text(row, "status").starts_with("MAINT")) continue;
     const auto slots = stat.number(row, "slim");
     if (!slots || *slots == 0) return;
     any = true;
     sum += *slots;
   }
   if (any) backend.slots = sum;
+}
+
+/// `green1 is DOWN (L4CON, Connection refused)`
+std::string down_words(const Stat& stat, const Stat::Row& row) {
+  std::string why(stat.text(row, "check_status"));
+  const auto last = stat.text(row, "last_chk");
+  const auto status = stat.text(row, "status");
+  if (status.starts_with("MAINT")) why.clear();
+  if (!why.empty() && !last.empty()) why += fmt::format(", {}", last);
+  return fmt::format("{} is {}{}{}{}", row[1], status, why.empty() ? "" : " (", why,
+                     why.empty() ? "" : ")");
 }
 
 void judge_servers(const Stat& stat, BackendSeen& backend) {
@@ -118,6 +131,9 @@ void judge_servers(const Stat& stat, BackendSeen& backend) {
     if (health.up == Up::shown) shown = true;
     if (health.up == Up::unshown) {
       backend.unshown = fmt::format("server '{}' {}", row[1], health.words);
+    }
+    if (health.up == Up::no || health.up == Up::soon) {
+      backend.down += fmt::format("{}{}", backend.down.empty() ? "" : ", ", down_words(stat, row));
     }
   }
   if (shown) backend.unshown.clear();

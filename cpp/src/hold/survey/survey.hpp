@@ -40,6 +40,8 @@ struct BackendSeen {
   bool up{true};            ///< a server is there, or none is configured
   /// In Scope::up: what makes it up by HAProxy's word alone, and why no check shows it.
   std::string unshown;
+  /// In Scope::up: the servers that are not, and why, as HAProxy says it.
+  std::string down;
   std::optional<std::int64_t> slots;      ///< sum of the servers' maxconn, where each has one
   std::optional<std::int64_t> answer_ms;  ///< a session's average time of late
 };

@@ -259,7 +259,8 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
 /// What was seen by the check may be older than the end of another hold, or the beginning of one
 /// that took no lock here.
 void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
-                const std::vector<Record>& records) {
+                const SuspendRequest& request) {
+  const std::vector<Record>& records = request.known;
   LockSlot& slot = row.lock;
   if (slot.state == State::failed) return;
   if (now.error) return fail(slot, *now.error);
@@ -269,7 +270,7 @@ void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const S
   target.frontend = row.held.frontend;
   const auto& told = now.remembered[row.place].record;
   const auto& known = before.remembered[row.place].record;
-  if (auto held = held_already(target, now, row.place, record)) {
+  if (auto held = held_already(target, now, row.place, record, {request.record.owner, records})) {
     if (record != nullptr) slot.holder = *record;
     slot.hold_id = target.hold_id;
     fail(slot, *std::move(held));
@@ -389,7 +390,7 @@ void read(SuspendRows& rows, const SuspendRequest& request, const std::vector<An
     Answer look = answers[i];
     look.replies.assign(left.begin(), left.end());
     const Seen seen = read_survey(look, endpoint.url, request.hold.frontends, Scope::holds);
-    for (SuspendedSwitch& row : endpoint.switches) look_again(row, endpoint, seen, request.known);
+    for (SuspendedSwitch& row : endpoint.switches) look_again(row, endpoint, seen, request);
   }
 }
 

@@ -19,7 +19,7 @@ Seen quiet() {
   seen.info = Info{};
   seen.info->version = "3.0.11";
   seen.frontends.push_back(FrontendSeen{100, true, false, 0, 5, 1000, 1000});
-  seen.backends.push_back(BackendSeen{"app", 0, 0, 900, true, {}, 500, 40});
+  seen.backends.push_back(BackendSeen{"app", 0, 0, 900, true, {}, {}, 500, 40});
   seen.remembered.push_back(Remembered{true, false, {}, {}});
   return seen;
 }

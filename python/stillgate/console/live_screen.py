@@ -1,0 +1,240 @@
+"""`status --watch`: a screen that shows the fleet once a second, and takes keys; where there is no
+terminal, a line a second.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import threading
+import time
+import tty
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+from types import TracebackType
+from typing import Callable, Iterator, List, Optional, Sequence, Type, Union
+
+from stillgate.clock import wall
+from stillgate.console.documents import to_line
+from stillgate.console.live_drawing import Signs, live_lines
+from stillgate.console.live_keys import Keys
+from stillgate.console.live_state import LiveState
+from stillgate.console.sentences import resumed_words
+from stillgate.console.streams import descriptor_of, put, say
+from stillgate.errors import ReportError, StillgateError
+from stillgate.fleet import Fleet
+from stillgate.past_holds import arrivals_before
+from stillgate.results.report import Report
+
+EVERY = 1.0  # seconds between two looks
+FRAME = 0.2  # seconds between two drawings
+HOME, TO_LINE_END, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+# Where a terminal has no second screen, nothing is left of it either.
+ENTER, LEAVE = "\x1b[?1049h\x1b[?25l", f"{HOME}{BELOW}\x1b[?25h\x1b[?1049l"
+
+
+def watch(fleet: Fleet, frontends: Sequence[str], as_json: bool) -> int:
+    """Until Ctrl-C, or the key q. Returns the exit status."""
+    if not as_json and sys.stdout.isatty():
+        return _Screen(fleet, frontends).run()
+    state = LiveState()
+    while True:
+        begun = time.monotonic()
+        now = time.time()
+        report = _look(fleet, frontends, state)
+        if as_json:
+            put(to_line(report.document))
+        else:
+            put(f"{wall(now)} {state.totals(now)}")
+        sys.stdout.flush()
+        time.sleep(max(0.0, begun + EVERY - time.monotonic()))
+
+
+def _look(fleet: Fleet, frontends: Sequence[str], state: LiveState) -> Report:
+    report = fleet.look(*frontends)
+    state.know_arrivals(arrivals_before(report))
+    state.see(report, time.time())
+    return report
+
+
+class _Looker:
+    """Looks once a second on a thread of its own, so that keys are heard meanwhile; and makes the
+    calls that keys ask for between two looks. What comes of both is in `news`.
+    """
+
+    def __init__(self, fleet: Fleet, frontends: Sequence[str]) -> None:
+        self.news: SimpleQueue[Union[Report, StillgateError, str]] = SimpleQueue()
+        self._fleet = fleet
+        self._frontends = frontends
+        self._calls: SimpleQueue[Optional[Callable[[], str]]] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="stillgate-looks", daemon=True)
+
+    def call(self, call: Callable[[], str]) -> None:
+        self._calls.put(call)
+
+    def __enter__(self) -> _Looker:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self._calls.put(None)
+        self._fleet.stop()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            begun = time.monotonic()
+            try:
+                self.news.put(self._fleet.look(*self._frontends))
+            except KeyboardInterrupt:
+                return
+            except StillgateError as error:
+                self.news.put(error)
+            while (left := begun + EVERY - time.monotonic()) > 0:
+                try:
+                    call = self._calls.get(timeout=left)
+                except Empty:
+                    break
+                if call is None:
+                    return
+                self._make(call)
+                # What it has changed is seen at once.
+                break
+
+    def _make(self, call: Callable[[], str]) -> None:
+        try:
+            self.news.put(call())
+        except StillgateError as error:
+            self.news.put(_failed_words(error))
+        except KeyboardInterrupt:
+            self.news.put("stopped")
+
+
+class _Screen:
+    def __init__(self, fleet: Fleet, frontends: Sequence[str]) -> None:
+        self._fleet = fleet
+        self._frontends = frontends
+        self._state = LiveState()
+        self._keys = Keys(fleet.max_hold)
+        self._signs = Signs(sys.stdout.encoding)
+        self._colours = "NO_COLOR" not in os.environ
+        self._told = False
+
+    def run(self) -> int:
+        with _Looker(self._fleet, self._frontends) as looker:
+            first = looker.news.get()
+            if isinstance(first, StillgateError):
+                raise first
+            self._take(first)
+            try:
+                with _alternate_screen(), _single_keys() as keys:
+                    self._show(looker, keys)
+            finally:
+                # What it was last stays to be read.
+                say(self._state.totals(time.time()))
+        return 0
+
+    def _show(self, looker: _Looker, keys: Optional[int]) -> None:
+        while True:
+            self._draw()
+            pressed = _read_key(keys, FRAME)
+            while not looker.news.empty():
+                self._take(looker.news.get())
+            action = self._keys.press(pressed, self._state) if pressed else None
+            if pressed:
+                self._told = False
+            if action == "quit":
+                return
+            if action is not None:
+                self._keys.tell(f"{action}: under way")
+                self._told = True
+                looker.call(self._call(action))
+
+    def _take(self, news: Union[Report, StillgateError, str]) -> None:
+        if isinstance(news, Report):
+            self._state.know_arrivals(arrivals_before(news))
+            self._state.see(news, time.time())
+            if not self._told:
+                self._keys.rest(self._state)
+        else:
+            self._keys.tell(news if isinstance(news, str) else _failed_words(news))
+            self._told = True
+
+    def _call(self, action: str) -> Callable[[], str]:
+        """Of that very hold, and no other that came meanwhile."""
+        hold = self._state.hold
+        assert hold is not None
+        mine, fleet, by = hold, self._fleet.twin(), self._fleet.max_hold
+
+        def resume() -> str:
+            report = fleet.resume(*mine.frontends, hold=mine.id)
+            return resumed_words(report, time.time() - mine.started_at)
+
+        def extend() -> str:
+            report = fleet.extend(*mine.frontends, seconds=by, hold=mine.id)
+            deadline = report.holds[0].deadline
+            return f"extended by {by:g} s" + (f", until {wall(deadline)}" if deadline else "")
+
+        return resume if action == "resume" else extend
+
+    def _draw(self) -> None:
+        size = os.get_terminal_size(sys.stdout.fileno())
+        lines = live_lines(
+            self._state,
+            time.time(),
+            (size.columns, size.lines),
+            self._signs,
+            self._keys.line,
+            self._colours,
+        )
+        text = HOME + "\r\n".join(line + TO_LINE_END for line in lines) + BELOW
+        print(text, end="", flush=True)
+
+
+def _failed_words(error: StillgateError) -> str:
+    if isinstance(error, ReportError):
+        where = next((one for one in error.report.switches if one.error), None)
+        if where is not None:
+            return f"{where.endpoint_name or where.endpoint}: {error.message}"
+    return error.message
+
+
+@contextmanager
+def _alternate_screen() -> Iterator[None]:
+    print(ENTER, end="", flush=True)
+    try:
+        yield
+    finally:
+        print(LEAVE, end="", flush=True)
+
+
+@contextmanager
+def _single_keys() -> Iterator[Optional[int]]:
+    """The descriptor from which each key comes at once; None where there is no terminal."""
+    number = descriptor_of(sys.stdin)
+    if number is None or not os.isatty(number):
+        yield None
+        return
+    before: List[Union[int, List[Union[bytes, int]]]] = termios.tcgetattr(number)
+    try:
+        tty.setcbreak(number)
+        yield number
+    finally:
+        termios.tcsetattr(number, termios.TCSADRAIN, before)
+
+
+def _read_key(keys: Optional[int], seconds: float) -> str:
+    """Empty: none came."""
+    if keys is None:
+        time.sleep(seconds)
+        return ""
+    if not select.select([keys], [], [], seconds)[0]:
+        return ""
+    return os.read(keys, 1).decode("ascii", "ignore")

@@ -1,0 +1,193 @@
+"""Draws a hold as it went: as text for a terminal, as an SVG picture, as one HTML file."""
+
+from __future__ import annotations
+
+import time
+from html import escape
+from typing import List, Optional, Sequence, Tuple
+
+from stillgate.console.live_drawing import Signs, sparkline
+from stillgate.console.live_state import Waiting
+from stillgate.hold_report import HoldReport, OfHaproxy, Samples
+from stillgate.results.printing import tamed
+
+UNKNOWN = "not known"
+WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 260, 48, 24, 60
+STYLE = """
+:root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --soft: #6a737d;
+  --line: #0b69c7; --fill: #0b69c733; --mark: #b35900; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6edf3; --paper: #14181d; --soft: #9aa4af;
+  --line: #58a6ff; --fill: #58a6ff33; --mark: #f0a04b; } }
+"""
+PAGE_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--paper);
+  max-width: 60rem; margin: 2rem auto; padding: 0 1rem; }
+table { border-collapse: collapse; display: block; overflow-x: auto; }
+td, th { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top; }
+th { color: var(--soft); font-weight: 600; } svg { max-width: 100%; height: auto; }
+"""
+COLUMNS = ("HAProxy", "waited", "longest s", "at most", "gave up", "503", "leaked", "in flight")
+
+
+def report_facts(report: HoldReport) -> List[Tuple[str, str]]:
+    """What there is to say, in order."""
+    hold = report.hold
+    return [
+        ("hold", f"{hold.id}, of {', '.join(hold.frontends)}"),
+        ("by", hold.owner),
+        ("why", hold.reason or "-"),
+        ("began", _date(hold.started_at)),
+        ("ended", _ended(report)),
+        ("waited", _count(report.waited)),
+        ("longest wait", _seconds(report.longest_s)),
+        ("median wait", _about(report.median_s)),
+        ("at most at once", _count(report.most_waiting)),
+        ("gave up", _count(report.given_up)),
+        ("answered 503", _count(report.rejected)),
+        ("leaked", _count(report.leaked)),
+        ("in flight at the hold", _count(report.in_flight)),
+        ("commit window", _milliseconds(hold.commit_window_ms)),
+        ("skew", _milliseconds(hold.skew_ms)),
+        ("drained in", _milliseconds(hold.drain_ms)),
+    ]
+
+
+def report_text(report: HoldReport, columns: int, signs: Signs) -> str:
+    """For a terminal, or a file."""
+    lines = [f"{name:22} {words}" for name, words in report_facts(report)]
+    lines += ["", "timeline"]
+    lines += [f"{step.at_s:+8.2f} s  {step.what:14} {step.words}" for step in report.steps]
+    if report.samples:
+        samples = [(at, Waiting(count, 0, True)) for at, count in report.samples]
+        graph = sparkline(samples, max(1, columns - 22), signs)
+        lines += ["", f"{'waiting over time':22} {graph}"]
+    if report.haproxies:
+        lines += ["", _row(COLUMNS)]
+        lines += [_row(_cells(one)) for one in report.haproxies]
+    return tamed("\n".join(line.rstrip() for line in lines))
+
+
+def report_svg(report: HoldReport) -> str:
+    """The timeline, and how many waited over time: one picture, light or dark as its reader."""
+    return _svg(report, f"<style>{STYLE}</style>")
+
+
+def report_html(report: HoldReport) -> str:
+    """One file, with no script, and nothing from elsewhere."""
+    facts = "".join(
+        f"<tr><th>{escape(name)}</th><td>{_text(words)}</td></tr>"
+        for name, words in report_facts(report)
+    )
+    steps = "".join(
+        f"<tr><td>{step.at_s:+.2f} s</td><td>{_text(step.what)}</td>"
+        f"<td>{_text(step.words)}</td></tr>"
+        for step in report.steps
+    )
+    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    rows = "".join(
+        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in _cells(one)) + "</tr>"
+        for one in report.haproxies
+    )
+    title = f"Hold of {_text(', '.join(report.hold.frontends))}"
+    return (
+        "<!DOCTYPE html>\n"
+        f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        '<meta name="viewport" content="width=device-width">'
+        f"<style>{STYLE}{PAGE_STYLE}</style></head><body><h1>{title}</h1>"
+        f"<table>{facts}</table><h2>Over time</h2>{_svg(report, '')}"
+        f"<h2>Timeline</h2><table>{steps}</table>"
+        f"<h2>Each HAProxy</h2><table><tr>{head}</tr>{rows}</table></body></html>\n"
+    )
+
+
+def _svg(report: HoldReport, style: str) -> str:
+    begun = min([0.0, *(step.at_s for step in report.steps)])
+    ended = max([1e-3, *(at for at, _ in report.samples), *(step.at_s for step in report.steps)])
+    most = max([1, *(count for _, count in report.samples)])
+    floor, wide = HEIGHT - BOTTOM, WIDTH - LEFT - 16
+
+    def x(at: float) -> float:
+        return LEFT + (at - begun) / (ended - begun) * wide
+
+    def y(count: float) -> float:
+        return floor - count / most * (floor - TOP)
+
+    marks = []
+    for number, step in enumerate(report.steps):
+        low = floor + 16 + 12 * (number % 4)
+        marks.append(
+            f'<line x1="{x(step.at_s):.1f}" y1="{TOP}" x2="{x(step.at_s):.1f}" y2="{low - 9}" '
+            'stroke="var(--mark)" stroke-dasharray="2 3"/>'
+            f'<text x="{min(x(step.at_s), WIDTH - 90):.1f}" y="{low}" fill="var(--mark)">'
+            f"{_text(step.what)} {step.at_s:.2f} s</text>"
+        )
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
+        f'width="{WIDTH}" height="{HEIGHT}" role="img" font-family="system-ui, sans-serif" '
+        f'font-size="11"><title>Requests that waited, over time</title>{style}'
+        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="var(--paper)"/>'
+        f'<text x="4" y="{TOP + 4}" fill="var(--soft)">{most:,}</text>'
+        f'<text x="4" y="{floor}" fill="var(--soft)">0</text>'
+        f'<line x1="{LEFT}" y1="{floor}" x2="{WIDTH - 16}" y2="{floor}" stroke="var(--soft)"/>'
+        f"{_curve(report.samples, x, y, floor)}{''.join(marks)}</svg>"
+    )
+
+
+def _curve(samples: Samples, x: object, y: object, floor: float) -> str:
+    assert callable(x) and callable(y)
+    if not samples:
+        return (
+            f'<text x="{LEFT + 8}" y="{TOP + 4}" fill="var(--soft)">'
+            "how many waited is unknown</text>"
+        )
+    points = [f"{x(at):.1f},{y(count):.1f}" for at, count in samples]
+    first, last = x(samples[0][0]), x(samples[-1][0])
+    area = f"{first:.1f},{floor} {' '.join(points)} {last:.1f},{floor}"
+    return (
+        f'<polygon points="{area}" fill="var(--fill)"/>'
+        f'<polyline points="{" ".join(points)}" fill="none" stroke="var(--line)" stroke-width="2"/>'
+    )
+
+
+def _cells(one: OfHaproxy) -> List[str]:
+    numbers = (one.most_waiting, one.given_up, one.rejected, one.leaked, one.in_flight)
+    longest = UNKNOWN if one.longest_s is None else f"{one.longest_s:.2f}"
+    return [one.name, _count(one.waited), longest, *map(_count, numbers)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return " ".join([f"{cells[0]:20}", *(f"{cell:>9}" for cell in cells[1:])])
+
+
+def _ended(report: HoldReport) -> str:
+    hold = report.hold
+    if hold.ended == "held":
+        return "it is in effect"
+    by = f" (by {hold.ended_by})" if hold.ended_by else ""
+    after = "" if hold.held_s is None else f" after {hold.held_s:.2f} s"
+    ended = "how it ended is unknown" if hold.ended == "unknown" else hold.ended
+    return f"{ended.replace('_', ' ')}{by}{after}"
+
+
+def _text(words: str) -> str:
+    return escape(tamed(words))
+
+
+def _date(seconds: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S %Z", time.localtime(seconds))
+
+
+def _count(value: Optional[int]) -> str:
+    return UNKNOWN if value is None else f"{value:,}"
+
+
+def _seconds(value: Optional[float]) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} s"
+
+
+def _about(value: Optional[float]) -> str:
+    return UNKNOWN if value is None else f"about {value:.1f} s, by the looks"
+
+
+def _milliseconds(value: Optional[float]) -> str:
+    return UNKNOWN if value is None else f"{value:.2f} ms"

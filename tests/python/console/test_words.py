@@ -1,0 +1,117 @@
+"""Sentences, hints and tables for whoever was woken up: what is true, and what to type next."""
+
+from __future__ import annotations
+
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from stillgate.console.hints import hinted, hinted_report, options_of_call
+from stillgate.console.sentences import resumed_words
+from stillgate.results.from_core import to_report
+from stillgate.results.printing import draw, to_stream
+from stillgate.results.report import Report
+from support.reports import core_report, error_told, switch_told
+
+
+def gate(**told: Any) -> dict[str, Any]:
+    return {
+        "most_waiting": 0,
+        "held": 0,
+        "released": 0,
+        "given_up": 0,
+        "rejected": 0,
+        "longest_wait_ms": 0.0,
+        "bound": None,
+        "bound_by": None,
+        **told,
+    }
+
+
+def resumed(*switches: dict[str, Any]) -> Report:
+    return to_report(core_report("resume", switches=switches))
+
+
+def drawn(report: Report) -> str:
+    out = StringIO()
+    draw(report, to_stream(out))
+    return out.getvalue()
+
+
+def test_a_resume_ends_with_who_waited() -> None:
+    one = switch_told(gate=gate(held=250, longest_wait_ms=2950.0), leaked=0)
+    other = switch_told(gate=gate(held=350, longest_wait_ms=3010.0), leaked=0)
+    words = "Resumed after 3.1 s: 600 requests waited, the longest 3.0 s; 0 leaked."
+    assert resumed_words(resumed(one, other), 3.1) == words
+
+
+@pytest.mark.parametrize(
+    "switch, words",
+    [
+        ({"gate": gate(), "leaked": 0}, "no request waited; 0 leaked."),
+        ({"leaked": 2}, "how many requests waited is unknown; 2 leaked."),
+        (
+            {"gate": gate(held=1)},
+            "1 request waited, the longest 0.0 s; how many leaked is unknown.",
+        ),
+        (
+            {"gate": gate(held=9, given_up=2, rejected=3, longest_wait_ms=100.0), "leaked": 0},
+            "9 requests waited, the longest 0.1 s, 2 gave up, 3 got 503; 0 leaked.",
+        ),
+    ],
+)
+def test_what_nobody_counted_is_not_known(switch: dict[str, Any], words: str) -> None:
+    assert resumed_words(resumed(switch_told(**switch)), None) == f"Resumed: {words}"
+
+
+def test_where_one_did_not_count_it_is_at_least_so_many() -> None:
+    switches = [switch_told(gate=gate(held=5)), switch_told()]
+    assert "at least 5 requests waited" in resumed_words(resumed(*switches), 1.0)
+
+
+def test_a_hint_can_be_typed_as_it_is() -> None:
+    there = options_of_call("production", [], "/etc/fleets.toml")
+    words = "overdue; run 'stillgate resume balanced'"
+    wanted = "'stillgate resume balanced -f production --inventory /etc/fleets.toml'"
+    assert hinted(words, there) == f"overdue; run {wanted}"
+    given = options_of_call(None, ["/run/a.sock", "tcp://lb:1"], None)
+    limit = hinted("'stillgate resume balanced --limit N' sets it", given)
+    assert limit == "'stillgate resume balanced --limit N -e /run/a.sock -e tcp://lb:1' sets it"
+
+
+def test_a_verb_that_is_spoken_of_is_no_hint() -> None:
+    words = "so 'suspend' refuses, see 'stillgate status' and 'stillgate history balanced'"
+    assert hinted(words, ["-f", "production"]) == words
+    assert hinted("run 'stillgate resume x'", []) == "run 'stillgate resume x'"
+
+
+def test_the_document_keeps_its_words() -> None:
+    error = error_told("already_held", "'stillgate resume balanced' ends it")
+    report = hinted_report(resumed(switch_told(error=error)), ["-f", "p"])
+    assert report.switches[0].error is not None
+    assert report.switches[0].error.message == "'stillgate resume balanced -f p' ends it"
+    assert report.document["switches"][0]["error"] == error
+
+
+def test_what_is_the_same_at_all_of_them_is_told_once() -> None:
+    error = error_told("no_such_frontend", "this HAProxy has no frontend 'balancd'")
+    told = {"frontend": "balancd", "verdict": "unknown", "error": error}
+    switches = [switch_told(endpoint_name=f"lb{one}", **told) for one in range(7)]
+    shown = drawn(to_report(core_report("status", 1, switches=switches)))
+    assert shown.count("no_such_frontend") == 1
+    assert "FAILED balancd at lb0, lb1, lb2, lb3, lb4 and 2 more" in shown
+
+
+def test_a_check_counts_its_warnings() -> None:
+    finding = {"code": "keep_alive", "level": "warning", "message": "clients stay"}
+    switches = [switch_told(endpoint_name=name, findings=[finding]) for name in ("lb1", "lb2")]
+    assert drawn(to_report(core_report("check", switches=switches))).endswith(
+        "ready to hold, 1 warning\n"
+    )
+    assert drawn(resumed()).endswith("resume: done\n")
+
+
+def test_tables_use_the_short_name() -> None:
+    shown = drawn(to_report(core_report("status", switches=[switch_told(endpoint_name="lb1")])))
+    assert "lb1" in shown and "unix://" not in shown
