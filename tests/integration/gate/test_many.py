@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import gate
+from stillgate import Fleet, gate
 from support.app import App
 from support.clients.gated import Http1, Http2
 from support.haproxy.gate import F, Gated
@@ -82,6 +82,11 @@ def test_a_quarter_of_the_connections_is_left_to_others(
     )
     proven = proxy.ask(f"stillgate prove {F}")["frontends"][F]
     assert (proven["most"], proven["most_by"]) == (30, "maxconn")
+    checked = Fleet(proxy.proxy.endpoints).check(F, method="gate").switches[0].findings
+    assert [one.message for one in checked if one.code == "gate_bound"] == [
+        "at most 30 requests wait here at once, by maxconn; further ones get 503 with Retry-After; "
+        "--max-waiting sets another number"
+    ]
     proxy.hold()
     assert (proxy.status()["most"], proxy.status()["most_by"]) == (30, "maxconn")
     clients = [Http1(proxy.port).send("held") for _ in range(38)]

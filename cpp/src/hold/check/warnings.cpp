@@ -250,7 +250,9 @@ void advise_bound(Switch& target, const HoldRequest& request, const FrontendSeen
   const double wanted = static_cast<double>(std::max(frontend.busy, frontend.rate)) *
                         seconds(request.options.max_hold);
   add(target, FindingCode::gate_bound,
-      fmt::format("{}; --max-waiting sets another number", bound_words(*proof.most, proof.most_by)),
+      fmt::format("{}; {}", bound_words(*proof.most, proof.most_by),
+                  proof.most_by == "maxconn" ? "--max-waiting sets another number"
+                                             : "no --max-waiting lets more wait"),
       wanted > static_cast<double>(*proof.most));
 }
 

@@ -1,9 +1,11 @@
 // The check's warnings: each where it belongs, with its numbers, and nowhere else.
 #include "hold/check/warnings.hpp"
 
+#include "hold/check/method.hpp"
 #include "hold/check/refusals.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include <fmt/format.h>
@@ -171,6 +173,33 @@ TEST(Advice, AGuardThatEndsWithItsStarterRefusesTheHoldOrIsTold) {
   EXPECT_TRUE(has(find(told, "guard_shares_fate"), Level::warning, "it ends too"));
   asked.options.no_lease = true;
   EXPECT_EQ(find(weighed(true), "guard_shares_fate"), nullptr);
+}
+
+TEST(Advice, HowManyMayWaitIsToldAndAWarningWhereMoreWouldCome) {
+  Seen seen = quiet();
+  seen.gate = GateSeen{};
+  seen.gate->switches.emplace_back();
+  seen.gate->proofs.push_back({{}, 30, "maxconn"});
+  const auto told = [&seen](std::int64_t per_second, std::int64_t max_waiting) {
+    HoldRequest asked = request();
+    asked.options.max_waiting = max_waiting;
+    seen.frontends[0]->busy = per_second;
+    Switch one;
+    one.frontend = "balanced";
+    one.method = by_gate;
+    advise(one, asked, seen, 0);
+    const Finding* found = find(one, "gate_bound");
+    return found == nullptr ? std::nullopt : std::optional(*found);
+  };
+  // A hold of 10 s.
+  EXPECT_TRUE(
+      has(&told(3, 0).value(), Level::info, "at most 30 requests wait here at once, by max"));
+  EXPECT_TRUE(has(&told(4, 0).value(), Level::warning, "--max-waiting sets another number"));
+  EXPECT_FALSE(told(4, 40));
+  // HAProxy does not survive the end of that memory, whatever was asked.
+  seen.gate->proofs[0].most_by = "tune.lua.maxmem";
+  EXPECT_TRUE(has(&told(4, 40).value(), Level::warning, "no --max-waiting lets more wait"));
+  EXPECT_FALSE(told(4, 30));
 }
 
 TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {
