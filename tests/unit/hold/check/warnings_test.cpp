@@ -182,7 +182,7 @@ TEST(Advice, HowManyMayWaitIsToldAndAWarningWhereMoreWouldCome) {
   const auto told = [&seen](std::int64_t per_second, std::int64_t max_waiting) {
     HoldRequest asked = request();  // for 10 s
     asked.options.max_waiting = max_waiting;
-    seen.frontends[0]->busy = per_second;
+    seen.frontends[0]->rate = seen.frontends[0]->busy = per_second;
     Switch one;
     one.method = by_gate;
     advise(one, asked, seen, 0);
