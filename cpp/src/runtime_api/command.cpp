@@ -274,16 +274,11 @@ Result<Command> Command::gate_held(const std::vector<std::string>& frontends) {
 }
 
 Result<Command> Command::gate_lock(std::string_view frontend, std::string_view id, std::int64_t ms,
-                                   std::string_view record, std::string_view behind) {
+                                   std::string_view record) {
   if (auto error = check_frontend_name(frontend)) return *std::move(error);
   if (auto error = check_value(id)) return *std::move(error);
   if (auto error = check_value(record)) return *std::move(error);
-  std::string wire = fmt::format("stillgate lock {} {} {} {}", frontend, id, ms, record);
-  if (!behind.empty()) {
-    if (auto error = check_frontend_name(behind)) return *std::move(error);
-    wire += fmt::format(" {}", behind);
-  }
-  wire += '\n';
+  std::string wire = fmt::format("stillgate lock {} {} {} {}\n", frontend, id, ms, record);
   if (wire.size() > max_bytes) return too_long();
   return Command(std::move(wire));
 }

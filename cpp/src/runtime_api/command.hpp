@@ -67,11 +67,10 @@ class Command {
   static Result<Command> gate_status(const std::vector<std::string>& frontends);
   static Result<Command> gate_proofs(const std::vector<std::string>& frontends);
   static Result<Command> gate_held(const std::vector<std::string>& frontends);
-  /// Takes the lock on a hold by the gate for `ms`, if it is free; then frees it. `behind`, if not
-  /// empty: and if that id has the lock of that frontend. The answer is the frontend's status.
-  /// Errors: as set_variable.
+  /// Takes the lock on a hold by the gate for `ms`, if it is free; then frees it. The answer is the
+  /// frontend's status. Errors: as set_variable.
   static Result<Command> gate_lock(std::string_view frontend, std::string_view id, std::int64_t ms,
-                                   std::string_view record, std::string_view behind);
+                                   std::string_view record);
   static Result<Command> gate_unlock(std::string_view frontend, std::string_view id);
   /// The gate's switch below 2.4: an entry of the stick table `stillgate`. Errors: as set_variable.
   static Result<Command> set_gate_entry(std::string_view frontend, std::string_view token,

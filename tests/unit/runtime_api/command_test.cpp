@@ -88,8 +88,6 @@ TEST(Command, TheGatesCommandsNameTheirFrontends) {
   EXPECT_EQ(Command::gate_sync("a.b")->wire(), "stillgate sync a.b\n");
   EXPECT_EQ(Command::gate_status({"a", "b"})->wire(), "stillgate status a b\n");
   EXPECT_EQ(Command::gate_proofs({"a"})->wire(), "stillgate prove a\n");
-  EXPECT_EQ(Command::gate_lock("a", "id", 5, "cg", "")->wire(), "stillgate lock a id 5 cg\n");
-  EXPECT_EQ(Command::gate_lock("b", "id", 5, "cg", "a")->wire(), "stillgate lock b id 5 cg a\n");
   EXPECT_EQ(Command::set_gate_entry("a", "1.x", 1)->wire(),
             "set table stillgate key a/1.x data.gpt0 1\n");
   const std::vector<std::string> many(51, "a");
@@ -102,7 +100,6 @@ TEST(Command, TheGatesCommandsRefuseWhatHaproxyWouldMisread) {
   EXPECT_FALSE(Command::gate_sync("a b"));
   EXPECT_FALSE(Command::gate_status({"a", ";"}));
   EXPECT_FALSE(Command::gate_proofs({""}));
-  EXPECT_FALSE(Command::gate_lock("a", "id", 5, "cg", "b c"));
   EXPECT_FALSE(Command::set_gate_entry("a", "1 x", 1));
   EXPECT_FALSE(Command::set_gate_entry("a/b", "1.x", 1));
   EXPECT_FALSE(Command::set_gate_entry("a", std::string(Command::max_bytes, 'x'), 1));

@@ -136,11 +136,14 @@ Result<std::vector<Command>> take_slot(const SuspendedEndpoint& endpoint,
                        slot.value);
 }
 
+/// With the frontend whose lock that hold must have.
 Result<Command> gate_lock(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row) {
   const LockSlot& slot = row.lock;
+  auto command =
+      Command::gate_lock(row.held.frontend, slot.last.id, slot.lasts.count(), slot.value);
   const SuspendedSwitch* first = before(endpoint, row);
-  return Command::gate_lock(row.held.frontend, slot.last.id, slot.lasts.count(), slot.value,
-                            first == nullptr ? "" : first->held.frontend);
+  if (!command || first == nullptr) return command;
+  return Command::parse(fmt::format("{} {}", command->text(), first->held.frontend));
 }
 
 /// How it ended is read before who followed: whoever then has no successor was the last one when
