@@ -30,10 +30,10 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STREAMS = 3
 NAME = "stillgate-leash"
 # The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace, whether SIGINT
-# comes first; kind, value, whether the deadline ended it.
-TOLD, SAID = struct.Struct("=iiqqq"), struct.Struct("=iii")
+# comes first, who has to be gone before; kind, value, whether the deadline ended it.
+TOLD, SAID = struct.Struct("=iiqqqq"), struct.Struct("=iii")
 MOST_ENVIRONMENT = 16384  # bytes
-START, MOVE, END, INTERRUPT, KILL = range(5)
+START, MOVE, END, INTERRUPT, KILL, ARM, DISARM = range(7)
 READY, STARTED, UNSTARTED, ENDED = range(4)
 
 _Handler = Callable[[int, Optional[FrameType]], Any]
@@ -163,6 +163,32 @@ class Leash:
                 self._interrupt(signals)
                 raise
 
+    def arm(
+        self,
+        left: Callable[[], float],
+        *,
+        grace: float = 2.0,
+        gently: bool = False,
+        environment: Optional[Mapping[str, str]] = None,
+        after: Optional[Leash] = None,
+    ) -> None:
+        """From now on the command is run where this process is killed, as run() would do it, and
+        when nothing is left of what `after` runs; not after disarm(), the end of the `with` block,
+        or the deadline. If run() is called after all, what it runs goes on without this process.
+        """
+        with self._telling:
+            if self._over or left() <= 0:
+                return
+            self._left = left
+            other = 0 if after is None or after._process is None else after._process.pid
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._send(ARM, left(), grace, gently, environment or {}, other)
+
+    def disarm(self) -> None:
+        """Whoever is killed, it is not run any more; only run() does."""
+        with self._telling:
+            self._tell(DISARM)
+
     def end(self) -> None:
         """The hold is over: the first signal at once, and SIGKILL `grace` seconds later. From any
         thread, at any time.
@@ -192,6 +218,7 @@ class Leash:
     ) -> None:
         with self._telling:
             if self._peer is not None:
+                self._tell(DISARM)
                 self._peer.close()
                 self._peer = None
         if self._process is not None:
@@ -215,20 +242,10 @@ class Leash:
             seconds = left()
             if self._over or seconds <= 0:
                 return False
-            assert self._peer is not None
             self._left = left
             self._grace = grace
             self._limit = _limit_in(seconds)
-            streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
-            if self._stdout is not None:
-                streams[1] = self._stdout
-            numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
-            opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
-            packet = _told(START, seconds, grace, sum(1 << at for at in opened), gently)
-            added = b"".join(
-                os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items()
-            )
-            socket.send_fds(self._peer, [packet, added], [numbers[at] for at in opened])
+            self._send(START, seconds, grace, gently, environment)
             return True
 
     def _finish(self, signals: _Signals) -> CommandResult:
@@ -297,6 +314,28 @@ class Leash:
         self._limit = min(self._limit, boot_time() + self._grace + LATE)
         self._tell(kind)
 
+    def _send(
+        self,
+        kind: int,
+        seconds: float,
+        grace: float,
+        gently: bool,
+        environment: Mapping[str, str],
+        after: int = 0,
+    ) -> None:
+        """With the standard streams."""
+        assert self._peer is not None
+        streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
+        if self._stdout is not None:
+            streams[1] = self._stdout
+        numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
+        opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
+        packet = _told(kind, seconds, grace, sum(1 << at for at in opened), gently, after)
+        added = b"".join(
+            os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items()
+        )
+        socket.send_fds(self._peer, [packet, added], [numbers[at] for at in opened])
+
     def _tell(self, kind: int, seconds: float = 0.0) -> None:
         if self._peer is not None:
             # A leash that is gone is seen by who waits for it.
@@ -319,10 +358,15 @@ class Leash:
 
 
 def _told(
-    kind: int, seconds: float = 0.0, grace: float = 0.0, opened: int = 0, gently: bool = False
+    kind: int,
+    seconds: float = 0.0,
+    grace: float = 0.0,
+    opened: int = 0,
+    gently: bool = False,
+    after: int = 0,
 ) -> bytes:
     deadline = round(boot_time() * 1e9) + round(seconds * 1e9)
-    return TOLD.pack(kind, opened, deadline, round(grace * 1e9), int(gently))
+    return TOLD.pack(kind, opened, deadline, round(grace * 1e9), int(gently), after)
 
 
 def _limit_in(seconds: float) -> float:
