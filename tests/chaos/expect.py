@@ -41,10 +41,6 @@ LATE_COMMIT = (
     "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or "
     "the guard undoes it within a few ms"
 )
-NOBODY_TO_CUT_OVER = (
-    "the command has succeeded, and whoever would cut over or undo it is dead: at the deadline the "
-    "traffic goes on to the old code"
-)
 STATES_LOST = (
     "a reload or a restart that ends behind the cutover comes back with what is configured, as all "
     "of HAProxy's runtime states do: have the same there, or a state file"
@@ -74,17 +70,10 @@ NAMED: tuple[Named, ...] = (
     ),
     Named(
         "*-cutover",
-        ("kill_deploy", "kill_both"),
-        ("wrong_code",),
-        NOBODY_TO_CUT_OVER,
-        ("proving",),
-    ),
-    Named(
-        "*-cutover",
-        ("haproxy_kill", "haproxy_restart", "haproxy_reload"),
+        ("haproxy_kill", "haproxy_restart"),
         ("wrong_code",),
         STATES_LOST,
-        BEHIND_THE_COMMAND,
+        ("resuming",),
     ),
     Named("gate-*-cutover", ("haproxy_reload",), ("wrong_code",), OLD_WORKER, ("holding",)),
     Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),

@@ -61,6 +61,9 @@ class StoppedInItsCutover:
         self.expired = False
         self.kept: Optional[float] = None
 
+    def prove_cutover(self, keep: float) -> None:
+        pass
+
     def apply_cutover(self, keep: float) -> None:
         self.kept = keep
         raise KeyboardInterrupt
@@ -75,6 +78,8 @@ def course_of(ran: list[Any], held: Any, monkeypatch: pytest.MonkeyPatch) -> Any
         return CommandResult(0, False)
 
     monkeypatch.setattr(HeldCommand, "_run", run)
+    monkeypatch.setattr(HeldCommand, "_arm", lambda self, held: None)
+    monkeypatch.setattr(HeldCommand, "_disarm", lambda self: None)
     fleet: Any = None
     course: Any = HeldCommand(fleet, ["x"], wishes=Wishes(on_failure="undo"))
     course._command, course._undoing, course._has_cutover = "command", "undo", True
