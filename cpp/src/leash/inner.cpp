@@ -45,6 +45,12 @@ void add_to_environment(const std::string& pairs) {
   }
 }
 
+void close_all(const std::array<int, streams>& given) {
+  for (const int stream : given) {
+    if (stream >= 0) ::close(stream);
+  }
+}
+
 class Inner {
  public:
   Inner(const Shared& shared, char* const* arguments)
@@ -60,6 +66,8 @@ class Inner {
   void listen();
   void arm(const Received& received);
   void disarm();
+  [[nodiscard]] Instant due() const;
+  [[nodiscard]] bool is_due() const;
   void start_armed();
   void start(const Received& received);
   void obey(const Told& told);
@@ -99,7 +107,7 @@ bool Inner::prepare() const {
 
 void Inner::run() {
   for (;;) {
-    if (!course_ && peer_gone_ && !outer_gone_) start_armed();
+    if (!course_ && !outer_gone_ && is_due()) start_armed();
     const bool waits = armed_ && !outer_gone_;
     if (unstarted_ || (!course_ && !waits && (peer_gone_ || outer_gone_))) return;
     const bool lost = outer_gone_ || (peer_gone_ && !shared_.page->stays);
@@ -116,7 +124,8 @@ void Inner::wait() {
                                  {outer_gone_ ? -1 : shared_.outer, POLLIN, 0},
                                  {clock_, POLLIN, 0},
                                  {shared_.children, POLLIN, 0},
-                                 {peer_gone_ ? before_ : -1, POLLIN, 0}}};
+                                 {is_due() ? before_ : -1, POLLIN, 0}}};
+  if (armed_ && !is_due()) set_timer(clock_, due());
   if (::poll(watched.data(), watched.size(), -1) <= 0) return;
   clear(clock_);
   clear(shared_.children);
@@ -128,7 +137,11 @@ void Inner::listen() {
   const auto received = receive(peer_gone_);
   if (!received) return;
   const Told& told = received->told;
-  if (course_) return obey(told);
+  if (course_) {
+    // It was started sooner than Stillgate says so.
+    close_all(received->given);
+    return obey(told);
+  }
   if (told.kind == Told::start) {
     disarm();
     start(*received);
@@ -137,6 +150,7 @@ void Inner::listen() {
   } else if (told.kind == Told::disarm || told.kind == Told::end) {
     disarm();
     shared_.page->stays = false;
+    if (told.kind == Told::disarm) say(Said::disarmed, 1);
   } else if (told.kind == Told::move && armed_) {
     armed_->told.deadline = told.deadline;
   }
@@ -154,17 +168,20 @@ void Inner::arm(const Received& received) {
 /// A command that starts after all goes on without Stillgate, as it would have begun without it.
 void Inner::disarm() {
   if (!armed_) return;
-  for (const int stream : armed_->given) {
-    if (stream >= 0) ::close(stream);
-  }
+  close_all(armed_->given);
   armed_.reset();
   if (before_ >= 0) ::close(before_);
   before_ = -1;
 }
 
-/// Stillgate is gone.
+Instant Inner::due() const {
+  return Instant(armed_->told.deadline) - Nanoseconds(armed_->told.share);
+}
+
+/// Stillgate is gone; or it is stopped, or so slow that later would be too late.
+bool Inner::is_due() const { return armed_ && (peer_gone_ || now() >= due()); }
+
 void Inner::start_armed() {
-  if (!armed_) return;
   pollfd before{before_, POLLIN, 0};
   if (before_ >= 0 && ::poll(&before, 1, 0) <= 0) return;
   const Received received = *armed_;
@@ -200,6 +217,8 @@ void Inner::obey(const Told& told) {
       return course_->interrupt(now());
     case Told::kill:
       return course_->kill(now());
+    case Told::disarm:
+      return say(Said::disarmed, 0);
     default:
       return;
   }

@@ -7,6 +7,7 @@ import shlex
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -24,7 +25,7 @@ from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import knows_check_interval, libpq_environment, too_long
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
-from stillgate.suspension import Suspension
+from stillgate.suspension import MORE_TIME, Suspension
 
 FAILED = (
     125  # Stillgate itself failed, as for env(1) and timeout(1); other statuses are the command's
@@ -33,6 +34,10 @@ UNDO_FAILED = 123  # the command failed, and so did --on-failure, or it could no
 GRACE = 2.0  # seconds, by default; less if the hold is shorter than twice that
 UNDO_SHARE = 3  # of the time of a hold, one part in so many is kept for --on-failure, by default
 LOOK = 0.1  # seconds
+TO_PROVE = 1.0  # seconds of a hold in which a cutover is proven, at least
+STOPPED = (
+    "this process was stopped for so long that --on-failure had to be run; the cutover was not begun"
+)
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
 
@@ -207,7 +212,7 @@ class HeldCommand:
         try:
             self.result = self._migrate(held)
             done = self.result.status == 0 and self._cut_over(held)
-            if done:
+            if done and not self._has_cutover:
                 self._disarm()
         except StillgateError:
             # It was not run.
@@ -229,8 +234,12 @@ class HeldCommand:
         try:
             if self._wishes.on_failure is not None:
                 # What may take long is over before nobody would undo the migration any more.
+                if held.remaining - self._undo_time < TO_PROVE:
+                    with suppress(StillgateError):
+                        held.extend(MORE_TIME)
                 held.prove_cutover(self._undo_time)
-                self._disarm()
+                if not self._disarm():
+                    raise StillgateError("cutover_too_late", STOPPED)
             held.apply_cutover(self._undo_time)
         except StillgateError as error:
             self.error = self._not_cut = error
@@ -251,7 +260,7 @@ class HeldCommand:
         if self._wishes.on_failure is None:
             return False
         assert self._undoing is not None
-        if held.expired or held.remaining <= 0:
+        if (held.expired or held.remaining <= 0) and self._disarm():
             self._undo_missed = True
             return False
         self._tell(f"{self._failed}; running --on-failure, {held.remaining:.1f} s left")
@@ -270,15 +279,19 @@ class HeldCommand:
         grace = min(GRACE, seconds / 2)
         self._undoing.arm(
             lambda: held.remaining,
+            # Without a cutover a command that has succeeded is to stay.
+            share=seconds if self._has_cutover else 0.0,
             grace=grace,
             gently=self._wishes.signal == "INT",
             environment=self._environment(held, seconds, held.remaining, grace),
             after=self._command,
         )
 
-    def _disarm(self) -> None:
-        if self._wishes.on_failure is not None and self._undoing is not None:
-            self._undoing.disarm()
+    def _disarm(self) -> bool:
+        """False if the leash has begun to undo the command, because this process was stopped."""
+        if self._wishes.on_failure is None or self._undoing is None:
+            return True
+        return self._undoing.disarm()
 
     def _bring_back(self, held: Suspension) -> None:
         """The old schema is there again, and one HAProxy may have the new code: nothing is released

@@ -4,10 +4,9 @@ the first change of the cutover, whoever is there to run it.
 
 from __future__ import annotations
 
-import shlex
+import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,6 +114,26 @@ def test_the_undo_is_run_though_the_holder_is_killed(
             check=False,
         )
         assert limit.returncode == 0 and "resumed" in limit.stdout, limit.stderr
+
+
+def test_the_undo_is_run_in_time_though_the_holder_is_stopped(
+    proxy: HAProxy, tmp_path: Path
+) -> None:
+    """And whoever continues it later does not cut over."""
+    undo_time = patient(3.0)
+    hold = ["--max-hold", str(undo_time + patient(3.0)), "--undo-time", str(undo_time), *SERVE]
+    release = Release(tmp_path, *hold, "-e", proxy.endpoints[0])
+    release.wait_for(release.migrated)
+    os.kill(release.process.pid, signal.SIGSTOP)
+    release.go.touch()
+    wait_until(release.undone.exists, "the undo")
+    os.kill(release.process.pid, signal.SIGCONT)
+    told = release.end()
+    assert not release.migrated.exists() and serving(proxy) == OLD_CODE
+    assert release.process.returncode in (124, 125), told
+    assert "migration done, undo done, cutover" in told and "applied" not in told
+    limits = [row["slim"] for row in proxy.stat() if row["svname"] == "FRONTEND"]
+    assert "0" not in limits
 
 
 def test_who_is_killed_in_the_cutover_leaves_the_new_code_on_the_new_schema(
