@@ -31,8 +31,8 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STREAMS = 3
 NAME = "stillgate-leash"
 # The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace, whether SIGINT
-# comes first, who has to be gone before, the share of an armed one; kind, value, whether the deadline
-# ended it.
+# comes first, who has to be gone before, the share of an armed one; kind, value, whether the
+# deadline ended it.
 TOLD, SAID = struct.Struct("=iiqqqqq"), struct.Struct("=iii")
 MOST_ENVIRONMENT = 16384  # bytes
 START, MOVE, END, INTERRUPT, KILL, ARM, DISARM = range(7)

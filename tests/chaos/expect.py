@@ -50,8 +50,8 @@ RELOAD_BEHIND = (
     "is about to be replaced, and nothing on a stats socket announces the new one"
 )
 REOPENED = (
-    "a hold by maxconn ends with its process: what is started in its place serves a few requests as "
-    "configured, until it is held again"
+    "a hold by maxconn ends with its process: what is started in its place serves a few requests "
+    "as configured, until it is held again"
 )
 ALL_FROZEN = (
     "nobody is awake to cut over or to undo the command before the deadline; a gate can answer 503 "

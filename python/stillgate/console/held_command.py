@@ -36,7 +36,8 @@ UNDO_SHARE = 3  # of the time of a hold, one part in so many is kept for --on-fa
 LOOK = 0.1  # seconds
 TO_PROVE = 1.0  # seconds of a hold in which a cutover is proven, at least
 STOPPED = (
-    "this process was stopped for so long that --on-failure had to be run; the cutover was not begun"
+    "this process was stopped for so long that --on-failure had to be run; the cutover was not "
+    "begun"
 )
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2

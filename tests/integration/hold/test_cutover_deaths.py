@@ -1,5 +1,5 @@
-"""Who is killed in a release, and which code meets which schema then: the command has its undo, until
-the first change of the cutover, whoever is there to run it.
+"""Who is killed in a release, and which code meets which schema then: until the first change of the
+cutover the command has its undo, whoever is there to run it.
 """
 
 from __future__ import annotations
