@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from typing import (
     Any,
     Callable,
@@ -25,11 +26,13 @@ from stillgate.held_after import held_behind, tell_held
 from stillgate.measured import note
 from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
 from stillgate.past_holds import with_history
+from stillgate.rehearsing import rehearse
 from stillgate.results.cutover import Cutover
 from stillgate.results.from_core import to_outcome, to_report
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.lists import Answers, Outcomes
 from stillgate.results.outcome import Answer, Error, Outcome
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
@@ -93,6 +96,7 @@ class Fleet:
             on_event=_text("on_event", on_event) if isinstance(on_event, str) else "",
             **self._options,
         )
+        self._stopped = threading.Event()  # ends a pause between two calls of the engine
         self.frontends = [_text("frontend", name) for name in frontends]
         self.max_hold = max_hold
         self.cutovers = {one.name: one for one in cutovers}
@@ -161,6 +165,37 @@ class Fleet:
         options = self._told("check", locals())
         names = self._named(frontends)
         return to_report(self._core.check(names, on_line=self._on_line, **options))
+
+    def rehearse(
+        self,
+        *frontends: str,
+        watch: float = 5.0,
+        method: Method = "auto",
+        accept_unproven: bool = False,
+        on_expiry: Expiry = "release",
+        on_reload: OnReload = "release",
+        max_waiting: int = 0,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = 5.0,
+        drain_except: str = "",
+        accept_hazard: bool = False,
+        accept_shared_fate: bool = False,
+    ) -> Rehearsal:
+        """What such a hold would do to the traffic of now: watches it for `watch` seconds (1 to
+        600), and holds nothing. Begins with the check; findings raise nothing.
+        """
+        options = self._told("rehearse", locals())
+        del options["watch"]
+        self._stopped.clear()
+
+        def check() -> Report:
+            return self.check(*frontends, **options)
+
+        return rehearse(self, self._of, check, watch, options, self._stopped.wait)
+
+    def _of(self, endpoints: List[str]) -> Fleet:
+        """The same for some of its endpoints, by their URLs."""
+        return Fleet(endpoints, **self._options)
 
     def suspend(
         self,
@@ -363,6 +398,7 @@ class Fleet:
         """Ends the running call, or the next one, early: a suspend rolls back, and raises
         KeyboardInterrupt as after Ctrl-C. From any thread.
         """
+        self._stopped.set()
         self._core.stop()
 
     def twin(self) -> Fleet:
