@@ -62,7 +62,7 @@ def forecast(
     """`check` is the report of the check of that hold."""
     moments = [max_hold_s * part / 3 for part in (1, 2, 3)]
     haproxies = [_one(one, moments, max_waiting) for one in seen]
-    advised, reason = _advice(haproxies, {one.endpoint: one for one in seen})
+    advised, reason = _advice(haproxies)
     failed = any(one.error for one in haproxies)
     herds = [one.herd for one in haproxies]
     drains = [one.drain_s for one in haproxies if one.drain_s is not None]
@@ -360,18 +360,21 @@ def _process_fills(seen: Seen, frontends: Sequence[_Frontend]) -> List[Fills]:
 
 
 def _server_fills(frontends: Sequence[_Frontend], backends: Sequence[_Backend]) -> List[Fills]:
+    """When the last one that is released would be in a queue for too long."""
     rate = sum(one.rate for one in frontends)
     found = []
     for one in backends:
-        if one.slots is None or rate <= 0:
+        capacity = one.capacity
+        if capacity is None or one.slots is None or rate <= 0:
             continue
-        at_s = one.slots / (rate * one.share)
+        at_s = (QUEUE_S * capacity + one.slots) / (rate * one.share)
         if at_s <= LONGEST_S:
             words = (
-                f"more is released at once than the {one.slots:,} that the servers of '{one.name}' "
-                "take at a time: the rest queues there"
+                f"more waits than the servers of backend '{one.name}' take ({one.slots:,} at a "
+                f"time, {one.answer_s * 1000:.0f} ms each): once released, the last one would be "
+                f"in their queue for {QUEUE_S:g} s, where 'timeout queue' may end it"
             )
-            found.append(Fills("servers", at_s, words, False))
+            found.append(Fills("servers", at_s, words, True))
     return found
 
 
@@ -423,9 +426,7 @@ def _drain_s(look: Look, flying: float, backends: Sequence[_Backend]) -> float:
 # --- what follows from it -------------------------------------------------------------
 
 
-def _advice(
-    haproxies: Sequence[RehearsedHaproxy], seen: Mapping[str, Seen]
-) -> Tuple[Optional[float], str]:
+def _advice(haproxies: Sequence[RehearsedHaproxy]) -> Tuple[Optional[float], str]:
     """The longest hold that nothing speaks against, and what speaks against a longer one."""
     limits: List[Tuple[float, str]] = []
     for one in haproxies:
@@ -436,32 +437,12 @@ def _advice(
         for cut in one.cuts:
             # HAProxy's own seconds are whole.
             limits.append((cut.after_s - 1, f"{name}: after {_s(cut.after_s)} {cut.words}"))
-        if one.waits and one.waits[-1].waiting is not None and one.arrivals_per_s:
-            limits += _queue_limits(name, one.arrivals_per_s, _backends(seen[one.endpoint]))
     if not limits:
         return None, "nothing that was seen limits it"
     longest, reason = min(limits)
     if longest >= LONGEST_S:
         return None, "nothing that was seen limits it"
     return max(0.0, _rounded(longest)), reason
-
-
-def _queue_limits(
-    name: str, arrivals_per_s: float, backends: Sequence[_Backend]
-) -> List[Tuple[float, str]]:
-    found = []
-    for one in backends:
-        capacity = one.capacity
-        if capacity is None or one.slots is None or one.rate <= 0:
-            continue
-        longest = (QUEUE_S * capacity + one.slots) / (arrivals_per_s * one.share)
-        words = (
-            f"{name}: of what waits for longer, the last one would be in the queue of backend "
-            f"'{one.name}' for more than {QUEUE_S:g} s ({one.slots:,} at a time, "
-            f"{one.answer_s * 1000:.0f} ms each)"
-        )
-        found.append((longest * MARGIN, words))
-    return found
 
 
 def _notes(haproxies: Sequence[RehearsedHaproxy], drain_timeout_s: float) -> List[str]:

@@ -180,7 +180,7 @@ def draw_rehearsal(rehearsal: Rehearsal, out: Console) -> None:
     watched = f"{names}: watched for {rehearsal.watched_s:.1f} s, nothing was held"
     out.print(watched, soft_wrap=True)
     moments = [f"{one.after_s:g} s" for one in rehearsal.waits]
-    title = ["HAProxy", "comes/s", *moments, "in flight", "drain s", "full first"]
+    title = ["HAProxy", "comes/s", *moments, "flight", "drain s", "full first"]
     out.print(_rehearsed_line(title), style="bold", soft_wrap=True)
     for one in rehearsal.haproxies:
         out.print(_rehearsed_line(_rehearsed_cells(one)), soft_wrap=True)
@@ -198,7 +198,7 @@ def draw_rehearsal(rehearsal: Rehearsal, out: Console) -> None:
     out.print(f"check: {_summary(rehearsal.check)}", soft_wrap=True)
 
 
-REHEARSED_WIDTHS = (14, 8, 8, 8, 8, 9, 7)
+REHEARSED_WIDTHS = (14, 8, 7, 7, 7, 6, 7)
 
 
 def _rehearsed_line(cells: Sequence[str]) -> str:
@@ -240,7 +240,7 @@ def _advice_words(rehearsal: Rehearsal) -> str:
     if rehearsal.advised_s is None:
         longest = rehearsal.reason
     else:
-        longest = f"at most {rehearsal.advised_s:g} s, because of {rehearsal.reason}"
+        longest = f"at most {rehearsal.advised_s:g} s. {rehearsal.reason}"
     verdict = "can be held" if rehearsal.fits else "is TOO LONG"
     if not rehearsal.fits and (
         rehearsal.advised_s is None or rehearsal.advised_s >= rehearsal.max_hold_s
