@@ -35,7 +35,7 @@ class Bound(NamedTuple):
 @dataclass(frozen=True)
 class Seen:
     """One HAProxy. `switches` are the check's; `maxconn` and `connections` are of the whole
-    process; the others are by frontend: the gate's bound, the depth of the kernel's queue, the
+    process; the others are by frontend: the gate's limit, the depth of the kernel's queue, the
     timeouts that end a wait.
     """
 
@@ -326,7 +326,7 @@ def _fills(one: _Frontend) -> List[Fills]:
 
 
 def _bound_fill(bound: Bound, at_s: Optional[float]) -> Tuple[str, Optional[float], str, bool]:
-    words = f"the gate's bound of {bound.most:,} ({bound.by}) is reached: further requests get 503"
+    words = f"the gate's limit of {bound.most:,} ({bound.by}) is reached: further requests get 503"
     return "gate", at_s, words, True
 
 

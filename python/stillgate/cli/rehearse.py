@@ -22,7 +22,7 @@ from stillgate.fleet import Fleet
 def rehearse(
     frontends: Tuple[str, ...], make_fleet: Callable[[], Fleet], as_json: bool, **options: Any
 ) -> int:
-    """Watch the traffic, and say what a hold would do to it; hold nothing.
+    """Watch the traffic, foresee a hold, and hold nothing.
 
     Says how many requests would wait, what would be full first, how long the drain and the servers
     would take, and the longest hold that it advises. Begins with the check. The exit status is the

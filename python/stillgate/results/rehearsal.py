@@ -104,4 +104,5 @@ class Rehearsal(Printed):
 
     @property
     def ok(self) -> bool:
+        """The check refuses nothing, and all answered."""
         return self.exit_status == 0
