@@ -247,6 +247,25 @@ OPTIONS = (
         of="face",
     ),
     Option(
+        "keys",
+        Flag(),
+        "On a terminal: r ends COMMAND and resumes, e extends the hold, each asked once. COMMAND "
+        "then has no standard input.",
+        ("hold",),
+        default=False,
+        of="face",
+        fabric="",
+    ),
+    Option(
+        "progress",
+        Flag(),
+        "Write a line a second about the hold to standard error, with --json a JSON document.",
+        ("hold",),
+        default=False,
+        of="face",
+        fabric="",
+    ),
+    Option(
         "ramp",
         Seconds(0),
         "Open over this many seconds, instead of at once.",
