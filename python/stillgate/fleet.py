@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
+from contextlib import suppress
 from typing import (
     Any,
     Callable,
@@ -12,6 +14,7 @@ from typing import (
     List,
     Mapping,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
@@ -23,9 +26,9 @@ import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
-from stillgate.measured import note
+from stillgate.measured import note, note_ended
 from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
-from stillgate.past_holds import with_history
+from stillgate.past_holds import ended_by_haproxy, with_history
 from stillgate.rehearsing import rehearse
 from stillgate.results.cutover import Cutover
 from stillgate.results.from_core import to_outcome, to_report
@@ -327,7 +330,22 @@ class Fleet:
         frontends. Changes nothing; an endpoint that does not answer raises nothing. Adds from this
         machine's history what the guard did to a hold, and which holds expired.
         """
-        return with_history(to_report(self._core.status(self._named(frontends))))
+        report = with_history(to_report(self._core.status(self._named(frontends))))
+        note_ended(report, ended_by_haproxy(report), self._counted_for)
+        return report
+
+    def _counted_for(
+        self, endpoints: Sequence[str], frontends: Sequence[str]
+    ) -> Dict[str, Dict[str, str]]:
+        """For which hold each gate has its counters, by endpoint and frontend."""
+        found: Dict[str, Dict[str, str]] = {}
+        command = " ".join(["stillgate status", *frontends])
+        for outcome in self._of(list(endpoints)).execute(command):
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                told = json.loads(outcome.reply or "")["frontends"]
+                ids = {name: one.get("counted_for") for name, one in told.items()}
+                found[outcome.endpoint] = {name: one for name, one in ids.items() if one}
+        return found
 
     def look(self, *frontends: str) -> Report:
         """As status(), for who looks often: over connections that stay open from look to look.
