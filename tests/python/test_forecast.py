@@ -22,8 +22,24 @@ def check_of(*switches: Switch, exit_status: int = 0) -> Report:
 
 
 def switch(method: Optional[str] = "gate", name: str = "lb1") -> Switch:
-    nothing: tuple[Any, ...] = (None,) * 6
-    return Switch(name, F, None, "unchanged", method, *nothing, None, None, None, [], None)
+    return Switch(
+        endpoint=name,
+        frontend=F,
+        hold_id=None,
+        verdict="unchanged",
+        method=method,
+        lease=None,
+        limit_before=None,
+        limit_now=None,
+        waiting=None,
+        gate=None,
+        in_flight=None,
+        leaked=None,
+        version=None,
+        rtt_ms=None,
+        findings=[],
+        error=None,
+    )
 
 
 def row(pxname: str, svname: str, kind: int, **columns: object) -> StatRow:

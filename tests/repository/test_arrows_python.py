@@ -45,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {
-        *("clock", "errors", "fleet", "hold_report", "options", "past_holds", "postgres"),
+        *("clock", "errors", "fleet", "gate", "hold_report", "options", "past_holds", "postgres"),
         *("results", "run_until", "suspension", "tables"),
     },
     "cli": {
