@@ -105,8 +105,9 @@ class EndpointFailed(ReportError):
 
 class StillHeld(EndpointFailed):
     """A hold that should have ended and could not be ended: the suspend was stopped or failed
-    inside Stillgate, or the end of `suspended()` failed. The message says what is held or may be, where and until when, and the
-    command that ends it; `report` has the state of each switch, and `holds`.
+    inside Stillgate, or the end of `suspended()` failed. The message says what is held or may be,
+    where and until when, and the command that ends it; `report` has the state of each switch, and
+    `holds`.
 
     An exception that is on its way, as that of Ctrl-C or a cancellation, stays what it is, and has
     this one as its cause: `StillHeld.of(error)` finds it.

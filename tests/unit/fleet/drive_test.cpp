@@ -62,7 +62,7 @@ class DriveTest : public testing::Test {
   Progress progress_;
   EventLog events_;
   GuardKeeper guard_;
-  EndpointNames names_;
+  EndpointNames names_{endpoints_};
 };
 
 TEST_F(DriveTest, TimeThatPassesWhileTheCallStandsStillCounts) {
