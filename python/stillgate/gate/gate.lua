@@ -1215,6 +1215,7 @@ local function describe(switch)
     malformed = switch.malformed and switch.malformed:sub(1, LONGEST_TOLD),
     all_counted = switch.counted + counted, all_unseen = switch.unseen + (unseen or 0),
     unseen = counters.unseen, old = old_workers(switch),
+    counted_for = switch.hold and switch.hold.id, -- also when it is over
   }
   if switch.mode ~= "open" then
     told.id, told.token, told.unseen = switch.hold.id, switch.token, unseen
