@@ -21,11 +21,13 @@ WAKING = 0.25  # and behind the end of a stop of HAProxy itself, for all that it
 class Broken:
     """One promise that was not kept: held_late, request_failed, leak, limit, wrong_code,
     process_left, record_left (a resume takes it away), file_left (nothing does), crashed. Or the
-    harness failed: not_reached, harness.
+    harness failed: not_reached, harness. `late` is by how many seconds, where that alone was
+    broken.
     """
 
     promise: str
     evidence: str
+    late: Optional[float] = None
 
 
 @dataclass
@@ -71,7 +73,8 @@ def _held_late(seen: Seen) -> Optional[Broken]:
     if not late:
         return None
     by = late[-1].asked - seen.deadline
-    return Broken("held_late", f"{seen.name}: still held {by * 1000:.0f} ms behind the deadline")
+    words = f"{seen.name}: still held {by * 1000:.0f} ms behind the deadline"
+    return Broken("held_late", words, by)
 
 
 def _waited_too_long(seen: Seen) -> Optional[Broken]:
@@ -91,7 +94,7 @@ def _waited_too_long(seen: Seen) -> Optional[Broken]:
     words = (
         f"{seen.name}: {len(late)} requests went on up to {by * 1000:.0f} ms behind the deadline"
     )
-    return Broken("held_late", words)
+    return Broken("held_late", words, by)
 
 
 def _while_down(seen: Seen, request: Request) -> bool:

@@ -21,6 +21,7 @@ sys.path[0] = str(ROOT / "tests")
 sys.path.insert(1, str(ROOT / "python"))
 
 from chaos import table  # noqa: E402
+from chaos.again import PACES, spoilt  # noqa: E402
 from chaos.cell import Result, play  # noqa: E402
 from chaos.matrix import (  # noqa: E402
     CUTOVER_PHASES,
@@ -36,11 +37,6 @@ from support.clock import library  # noqa: E402
 from support.haproxy.fetch import ensure  # noqa: E402
 
 AT_ONCE = 4
-# A machine with other things to do is given more time, and more again: first that of the promises,
-# then with all times so many times as long.
-PACES = (1.0, 4.0, 16.0)
-# Seconds that a cell's harness was kept from its work: what was broken then is asked at the next.
-BUSY = 0.03
 
 
 def options() -> argparse.Namespace:
@@ -77,13 +73,9 @@ def run_all(cells: list[Cell], jobs: int, library_file: Path) -> dict[str, Resul
     for pace in PACES:
         for cell, result in _run(again, jobs, library_file, pace):
             results[cell.name] = result
-        again = [cell for cell in again if spoilt(cell, results[cell.name])]
+        again = [cell for cell in again if spoilt(cell, results[cell.name], jobs > 1)]
         jobs = 1
     return results
-
-
-def spoilt(cell: Cell, result: Result) -> bool:
-    return table.row_of(cell, result).mark == table.FAILED and result.lag > BUSY
 
 
 def _run(

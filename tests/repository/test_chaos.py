@@ -9,6 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from chaos import table
+from chaos.again import AMONG_OTHERS, BUSY, spoilt
 from chaos.cell import Result
 from chaos.expect import NAMED, Named, reason_for
 from chaos.faults import DEPLOY_SIGNALS, Effects, Fault
@@ -147,6 +148,33 @@ def test_a_slower_pace_has_as_many_times_as_long() -> None:
     assert promises(promises_broken(seen(looks=late))) == ["held_late"]
     assert promises_broken(seen(looks=late, pace=4.0)) == []
     assert promises(promises_broken(seen(looks=later, pace=4.0))) == ["held_late"]
+
+
+@pytest.mark.parametrize(
+    "broken, lag, among_others, again",
+    [
+        ([], BUSY * 2, True, False),
+        ([Broken("leak", "x")], BUSY / 2, True, False),
+        ([Broken("leak", "x")], BUSY * 2, False, True),
+        ([Broken("held_late", "x", AMONG_OTHERS / 2)], BUSY / 2, True, True),
+        ([Broken("held_late", "x", AMONG_OTHERS / 2)], BUSY / 2, False, False),
+        ([Broken("held_late", "x", AMONG_OTHERS * 2)], BUSY / 2, True, False),
+        ([Broken("held_late", "never committed")], BUSY / 2, True, False),
+        ([Broken("held_late", "x", 0.3), Broken("leak", "x")], BUSY / 2, True, False),
+    ],
+)
+def test_what_the_machine_has_spoilt_is_run_again(
+    broken: list[Broken], lag: float, among_others: bool, again: bool
+) -> None:
+    cell = Cell(GATE, "holding", "socket_removed")
+    assert spoilt(cell, Result(broken=broken, lag=lag), among_others) == again
+
+
+def test_how_late_it_was_is_told_with_what_was_late() -> None:
+    (late,) = promises_broken(seen(looks=[Look(2.5, 2.51, True, 300)]))
+    assert late.late == pytest.approx(0.5)
+    (waited,) = promises_broken(seen(requests=[request(0.5, 2.3, 2.4)]))
+    assert waited.late == pytest.approx(0.3)
 
 
 def test_a_haproxy_that_was_killed_is_excused_for_that_time_alone() -> None:
