@@ -1,4 +1,4 @@
-"""How long a suspend and its resume take with many frontends at one HAProxy (docs/operating.md).
+"""How long a suspend and its resume take with many frontends at one HAProxy (docs/gate.md).
 
     .venv/bin/python tests/bench/frontends.py --label 3.0 --method gate --count 300
 """
