@@ -7,12 +7,14 @@ import shlex
 import sys
 import threading
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document, rfc3339
-from stillgate.console.progress import HoldScreen, ProgressLine
+from stillgate.console.live_keys import can_hear_keys, single_keys
+from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import say
@@ -24,7 +26,7 @@ from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import knows_check_interval, libpq_environment, too_long
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
-from stillgate.suspension import Suspension
+from stillgate.suspension import MORE_TIME, Suspension
 
 FAILED = (
     125  # Stillgate itself failed, as for env(1) and timeout(1); other statuses are the command's
@@ -33,6 +35,12 @@ UNDO_FAILED = 123  # the command failed, and so did --on-failure, or it could no
 GRACE = 2.0  # seconds, by default; less if the hold is shorter than twice that
 UNDO_SHARE = 3  # of the time of a hold, one part in so many is kept for --on-failure, by default
 LOOK = 0.1  # seconds
+TO_PROVE = 1.0  # seconds of a hold in which a cutover is proven, at least
+STOPPED = (
+    "this process was stopped for so long that --on-failure had to be run; the cutover was not "
+    "begun"
+)
+TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
 
 
@@ -46,6 +54,8 @@ class Wishes:
     on_failure: Optional[str] = None
     undo_time: Optional[float] = None
     keep_on_failure: bool = False
+    keys: bool = False
+    progress: bool = False
 
     @classmethod
     def names(cls) -> Tuple[str, ...]:
@@ -56,6 +66,9 @@ class Wishes:
         if self.grace is not None and self.grace >= max_hold:
             words = f"grace: {self.grace:g} s must be less than max_hold, {max_hold:g} s"
             raise InputError("bad_option", words, "grace")
+        if self.keys and not (sys.stderr.isatty() and can_hear_keys()):
+            words = "keys: standard input and error must be a terminal, and in its foreground"
+            raise InputError("bad_option", words, "keys")
         if self.on_failure is not None and not self.on_failure.strip():
             raise InputError("bad_option", "on_failure: is empty", "on_failure")
         if self.undo_time is not None:
@@ -94,6 +107,7 @@ class HeldCommand:
         self._held: Optional[Suspension] = None
         self._command: Optional[Leash] = None
         self._undoing: Optional[Leash] = None
+        self._nothing: Optional[int] = None  # in place of standard input, which keys come from
         self._over = threading.Event()
         self._kept = False
         self._has_cutover = False
@@ -119,11 +133,14 @@ class HeldCommand:
         # What was printed before comes before what the command prints.
         sys.stdout.flush()
         try:
-            with self._leash(self._argv) as command, self._leash(self._undo_argv()) as undoing:
-                self._command, self._undoing = command, undoing
+            with ExitStack() as around:
+                keys = self._hear_keys(around)
+                self._command = around.enter_context(self._leash(self._argv))
+                self._undoing = around.enter_context(self._leash(self._undo_argv()))
                 with Voice() as voice:
                     self._voice = voice
-                    self._hold(voice, frontends, {**options, "at_deadline": self._end_all})
+                    told = {**options, "at_deadline": self._end_all}
+                    self._hold(voice, frontends, told, keys)
         except InputError:
             raise
         except HoldExpired as error:
@@ -133,6 +150,14 @@ class HeldCommand:
                 self.error = error
         except StillgateError as error:
             self.error = error
+
+    def _hear_keys(self, around: ExitStack) -> Optional[int]:
+        """Where they come from; None if they are not wanted."""
+        if not self._wishes.keys:
+            return None
+        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        around.callback(os.close, self._nothing)
+        return around.enter_context(single_keys())
 
     def _ask_postgres(self) -> None:
         if not self._wishes.postgres:
@@ -150,7 +175,8 @@ class HeldCommand:
 
     def _leash(self, argv: Sequence[str]) -> Leash:
         """Started before anything is held: it costs no time of the hold."""
-        leash = Leash(argv, stdout=STANDARD_ERROR if self._quiet_stdout else None)
+        stdout = STANDARD_ERROR if self._quiet_stdout else None
+        leash = Leash(argv, stdin=self._nothing, stdout=stdout)
         try:
             if argv:
                 leash.start()
@@ -171,7 +197,13 @@ class HeldCommand:
             if leash is not None:
                 leash.moved()
 
-    def _hold(self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
+    def _hold(
+        self,
+        voice: Voice,
+        frontends: Sequence[str],
+        options: Mapping[str, Any],
+        keys: Optional[int],
+    ) -> None:
         """Nothing in the hold waits for its output."""
         line: Optional[HoldScreen] = None
         begun: Optional[float] = None
@@ -186,7 +218,10 @@ class HeldCommand:
                 self._tell(_held_words(held.report))
                 for words in held.report.cutover.unshown if held.report.cutover else []:
                     self._tell(f"note: {words}")
-                line = HoldScreen(voice, self._fleet, held)
+                if self._wishes.progress:
+                    line = HoldLines(voice, self._fleet, held, as_json=self._quiet_stdout)
+                else:
+                    line = HoldScreen(voice, self._fleet, held, keys)
                 voice.settle()
                 line.begin()
                 self._course(held)
@@ -206,6 +241,8 @@ class HeldCommand:
         try:
             self.result = self._migrate(held)
             done = self.result.status == 0 and self._cut_over(held)
+            if done and not self._has_cutover:
+                self._disarm()
         except StillgateError:
             # It was not run.
             raise
@@ -224,6 +261,14 @@ class HeldCommand:
         if not self._has_cutover:
             return True
         try:
+            if self._wishes.on_failure is not None:
+                # What may take long is over before nobody would undo the migration any more.
+                if held.remaining - self._undo_time < TO_PROVE:
+                    with suppress(StillgateError):
+                        held.extend(MORE_TIME)
+                held.prove_cutover(self._undo_time)
+                if not self._disarm():
+                    raise StillgateError("cutover_too_late", STOPPED)
             held.apply_cutover(self._undo_time)
         except StillgateError as error:
             self.error = self._not_cut = error
@@ -236,6 +281,7 @@ class HeldCommand:
         if self._wishes.on_failure is not None:
             share = held.remaining / UNDO_SHARE
             self._undo_time = share if self._wishes.undo_time is None else self._wishes.undo_time
+            self._arm(held)
         return self._run(self._command, held, self._undo_time, self._wishes.grace)
 
     def _undo(self, held: Suspension) -> bool:
@@ -243,12 +289,52 @@ class HeldCommand:
         if self._wishes.on_failure is None:
             return False
         assert self._undoing is not None
-        if held.expired or held.remaining <= 0:
+        if (held.expired or held.remaining <= 0) and self._disarm():
             self._undo_missed = True
             return False
         self._tell(f"{self._failed}; running --on-failure, {held.remaining:.1f} s left")
+        self._arm(held)
         self.undone = self._run(self._undoing, held, 0.0, None)
+        if self.undone.status == 0 and self._cutover_state() == "unknown":
+            self._bring_back(held)
         return self.undone.status == 0
+
+    def _arm(self, held: Suspension) -> None:
+        """From now on the leash undoes the command, should this process be killed. It is told the
+        time that is there in any case.
+        """
+        assert self._undoing is not None
+        seconds = min(held.remaining, self._undo_time)
+        grace = min(GRACE, seconds / 2)
+        self._undoing.arm(
+            lambda: held.remaining,
+            # Without a cutover a command that has succeeded is to stay.
+            share=seconds if self._has_cutover else 0.0,
+            grace=grace,
+            gently=self._wishes.signal == "INT",
+            environment=self._environment(held, seconds, held.remaining, grace),
+            after=self._command,
+        )
+
+    def _disarm(self) -> bool:
+        """False if the leash has begun to undo the command, because this process was stopped."""
+        if self._wishes.on_failure is None or self._undoing is None:
+            return True
+        return self._undoing.disarm()
+
+    def _bring_back(self, held: Suspension) -> None:
+        """The old schema is there again, and one HAProxy may have the new code: nothing is released
+        before it can be asked, or the hold is about to end.
+        """
+        self._tell(
+            "the cutover is not undone everywhere; all stay held until it is, for at most "
+            f"{max(held.remaining - TO_RELEASE, 0.0):.1f} s"
+        )
+        while held.remaining > TO_RELEASE and not self._over.wait(LOOK):
+            back = held.take_cutover_back()
+            if back is not None:
+                self.error = self._not_cut = back
+                return
 
     def _keep(self, held: Suspension) -> None:
         if not self._wishes.keep_on_failure or held.expired:
@@ -268,19 +354,27 @@ class HeldCommand:
 
         seconds = left()
         grace = min(GRACE, seconds / 2) if grace is None else grace
-        told = {
-            "STILLGATE_HOLD_ID": held.holds[0].id,
-            "STILLGATE_DEADLINE": rfc3339(time.time() + seconds) or "",
-            "STILLGATE_SECONDS": f"{max(seconds, 0.0):.1f}",
-        }
-        if self._wishes.postgres:
-            own = os.environ.get(PG_OPTIONS, "")
-            told.update(libpq_environment(seconds - grace, own, self._check_interval))
+        told = self._environment(held, seconds, seconds, grace)
         gently = self._wishes.signal == "INT"
         try:
             return leash.run(left, grace=grace, gently=gently, environment=told)
         except OSError as error:
             raise _leash_failed("has ended", error) from error
+
+    def _environment(
+        self, held: Suspension, seconds: float, until: float, grace: float
+    ) -> Dict[str, str]:
+        """What a command is told: it has so many seconds, `until` so many from now."""
+        told = {
+            "STILLGATE_HOLD_ID": held.holds[0].id,
+            "STILLGATE_DEADLINE": rfc3339(time.time() + until) or "",
+            "STILLGATE_SECONDS": f"{max(seconds, 0.0):.1f}",
+            "STILLGATE_CUTOVER": self._cutover_state(),
+        }
+        if self._wishes.postgres:
+            own = os.environ.get(PG_OPTIONS, "")
+            told.update(libpq_environment(seconds - grace, own, self._check_interval))
+        return told
 
     def _tell(self, words: str) -> None:
         if self._talk and self._voice is not None:
@@ -362,6 +456,9 @@ class HeldCommand:
                 "the command succeeded and the cutover did not: the old code meets what the "
                 "command has done; undo that, or bring the new code up (stillgate cutover)"
             )
+        if self._not_cut is not None and self.error is not self._not_cut:
+            # What the release met is told instead of it.
+            words.append(str(self._not_cut))
         if self.result is not None and self.result.ended_by_deadline:
             words.append("the command was ended, because the hold ended or was about to end")
         if self._held is not None and self.status != 0:
