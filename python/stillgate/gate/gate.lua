@@ -6,8 +6,8 @@
 --   stillgate prove [FRONTEND...]   whether that frontend's requests come through this gate
 --   stillgate held [FRONTEND...]    has a probe of each wait for two seconds as a held request does, and says under
 --                                   which number `show sess` lists its bind
---   stillgate lock FRONTEND ID MILLISECONDS RECORD [BEHIND]  takes the lock on a hold of that frontend, if it
---                                   is free, and if that id has the lock on the frontend BEHIND; holds nothing
+--   stillgate lock FRONTEND ID MILLISECONDS RECORD [AFTER]  takes the lock on a hold of that frontend, if it
+--                                   is free, and if that id has the lock on the frontend AFTER; holds nothing
 --   stillgate unlock FRONTEND ID    frees it, if that id has it
 -- Any level may call them: names that are not frontends of this HAProxy are ignored, so that nobody can
 -- fill its memory or the state folder with names. The switch itself needs the admin level: a process
@@ -1265,7 +1265,7 @@ core.register_cli({"stillgate", "status"}, "stillgate status [FRONTEND...]", fun
 end)
 
 -- At most one lock for each frontend, and none for longer than a hold may last.
-core.register_cli({"stillgate", "lock"}, "stillgate lock FRONTEND ID MILLISECONDS RECORD [BEHIND]",
+core.register_cli({"stillgate", "lock"}, "stillgate lock FRONTEND ID MILLISECONDS RECORD [AFTER]",
   function(applet, _, _, name, id, ms, record, behind)
     local switch = name and switch_of(name)
     ms, id, record = tonumber(ms), (id or ""):match("^[%w_-]+$"), (record or ""):match("^[%w_-]*$")
