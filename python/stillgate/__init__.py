@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     from stillgate.results.hold import Event, Hold, PastHold, PastHolds
     from stillgate.results.lists import Answers, Outcomes
     from stillgate.results.outcome import Answer, Error, Outcome, Timings
+    from stillgate.results.rehearsal import (
+        Cut,
+        Fills,
+        Herd,
+        Rehearsal,
+        RehearsedHaproxy,
+        WaitsAfter,
+    )
     from stillgate.results.report import Finding, GateCounters, HoldEnd, OldWorkers, Report, Switch
     from stillgate.suspension import Suspending, Suspension
 
@@ -46,16 +54,19 @@ __all__ = [
     "Answer",
     "Answers",
     "CheckRefused",
+    "Cut",
     "Cutover",
     "CutoverChange",
     "CutoverResult",
     "EndpointFailed",
     "Error",
     "Event",
+    "Fills",
     "Finding",
     "Fleet",
     "GateCounters",
     "HeldByOther",
+    "Herd",
     "Hold",
     "HoldEnd",
     "HoldExpired",
@@ -67,6 +78,8 @@ __all__ = [
     "Outcomes",
     "PastHold",
     "PastHolds",
+    "RehearsedHaproxy",
+    "Rehearsal",
     "Report",
     "ReportError",
     "StatRow",
@@ -77,11 +90,13 @@ __all__ = [
     "Switch",
     "Timings",
     "TooLate",
+    "WaitsAfter",
     "__version__",
     "check",
     "execute",
     "extend",
     "history",
+    "rehearse",
     "resume",
     "status",
     "suspend",
@@ -108,6 +123,14 @@ _NAMES = {
     "results.hold": ("Event", "Hold", "PastHold", "PastHolds"),
     "results.lists": ("Answers", "Outcomes"),
     "results.outcome": ("Answer", "Error", "Outcome", "Timings"),
+    "results.rehearsal": (
+        "Cut",
+        "Fills",
+        "Herd",
+        "RehearsedHaproxy",
+        "Rehearsal",
+        "WaitsAfter",
+    ),
     "results.report": ("Finding", "GateCounters", "HoldEnd", "OldWorkers", "Report", "Switch"),
     "suspension": ("Suspending", "Suspension"),
 }
@@ -158,6 +181,11 @@ def execute(command: str, *, fleet: _Named, payload: Optional[str] = None) -> Ou
 def check(*frontends: str, fleet: _Named, **options: Any) -> Report:
     """Fleet.check; `fleet` is a name in the inventory, a Fleet, or endpoints."""
     return _fleet(fleet).check(*frontends, **options)
+
+
+def rehearse(*frontends: str, fleet: _Named, **options: Any) -> Rehearsal:
+    """Fleet.rehearse; `fleet` is a name in the inventory, a Fleet, or endpoints."""
+    return _fleet(fleet).rehearse(*frontends, **options)
 
 
 def suspend(*frontends: str, fleet: _Named, **options: Any) -> Report:

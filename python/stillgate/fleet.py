@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import threading
+from contextlib import suppress
 from typing import (
     Any,
     Callable,
@@ -11,6 +14,7 @@ from typing import (
     List,
     Mapping,
     Optional,
+    Sequence,
     Tuple,
     TypeVar,
     Union,
@@ -22,14 +26,16 @@ import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
-from stillgate.measured import note
+from stillgate.measured import note, note_ended
 from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
-from stillgate.past_holds import with_history
+from stillgate.past_holds import ended_by_haproxy, with_history
+from stillgate.rehearsing import rehearse
 from stillgate.results.cutover import Cutover
 from stillgate.results.from_core import to_outcome, to_report
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.lists import Answers, Outcomes
 from stillgate.results.outcome import Answer, Error, Outcome
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
@@ -94,6 +100,7 @@ class Fleet:
             on_event=_text("on_event", on_event) if isinstance(on_event, str) else "",
             **self._options,
         )
+        self._stopped = threading.Event()  # ends a pause between two calls of the engine
         self.frontends = [_text("frontend", name) for name in frontends]
         self.max_hold = max_hold
         self.cutovers = {one.name: one for one in cutovers}
@@ -162,6 +169,37 @@ class Fleet:
         options = self._told("check", locals())
         names = self._named(frontends)
         return to_report(self._core.check(names, on_line=self._on_line, **options))
+
+    def rehearse(
+        self,
+        *frontends: str,
+        watch: float = 5.0,
+        method: Method = "auto",
+        accept_unproven: bool = False,
+        on_expiry: Expiry = "release",
+        on_reload: OnReload = "release",
+        max_waiting: int = 0,
+        max_hold: Optional[float] = None,
+        drain_timeout: float = 5.0,
+        drain_except: str = "",
+        accept_hazard: bool = False,
+        accept_shared_fate: bool = False,
+    ) -> Rehearsal:
+        """What such a hold would do to the traffic of now: watches it for `watch` seconds (1 to
+        600), and holds nothing. Begins with the check; findings raise nothing.
+        """
+        options = self._told("rehearse", locals())
+        del options["watch"]
+        self._stopped.clear()
+
+        def check() -> Report:
+            return self.check(*frontends, **options)
+
+        return rehearse(self, self._of, check, watch, options, self._stopped.wait)
+
+    def _of(self, endpoints: List[str]) -> Fleet:
+        """The same for some of its endpoints, by their URLs."""
+        return Fleet(endpoints, **self._options)
 
     def suspend(
         self,
@@ -293,7 +331,22 @@ class Fleet:
         frontends. Changes nothing; an endpoint that does not answer raises nothing. Adds from this
         machine's history what the guard did to a hold, and which holds expired.
         """
-        return with_history(to_report(self._core.status(self._named(frontends))))
+        report = with_history(to_report(self._core.status(self._named(frontends))))
+        note_ended(report, ended_by_haproxy(report), self._counted_for)
+        return report
+
+    def _counted_for(
+        self, endpoints: Sequence[str], frontends: Sequence[str]
+    ) -> Dict[str, Dict[str, str]]:
+        """For which hold each gate has its counters, by endpoint and frontend."""
+        found: Dict[str, Dict[str, str]] = {}
+        command = " ".join(["stillgate status", *frontends])
+        for outcome in self._of(list(endpoints)).execute(command):
+            with suppress(ValueError, KeyError, TypeError, AttributeError):
+                told = json.loads(outcome.reply or "")["frontends"]
+                ids = {name: one.get("counted_for") for name, one in told.items()}
+                found[outcome.endpoint] = {name: one for name, one in ids.items() if one}
+        return found
 
     def look(self, *frontends: str) -> Report:
         """As status(), for who looks often: over connections that stay open from look to look.
@@ -364,6 +417,7 @@ class Fleet:
         """Ends the running call, or the next one, early: a suspend rolls back, and raises
         KeyboardInterrupt as after Ctrl-C. From any thread.
         """
+        self._stopped.set()
         self._core.stop()
 
     def twin(self) -> Fleet:

@@ -10,7 +10,7 @@ import re
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 import stillgate._core as _core
 from stillgate.files import append_line, read_plain
@@ -18,6 +18,8 @@ from stillgate.results.report import Report, Switch
 
 MOST_BYTES = 4 * 1024 * 1024  # of one hold
 MOST_HOLDS = 200  # the oldest go
+ENDED = "ended"  # in place of an action: what a gate says of a hold that is over
+ENDS = (ENDED, "resume")
 _ID = re.compile(r"^[0-9a-f]{1,64}$")
 _COUNTED = ("held", "released", "given_up", "rejected", "longest_wait_ms", "most_waiting")
 
@@ -35,6 +37,33 @@ def note(report: Report, at: Optional[float] = None) -> None:
             if report.action == "suspend":
                 line["drained"] = report.drained
                 _make_room(path.parent)
+            append_line(path, json.dumps(line, separators=(",", ":")), MOST_BYTES)
+
+
+def note_ended(
+    report: Report,
+    expired: Mapping[str, Sequence[Switch]],
+    ask: Callable[[Sequence[str], Sequence[str]], Mapping[str, Mapping[str, str]]],
+    at: Optional[float] = None,
+) -> None:
+    """A status behind the end of holds that HAProxy itself has ended: `expired` has switches of it
+    by the id of their last hold. Their counters are kept, once, where `ask(endpoints, frontends)`
+    says that the gates still count for that hold: ids by endpoint and frontend.
+    """
+    for hold, switches in expired.items():
+        counted = [one for one in switches if one.gate is not None]
+        lines = read(hold)
+        path = _path(hold)
+        if not counted or path is None or any(line["action"] in ENDS for line in lines):
+            continue
+        endpoints = list(dict.fromkeys(one.endpoint for one in counted))
+        of = ask(endpoints, list(dict.fromkeys(one.frontend for one in counted)))
+        sure = [one for one in counted if of.get(one.endpoint, {}).get(one.frontend) == hold]
+        if len(sure) != len(switches):
+            continue
+        told = [{**_told(one), "waiting": None, "in_flight": None} for one in sure]
+        line = {"at": time.time() if at is None else at, "action": ENDED, "switches": told}
+        with suppress(OSError):
             append_line(path, json.dumps(line, separators=(",", ":")), MOST_BYTES)
 
 

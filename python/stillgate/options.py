@@ -71,10 +71,10 @@ Kind = Union[Seconds, Whole, Choice, Flag, Text, Texts]
 
 # --- a row ----------------------------------------------------------------------------
 
-VERBS = ("exec", "check", "suspend", "resume", "extend", "cutover", "status", "hold")
-ON_HOLDS = ("check", "suspend", "resume", "extend", "status", "hold")
+VERBS = ("exec", "check", "rehearse", "suspend", "resume", "extend", "cutover", "status", "hold")
+ON_HOLDS = ("check", "rehearse", "suspend", "resume", "extend", "status", "hold")
 ACTING = ("check", "suspend", "resume", "extend", "hold")
-HOLDING = ("check", "suspend", "hold")
+HOLDING = ("check", "rehearse", "suspend", "hold")
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,14 @@ class Option:
 _WHY_FORCE = "Why --force overrules the holder."
 
 OPTIONS = (
+    Option(
+        "watch",
+        Seconds(1, 600),
+        "Watch the traffic for this many seconds.",
+        ("rehearse",),
+        default=5.0,
+        fabric_letter="t",
+    ),
     Option(
         "no_lease",
         Flag(),
@@ -239,6 +247,25 @@ OPTIONS = (
         of="face",
     ),
     Option(
+        "keys",
+        Flag(),
+        "On a terminal: r ends COMMAND and resumes, e extends the hold, each asked once. COMMAND "
+        "then has no standard input.",
+        ("hold",),
+        default=False,
+        of="face",
+        fabric="",
+    ),
+    Option(
+        "progress",
+        Flag(),
+        "Write a line a second about the hold to standard error, with --json a JSON document.",
+        ("hold",),
+        default=False,
+        of="face",
+        fabric="",
+    ),
+    Option(
         "ramp",
         Seconds(0),
         "Open over this many seconds, instead of at once.",
@@ -321,14 +348,14 @@ OPTIONS = (
         "accept_hazard",
         Flag(),
         "Overrule the table of releases that crash on resume: this build has the fix.",
-        ("check", "suspend", "resume", "hold"),
+        ("check", "rehearse", "suspend", "resume", "hold"),
         default=False,
     ),
     Option(
         "accept_shared_fate",
         Flag(),
         "Hold by maxconn even where the guard would end with whoever starts it.",
-        ("check", "suspend"),
+        ("check", "rehearse", "suspend"),
         default=False,
     ),
     Option(

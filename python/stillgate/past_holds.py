@@ -98,6 +98,25 @@ def with_history(report: Report) -> Report:
     return report
 
 
+def ended_by_haproxy(report: Report) -> Dict[str, List[Switch]]:
+    """The open switches of a status whose last hold, by this machine's history, HAProxy itself has
+    ended: by the id of that hold.
+    """
+    if not any(one.verdict == "open" and one.gate and one.gate.held for one in report.switches):
+        return {}
+    try:
+        past = fold(read_events(last_bytes=RECENT_BYTES).events)
+    except OSError:
+        return {}
+    found: Dict[str, List[Switch]] = {}
+    for one in report.switches:
+        last = _last_of(one, past)
+        if one.verdict == "open" and last is not None:
+            if (last.ended, last.ended_by) == ("expired", "haproxy"):
+                found.setdefault(last.id, []).append(one)
+    return found
+
+
 def arrivals_before(report: Report) -> Dict[Tuple[str, str], float]:
     """Requests per second before the holds that are in effect, by endpoint and frontend, from this
     machine's history: what came in all, spread evenly.
@@ -128,15 +147,20 @@ def event_document(event: Event) -> Dict[str, Any]:
 def _expiry(switch: Switch, past: List[PastHold], now: float) -> Optional[Finding]:
     if switch.verdict != "open":
         return None
+    hold = _last_of(switch, past)
+    if hold is None or hold.ended != "expired" or hold.ended_at is None:
+        return None
+    if now - hold.ended_at > RECENT:
+        return None
+    words = f"the last hold, by {hold.owner}, expired at {wall(hold.ended_at)}"
+    return Finding("expired", "info", words)
+
+
+def _last_of(switch: Switch, past: List[PastHold]) -> Optional[PastHold]:
     for hold in past:
         places: List[str] = next((one.endpoints for one in hold.events if one.endpoints), [])
-        if switch.frontend not in hold.frontends or switch.endpoint not in places:
-            continue
-        ended = hold.ended_at
-        if hold.ended != "expired" or ended is None or now - ended > RECENT:
-            return None
-        words = f"the last hold, by {hold.owner}, expired at {wall(ended)}"
-        return Finding("expired", "info", words)
+        if switch.frontend in hold.frontends and switch.endpoint in places:
+            return hold
     return None
 
 

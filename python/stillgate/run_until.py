@@ -91,16 +91,23 @@ class Leash:
     its own, the program `stillgate-leash`, which does that also when this process is stopped or
     killed. Start it before anything is held: the time of the hold is for the command.
 
-    The command is in a session of its own. Standard input and error are those of this process at
-    run(); so is standard output, unless `stdout` is given.
+    The command is in a session of its own. Its standard streams are those of this process at run(),
+    unless `stdin` or `stdout` is given.
 
     What can be reached: whatever the command starts, in sessions of its own and as a daemon too.
     What has become another user's cannot be sent a signal, and work handed to a server is the
     server's.
     """
 
-    def __init__(self, argv: Sequence[str], *, stdout: Union[None, int, IO[Any]] = None) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        *,
+        stdin: Optional[int] = None,
+        stdout: Union[None, int, IO[Any]] = None,
+    ) -> None:
         self._argv = list(argv)
+        self._stdin = stdin
         self._stdout = stdout
         self._peer: Optional[socket.socket] = None
         self._process: Optional[subprocess.Popen[bytes]] = None
@@ -358,6 +365,8 @@ class Leash:
         """With the standard streams."""
         assert self._peer is not None
         streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
+        if self._stdin is not None:
+            streams[0] = self._stdin
         if self._stdout is not None:
             streams[1] = self._stdout
         numbers = [one if isinstance(one, int) else one.fileno() for one in streams]

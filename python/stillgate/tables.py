@@ -11,7 +11,8 @@ from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.hold import Hold, PastHold, PastHolds
 from stillgate.results.lists import Answers, Outcomes
 from stillgate.results.outcome import Answer, Error, Outcome
-from stillgate.results.printing import draw
+from stillgate.results.printing import draw, to_width
+from stillgate.results.rehearsal import Rehearsal, RehearsedHaproxy, WaitsAfter
 from stillgate.results.report import Report, Switch
 
 if TYPE_CHECKING:
@@ -170,6 +171,92 @@ def draw_history(holds: Sequence[PastHold], out: Console) -> None:
             one.reason,
         )
     out.print(table)
+
+
+@draw.register(Rehearsal)
+def draw_rehearsal(rehearsal: Rehearsal, out: Console) -> None:
+    """80 columns, a line per HAProxy, and what follows from it."""
+    names = ", ".join(rehearsal.frontends)
+    watched = f"{names}: watched for {rehearsal.watched_s:.1f} s, nothing was held"
+    out.print(watched, soft_wrap=True)
+    moments = [f"{one.after_s:g} s" for one in rehearsal.waits]
+    title = ["HAProxy", "comes/s", *moments, "flight", "drain s", "full first"]
+    out.print(_rehearsed_line(title), style="bold", soft_wrap=True)
+    for one in rehearsal.haproxies:
+        out.print(_rehearsed_line(_rehearsed_cells(one)), soft_wrap=True)
+    if len(rehearsal.haproxies) > 1:
+        cells = ["all", _rate(rehearsal.arrivals_per_s), *_waiting_cells(rehearsal.waits)]
+        out.print(_rehearsed_line([*cells, "", _short(rehearsal.drain_s), ""]), soft_wrap=True)
+    for line in [*_herd_lines(rehearsal), *rehearsal.notes]:
+        out.print(line, soft_wrap=True)
+    for place in (one for one in rehearsal.haproxies if one.error):
+        _draw_failures(out, [(_place(place), place.error)])
+    _draw_failures(
+        out, [(f"{one.frontend} at {_place(one)}", one.error) for one in rehearsal.check.switches]
+    )
+    out.print(_advice_words(rehearsal), soft_wrap=True)
+    out.print(f"check: {_summary(rehearsal.check)}", soft_wrap=True)
+
+
+REHEARSED_WIDTHS = (14, 8, 7, 7, 7, 6, 7)
+
+
+def _rehearsed_line(cells: Sequence[str]) -> str:
+    told = [to_width(cells[0], REHEARSED_WIDTHS[0])]
+    told += [f"{cell:>{width}}" for cell, width in zip(cells[1:], REHEARSED_WIDTHS[1:])]
+    return " ".join([*told, cells[-1]]).rstrip()
+
+
+def _rehearsed_cells(one: RehearsedHaproxy) -> List[str]:
+    in_flight = "?" if one.in_flight is None else f"{one.in_flight:.0f}"
+    first = one.fills[0] if one.fills else None
+    full = "-" if first is None else f"{first.what} {_short(first.at_s)}"
+    cells = [_place(one), _rate(one.arrivals_per_s), *_waiting_cells(one.waits)]
+    return [*cells, in_flight, _short(one.drain_s), full if one.arrivals_per_s is not None else "?"]
+
+
+def _waiting_cells(waits: Sequence[WaitsAfter]) -> List[str]:
+    return ["?" if one.waiting is None else f"{one.waiting:,}" for one in waits]
+
+
+def _herd_lines(rehearsal: Rehearsal) -> List[str]:
+    """What comes after the release, where it is known: of the HAProxy that takes longest."""
+    herds = [(one.herd, _place(one)) for one in rehearsal.haproxies if one.herd]
+    known = [(one.servers_s, one, place) for one, place in herds if one.servers_s is not None]
+    released = f"released at once after {rehearsal.max_hold_s:g} s: {_text(rehearsal.herd)}"
+    if not known:
+        return [released]
+    servers_s, herd, place = max(known, key=lambda one: one[0])
+    if not servers_s:
+        return [f"{released}; the servers take all of them at once"]
+    return [
+        f"{released}; the servers need about {_short(servers_s)} s for them, the last one waits "
+        f"{_short(herd.last_wait_s)} s ({place}: backend '{herd.backend}', {herd.slots} at a time)"
+    ]
+
+
+def _advice_words(rehearsal: Rehearsal) -> str:
+    asked = f"{rehearsal.max_hold_s:g} s"
+    if rehearsal.advised_s is None:
+        longest = rehearsal.reason
+    else:
+        longest = f"at most {rehearsal.advised_s:g} s. {rehearsal.reason}"
+    verdict = "can be held" if rehearsal.fits else "is TOO LONG"
+    if not rehearsal.fits and (
+        rehearsal.advised_s is None or rehearsal.advised_s >= rehearsal.max_hold_s
+    ):
+        verdict = "CANNOT be held now"
+    return f"{asked} {verdict}; advised: {longest}"
+
+
+def _rate(value: Optional[float]) -> str:
+    return "?" if value is None else f"{value:,.1f}"
+
+
+def _short(seconds: Optional[float]) -> str:
+    if seconds is None:
+        return "?"
+    return f"{seconds:.1f}" if seconds < 100 else f"{seconds:.0f}"
 
 
 class _Placed(Protocol):

@@ -23,11 +23,12 @@ from stillgate.options import (
     Whole,
     call_names,
 )
+from stillgate.rehearsing import LEAST_S, MOST_S
 
 NOBODY = "unix:///nowhere/a.sock"
 # A verb of the table, and the method of Fleet that it is in Python.
 METHODS = {
-    **{verb: verb for verb in ("check", "suspend", "resume", "extend", "cutover")},
+    **{verb: verb for verb in ("check", "rehearse", "suspend", "resume", "extend", "cutover")},
     "hold": "suspended",
 }
 # What a method has that is an option on no command line.
@@ -101,7 +102,8 @@ def bounds() -> Iterator[tuple[str, str, float, bool]]:
     """A verb or `Fleet`, one of its numbers, a value at or beyond a bound, whether it is fine."""
     for one in OPTIONS:
         kind = one.kind
-        if one.of == "face" or not isinstance(kind, (Seconds, Whole)):
+        # The engine does not watch: test_what_is_watched_has_its_bounds.
+        if one.of == "face" or one.name == "watch" or not isinstance(kind, (Seconds, Whole)):
             continue
         step: float = 0.001 if isinstance(kind, Seconds) else 1
         for verb in [one.verbs[0]] if one.of == "call" else ["Fleet"]:
@@ -135,6 +137,14 @@ def test_the_engine_has_the_tables_bounds(
             given["cutover"] = Cutover("x", servers={"a/b": "ready"}).told()
         refused = _refused(lambda: getattr(fleet._core, verb)(["f"], on_line=None, **own, **given))
     assert refused == (None if well else name)
+
+
+def test_what_is_watched_has_its_bounds() -> None:
+    kind = BY_NAME["watch"].kind
+    assert isinstance(kind, Seconds)
+    assert (kind.least, kind.most) == (LEAST_S, MOST_S)
+    for beyond in (kind.least - 0.001, kind.most + 0.001):
+        assert _refused(lambda: Fleet([NOBODY]).rehearse("f", watch=beyond)) == "watch"
 
 
 def _refused(call: Any) -> Optional[str]:

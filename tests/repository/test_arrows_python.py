@@ -34,15 +34,18 @@ ROOMS: dict[str, set[str]] = {
     "past_holds": {"_core", "clock", "files", "results", "tables"},
     "measured": {"_core", "files", "results"},
     "hold_report": {"results"},
+    "listen_queues": set(),
+    "forecast": {"results"},
+    "rehearsing": {"errors", "forecast", "listen_queues", "results"},
     "fleet": {
         *("_core", "errors", "events", "held_after", "inventory", "measured", "options"),
-        *("past_holds", "results", "suspension", "tables", "watching"),
+        *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
     },
     "aio": {"_core", "errors", "fleet", "held_after", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {
-        *("clock", "errors", "fleet", "hold_report", "options", "past_holds", "postgres"),
+        *("clock", "errors", "fleet", "gate", "hold_report", "options", "past_holds", "postgres"),
         *("results", "run_until", "suspension", "tables"),
     },
     "cli": {

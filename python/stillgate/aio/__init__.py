@@ -162,6 +162,7 @@ class Fleet:
     info = _awaited(sync.Fleet.info)
     stat = _awaited(sync.Fleet.stat)
     check = _awaited(sync.Fleet.check)
+    rehearse = _awaited(sync.Fleet.rehearse)
     suspend = _awaited(sync.Fleet.suspend, _take_back)
     resume = _awaited(sync.Fleet.resume)
     extend = _awaited(sync.Fleet.extend)

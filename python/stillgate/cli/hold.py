@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from typing import Any, Callable, List, Tuple
+from typing import Any, Callable, List, Mapping, Tuple
 
 import click
 
 from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import show_failure, show_refusal
-from stillgate.console.documents import to_json
-from stillgate.console.held_command import HeldCommand, Wishes
+from stillgate.console.documents import SCHEMA, to_json
+from stillgate.console.dry_hold import dry_run_document, dry_run_of, dry_run_words
+from stillgate.console.held_command import FAILED, HeldCommand, Wishes
+from stillgate.console.progress import with_progress
+from stillgate.console.show import show_report
 from stillgate.console.streams import put, say
 from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
+from stillgate.options import call_names
 from stillgate.run_until import check_runnable
 
 
@@ -32,6 +37,11 @@ class _WithCommand(click.Command):
 
 @click.command(cls=_WithCommand)
 @frontends_argument
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check, and show what would be sent to each HAProxy, in order; hold nothing, run nothing.",
+)
 @options_of("hold")
 @click.pass_context
 def hold(
@@ -39,6 +49,7 @@ def hold(
     frontends: Tuple[str, ...],
     make_fleet: Callable[[], Fleet],
     as_json: bool,
+    dry_run: bool,
     **options: Any,
 ) -> int:
     """Hold FRONTEND, run COMMAND, and resume however COMMAND ends.
@@ -68,6 +79,8 @@ def hold(
         return unfit
     try:
         wishes = Wishes(**{name: options.pop(name) for name in Wishes.names()})
+        if dry_run:
+            return _show_dry(make_fleet(), frontends, shlex.join(argv), options, as_json)
         course = HeldCommand(make_fleet(), argv, wishes=wishes, quiet_stdout=as_json, talk=True)
         course.run(frontends, options)
     except StillgateError as error:
@@ -80,3 +93,25 @@ def hold(
     if course.error is not None:
         show_refusal(course.error)
     return course.status
+
+
+def _show_dry(
+    fleet: Fleet,
+    frontends: Tuple[str, ...],
+    command: str,
+    options: Mapping[str, Any],
+    as_json: bool,
+) -> int:
+    """Returns the exit status."""
+    told = {name: options[name] for name in call_names("check") if name in options}
+    report = with_progress(fleet, lambda quiet: fleet.check(*frontends, **told))
+    haproxies = dry_run_of(report, command, options) if report.ok else []
+    if as_json:
+        document = {"schema": SCHEMA, "action": "hold", **dry_run_document(haproxies, report)}
+        put(to_json(document))
+    elif report.ok:
+        for line in dry_run_words(haproxies):
+            say(line)
+    else:
+        show_report(report)
+    return 0 if report.ok else FAILED

@@ -19,6 +19,7 @@ from stillgate.cli.gate import gate
 from stillgate.cli.history import history
 from stillgate.cli.hold import hold
 from stillgate.cli.outcome import json_verb, show_still_held, show_stopped, show_usage
+from stillgate.cli.rehearse import rehearse
 from stillgate.cli.report import report
 from stillgate.cli.resume import resume
 from stillgate.cli.signals import raise_at_signals
@@ -87,6 +88,7 @@ def cli() -> None:
 for command in (
     exec_,
     check,
+    rehearse,
     suspend,
     resume,
     extend,

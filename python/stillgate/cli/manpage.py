@@ -38,6 +38,10 @@ DESCRIPTION = [
 EXAMPLES = [
     ("stillgate check balanced --fleet production", "What would stop or endanger a hold."),
     (
+        "stillgate rehearse balanced --fleet production --max-hold 15",
+        "Watch the traffic, and say how many would wait, and how long a hold may be.",
+    ),
+    (
         "stillgate hold balanced --fleet production --max-hold 15 -- ./migrate",
         "Hold, run ./migrate, and release, however it ends.",
     ),

@@ -23,6 +23,7 @@ HOLDING = ("suspend", "hold")  # what was held is taken back
 VERBS = (
     "exec",
     "check",
+    "rehearse",
     "suspend",
     "resume",
     "extend",

@@ -5,7 +5,7 @@ they get their place in a document of several, and what the engine does not know
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any, Dict, List, Optional
 
@@ -14,6 +14,7 @@ from stillgate.hold_report import HoldReport, report_document
 from stillgate.past_holds import event_document
 from stillgate.results.hold import PastHold
 from stillgate.results.outcome import Outcome
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
@@ -133,6 +134,20 @@ def report_of_hold_document(report: HoldReport) -> Dict[str, Any]:
         "ok": True,
         "hold": _past_hold(report.hold),
         **report_document(report),
+    }
+
+
+def rehearsal_document(rehearsal: Rehearsal) -> Dict[str, Any]:
+    """rehearse: the forecast, with the report of its check."""
+    told = {name: value for name, value in vars(rehearsal).items() if name != "check"}
+    told["waits"] = [asdict(one) for one in rehearsal.waits]
+    told["haproxies"] = [asdict(one) for one in rehearsal.haproxies]
+    return {
+        "schema": SCHEMA,
+        "action": "rehearse",
+        "ok": rehearsal.ok,
+        **told,
+        "check": rehearsal.check.document,
     }
 
 

@@ -7,13 +7,14 @@ import shlex
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document, rfc3339
-from stillgate.console.progress import HoldScreen, ProgressLine
+from stillgate.console.live_keys import can_hear_keys, single_keys
+from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import say
@@ -53,6 +54,8 @@ class Wishes:
     on_failure: Optional[str] = None
     undo_time: Optional[float] = None
     keep_on_failure: bool = False
+    keys: bool = False
+    progress: bool = False
 
     @classmethod
     def names(cls) -> Tuple[str, ...]:
@@ -63,6 +66,9 @@ class Wishes:
         if self.grace is not None and self.grace >= max_hold:
             words = f"grace: {self.grace:g} s must be less than max_hold, {max_hold:g} s"
             raise InputError("bad_option", words, "grace")
+        if self.keys and not (sys.stderr.isatty() and can_hear_keys()):
+            words = "keys: standard input and error must be a terminal, and in its foreground"
+            raise InputError("bad_option", words, "keys")
         if self.on_failure is not None and not self.on_failure.strip():
             raise InputError("bad_option", "on_failure: is empty", "on_failure")
         if self.undo_time is not None:
@@ -101,6 +107,7 @@ class HeldCommand:
         self._held: Optional[Suspension] = None
         self._command: Optional[Leash] = None
         self._undoing: Optional[Leash] = None
+        self._nothing: Optional[int] = None  # in place of standard input, which keys come from
         self._over = threading.Event()
         self._kept = False
         self._has_cutover = False
@@ -126,11 +133,14 @@ class HeldCommand:
         # What was printed before comes before what the command prints.
         sys.stdout.flush()
         try:
-            with self._leash(self._argv) as command, self._leash(self._undo_argv()) as undoing:
-                self._command, self._undoing = command, undoing
+            with ExitStack() as around:
+                keys = self._hear_keys(around)
+                self._command = around.enter_context(self._leash(self._argv))
+                self._undoing = around.enter_context(self._leash(self._undo_argv()))
                 with Voice() as voice:
                     self._voice = voice
-                    self._hold(voice, frontends, {**options, "at_deadline": self._end_all})
+                    told = {**options, "at_deadline": self._end_all}
+                    self._hold(voice, frontends, told, keys)
         except InputError:
             raise
         except HoldExpired as error:
@@ -140,6 +150,14 @@ class HeldCommand:
                 self.error = error
         except StillgateError as error:
             self.error = error
+
+    def _hear_keys(self, around: ExitStack) -> Optional[int]:
+        """Where they come from; None if they are not wanted."""
+        if not self._wishes.keys:
+            return None
+        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        around.callback(os.close, self._nothing)
+        return around.enter_context(single_keys())
 
     def _ask_postgres(self) -> None:
         if not self._wishes.postgres:
@@ -157,7 +175,8 @@ class HeldCommand:
 
     def _leash(self, argv: Sequence[str]) -> Leash:
         """Started before anything is held: it costs no time of the hold."""
-        leash = Leash(argv, stdout=STANDARD_ERROR if self._quiet_stdout else None)
+        stdout = STANDARD_ERROR if self._quiet_stdout else None
+        leash = Leash(argv, stdin=self._nothing, stdout=stdout)
         try:
             if argv:
                 leash.start()
@@ -178,7 +197,13 @@ class HeldCommand:
             if leash is not None:
                 leash.moved()
 
-    def _hold(self, voice: Voice, frontends: Sequence[str], options: Mapping[str, Any]) -> None:
+    def _hold(
+        self,
+        voice: Voice,
+        frontends: Sequence[str],
+        options: Mapping[str, Any],
+        keys: Optional[int],
+    ) -> None:
         """Nothing in the hold waits for its output."""
         line: Optional[HoldScreen] = None
         begun: Optional[float] = None
@@ -193,7 +218,10 @@ class HeldCommand:
                 self._tell(_held_words(held.report))
                 for words in held.report.cutover.unshown if held.report.cutover else []:
                     self._tell(f"note: {words}")
-                line = HoldScreen(voice, self._fleet, held)
+                if self._wishes.progress:
+                    line = HoldLines(voice, self._fleet, held, as_json=self._quiet_stdout)
+                else:
+                    line = HoldScreen(voice, self._fleet, held, keys)
                 voice.settle()
                 line.begin()
                 self._course(held)

@@ -5,24 +5,21 @@ terminal, a line a second.
 from __future__ import annotations
 
 import os
-import select
 import sys
-import termios
 import threading
 import time
-import tty
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Callable, Iterator, List, Optional, Sequence, Type, Union
+from typing import Callable, Iterator, Optional, Sequence, Type, Union
 
 from stillgate.clock import wall
 from stillgate.console.documents import to_line
 from stillgate.console.live_drawing import Signs, live_lines
-from stillgate.console.live_keys import Keys
+from stillgate.console.live_keys import Keys, read_key, single_keys
 from stillgate.console.live_state import LiveState
 from stillgate.console.sentences import resumed_words
-from stillgate.console.streams import descriptor_of, put, say
+from stillgate.console.streams import put, say
 from stillgate.errors import ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.past_holds import arrivals_before
@@ -134,7 +131,7 @@ class _Screen:
                 raise first
             self._take(first)
             try:
-                with _alternate_screen(), _single_keys() as keys:
+                with _alternate_screen(), single_keys() as keys:
                     self._show(looker, keys)
             finally:
                 # What it was last stays to be read.
@@ -144,7 +141,9 @@ class _Screen:
     def _show(self, looker: _Looker, keys: Optional[int]) -> None:
         while True:
             self._draw()
-            pressed = _read_key(keys, FRAME)
+            pressed = read_key(keys, FRAME)
+            if pressed is None:
+                keys = None
             while not looker.news.empty():
                 self._take(looker.news.get())
             action = self._keys.press(pressed, self._state) if pressed else None
@@ -213,28 +212,3 @@ def _alternate_screen() -> Iterator[None]:
         yield
     finally:
         print(LEAVE, end="", flush=True)
-
-
-@contextmanager
-def _single_keys() -> Iterator[Optional[int]]:
-    """The descriptor from which each key comes at once; None where there is no terminal."""
-    number = descriptor_of(sys.stdin)
-    if number is None or not os.isatty(number):
-        yield None
-        return
-    before: List[Union[int, List[Union[bytes, int]]]] = termios.tcgetattr(number)
-    try:
-        tty.setcbreak(number)
-        yield number
-    finally:
-        termios.tcsetattr(number, termios.TCSADRAIN, before)
-
-
-def _read_key(keys: Optional[int], seconds: float) -> str:
-    """Empty: none came."""
-    if keys is None:
-        time.sleep(seconds)
-        return ""
-    if not select.select([keys], [], [], seconds)[0]:
-        return ""
-    return os.read(keys, 1).decode("ascii", "ignore")

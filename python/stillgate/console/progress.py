@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
 from typing import Callable, Optional, Sequence, Tuple, TypeVar
 
+from stillgate.clock import wall
+from stillgate.console.documents import to_line
 from stillgate.console.live_drawing import HEAD_LINES, Signs, live_lines
+from stillgate.console.live_keys import Keys, read_key
 from stillgate.console.live_state import LiveState
 from stillgate.console.voice import Voice
+from stillgate.errors import StillgateError
 from stillgate.fleet import Fleet
 from stillgate.results.printing import tamed
 from stillgate.suspension import Suspension
@@ -21,6 +26,8 @@ PATIENCE = 0.5  # seconds before anything is shown
 STEP = 0.1  # seconds between two redraws
 LOOK = 1.0  # seconds between two looks at a hold
 FRAME = 0.25  # seconds between two drawings of it
+TOLD = 3.0  # seconds for which the bottom line says what came of a key
+KEY = 0.1  # seconds for which a key is waited for
 LEAST_LINES, LEAST_COLUMNS = 12, 40  # of a terminal on which it is drawn whole
 CLEAR = "\r\x1b[K"
 
@@ -103,11 +110,18 @@ def with_progress(fleet: Fleet, call: Callable[[Callable[[], None]], T]) -> T:
 
 class HoldScreen(_Line):
     """How a hold goes: the time, who waits, a row per HAProxy. On the last lines of the terminal,
-    below what the command writes there; on a small terminal it is one line.
+    below what the command writes there; on a small terminal it is one line. `keys` is where keys
+    come from, if they are to be heard.
     """
 
-    def __init__(self, voice: Voice, fleet: Fleet, hold: Suspension) -> None:
+    def __init__(
+        self, voice: Voice, fleet: Fleet, hold: Suspension, keys: Optional[int] = None
+    ) -> None:
         super().__init__(voice)
+        self._from = keys
+        self._keys = Keys(fleet.max_hold, of_command=True)
+        self._extend_by = fleet.max_hold
+        self._told_until = 0.0
         # Of its own, because the hold may be in the middle of a call of that one.
         self._fleet = fleet.twin()
         self._hold = hold
@@ -147,12 +161,48 @@ class HoldScreen(_Line):
                 region = None
             if region is None and size[1] >= LEAST_LINES and size[0] >= LEAST_COLUMNS:
                 haproxies = len(self._state.rows())
-                region = Region(size, min(size[1] // 2, HEAD_LINES + haproxies))
+                height = HEAD_LINES + haproxies + (self._from is not None)
+                region = Region(size, min(size[1] // 2, height))
                 self._voice.draw(region.enter(), last=True)
             if not self._ended:
                 self._show(region)
-            over = self._drawing.acquire(timeout=FRAME)
+            over = self._pause()
         self._voice.draw(CLEAR if region is None else region.leave(), last=True)
+
+    def _pause(self) -> bool:
+        """Whether the hold is over. Hears the keys meanwhile."""
+        if self._from is None:
+            return self._drawing.acquire(timeout=FRAME)
+        key = read_key(self._from, KEY)
+        if key is None:
+            self._from = None
+        if self._drawing.acquire(timeout=0):
+            return True
+        if key:
+            self._press(key)
+        elif time.monotonic() > self._told_until:
+            self._keys.rest(self._state)
+        return False
+
+    def _press(self, key: str) -> None:
+        self._told_until = 0.0
+        action = self._keys.press(key, self._state)
+        if action == "resume":
+            self._tell("resume: the command is being ended")
+            # As Ctrl-C does it.
+            os.kill(os.getpid(), signal.SIGINT)
+        elif action == "extend":
+            try:
+                self._hold.extend(self._extend_by, self._fleet)
+            except (StillgateError, KeyboardInterrupt) as error:
+                self._tell(str(error))
+                return
+            self._tell(f"extended by {self._extend_by:g} s")
+            self._look_at = 0.0
+
+    def _tell(self, words: str) -> None:
+        self._keys.tell(words)
+        self._told_until = time.monotonic() + TOLD
 
     def _show(self, region: Optional[Region]) -> None:
         now = time.time()
@@ -160,8 +210,33 @@ class HoldScreen(_Line):
             self._voice.draw(f"{CLEAR}{tamed(self._state.totals(now))}")
             return
         size = (region.size[0], region.height)
-        lines = live_lines(self._state, now, size, self._signs, colours=self._colours)
+        last = "" if self._from is None else self._keys.line
+        lines = live_lines(self._state, now, size, self._signs, last, self._colours)
         self._voice.draw(region.show(lines))
+
+
+class HoldLines(HoldScreen):
+    """The same where nothing can be drawn: a line a look, or a JSON document a line."""
+
+    def __init__(self, voice: Voice, fleet: Fleet, hold: Suspension, as_json: bool) -> None:
+        super().__init__(voice, fleet, hold)
+        self._as_json = as_json
+
+    def begin(self) -> None:
+        self._thread.start()
+
+    def _draw(self) -> None:
+        over = False
+        while not over:
+            self._look()
+            report = self._state.report
+            if report is not None and not self._ended:
+                if self._as_json:
+                    self._voice.say(to_line(report.document))
+                else:
+                    now = time.time()
+                    self._voice.say(f"stillgate: {wall(now)} {self._state.totals(now)}")
+            over = self._drawing.acquire(timeout=LOOK)
 
 
 class Region:

@@ -10,8 +10,9 @@ from stillgate.console.streams import put
 from stillgate.results.hold import PastHold
 from stillgate.results.outcome import Error, Outcome, Timings
 from stillgate.results.printing import to_stream
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
-from stillgate.tables import draw_failed, draw_history, draw_outcomes, draw_report
+from stillgate.tables import draw_failed, draw_history, draw_outcomes, draw_rehearsal, draw_report
 
 
 def get_ready_to_show() -> None:
@@ -55,3 +56,7 @@ def show_report(report: Report, to: Optional[TextIO] = None) -> None:
 
 def show_history(holds: List[PastHold]) -> None:
     draw_history(holds, to_stream(sys.stdout))
+
+
+def show_rehearsal(rehearsal: Rehearsal) -> None:
+    draw_rehearsal(rehearsal, to_stream(sys.stdout))

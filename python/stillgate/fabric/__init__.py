@@ -1,5 +1,5 @@
 """Tasks for Fabric: `from stillgate.fabric import check, suspend, resume, status, hold, extend`,
-and `cutover`.
+`rehearse` and `cutover`.
 
 In a fabfile that gives `fab suspend`, `fab resume` and so on; `from stillgate.fabric import ns` has
 them all as a Collection. Write settings under `stillgate:` in fabric.yaml.
@@ -21,10 +21,22 @@ from invoke import Collection
 from stillgate.fabric.call import TaskCall, TaskFailed
 from stillgate.fabric.once_for_all_hosts import VerbTask
 from stillgate.options import Choice, Flag, Option, Seconds, Whole, of_verb
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
-__all__ = ["TaskFailed", "check", "cutover", "extend", "hold", "ns", "resume", "status", "suspend"]
+__all__ = [
+    "TaskFailed",
+    "check",
+    "cutover",
+    "extend",
+    "hold",
+    "ns",
+    "rehearse",
+    "resume",
+    "status",
+    "suspend",
+]
 
 T = TypeVar("T")
 _OWN_HELP = {
@@ -117,6 +129,12 @@ def check(call: TaskCall) -> Optional[Report]:
 
 
 @_task
+def rehearse(call: TaskCall) -> Optional[Rehearsal]:
+    """Watch the traffic, and say what a hold would do to it; hold nothing."""
+    return call.rehearse()
+
+
+@_task
 def suspend(call: TaskCall) -> Optional[Report]:
     """Hold the frontends at every endpoint, or at none."""
     return call.report()
@@ -152,4 +170,4 @@ def hold(call: TaskCall, run: Any = None) -> Optional[CommandResult]:
     return call.hold(run)
 
 
-ns = Collection("stillgate", check, suspend, resume, status, extend, cutover, hold)
+ns = Collection("stillgate", check, rehearse, suspend, resume, status, extend, cutover, hold)

@@ -12,10 +12,15 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optio
 from fabric import Connection
 from invoke.exceptions import Exit
 
-from stillgate.console.documents import failure_document, still_held_document, to_json
+from stillgate.console.documents import (
+    failure_document,
+    rehearsal_document,
+    still_held_document,
+    to_json,
+)
 from stillgate.console.held_command import FAILED, HeldCommand, Wishes
 from stillgate.console.progress import with_progress
-from stillgate.console.show import show_report
+from stillgate.console.show import show_rehearsal, show_report
 from stillgate.console.streams import put, say, telling
 from stillgate.errors import InputError, ReportError, StillgateError, StillHeld, error_of
 from stillgate.fabric.hosts import patience_of, urls_of
@@ -25,6 +30,7 @@ from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
 from stillgate.options import OPTIONS, call_names
 from stillgate.results.printing import tamed
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 from stillgate.run_until import CommandResult
 
@@ -114,6 +120,25 @@ class TaskCall:
             report = fleet.cutover(name, **settings.told(*call_names("cutover")))
             self._show(report)
             return report
+
+    def rehearse(self) -> Optional[Rehearsal]:
+        """None in a dry run. Errors: TaskFailed, after everything was shown."""
+        with self._ending():
+            settings, fleet, names = self._prepared()
+            if self._dry():
+                self._show_dry(fleet, names, settings)
+                return None
+            told = settings.told(*call_names("rehearse"))
+            found = with_progress(fleet, lambda quiet: fleet.rehearse(*names, **told))
+            with telling():
+                if self._as_json:
+                    put(to_json(rehearsal_document(found)))
+                else:
+                    show_rehearsal(found)
+        if found.exit_status:
+            words = "stillgate: rehearse: refused, or an HAProxy does not answer"
+            raise TaskFailed(words, found.exit_status, report=found.check)
+        return found
 
     def hold(self, command: Any) -> Optional[CommandResult]:
         """Runs `command`, for /bin/sh, inside a hold. None in a dry run. Errors: TaskFailed."""

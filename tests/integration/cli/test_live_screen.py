@@ -19,7 +19,7 @@ import pytest
 
 from stillgate import Fleet
 from support.closing import Closing
-from support.command import COMMAND
+from support.command import COMMAND, run
 from support.haproxy.holds import F
 from support.patience import HANG_S
 from support.process import wait_until
@@ -178,6 +178,56 @@ def test_a_hold_keeps_the_last_lines_for_its_screen(haproxy: Start) -> None:
         assert any(line.startswith("stillgate: Resumed after ") for line in shown), shown
         assert "line 60" in shown
         assert not any(line.startswith("lb1 ") for line in shown)
+
+
+def test_keys_extend_a_hold_and_end_its_command_asked_once(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    there = ["--max-hold", "300", "--keys", "-e", f"lb1={proxy.endpoints[0]}"]
+    # It sees that it has no standard input: what is typed is not for it.
+    script = "cat; echo nothing to read; sleep 600"
+    with Terminal("hold", F, *there, "--", "sh", "-c", script) as terminal:
+        terminal.wait_for_words("nothing to read")
+        lines = terminal.wait_for_words("r end the command and resume   e extend")
+        assert any("of 300, " in line for line in lines)
+        terminal.press("q")  # Nobody could keep the command, so the hold cannot be left.
+        terminal.press("e")
+        terminal.wait_for_words("Extend by 15 s")
+        terminal.press("y")
+        terminal.wait_for_words("of 315, ")
+        terminal.press("r")
+        terminal.wait_for_words("End the command, and resume balanced")
+        terminal.press("n")
+        terminal.wait_for_words("r end the command and resume   e extend")
+        assert proxy.limit(F) == 0
+        terminal.press("r")
+        terminal.wait_for_words("? y/n")
+        terminal.press("y")
+        assert terminal.finish() == 130
+        assert proxy.limit(F) == 100
+        assert any("traffic flows" in line for line in terminal.lines()), terminal.lines()
+
+
+def test_keys_need_a_terminal_and_else_nothing_is_held(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    done = run("hold", F, "--keys", "-e", proxy.endpoints[0], "--", "true")
+    assert done.returncode == 2 and "keys: standard input and error must be a" in done.stderr
+    assert proxy.limit(F) == 100
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_hold_without_a_terminal_can_say_a_line_a_second(form: list[str], haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    there = ["--max-hold", "300", "--progress", *form, "-e", f"lb1={proxy.endpoints[0]}"]
+    done = run("hold", F, *there, "--", "sleep", "2.5")
+    assert done.returncode == 0
+    if form:
+        told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
+        assert [one["switches"][0]["verdict"] for one in told[:2]] == ["held", "held"]
+        assert json.loads(done.stdout)["action"] == "hold"
+    else:
+        lines = [line for line in done.stderr.splitlines() if " HELD " in line]
+        assert len(lines) >= 2 and all(" of 300, " in line for line in lines)
+        assert done.stdout == ""
 
 
 @pytest.mark.parametrize("form", [[], ["--json"]])

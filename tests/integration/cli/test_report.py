@@ -61,6 +61,30 @@ def test_who_waited_is_in_the_report(
     assert ElementTree.fromstring(picture.read_text()).tag.endswith("svg")
 
 
+def test_a_hold_that_haproxy_ended_has_what_its_gate_still_says(
+    haproxy: Start, haproxy_binaries: dict[str, Binary], app: App, tmp_path: Path
+) -> None:
+    """As at the next status; nobody has looked meanwhile."""
+    version = haproxy_binaries["3.0"].version
+    proxy = haproxy("3.0", **gate_options(F, tmp_path / "gate", version, servers=[app.port]))
+    fleet = Fleet([f"lb1={proxy.endpoints[0]}"])
+    hold = fleet.suspend(F, max_hold=1.5, method="gate").holds[0].id
+    answer = urllib.request.urlopen(f"http://127.0.0.1:{proxy.ports[F]}/")
+    assert answer.status == 200
+    wait_until(lambda: fleet.status(F).switches[0].verdict == "open", "the deadline")
+    fleet.status(F)
+    text = run("report", hold).stdout
+    assert "ended                  expired (by haproxy)" in text
+    assert "waited                 1\n" in text
+    _, told = run_json("report", hold)
+    assert (told["waited"], told["haproxies"][0]["most_waiting"]) == (1, 1)
+    assert all(at <= 1.6 for at, _ in told["samples"])
+    # Of another hold the gate's numbers are not this one's.
+    fleet.suspend(F, max_hold=600, method="gate")
+    fleet.resume(F)
+    assert run_json("report", hold)[1]["waited"] == 1
+
+
 def test_a_hold_that_is_not_there_is_wrong_usage() -> None:
     done = run("report", "7d", "--json")
     assert done.returncode == 2

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import stillgate.tables  # noqa: F401  (by which results print)
 from stillgate.console.hints import hinted, hinted_report, options_of_call
 from stillgate.console.sentences import resumed_words
 from stillgate.results.from_core import to_report

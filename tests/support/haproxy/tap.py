@@ -135,10 +135,14 @@ class Tap(Closing):
     def _back(self, server: socket.socket, client: socket.socket) -> None:
         try:
             while piece := server.recv(PIECE):
-                client.sendall(piece)
+                self.pass_back(client, piece)
         except OSError:
             pass
         _end(client)
+
+    def pass_back(self, client: socket.socket, piece: bytes) -> None:
+        """What is done with a piece of an answer; each connection has a thread of its own."""
+        client.sendall(piece)
 
 
 def _end(connection: socket.socket) -> None:

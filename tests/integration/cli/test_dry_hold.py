@@ -1,0 +1,99 @@
+"""What `hold --dry-run` says would be sent, against what a real hold sends, line for line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
+import pytest
+
+from support.command import SCHEMA, run
+from support.haproxy.gate_options import gate_options
+from support.haproxy.holds import F
+from support.haproxy.server import HAProxy
+from support.haproxy.tap import Tap
+
+if TYPE_CHECKING:
+    from conftest import Binary, Start
+
+pytestmark = pytest.mark.usefixtures("state")
+CHANGING = (
+    "set var",
+    "set table",
+    "set maxconn",
+    "stillgate lock",
+    "stillgate sync",
+    "experimental-mode on",
+)
+
+
+def sent_by(tap: Tap) -> list[str]:
+    """What changes anything; not what the guard has wait in HAProxy, which is told in words."""
+    lines = [one for one in tap.lines if one.startswith(CHANGING)]
+    return [one for one in lines if "wait" not in one]
+
+
+def pattern_of(line: str) -> str:
+    """A value that is made only then is anything."""
+    return re.sub(r"<[^>]*>", lambda _: r"[\w.-]+", re.escape(line).replace(r"\<", "<"))
+
+
+def told_by(*arguments: str) -> tuple[int, dict[str, Any]]:
+    done = run("hold", "--dry-run", "--json", *arguments, "--", "true")
+    told = json.loads(done.stdout)
+    jsonschema.validate(told, SCHEMA)
+    return done.returncode, told
+
+
+def assert_sent(proxy: HAProxy, method: str) -> None:
+    with Tap(proxy, {}) as tap:
+        there = ["--max-hold", "60", "--method", method, "-e", tap.endpoint]
+        status, told = told_by(F, *there)
+        assert status == 0 and sent_by(tap) == []
+        tap.lines.clear()
+        assert run("hold", F, *there, "--", "true").returncode == 0
+        sent = sent_by(tap)
+    (haproxy,) = told["haproxies"]
+    foretold: list[str] = [line["sent"] for line in haproxy["lines"] if line["sent"]]
+    assert len(foretold) == len(sent), (foretold, sent)
+    for line, truth in zip(foretold, sent):
+        assert re.fullmatch(pattern_of(line), truth), (line, truth)
+    phases = [line["phase"] for line in haproxy["lines"]]
+    assert phases.index("hold") < phases.index("drain") < phases.index("run")
+    assert phases.index("run") < phases.index("release")
+
+
+@pytest.mark.parametrize("label", ["2.2", "2.6", "3.0", "sid"])
+def test_by_gate(
+    label: str, haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path
+) -> None:
+    version = haproxy_binaries[label].version
+    proxy = haproxy(label, **gate_options(F, tmp_path / "gate", version))
+    assert_sent(proxy, "gate")
+
+
+@pytest.mark.parametrize("label", ["2.2", "3.0", "sid"])
+def test_by_maxconn(label: str, haproxy: Start) -> None:
+    assert_sent(haproxy(label), "maxconn")
+
+
+def test_nothing_is_run_and_many_are_told_once(haproxy: Start, tmp_path: Path) -> None:
+    proxies = [haproxy("3.0"), haproxy("3.0")]
+    there = [word for n, one in enumerate(proxies) for word in ("-e", f"lb{n}={one.endpoints[0]}")]
+    made = tmp_path / "made"
+    done = run("hold", F, "--dry-run", *there, "--", "touch", str(made))
+    assert done.returncode == 0 and not made.exists()
+    lines = done.stdout.splitlines()
+    assert lines[0] == "lb0, lb1:" and lines[-1] == "dry run: nothing was changed"
+    assert f"  run      touch {made}" in lines
+    assert f"  hold     set maxconn frontend {F} 0" in lines
+    assert f"  release  set maxconn frontend {F} 100" in lines
+
+
+def test_what_is_refused_would_send_nothing(haproxy: Start) -> None:
+    status, told = told_by("nowhere", "-e", haproxy("3.0").endpoints[0])
+    assert status == 125 and told["haproxies"] == []
+    assert "no_such_frontend" in str(told["check"])
