@@ -187,7 +187,7 @@ class Leash:
         """From now on the command is run where this process is killed, as run() would do it, and
         when nothing is left of what `after` runs; so it is `share` seconds before the deadline, if
         this process is stopped for so long. Not after disarm(), the end of the `with` block, or the
-        deadline. If run() is called after all, what it runs goes on without this process.
+        deadline. If run() is called after all, what it runs does not end with this process.
         """
         with self._telling:
             seconds = left()

@@ -84,7 +84,7 @@ class Calls(Protocol):
         """The cutover that was asked for, inside the hold; so likewise."""
 
     def take_cutover_back(self) -> Optional[Report]:
-        """Nothing where it could not be taken back everywhere."""
+        """Nothing where it could not be restored everywhere."""
 
 
 class Suspension:
@@ -193,8 +193,8 @@ class Suspension:
             raise
 
     def take_cutover_back(self) -> Optional[EndpointFailed]:
-        """One more attempt, for an apply_cutover() whose state is `unknown`: what stood before it,
-        everywhere. Returns what apply_cutover() would have raised, had it undone that itself; None
+        """One more attempt, for an apply_cutover() whose state is `unknown`, to restore the old
+        values everywhere. Returns what apply_cutover() would have raised, had it undone that itself; None
         if it is unknown still.
         """
         back = self._calls.take_cutover_back()

@@ -300,8 +300,8 @@ class HeldCommand:
         return self.undone.status == 0
 
     def _arm(self, held: Suspension) -> None:
-        """From now on the leash undoes the command, should this process be killed. It is told the
-        time that is there in any case.
+        """From now on the leash undoes the command, should this process be killed. It gets the time
+        that is there in any case.
         """
         assert self._undoing is not None
         seconds = min(held.remaining, self._undo_time)
@@ -364,7 +364,7 @@ class HeldCommand:
     def _environment(
         self, held: Suspension, seconds: float, until: float, grace: float
     ) -> Dict[str, str]:
-        """What a command is told: it has so many seconds, `until` so many from now."""
+        """What a command gets: it has so many seconds, `until` so many from now."""
         told = {
             "STILLGATE_HOLD_ID": held.holds[0].id,
             "STILLGATE_DEADLINE": rfc3339(time.time() + until) or "",

@@ -142,8 +142,8 @@ class Report(Printed):
 
 
 def undone_after_all(cut: Report, back: Report) -> Report:
-    """The report of a cutover whose state was unknown, once `back` has restored what stood before
-    it, on every HAProxy.
+    """The report of a cutover whose state was unknown, once `back` has restored the old values
+    on every HAProxy.
     """
     assert cut.cutover is not None and back.cutover is not None
     words = "the cutover could not be had everywhere, and was undone in the end; see its changes"
