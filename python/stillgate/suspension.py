@@ -194,8 +194,8 @@ class Suspension:
 
     def take_cutover_back(self) -> Optional[EndpointFailed]:
         """One more attempt, for an apply_cutover() whose state is `unknown`, to restore the old
-        values everywhere. Returns what apply_cutover() would have raised, had it undone that itself; None
-        if it is unknown still.
+        values everywhere. Returns what apply_cutover() would have raised, had it undone that
+        itself; None if it is unknown still.
         """
         back = self._calls.take_cutover_back()
         if back is None or self.cutover is None:
