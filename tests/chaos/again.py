@@ -6,8 +6,8 @@ from chaos import table
 from chaos.cell import Result
 from chaos.matrix import Cell
 
-# A machine with other things to do is given more time: a cell has the machine to itself, then has all
-# times so many times as long.
+# A machine with other things to do is given more time: a cell has the machine to itself, then all
+# times are so many times as long.
 PACES = (1.0, 1.0, 4.0, 16.0)
 # Seconds that a cell's harness was kept from its work: what was broken then is asked at the next.
 BUSY = 0.03
