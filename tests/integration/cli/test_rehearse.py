@@ -19,11 +19,10 @@ if TYPE_CHECKING:
     from conftest import Binary, Start
 
     from support.app import App
-    from support.clients.load import Load
     from support.haproxy.server import HAProxy
 
 pytestmark = pytest.mark.usefixtures("state")
-MakeLoad = Callable[..., "Load"]
+MakeLoad = Callable[..., Any]
 HOLD_S = 4.5
 WITHIN = 0.2
 
