@@ -29,6 +29,7 @@ from support.haproxy.gate import Gated
 from support.haproxy.guards import end_guards
 from support.haproxy.server import HAProxy
 from support.haproxy.versions import FURTHER, LABELS
+from support.haproxy.ways import Ways
 from support.patience import scheduling
 from support.ssh.home import SshHome
 from support.ssh.server import PROGRAM, SshServer
@@ -196,6 +197,13 @@ def sshd(request: pytest.FixtureRequest, ssh_home: SshHome) -> Iterator[Callable
     for server in started:
         server.close()
     assert not ended, f"{len(ended)} sshd ended by itself\n{logs}"
+
+
+@pytest.fixture
+def ways(sshd: Callable[..., SshServer], ssh_home: SshHome, tmp_path: Path) -> Iterator[Ways]:
+    """ways(proxy, "ssh"): the fleet that this HAProxy is by that way."""
+    with Ways(sshd, ssh_home, tmp_path) as made:
+        yield made
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
 
 T = TypeVar("T")
+RETRY_BACK = 1.0  # seconds that one attempt to take a cutover back takes at most
 # Options of suspended() that are those of resume().
 RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")
 log = logging.getLogger("stillgate")
@@ -549,11 +550,13 @@ class _HoldCalls:
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
 
-    def apply_cutover(self, hold: str, keep: float, fleet: Optional[AnyFleet]) -> Report:
+    def apply_cutover(
+        self, hold: str, keep: float, fleet: Optional[AnyFleet], dry_run: bool = False
+    ) -> Report:
         wanted = self._options.get("cutover")
         if wanted is None:
             raise InputError("bad_option", "cutover: suspended() was given none", "cutover")
-        inside = {"hold": hold, "frontends": self._names, "keep": keep}
+        inside = {"hold": hold, "frontends": self._names, "keep": keep, "dry_run": dry_run}
         core = cast(Fleet, fleet or self._fleet.twin())._core
         try:
             report = to_report(core.cutover(cutover=wanted, retry_for=self._retry_for, **inside))
@@ -561,6 +564,12 @@ class _HoldCalls:
             # A signal's exception takes the result away, and not what has been done.
             self.cut = None if core.cut is None else to_report(core.cut)
         return self._log(_well(report))
+
+    def take_cutover_back(self) -> Optional[Report]:
+        wanted = self._options["cutover"]
+        core = self._fleet.twin()._core.cutover(cutover=wanted, back=True, retry_for=RETRY_BACK)
+        report = to_report(core)
+        return self._log(report) if report.ok else None
 
 
 def _holding(

@@ -25,16 +25,18 @@ NOT_FOUND = 127
 ENDED_BY_DEADLINE = 124
 MARGIN = 0.2  # seconds before the deadline at which SIGKILL comes, so that a resume still fits
 REAPING = 0.1  # seconds for what was killed to end; half the margin
+FROZEN = 1.0  # seconds; a leash that does not answer by then is frozen
 LATE = 0.1  # seconds behind SIGKILL; a leash that has said nothing by then is frozen
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STREAMS = 3
 NAME = "stillgate-leash"
 # The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace, whether SIGINT
-# comes first; kind, value, whether the deadline ended it.
-TOLD, SAID = struct.Struct("=iiqqq"), struct.Struct("=iii")
+# comes first, who has to be gone before, the share of an armed one; kind, value, whether the
+# deadline ended it.
+TOLD, SAID = struct.Struct("=iiqqqqq"), struct.Struct("=iii")
 MOST_ENVIRONMENT = 16384  # bytes
-START, MOVE, END, INTERRUPT, KILL = range(5)
-READY, STARTED, UNSTARTED, ENDED = range(4)
+START, MOVE, END, INTERRUPT, KILL, ARM, DISARM = range(7)
+READY, STARTED, UNSTARTED, ENDED, DISARMED = range(5)
 
 _Handler = Callable[[int, Optional[FrameType]], Any]
 
@@ -115,6 +117,8 @@ class Leash:
         self._left: Optional[Callable[[], float]] = None
         self._grace = 0.0
         self._limit = 0.0
+        self._begun = False  # by the leash itself
+        self._early: List[Tuple[int, int, int]] = []  # what it has said before run()
         # end() and moved() come from other threads.
         self._telling = threading.Lock()
         self._over = False
@@ -170,6 +174,52 @@ class Leash:
                 self._interrupt(signals)
                 raise
 
+    def arm(
+        self,
+        left: Callable[[], float],
+        *,
+        share: float,
+        grace: float = 2.0,
+        gently: bool = False,
+        environment: Optional[Mapping[str, str]] = None,
+        after: Optional[Leash] = None,
+    ) -> None:
+        """From now on the command is run where this process is killed, as run() would do it, and
+        when nothing is left of what `after` runs; so it is `share` seconds before the deadline, if
+        this process is stopped for so long. Not after disarm(), the end of the `with` block, or the
+        deadline. If run() is called after all, what it runs does not end with this process.
+        """
+        with self._telling:
+            seconds = left()
+            if self._over or self._begun or seconds <= 0:
+                return
+            self._left = left
+            self._grace = grace
+            self._limit = _limit_in(seconds)
+            other = 0 if after is None or after._process is None else after._process.pid
+            with suppress(BrokenPipeError, ConnectionResetError):
+                self._send(ARM, seconds, grace, gently, environment or {}, other, share)
+
+    def disarm(self) -> bool:
+        """Whoever is killed, it is not run any more; only run() does. False if it has been started
+        already: then run() waits for its end.
+        """
+        assert self._peer is not None and self._process is not None
+        with self._telling:
+            self._tell(DISARM)
+        give_up_at = boot_time() + FROZEN
+        while boot_time() < give_up_at:
+            self._wake()
+            if not _ready([self._peer.fileno()], min(give_up_at, boot_time() + LOOK)):
+                continue
+            said = self._hear()
+            if said[0] in (DISARMED, -1):
+                # It ends when its command has.
+                self._begun = bool(self._early) if said[0] == -1 else not said[1]
+                return not self._begun
+            self._early.append(said)
+        return False
+
     def end(self) -> None:
         """The hold is over: the first signal at once, and SIGKILL `grace` seconds later. From any
         thread, at any time.
@@ -199,6 +249,7 @@ class Leash:
     ) -> None:
         with self._telling:
             if self._peer is not None:
+                self._tell(DISARM)
                 self._peer.close()
                 self._peer = None
         if self._process is not None:
@@ -220,35 +271,27 @@ class Leash:
         """False if the hold is over already. A signal's handler does not come in between."""
         with self._telling:
             seconds = left()
+            if self._begun:
+                return True
             if self._over or seconds <= 0:
                 return False
-            assert self._peer is not None
             self._left = left
             self._grace = grace
             self._limit = _limit_in(seconds)
-            streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
-            if self._stdin is not None:
-                streams[0] = self._stdin
-            if self._stdout is not None:
-                streams[1] = self._stdout
-            numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
-            opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
-            packet = _told(START, seconds, grace, sum(1 << at for at in opened), gently)
-            added = b"".join(
-                os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items()
-            )
-            socket.send_fds(self._peer, [packet, added], [numbers[at] for at in opened])
+            self._send(START, seconds, grace, gently, environment)
             return True
 
     def _finish(self, signals: _Signals) -> CommandResult:
         assert self._peer is not None
-        while signals.wait(self._peer.fileno(), self._until):
-            kind, value, by_deadline = self._hear()
+        while self._early or signals.wait(self._peer.fileno(), self._until):
+            kind, value, by_deadline = self._early.pop(0) if self._early else self._hear()
             if kind == STARTED:
                 self._command = value
             elif kind == UNSTARTED:
                 unknown = NOT_FOUND if value == errno.ENOENT else NOT_EXECUTABLE
                 return CommandResult(check_runnable(self._argv) or unknown, False)
+            elif kind == DISARMED:
+                continue
             elif kind == ENDED:
                 return CommandResult(ENDED_BY_DEADLINE if by_deadline else value, bool(by_deadline))
             else:
@@ -261,11 +304,14 @@ class Leash:
 
     def _until(self) -> float:
         """Somebody may have stopped the leash: whoever waits for it wakes it."""
+        self._wake()
+        return self._limit
+
+    def _wake(self) -> None:
         assert self._process is not None
         for one in (self._process.pid, self._inner):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(one, signal.SIGCONT)
-        return self._limit
 
     def _interrupt(self, signals: _Signals) -> None:
         """As Ctrl-C at a terminal. A second Ctrl-C, or the deadline, ends the grace time."""
@@ -306,6 +352,32 @@ class Leash:
         self._limit = min(self._limit, boot_time() + self._grace + LATE)
         self._tell(kind)
 
+    def _send(
+        self,
+        kind: int,
+        seconds: float,
+        grace: float,
+        gently: bool,
+        environment: Mapping[str, str],
+        after: int = 0,
+        share: float = 0.0,
+    ) -> None:
+        """With the standard streams."""
+        assert self._peer is not None
+        streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
+        if self._stdin is not None:
+            streams[0] = self._stdin
+        if self._stdout is not None:
+            streams[1] = self._stdout
+        numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
+        opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
+        bits = sum(1 << at for at in opened)
+        packet = _told(kind, seconds, grace, bits, gently, after, share)
+        added = b"".join(
+            os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items()
+        )
+        socket.send_fds(self._peer, [packet, added], [numbers[at] for at in opened])
+
     def _tell(self, kind: int, seconds: float = 0.0) -> None:
         if self._peer is not None:
             # A leash that is gone is seen by who waits for it.
@@ -328,10 +400,17 @@ class Leash:
 
 
 def _told(
-    kind: int, seconds: float = 0.0, grace: float = 0.0, opened: int = 0, gently: bool = False
+    kind: int,
+    seconds: float = 0.0,
+    grace: float = 0.0,
+    opened: int = 0,
+    gently: bool = False,
+    after: int = 0,
+    share: float = 0.0,
 ) -> bytes:
     deadline = round(boot_time() * 1e9) + round(seconds * 1e9)
-    return TOLD.pack(kind, opened, deadline, round(grace * 1e9), int(gently))
+    times = round(grace * 1e9), int(gently), after, round(share * 1e9)
+    return TOLD.pack(kind, opened, deadline, *times)
 
 
 def _limit_in(seconds: float) -> float:

@@ -26,12 +26,19 @@ from typing import (
 
 import stillgate._core as _core
 import stillgate.clock as clock
-from stillgate.errors import HoldExpired, ReportError, StillgateError, StillHeld, TooLate
+from stillgate.errors import (
+    EndpointFailed,
+    HoldExpired,
+    ReportError,
+    StillgateError,
+    StillHeld,
+    TooLate,
+)
 from stillgate.events import Teller
 from stillgate.held_after import held_still, tell_held
 from stillgate.reserve import Reserve
 from stillgate.results.hold import Hold
-from stillgate.results.report import Report
+from stillgate.results.report import Report, undone_after_all
 
 if TYPE_CHECKING:
     from stillgate.watching import Watch
@@ -71,8 +78,13 @@ class Calls(Protocol):
     cut: Optional[Report]
     """What came of the last apply_cutover(), also where a signal's exception came out of it."""
 
-    def apply_cutover(self, hold: str, keep: float, fleet: Optional[AnyFleet]) -> Report:
+    def apply_cutover(
+        self, hold: str, keep: float, fleet: Optional[AnyFleet], dry_run: bool = False
+    ) -> Report:
         """The cutover that was asked for, inside the hold; so likewise."""
+
+    def take_cutover_back(self) -> Optional[Report]:
+        """Nothing where it could not be restored everywhere."""
 
 
 class Suspension:
@@ -169,6 +181,27 @@ class Suspension:
             return self._cutover_in_time(keep, fleet)
         finally:
             self.cutover = self._calls.cut
+
+    def prove_cutover(self, keep: float = 0.0) -> None:
+        """Asks all HAProxies whether apply_cutover() is possible now, and waits for a first check
+        that has not finished. Changes nothing. Errors: those of apply_cutover().
+        """
+        try:
+            self._calls.apply_cutover(self.holds[0].id, keep, None, dry_run=True)
+        except StillgateError:
+            self.cutover = self._calls.cut
+            raise
+
+    def take_cutover_back(self) -> Optional[EndpointFailed]:
+        """One more attempt, for an apply_cutover() whose state is `unknown`, to restore the old
+        values everywhere. Returns what apply_cutover() would have raised, had it undone that itself; None
+        if it is unknown still.
+        """
+        back = self._calls.take_cutover_back()
+        if back is None or self.cutover is None:
+            return None
+        self.cutover = undone_after_all(self.cutover, back)
+        return EndpointFailed(self.cutover)
 
     def _cutover_in_time(self, keep: float, fleet: Optional[AnyFleet]) -> Report:
         """It is extended here, where its deadline is known: else it would end in the middle."""

@@ -1,5 +1,5 @@
 """How long the release of very many held requests keeps HAProxy from its other work, by HAProxy's
-own CPU: what else the machine does is not in it.
+own CPU, so that what else the machine does is not in it; and when the last of them is answered.
 """
 
 from __future__ import annotations
@@ -45,8 +45,10 @@ print(longest)
 """
 
 
-def longest_stop(binary: str, version: str, many: int) -> float:
-    """Milliseconds. Each of the held requests is answered, or it is an error."""
+def release_crowd(binary: str, version: str, many: int) -> tuple[float, float]:
+    """Milliseconds: the longest stop, and from the release to the last answer. Each of the held
+    requests is answered, or it is an error.
+    """
     with tempfile.TemporaryDirectory(prefix="sgg-") as folder:
         answering = "http-request return status 200"
         options = gate_options(F, Path(folder) / "gate", version, behind=[answering], maxconn=9000)
@@ -63,7 +65,7 @@ def longest_stop(binary: str, version: str, many: int) -> float:
             return _of(proxy, h2_port, many)
 
 
-def _of(proxy: HAProxy, h2_port: int, many: int) -> float:
+def _of(proxy: HAProxy, h2_port: int, many: int) -> tuple[float, float]:
     fleet = Fleet(proxy.endpoints)
     fleet.suspend(F, method="gate", max_hold=600, drain_timeout=0, max_waiting=2 * many)
     heads = b"".join(
@@ -82,12 +84,14 @@ def _of(proxy: HAProxy, h2_port: int, many: int) -> float:
         time.sleep(0.5)
         with proxy.connect() as cli:
             opening = f"set var proc.stillgate_gate_{F} str(open); stillgate sync {F}\n"
+            begun = time.monotonic()
             cli.sendall(b"experimental-mode on; " + opening.encode())
             _take_answers(clients, many)
+            answered = 1000 * (time.monotonic() - begun)
         said, _ = asker.communicate(os.linesep)
     for client in clients:
         client.close()
-    return float(said)
+    return float(said), answered
 
 
 def _take_answers(clients: list[socket.socket], many: int) -> None:

@@ -41,13 +41,21 @@ LATE_COMMIT = (
     "a commit that a stalled path delivers behind the deadline is taken by HAProxy; the deploy or "
     "the guard undoes it within a few ms"
 )
-NOBODY_TO_CUT_OVER = (
-    "the command has succeeded, and whoever would cut over or undo it is dead: at the deadline the "
-    "traffic goes on to the old code"
-)
 STATES_LOST = (
-    "a reload or a restart that ends behind the cutover comes back with what is configured, as all "
-    "of HAProxy's runtime states do: have the same there, or a state file"
+    "all was cut over, and it comes back with what is configured, as behind every later restart: "
+    "have the same there, or a state file"
+)
+RELOAD_BEHIND = (
+    "the reload ends behind the release: the cutover was applied and read back in the worker that "
+    "is about to be replaced, and nothing on a stats socket announces the new one"
+)
+REOPENED = (
+    "a hold by maxconn ends with its process: what is started in its place serves a few requests "
+    "as configured, until it is held again"
+)
+ALL_FROZEN = (
+    "nobody is awake to cut over or to undo the command before the deadline; a gate can answer 503 "
+    "from there on (--on-expiry reject)"
 )
 OLD_WORKER = (
     "what waits in a worker that a reload replaces goes to that worker's servers: with "
@@ -74,18 +82,14 @@ NAMED: tuple[Named, ...] = (
     ),
     Named(
         "*-cutover",
-        ("kill_deploy", "kill_both"),
-        ("wrong_code",),
-        NOBODY_TO_CUT_OVER,
-        ("proving",),
-    ),
-    Named(
-        "*-cutover",
-        ("haproxy_kill", "haproxy_restart", "haproxy_reload"),
+        ("haproxy_kill", "haproxy_restart"),
         ("wrong_code",),
         STATES_LOST,
-        BEHIND_THE_COMMAND,
+        ("resuming",),
     ),
+    Named("*-cutover", ("haproxy_reload",), ("wrong_code",), RELOAD_BEHIND, BEHIND_THE_COMMAND),
+    Named("maxconn-*-cutover", ("haproxy_restart",), ("wrong_code",), REOPENED, CUTOVER_PHASES[:3]),
+    Named("*-cutover", ("frozen",), ("wrong_code",), ALL_FROZEN, ("proving",)),
     Named("gate-*-cutover", ("haproxy_reload",), ("wrong_code",), OLD_WORKER, ("holding",)),
     Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),
 )

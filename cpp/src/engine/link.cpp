@@ -2,6 +2,7 @@
 #include "link.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include <fmt/format.h>
@@ -24,6 +25,9 @@ constexpr milliseconds current_for{250};
 /// Each may be four times as late as the one before.
 constexpr int most_questions = 5;
 
+constexpr std::size_t few_commands = 100;
+constexpr milliseconds each_of_more{10};
+
 bool is_stale(milliseconds asked_at, milliseconds usual_age) {
   return boot_time() - asked_at > current_for + 4 * usual_age;
 }
@@ -42,6 +46,11 @@ Error changed() {
 }
 
 }  // namespace
+
+milliseconds more_time(std::size_t commands) {
+  if (commands <= few_commands) return milliseconds(0);
+  return each_of_more * static_cast<std::int64_t>(commands - few_commands);
+}
 
 Link::Link(const Endpoint& endpoint, transport::Shared& shared, const FleetOptions& options,
            Clock::time_point epoch, LinkObserver& observer)
@@ -220,7 +229,7 @@ void Link::watch() {
       deadline_ = Clock::now() + options_.greeting_timeout;
       break;
     case Waiting::reply:
-      deadline_ = Clock::now() + options_.reply_timeout;
+      deadline_ = Clock::now() + options_.reply_timeout + more_time(commands_->size());
       break;
     case Waiting::barrier:
     case Waiting::nothing:
@@ -253,7 +262,7 @@ Error Link::overdue() const {
   }
   return make(Errc::reply_timeout,
               fmt::format("no complete reply within {} ms; it is unknown whether the command ran",
-                          options_.reply_timeout.count()));
+                          (options_.reply_timeout + more_time(commands_->size())).count()));
 }
 
 Error Link::late() const {

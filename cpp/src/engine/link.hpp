@@ -20,6 +20,10 @@ using Clock = std::chrono::steady_clock;
 
 class Link;
 
+/// How much longer than for a few a HAProxy may take for so many commands: hundreds of frontends
+/// are thousands, and the machine may be busy.
+[[nodiscard]] std::chrono::milliseconds more_time(std::size_t commands);
+
 /// What a link reports to its session, on the session's thread.
 class LinkObserver {
  public:

@@ -20,6 +20,12 @@ namespace {
 
 Error stopped() { return {Errc::cancelled, "stopped by the caller"}; }
 
+std::chrono::milliseconds more_time(const Batch& batch) {
+  std::size_t most = 0;
+  for (const auto& commands : batch.work) most = std::max(most, commands.size());
+  return engine::more_time(most);
+}
+
 }  // namespace
 
 Session::Session(const std::vector<Endpoint>& endpoints, const FleetOptions& options,
@@ -68,7 +74,9 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
     // After an earlier stop nothing is started: the handler would run only after the first commands
     // were sent.
     cancelled_ = released_ = !batch.uninterruptible && stop.stop_requested();
-    if (batch.haste == Haste::from_the_beginning) call_late(begun_at_ + patience_);
+    if (batch.haste == Haste::from_the_beginning) {
+      call_late(begun_at_ + patience_ + more_time(batch));
+    }
     start_more();
     settle_barrier();
     if (finished_ == participants_) timer_.cancel();
@@ -258,7 +266,8 @@ void Session::note_well_answered() {
   ++answered_well_;
   if (batch_->haste != Haste::once_half_answered || late_at_) return;
   const auto now = Clock::now();
-  if (2 * answered_well_ >= participants_) call_late(now + std::max(patience_, now - begun_at_));
+  const auto patience = std::max<Clock::duration>(patience_ + more_time(*batch_), now - begun_at_);
+  if (2 * answered_well_ >= participants_) call_late(now + patience);
 }
 
 void Session::call_late(Clock::time_point when) {

@@ -8,6 +8,7 @@
 #include <string>
 
 #include <poll.h>
+#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -22,7 +23,7 @@ namespace stillgate::leash {
 namespace {
 
 constexpr std::size_t reserve =
-    streams + 2;  // descriptors to start a command, or to look into /proc
+    streams + 3;  // descriptors to start a command behind another, or to look into /proc
 
 /// What can be had now can be had later, too.
 bool has_reserve() {
@@ -44,6 +45,12 @@ void add_to_environment(const std::string& pairs) {
   }
 }
 
+void close_all(const std::array<int, streams>& given) {
+  for (const int stream : given) {
+    if (stream >= 0) ::close(stream);
+  }
+}
+
 class Inner {
  public:
   Inner(const Shared& shared, char* const* arguments)
@@ -57,6 +64,11 @@ class Inner {
  private:
   void wait();
   void listen();
+  void arm(const Received& received);
+  void disarm();
+  [[nodiscard]] Instant due() const;
+  [[nodiscard]] bool is_due() const;
+  void start_armed();
   void start(const Received& received);
   void obey(const Told& told);
   void reap();
@@ -69,6 +81,9 @@ class Inner {
   Family family_;
   int clock_;
   std::optional<Course> course_;
+  std::optional<Received> armed_;
+  /// Of the process that has to be gone before; -1: there is none, or it is gone.
+  int before_ = -1;
   bool peer_gone_ = false;
   bool outer_gone_ = false;
   bool unstarted_ = false;
@@ -92,8 +107,11 @@ bool Inner::prepare() const {
 
 void Inner::run() {
   for (;;) {
-    if (unstarted_ || (!course_ && (peer_gone_ || outer_gone_))) return;
-    if (course_ && (peer_gone_ || outer_gone_)) course_->lose(now());
+    if (!course_ && !outer_gone_ && is_due()) start_armed();
+    const bool waits = armed_ && !outer_gone_;
+    if (unstarted_ || (!course_ && !waits && (peer_gone_ || outer_gone_))) return;
+    const bool lost = outer_gone_ || (peer_gone_ && !shared_.page->stays);
+    if (course_ && lost) course_->lose(now());
     if (course_ && act()) return report();
     wait();
     reap();
@@ -102,10 +120,12 @@ void Inner::run() {
 
 void Inner::wait() {
   // A negative descriptor is not looked at.
-  std::array<pollfd, 4> watched{{{peer_gone_ ? -1 : peer, POLLIN, 0},
+  std::array<pollfd, 5> watched{{{peer_gone_ ? -1 : peer, POLLIN, 0},
                                  {outer_gone_ ? -1 : shared_.outer, POLLIN, 0},
                                  {clock_, POLLIN, 0},
-                                 {shared_.children, POLLIN, 0}}};
+                                 {shared_.children, POLLIN, 0},
+                                 {is_due() ? before_ : -1, POLLIN, 0}}};
+  if (armed_ && !is_due()) set_timer(clock_, due());
   if (::poll(watched.data(), watched.size(), -1) <= 0) return;
   clear(clock_);
   clear(shared_.children);
@@ -116,11 +136,58 @@ void Inner::wait() {
 void Inner::listen() {
   const auto received = receive(peer_gone_);
   if (!received) return;
-  if (received->told.kind == Told::start && !course_) {
-    start(*received);
-  } else if (course_) {
-    obey(received->told);
+  const Told& told = received->told;
+  if (course_) {
+    // It was started sooner than Stillgate says so.
+    close_all(received->given);
+    return obey(told);
   }
+  if (told.kind == Told::start) {
+    disarm();
+    start(*received);
+  } else if (told.kind == Told::arm) {
+    arm(*received);
+  } else if (told.kind == Told::disarm || told.kind == Told::end) {
+    disarm();
+    shared_.page->stays = false;
+    if (told.kind == Told::disarm) say(Said::disarmed, 1);
+  } else if (told.kind == Told::move && armed_) {
+    armed_->told.deadline = told.deadline;
+  }
+}
+
+void Inner::arm(const Received& received) {
+  disarm();
+  armed_ = received;
+  const auto after = static_cast<pid_t>(received.told.after);
+  // One that is gone already has none.
+  if (after > 0) before_ = static_cast<int>(::syscall(SYS_pidfd_open, after, 0));
+  shared_.page->stays = true;
+}
+
+/// A command that starts after all goes on without Stillgate, as it would have begun without it.
+void Inner::disarm() {
+  if (!armed_) return;
+  close_all(armed_->given);
+  armed_.reset();
+  if (before_ >= 0) ::close(before_);
+  before_ = -1;
+}
+
+Instant Inner::due() const {
+  return Instant(armed_->told.deadline) - Nanoseconds(armed_->told.share);
+}
+
+/// Stillgate is gone; or it is stopped, or so slow that later would be too late.
+bool Inner::is_due() const { return armed_ && (peer_gone_ || now() >= due()); }
+
+void Inner::start_armed() {
+  pollfd before{before_, POLLIN, 0};
+  if (before_ >= 0 && ::poll(&before, 1, 0) <= 0) return;
+  const Received received = *armed_;
+  armed_.reset();
+  // Behind the deadline the old code is at work again.
+  if (now() + margin < Instant(received.told.deadline)) start(received);
 }
 
 void Inner::start(const Received& received) {
@@ -150,6 +217,8 @@ void Inner::obey(const Told& told) {
       return course_->interrupt(now());
     case Told::kill:
       return course_->kill(now());
+    case Told::disarm:
+      return say(Said::disarmed, 0);
     default:
       return;
   }

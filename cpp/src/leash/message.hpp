@@ -14,27 +14,33 @@ inline constexpr int peer = 0;
 inline constexpr int streams = 3;
 
 struct Told {
-  enum Kind : std::int32_t { start, move, end, interrupt, kill };
+  /// arm: a start that takes place when Stillgate is gone, or stopped for too long; disarm: or not
+  /// at all, unless it has taken place.
+  enum Kind : std::int32_t { start, move, end, interrupt, kill, arm, disarm };
   std::int32_t kind;
-  /// start: bit N is set where standard stream N is open; the packet brings those descriptors.
+  /// start, arm: bit N is set where standard stream N is open; the packet brings those descriptors.
   std::int32_t open;
-  /// start, move: the deadline, nanoseconds on CLOCK_BOOTTIME.
+  /// start, arm, move: the deadline, nanoseconds on CLOCK_BOOTTIME.
   std::int64_t deadline;
-  /// start: nanoseconds.
+  /// start, arm: nanoseconds.
   std::int64_t grace;
-  /// start: 1 where SIGINT comes before SIGTERM.
+  /// start, arm: 1 where SIGINT comes before SIGTERM.
   std::int64_t gently;
+  /// arm: a process that has to be gone before, or 0.
+  std::int64_t after;
+  /// arm: it starts by itself so many nanoseconds before the deadline.
+  std::int64_t share;
 };
 
-/// What may follow a start, in the same packet: NAME=VALUE, each with a NUL behind it.
+/// What may follow a start or an arm, in the same packet: NAME=VALUE, each with a NUL behind it.
 inline constexpr std::size_t most_environment = 16384;
 
 struct Said {
-  enum Kind : std::int32_t { ready, started, unstarted, ended };
+  enum Kind : std::int32_t { ready, started, unstarted, ended, disarmed };
   std::int32_t kind;
   /// ready: the inner process, with the descriptor that kills the command's group where there is
   /// one. started: the command's. unstarted: errno. ended: the exit status, or 128 and the signal
-  /// that ended it.
+  /// that ended it. disarmed: 0 where it has been started.
   std::int32_t value;
   /// ended: the deadline has ended it.
   std::int32_t by_deadline;

@@ -59,7 +59,7 @@ void Outer::wait() {
   reap();
   if (watched[0].revents == 0) return;
   peer_gone_ = true;
-  hurry();
+  if (!shared_.page->stays) hurry();
 }
 
 /// Stillgate is gone, which the inner process sees, too, unless it is stopped.

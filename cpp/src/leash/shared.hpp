@@ -19,6 +19,8 @@ struct Page {
   std::atomic<std::int64_t> grace{0};  ///< nanoseconds
   std::atomic<pid_t> command{-1};
   std::atomic<bool> by_deadline{false};
+  /// The command does not end with Stillgate.
+  std::atomic<bool> stays{false};
   /// The inner one has nothing left to do.
   std::atomic<bool> over{false};
 };

@@ -115,7 +115,8 @@ Result<GateStatus> parse_gate_status(std::string_view text) {
   if (!object) return object.error();
   GateStatus status;
   status.table = flag_of(*object, "table");
-  status.locks = flag_of(*object, "locks");
+  // A gate that has locks, but none behind another one, would give each of two suspends a part.
+  status.locks = flag_of(*object, "locks_behind");
   status.reloads = flag_of(*object, "reloads");
   status.stopping = flag_of(*object, "stopping");
   status.names = flag_of(*object, "names");

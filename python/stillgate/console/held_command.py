@@ -7,7 +7,7 @@ import shlex
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -26,7 +26,7 @@ from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import knows_check_interval, libpq_environment, too_long
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
-from stillgate.suspension import Suspension
+from stillgate.suspension import MORE_TIME, Suspension
 
 FAILED = (
     125  # Stillgate itself failed, as for env(1) and timeout(1); other statuses are the command's
@@ -35,6 +35,12 @@ UNDO_FAILED = 123  # the command failed, and so did --on-failure, or it could no
 GRACE = 2.0  # seconds, by default; less if the hold is shorter than twice that
 UNDO_SHARE = 3  # of the time of a hold, one part in so many is kept for --on-failure, by default
 LOOK = 0.1  # seconds
+TO_PROVE = 1.0  # seconds of a hold in which a cutover is proven, at least
+STOPPED = (
+    "this process was stopped for so long that --on-failure had to be run; the cutover was not "
+    "begun"
+)
+TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
 
 
@@ -235,6 +241,8 @@ class HeldCommand:
         try:
             self.result = self._migrate(held)
             done = self.result.status == 0 and self._cut_over(held)
+            if done and not self._has_cutover:
+                self._disarm()
         except StillgateError:
             # It was not run.
             raise
@@ -253,6 +261,14 @@ class HeldCommand:
         if not self._has_cutover:
             return True
         try:
+            if self._wishes.on_failure is not None:
+                # What may take long is over before nobody would undo the migration any more.
+                if held.remaining - self._undo_time < TO_PROVE:
+                    with suppress(StillgateError):
+                        held.extend(MORE_TIME)
+                held.prove_cutover(self._undo_time)
+                if not self._disarm():
+                    raise StillgateError("cutover_too_late", STOPPED)
             held.apply_cutover(self._undo_time)
         except StillgateError as error:
             self.error = self._not_cut = error
@@ -265,6 +281,7 @@ class HeldCommand:
         if self._wishes.on_failure is not None:
             share = held.remaining / UNDO_SHARE
             self._undo_time = share if self._wishes.undo_time is None else self._wishes.undo_time
+            self._arm(held)
         return self._run(self._command, held, self._undo_time, self._wishes.grace)
 
     def _undo(self, held: Suspension) -> bool:
@@ -272,12 +289,52 @@ class HeldCommand:
         if self._wishes.on_failure is None:
             return False
         assert self._undoing is not None
-        if held.expired or held.remaining <= 0:
+        if (held.expired or held.remaining <= 0) and self._disarm():
             self._undo_missed = True
             return False
         self._tell(f"{self._failed}; running --on-failure, {held.remaining:.1f} s left")
+        self._arm(held)
         self.undone = self._run(self._undoing, held, 0.0, None)
+        if self.undone.status == 0 and self._cutover_state() == "unknown":
+            self._bring_back(held)
         return self.undone.status == 0
+
+    def _arm(self, held: Suspension) -> None:
+        """From now on the leash undoes the command, should this process be killed. It gets the time
+        that is there in any case.
+        """
+        assert self._undoing is not None
+        seconds = min(held.remaining, self._undo_time)
+        grace = min(GRACE, seconds / 2)
+        self._undoing.arm(
+            lambda: held.remaining,
+            # Without a cutover a command that has succeeded is to stay.
+            share=seconds if self._has_cutover else 0.0,
+            grace=grace,
+            gently=self._wishes.signal == "INT",
+            environment=self._environment(held, seconds, held.remaining, grace),
+            after=self._command,
+        )
+
+    def _disarm(self) -> bool:
+        """False if the leash has begun to undo the command, because this process was stopped."""
+        if self._wishes.on_failure is None or self._undoing is None:
+            return True
+        return self._undoing.disarm()
+
+    def _bring_back(self, held: Suspension) -> None:
+        """The old schema is there again, and one HAProxy may have the new code: nothing is released
+        before it can be asked, or the hold is about to end.
+        """
+        self._tell(
+            "the cutover is not undone everywhere; all stay held until it is, for at most "
+            f"{max(held.remaining - TO_RELEASE, 0.0):.1f} s"
+        )
+        while held.remaining > TO_RELEASE and not self._over.wait(LOOK):
+            back = held.take_cutover_back()
+            if back is not None:
+                self.error = self._not_cut = back
+                return
 
     def _keep(self, held: Suspension) -> None:
         if not self._wishes.keep_on_failure or held.expired:
@@ -297,19 +354,27 @@ class HeldCommand:
 
         seconds = left()
         grace = min(GRACE, seconds / 2) if grace is None else grace
-        told = {
-            "STILLGATE_HOLD_ID": held.holds[0].id,
-            "STILLGATE_DEADLINE": rfc3339(time.time() + seconds) or "",
-            "STILLGATE_SECONDS": f"{max(seconds, 0.0):.1f}",
-        }
-        if self._wishes.postgres:
-            own = os.environ.get(PG_OPTIONS, "")
-            told.update(libpq_environment(seconds - grace, own, self._check_interval))
+        told = self._environment(held, seconds, seconds, grace)
         gently = self._wishes.signal == "INT"
         try:
             return leash.run(left, grace=grace, gently=gently, environment=told)
         except OSError as error:
             raise _leash_failed("has ended", error) from error
+
+    def _environment(
+        self, held: Suspension, seconds: float, until: float, grace: float
+    ) -> Dict[str, str]:
+        """What a command gets: it has so many seconds, `until` so many from now."""
+        told = {
+            "STILLGATE_HOLD_ID": held.holds[0].id,
+            "STILLGATE_DEADLINE": rfc3339(time.time() + until) or "",
+            "STILLGATE_SECONDS": f"{max(seconds, 0.0):.1f}",
+            "STILLGATE_CUTOVER": self._cutover_state(),
+        }
+        if self._wishes.postgres:
+            own = os.environ.get(PG_OPTIONS, "")
+            told.update(libpq_environment(seconds - grace, own, self._check_interval))
+        return told
 
     def _tell(self, words: str) -> None:
         if self._talk and self._voice is not None:
@@ -391,6 +456,9 @@ class HeldCommand:
                 "the command succeeded and the cutover did not: the old code meets what the "
                 "command has done; undo that, or bring the new code up (stillgate cutover)"
             )
+        if self._not_cut is not None and self.error is not self._not_cut:
+            # What the release met is told instead of it.
+            words.append(str(self._not_cut))
         if self.result is not None and self.result.ended_by_deadline:
             words.append("the command was ended, because the hold ended or was about to end")
         if self._held is not None and self.status != 0:

@@ -20,8 +20,9 @@ _WORD = re.compile(r"[A-Za-z0-9_.:/@%+=-]+")
 _VARIABLES = (2, 4)  # from 2.4 on the switch is a process variable
 _LUA_BOOLEANS = (3, 1, 1)  # from then on HAProxy warns where Lua's booleans are not settled
 _PROBE_BY_PATH = (3, 1)  # 3.1.0 cannot connect to an abstract socket
-# Where `option abortonclose` has a held HTTP/1 client that left noticed; from, to before.
-_NOTICING = (((2, 4), (2, 7)), ((3, 2), (99, 0)))
+# Where `option abortonclose` has a held HTTP/1 client that left noticed; from, to before. As the
+# finding given_up_unnoticed has it: docs/haproxy-versions.md.
+_NOTICING = (((2, 4, 0), (2, 5, 0)), ((2, 6, 0), (2, 6, 13)), ((3, 2, 0), (99, 0, 0)))
 _BROKEN_PER_THREAD = ((2, 4), (2, 9))  # one Lua context for all actions of a request
 _ABORTING = ((2, 4), (2, 8))  # seen with 2.6.12; assumed for the neighbouring branches
 _TCP = (2, 6)  # below, the first timer ends a wait in tcp mode
@@ -126,7 +127,7 @@ def lines(
     frontend_lines = (
         _http_lines(frontend, exempt) if mode == "http" else _tcp_lines(frontend, inspect_delay)
     )
-    noticing = mode == "http" and any(first <= release[:2] < end for first, end in _NOTICING)
+    noticing = mode == "http" and any(first <= release < end for first, end in _NOTICING)
     return Lines(
         _global_lines(release, folder, lua_file, probe),
         list(_ABORT) if noticing else [],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Dict, List, Optional
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Dict, List, Mapping, Optional
 
 from stillgate.results.cutover import CutoverResult
 from stillgate.results.hold import Hold
@@ -139,3 +139,31 @@ class Report(Printed):
         errors = [switch.error for switch in self.switches if switch.error]
         causes = [error for error in errors if error.code != "rolled_back"]
         return next(iter(causes or errors), None)
+
+
+def undone_after_all(cut: Report, back: Report) -> Report:
+    """The report of a cutover whose state was unknown, once `back` has restored the old values
+    on every HAProxy.
+    """
+    assert cut.cutover is not None and back.cutover is not None
+    words = "the cutover could not be had everywhere, and was undone in the end; see its changes"
+    now = {(one.endpoint, one.what): one.now for one in back.cutover.changes}
+
+    def state(one: Mapping[str, Any]) -> Dict[str, Any]:
+        place = (one["endpoint"], one["what"])
+        return {"state": "undone", "now": now[place]} if one["written"] and place in now else {}
+
+    changes = [replace(one, **state(asdict(one))) for one in cut.cutover.changes]
+    told = cut.document["cutover"]
+    document = {
+        **cut.document,
+        "error": {**cut.document["error"], "code": "cutover_undone", "message": words},
+        "cutover": {
+            **told,
+            "state": "undone",
+            "changes": [{**one, **state(one)} for one in told["changes"]],
+        },
+    }
+    error = replace(cut.error, code="cutover_undone", message=words) if cut.error else None
+    cutover = replace(cut.cutover, state="undone", changes=changes)
+    return replace(cut, error=error, cutover=cutover, document=document)

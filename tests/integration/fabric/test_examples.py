@@ -112,7 +112,7 @@ def test_a_migration_that_fails_is_undone_and_the_old_code_goes_on(
     (fab.folder / "broken").touch()
     done = fab.shell("fab release")
     records = release.records()
-    assert (done.returncode, failed(records)) == (1, [])
+    assert (done.returncode, failed(records)) == (1, []), done.stderr
     assert "the command ended with status 1" in done.stderr
     assert "undo done, cutover none, traffic released" in done.stderr
     assert set(release_app.answered("s1")) == {"1"} and release_app.answered("s2") == {}

@@ -139,7 +139,7 @@ def test_a_release_that_fails_leaves_the_old_code_at_work_and_nobody_fails(two: 
     # One HAProxy has no server of that name.
     with HAProxy(stage.fleet[0].binary, servers=[1]) as other:
         stage.write_inventory([one.endpoints[0] for one in (*stage.fleet, other)])
-        releases.fails(3, "has no server 's2'")
+        releases.fails(125, "has no server 's2'")
 
 
 def test_a_release_that_is_killed_leaves_the_old_code_at_work_and_nobody_fails(two: Stage) -> None:

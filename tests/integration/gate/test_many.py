@@ -4,11 +4,14 @@ is let go, whatever interrupts.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from stillgate import gate
+import pytest
+
+from stillgate import Fleet, gate
 from support.app import App
 from support.clients.gated import Http1, Http2
 from support.haproxy.gate import F, Gated
@@ -79,6 +82,11 @@ def test_a_quarter_of_the_connections_is_left_to_others(
     )
     proven = proxy.ask(f"stillgate prove {F}")["frontends"][F]
     assert (proven["most"], proven["most_by"]) == (30, "maxconn")
+    checked = Fleet(proxy.proxy.endpoints).check(F, method="gate").switches[0].findings
+    assert [one.message for one in checked if one.code == "gate_bound"] == [
+        "at most 30 requests wait here at once, by maxconn; further ones get 503 with Retry-After; "
+        "--max-waiting sets another number"
+    ]
     proxy.hold()
     assert (proxy.status()["most"], proxy.status()["most_by"]) == (30, "maxconn")
     clients = [Http1(proxy.port).send("held") for _ in range(38)]
@@ -98,20 +106,50 @@ def came(proxy: Gated) -> int:
     return int(told["held"] + told["rejected"])
 
 
-def test_the_memory_of_lua_is_not_used_up(haproxy_version: Binary, gated: Start, app: App) -> None:
-    limit = ["tune.lua.maxmem 4"]
+@pytest.mark.parametrize("megabytes", [4, 16])
+def test_as_many_wait_as_lua_has_memory_for(
+    haproxy_version: Binary, gated: Start, app: App, megabytes: int
+) -> None:
+    """All that are told to find a place do; the others are refused and counted."""
+    limit = [f"tune.lua.maxmem {megabytes}"]
     proxy = gated(haproxy_version, servers=[app.port], extra_global=limit)
     proven = proxy.ask(f"stillgate prove {F}")["frontends"][F]
-    assert proven["most_by"] == "tune.lua.maxmem" and 50 < proven["most"] < 1000
+    assert proven["most_by"] == "tune.lua.maxmem" and 50 < proven["most"] < 125 * megabytes
     proxy.hold(bound=100_000)
+    most = proxy.status()["most"]
     clients: list[Http2] = []
     streams: list[list[int]] = []
-    for number in range(1, 14):
+    for number in range(1, most // STREAMS + 6):
         clients.append(Http2(proxy.h2_port))
         streams.append([clients[-1].send("held") for _ in range(STREAMS)])
         wait_until(lambda: came(proxy) == number * STREAMS, "the next hundred")
-    proxy.open()
-    found = answers(clients, streams)
-    assert found[200] == proxy.status()["released"] > 100
-    assert found[200] + found[503] == 13 * STREAMS
+    too_many = len(clients) * STREAMS - most
+    assert (proxy.status()["waiting"], proxy.status()["rejected"]) == (most, too_many)
     assert proxy.proxy.alive()
+    proxy.open()
+    assert answers(clients, streams) == {200: most, 503: too_many}
+    assert (proxy.status()["released"], proxy.status()["rejected"]) == (most, too_many)
+    assert proxy.proxy.alive()
+
+
+def test_a_held_request_takes_no_more_memory_than_is_counted_for_it(
+    haproxy_version: Binary, gated: Start
+) -> None:
+    tells = """
+        core.register_cli({"stillgate", "memory"}, "", function(applet)
+          collectgarbage("collect")
+          applet:send(collectgarbage("count") .. "\\n")
+        end)
+    """
+    many = 500
+    for mode in ("http", "tcp") if haproxy_version.release >= (2, 6) else ("http",):
+        proxy = gated(haproxy_version, mode=mode, lua_text=gate.lua() + tells)
+        before = float(proxy.proxy.cli("stillgate memory"))
+        proxy.hold()
+        clients = [Http1(proxy.port).send("held") for _ in range(many)]
+        proxy.wait_waiting(many)
+        each = (float(proxy.proxy.cli("stillgate memory")) - before) / many
+        counted = re.search(r"local HELD_KB = (\d+) ", gate.lua())
+        assert counted is not None and 1 < each < int(counted[1])
+        for client in clients:
+            client.close()

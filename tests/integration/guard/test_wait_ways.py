@@ -6,10 +6,8 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,11 +17,10 @@ from stillgate import Fleet
 from support.haproxy.guards import guards, send_all
 from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
-from support.haproxy.versions import REMEMBERING
+from support.haproxy.versions import REMEMBERING, SAFE
+from support.haproxy.ways import WAYS, Ways
 from support.patience import patient
 from support.process import wait_until
-from support.ssh.home import SshHome
-from support.ssh.server import SshServer
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -31,57 +28,22 @@ if TYPE_CHECKING:
 LONG_S = 600
 HOLD_S = 2.0
 CLEAR_S = 0.3  # behind a deadline, where HAProxy's own `wait` comes 30 ms late
-WAYS = ["unix", "tcp", "ssh", "ssh tcp", "relay", "tcp relay", "ssh -L relay"]
 # Where a close ends a waiting line, and where it does not: a relay passes it on as a half-close.
-SAFE = {(label, way) for label in REMEMBERING for way in WAYS if "relay" not in way}
-UNSAFE = {("3.0", "tcp relay"), ("sid", "relay"), ("sid", "tcp relay")}
+PROVEN = {(label, way) for label in REMEMBERING for way in WAYS if "relay" not in way}
+UNPROVEN = {("3.0", "tcp relay"), ("sid", "relay"), ("sid", "tcp relay")}
 
 Reach = Callable[[str, str], tuple[HAProxy, Fleet]]
 
 
 @pytest.fixture
-def reach(
-    haproxy: Start, sshd: Callable[..., SshServer], ssh_home: SshHome, tmp_path: Path
-) -> Iterator[Reach]:
+def reach(haproxy: Start, ways: Ways) -> Reach:
     """reach("3.0", "relay"): an HAProxy, and the fleet that it is by that way."""
-    relays: list[subprocess.Popen[bytes]] = []
-
-    def relay(path: Path, *command: str) -> Fleet:
-        relays.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
-        wait_until(lambda: answers(path), "the relay")
-        return Fleet([f"unix://{path}"])
 
     def start(label: str, way: str) -> tuple[HAProxy, Fleet]:
         proxy = haproxy(label, tcp_socket=True)
-        unix, tcp = proxy.endpoints
-        path = tmp_path / "relay.sock"
-        if way == "unix":
-            return proxy, Fleet([unix])
-        if way == "tcp":
-            return proxy, Fleet([tcp])
-        if way == "relay":
-            target = f"UNIX-CONNECT:{proxy.sockets[0]}"
-            return proxy, relay(path, "socat", f"UNIX-LISTEN:{path},fork", target)
-        if way == "tcp relay":
-            target = f"TCP-CONNECT:127.0.0.1:{proxy.tcp_port}"
-            return proxy, relay(path, "socat", f"UNIX-LISTEN:{path},fork", target)
-        name = ssh_home.host("lb", sshd())
-        if way == "ssh":
-            return proxy, Fleet([ssh_home.url(name, proxy.sockets[0])])
-        if way == "ssh tcp":
-            return proxy, Fleet([ssh_home.url(name, tcp=f"127.0.0.1:{proxy.tcp_port}")])
-        forward = ["-N", "-L", f"{path}:{proxy.sockets[0]}", name]
-        return proxy, relay(path, "ssh", "-F", str(ssh_home.config_file), *forward)
+        return proxy, ways(proxy, way)
 
-    yield start
-    for one in relays:
-        one.kill()
-        one.wait()
-
-
-def answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
-        return connection.connect_ex(str(path)) == 0
+    return start
 
 
 def stays_held(proxy: HAProxy, done: Callable[[], bool]) -> None:
@@ -104,6 +66,8 @@ def taken_over(state: Path, killed: int) -> Callable[[], bool]:
 ALL_WAYS = pytest.mark.parametrize("way", WAYS)
 pytestmark = pytest.mark.moment
 BOTH = pytest.mark.parametrize("label", REMEMBERING)
+# With those that have no `wait` and no variables: there the guard follows the journal.
+EACH = pytest.mark.parametrize("label", SAFE)
 
 
 @ALL_WAYS
@@ -112,8 +76,8 @@ def test_the_lease_is_what_the_way_allows(label: str, way: str, reach: Reach, st
     _, fleet = reach(label, way)
     report = fleet.suspend(F, method="maxconn", max_hold=LONG_S)
     (one,) = report.switches
-    if (label, way) in SAFE | UNSAFE:
-        assert one.lease == ("guard" if (label, way) in UNSAFE else "guard+wait")
+    if (label, way) in PROVEN | UNPROVEN:
+        assert one.lease == ("guard" if (label, way) in UNPROVEN else "guard+wait")
     told = [finding.code for finding in one.findings]
     assert ("wait_unproven" in told) == (one.lease == "guard")
     assert fleet.status(F).switches[0].lease == one.lease
@@ -121,7 +85,7 @@ def test_the_lease_is_what_the_way_allows(label: str, way: str, reach: Reach, st
 
 
 @ALL_WAYS
-@BOTH
+@EACH
 def test_an_extend_leaves_it_held(label: str, way: str, reach: Reach, state: Path) -> None:
     proxy, fleet = reach(label, way)
     for _ in range(3):
@@ -132,7 +96,7 @@ def test_an_extend_leaves_it_held(label: str, way: str, reach: Reach, state: Pat
 
 
 @ALL_WAYS
-@BOTH
+@EACH
 def test_an_extended_hold_outlives_its_first_deadline(
     label: str, way: str, reach: Reach, state: Path
 ) -> None:

@@ -14,6 +14,7 @@ from support.app import App
 from support.command import run
 from support.haproxy.holds import F, verdicts
 from support.haproxy.server import HAProxy
+from support.haproxy.tap import Tap
 from support.haproxy.versions import SAFE
 from support.patience import patient
 from support.process import wait_until
@@ -444,3 +445,60 @@ def test_a_reload_keeps_what_a_state_file_keeps(kept: bool, haproxy: Start, tmp_
     assert {one.state for one in again.changes} == ({"unchanged"} if kept else {"applied"})
     fleet.cutover(wanted, back=True)
     assert {"blue.1 no check 1", "green-1 MAINT 5"} <= set(servers(proxy))
+
+
+LAST = "set server app/blue.1 state maint"
+
+
+@pytest.mark.parametrize("lost", ["set server app/green-1 state ready", LAST])
+def test_a_lost_answer_is_no_answer(lost: str, haproxy: Start) -> None:
+    """Nothing was carried out, or half of it: what is not read back is written again."""
+    proxies = [haproxy("3.0", extra=BACKEND.splitlines()) for _ in range(2)]
+    with Tap(proxies[0], {}) as tap:
+
+        def lose() -> None:
+            tap.cut()
+            tap.mend()
+
+        tap.hook(lost, lose)
+        fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]])
+        wanted = Cutover("w", {"app/green-1": "ready", "app/blue.1": "maint"})
+        done = fleet.cutover(wanted).cutover
+    assert done is not None and done.state == "applied"
+    written = {
+        one.endpoint: one.written for one in done.changes if one.what.startswith("server app/b")
+    }
+    assert written == {tap.endpoint: 2, proxies[1].endpoints[0]: 1}
+    for proxy in proxies:
+        assert {"blue.1 MAINT 1", "green-1 no check 5"} <= set(servers(proxy))
+
+
+@pytest.mark.parametrize("kept", [True, False])
+def test_a_reload_in_the_middle_is_seen_and_it_is_applied_again(
+    kept: bool, haproxy: Start, tmp_path: Path
+) -> None:
+    """In the new worker. With a state file that has its first half as without one."""
+    file = tmp_path / "states"
+    file.write_text("1\n")
+    file.chmod(0o644)
+    proxy = haproxy(
+        "3.0",
+        master_worker=True,
+        extra_global=[f"server-state-file {file}"],
+        extra_defaults=["load-server-state-from-file global"],
+        extra=BACKEND.splitlines(),
+    )
+
+    def reload() -> None:
+        if kept:
+            file.write_text(proxy.cli("show servers state"))
+        proxy.reload()
+
+    with Tap(proxy, {LAST: reload}) as tap:
+        wanted = Cutover("w", {"app/green-1": "ready", "app/blue.1": "maint"})
+        done = Fleet([tap.endpoint]).cutover(wanted).cutover
+    assert done is not None and done.state == "applied"
+    told = {one.what: one.written for one in done.changes}
+    assert told["server app/blue.1 state"] == 2
+    assert told["server app/green-1 state"] == (1 if kept else 2)
+    assert {"blue.1 MAINT 1", "green-1 no check 5"} <= set(servers(proxy))

@@ -16,6 +16,7 @@ from support.app import App
 from support.haproxy.gate import Gated
 from support.haproxy.holds import F
 from support.haproxy.versions import SAFE
+from support.haproxy.ways import WAYS, Ways
 from support.patience import HANG_S, patient
 from support.process import wait_until
 
@@ -49,6 +50,23 @@ def test_a_gate_holds_longer(
     with pytest.raises(CheckRefused) as caught:
         fleet.extend(F, seconds=1)
     assert caught.value.code == "not_held"
+
+
+@pytest.mark.moment
+@pytest.mark.parametrize("way", WAYS)
+def test_a_gate_keeps_the_later_deadline_by_each_way(
+    way: str, haproxy_version: Binary, gated: Callable[..., Gated], ways: Ways
+) -> None:
+    """By maxconn, in each lease: tests/integration/guard/test_wait_ways.py."""
+    proxy = gated(haproxy_version, tcp_socket=True)
+    fleet = ways(proxy.proxy, way)
+    before = fleet.suspend(F, method="gate", max_hold=patient(1)).holds[0].deadline
+    report = fleet.extend(F, seconds=1)
+    assert before is not None and report.holds[0].deadline == pytest.approx(before + 1)
+    assert [(one.verdict, one.lease) for one in report.switches] == [("held", "haproxy")]
+    while proxy.status()["mode"] == "held":
+        pass
+    assert time.time() >= before + 1
 
 
 def test_only_the_holder_extends(

@@ -87,7 +87,7 @@ def test_three_gates_behind_three_sshds_under_load(
     running = [load(proxy.ports[F], rate=60) for proxy in behind.proxies]
     for one in running:
         one.wait_for(20)
-    status, document = run_json("suspend", F, *behind.fleet)
+    status, document = run_json("suspend", F, "--max-hold", "300", *behind.fleet)
     began = time.monotonic()
     assert (status, by(document, "verdict")) == (0, ["held"] * 3)
     assert by(document, "method") == ["gate"] * 3

@@ -61,6 +61,12 @@ class StoppedInItsCutover:
         self.expired = False
         self.kept: Optional[float] = None
 
+    def extend(self, seconds: float) -> None:
+        pass
+
+    def prove_cutover(self, keep: float) -> None:
+        pass
+
     def apply_cutover(self, keep: float) -> None:
         self.kept = keep
         raise KeyboardInterrupt
@@ -75,6 +81,8 @@ def course_of(ran: list[Any], held: Any, monkeypatch: pytest.MonkeyPatch) -> Any
         return CommandResult(0, False)
 
     monkeypatch.setattr(HeldCommand, "_run", run)
+    monkeypatch.setattr(HeldCommand, "_arm", lambda self, held: None)
+    monkeypatch.setattr(HeldCommand, "_disarm", lambda self: True)
     fleet: Any = None
     course: Any = HeldCommand(fleet, ["x"], wishes=Wishes(on_failure="undo"))
     course._command, course._undoing, course._has_cutover = "command", "undo", True

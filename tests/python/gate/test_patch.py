@@ -347,6 +347,20 @@ def test_no_backend_ends_requests_of_clients_that_closed_their_half(version: str
     assert any(note.startswith("h.cfg:3: option abortonclose") for note in notes)
 
 
+# The same releases as in GateAdvice.TellsWhatAReleaseDoesNotNotice.
+NOTICES = {"2.2.9": False, "2.4.9": True, "2.5.14": False, "2.6": True, "2.6.12": True}
+NOTICES |= {"2.6.23": False, "2.8.14": False, "3.0.11": False, "3.1.0": False, "3.2.26": True}
+
+
+@pytest.mark.parametrize("version, worth_it", NOTICES.items())
+def test_who_left_is_asked_for_only_where_haproxy_notices_it(version: str, worth_it: bool) -> None:
+    found = gate.lines("f", version=version)
+    assert ("option abortonclose" in found.defaults, HALF_CLOSE in found.backends) == (
+        worth_it,
+        worth_it,
+    )
+
+
 @pytest.mark.parametrize("own", ["option abortonclose", HALF_CLOSE])
 def test_what_the_file_says_of_aborted_clients_stays(own: str) -> None:
     text = SIMPLE.replace("mode http", f"mode http\n    {own}")

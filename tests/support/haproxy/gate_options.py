@@ -44,5 +44,5 @@ def gate_options(frontend: str, folder: Path, version: str, **options: Any) -> d
         ],
         "extra_global": [*found.global_, *options.get("extra_global", ())],
         "extra_defaults": [*found.defaults, *options.get("extra_defaults", ())],
-        "extra": found.backend,
+        "extra": [*found.backend, *options.get("extra", ())],
     }

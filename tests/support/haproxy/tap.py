@@ -34,6 +34,7 @@ class Tap(Closing):
         self._folder = Path(tempfile.mkdtemp(prefix="sg-", dir="/tmp"))
         self.lines: list[str] = []
         self._open: list[socket.socket] = []
+        self._is_cut = False
         self._threads: list[threading.Thread] = []
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(self._folder / "tap.sock"))
@@ -48,6 +49,15 @@ class Tap(Closing):
     def after(self, line: str, hook: Callable[[], None]) -> None:
         """Calls the hook when this line was answered and the next one comes."""
         self._after[line] = hook
+
+    def cut(self) -> None:
+        """Ends all connections, also from within a hook, and takes no other before mend()."""
+        self._is_cut = True
+        for one in list(self._open):
+            _end(one)
+
+    def mend(self) -> None:
+        self._is_cut = False
 
     def flood(self, most: int) -> Callable[[], int]:
         """Sends the first client so many bytes that it did not ask for. The function tells how many
@@ -90,6 +100,9 @@ class Tap(Closing):
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            if self._is_cut:
+                client.close()
+                continue
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self._open += [client, server]
             try:
@@ -122,10 +135,14 @@ class Tap(Closing):
     def _back(self, server: socket.socket, client: socket.socket) -> None:
         try:
             while piece := server.recv(PIECE):
-                client.sendall(piece)
+                self.pass_back(client, piece)
         except OSError:
             pass
         _end(client)
+
+    def pass_back(self, client: socket.socket, piece: bytes) -> None:
+        """What is done with a piece of an answer; each connection has a thread of its own."""
+        client.sendall(piece)
 
 
 def _end(connection: socket.socket) -> None:

@@ -29,6 +29,31 @@ TEST_F(SessionTest, NoReply) {
   EXPECT_FALSE(answer.timings.answered_ms);
 }
 
+/// A switch of 600 gates is 1,200 commands, and a busy HAProxy took more than 5 s for them.
+TEST_F(SessionTest, ManyCommandsHaveMoreTime) {
+  options_.reply_timeout = short_time;
+  const FakeHaproxy hangs(path("a"), Manner::greets_only);
+  add("a");
+  Batch batch = batch_for(1);
+  batch.work[0].resize(103, batch.work[0][0]);
+  const auto answers = run(batch);
+  ASSERT_EQ(code_of(answers[0]), Errc::reply_timeout);
+  EXPECT_NE(answers[0].error->message.find("within 90 ms"), std::string::npos);
+}
+
+TEST_F(SessionTest, ManyCommandsHaveMoreTimeWhileOthersAreHeldToo) {
+  const FakeHaproxy hangs(path("a"), Manner::greets_only);
+  add("a");
+  options_.connect_timeout = options_.greeting_timeout = short_time;
+  options_.reply_timeout = std::chrono::hours(1);
+  Batch batch = batch_for(1);
+  batch.work[0].resize(150, batch.work[0][0]);
+  batch.haste = Haste::from_the_beginning;
+  const auto begun = steady_clock::now();
+  ASSERT_EQ(code_of(run(batch)[0]), Errc::reply_timeout);
+  EXPECT_GE(steady_clock::now() - begun, short_time + milliseconds(500));
+}
+
 TEST_F(SessionTest, HalfAReply) {
   const Answer answer = ask(Manner::breaks_off);
   EXPECT_EQ(answer.error->code, Errc::early_eof);

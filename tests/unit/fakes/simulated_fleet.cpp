@@ -576,12 +576,19 @@ void SimulatedFleet::lock_gate(Host& host, std::string_view command) {
     if (one.lock_id == id) one.lock_id.clear();
     return;
   }
-  const bool free = one.ended.contains(one.lock_id) ||
-                    (host.gate_clock_ms && *host.gate_clock_ms >= one.lock_ends_ms);
-  const std::string holder = !one.token.empty() ? id_in(one.token) : free ? "" : one.lock_id;
+  const auto holder_of = [&host](const SimulatedGate& gate) -> std::string {
+    const bool free = gate.ended.contains(gate.lock_id) ||
+                      (host.gate_clock_ms && *host.gate_clock_ms >= gate.lock_ends_ms);
+    return !gate.token.empty() ? id_in(gate.token) : free ? "" : gate.lock_id;
+  };
+  std::string record;
+  std::string behind;
+  words >> word >> record >> behind;
+  if (!behind.empty() && holder_of(host.gates.at(behind)) != id) return;
+  const std::string holder = holder_of(one);
   if (!holder.empty() && holder != id) return;
   one.lock_id = id;
-  words >> word >> one.lock_record;
+  one.lock_record = record;
   one.lock_ends_ms =
       host.gate_clock_ms.value_or(0) + *runtime_api::parse_number<std::int64_t>(word);
 }
@@ -617,7 +624,7 @@ Reply SimulatedFleet::gate_status(Host& host) {
   const std::string clock =
       host.gate_clock_ms ? fmt::format("\"now_ms\":{},", *host.gate_clock_ms) : "";
   return {
-      fmt::format("{{\"format\":1,{}\"locks\":{},\"reloads\":{},\"names\":{},\"table\":{},"
+      fmt::format("{{\"format\":1,{}\"locks_behind\":{},\"reloads\":{},\"names\":{},\"table\":{},"
                   "\"frontends\":{{{}}}}}",
                   clock, host.gate_locks, host.gate_reloads, host.gate_names, host.has_table, list),
       {}};

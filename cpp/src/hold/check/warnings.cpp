@@ -3,9 +3,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "hold/survey/left_out.hpp"
 #include "method.hpp"
 #include "model/numbers.hpp"
 #include "runtime_api/listeners.hpp"
@@ -147,12 +150,12 @@ void tell_old_workers(Switch& target) {
   }
 }
 
-void advise_streams(Switch& target, const std::vector<Stream>& streams, const NameList& except,
+void advise_streams(Switch& target, const std::vector<Stream>& streams,
                     milliseconds drain_timeout) {
   const Stream* oldest = nullptr;
   std::size_t slow = 0;
   for (const Stream& one : streams) {
-    if (one.frontend != target.frontend || !one.backend || except.has(*one.backend)) continue;
+    if (one.frontend != target.frontend) continue;
     if (milliseconds(1000 * one.age_s.value_or(0)) < drain_timeout) continue;
     ++slow;
     if (oldest == nullptr || one.age_s > oldest->age_s) oldest = &one;
@@ -247,7 +250,9 @@ void advise_bound(Switch& target, const HoldRequest& request, const FrontendSeen
   const double wanted = static_cast<double>(std::max(frontend.busy, frontend.rate)) *
                         seconds(request.options.max_hold);
   add(target, FindingCode::gate_bound,
-      fmt::format("{}; --max-waiting sets another number", bound_words(*proof.most, proof.most_by)),
+      fmt::format("{}; {}", bound_words(*proof.most, proof.most_by),
+                  proof.most_by == "maxconn" ? "--max-waiting sets another number"
+                                             : "no --max-waiting lets more wait"),
       wanted > static_cast<double>(*proof.most));
 }
 
@@ -367,7 +372,11 @@ std::vector<Command> closer_look(const HoldRequest& request, std::size_t endpoin
   if (seen.error || connections_now(seen) > most_listed) return {};
   std::vector<Command> commands;
   if (is_here(request, endpoint)) commands.push_back(Command::show_descriptors());
-  if (streams) commands.push_back(Command::show_streams());
+  if (!streams) return commands;
+  commands.push_back(Command::show_streams());
+  for (Command& one : table_commands(NameList(request.options.drain_except))) {
+    commands.push_back(std::move(one));
+  }
   return commands;
 }
 
@@ -390,6 +399,9 @@ void advise_closer(std::vector<Switch>& switches, const HoldRequest& request, st
       streams = *std::move(parsed);
       talking = std::count_if(streams->begin(), streams->end(),
                               [](const Stream& one) { return one.frontend == stats_frontend; });
+      leave_out_backends(*streams, NameList(request.options.drain_except));
+      leave_out_tracked(*streams, std::vector(*streams),
+                        std::span(answer.replies).subspan(next + 1));
     }
   }
   for (std::size_t j = 0; j < request.frontends.size(); ++j) {
@@ -399,9 +411,7 @@ void advise_closer(std::vector<Switch>& switches, const HoldRequest& request, st
       advise_queue(target, request, *seen.frontends[j], listeners);
     }
     if (talking) advise_connections(target, *talking);
-    if (streams) {
-      advise_streams(target, *streams, NameList(request.options.drain_except), *drain_timeout);
-    }
+    if (streams) advise_streams(target, *streams, *drain_timeout);
   }
 }
 

@@ -256,8 +256,9 @@ bool CutoverPlan::is_time_over(const Observation& observation) const {
 }
 
 bool CutoverPlan::must_undo(const Observation& observation) {
-  const bool refused = any_change(
-      rows_, [](const ChangeAtEndpoint& change) { return change.refusal && !stands(change); });
+  const bool refused = any_change(rows_, [](const ChangeAtEndpoint& change) {
+    return change.refusal && reading::is_final(*change.refusal) && !stands(change);
+  });
   return refused || observation.cancelled || is_time_over(observation);
 }
 

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <map>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -66,6 +67,10 @@ std::vector<Command> commands(const CutEndpoint& endpoint, const CutoverRequest&
     if (command) asked.push_back(*std::move(command));
   }
   return asked;
+}
+
+bool is_final(const Error& refusal) {
+  return !refusal.haproxy || refusal.haproxy->find("is disabled") == std::string::npos;
 }
 
 void read(CutEndpoint& endpoint, const CutoverRequest& request, const Answer& answer) {

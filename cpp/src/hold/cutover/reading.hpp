@@ -16,4 +16,8 @@ namespace stillgate::hold::reading {
 /// Sets what stands there now, or why that is not known.
 void read(CutEndpoint& endpoint, const CutoverRequest& request, const runtime_api::Answer& answer);
 
+/// A refusal of HAProxy's that would come again. Not that of a worker which a reload has just
+/// replaced ("Proxy is disabled."): the new one may do it.
+[[nodiscard]] bool is_final(const Error& refusal);
+
 }  // namespace stillgate::hold::reading

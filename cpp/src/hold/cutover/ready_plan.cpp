@@ -190,8 +190,9 @@ bool ReadyPlan::all_ready() const {
 }
 
 bool ReadyPlan::must_give_up(const Observation& observation) const {
-  const bool refused = std::ranges::any_of(
-      servers_, [](const Server& server) { return server.refusal.has_value(); });
+  const bool refused = std::ranges::any_of(servers_, [](const Server& server) {
+    return server.refusal && reading::is_final(*server.refusal);
+  });
   return refused || observation.cancelled || observation.elapsed + look_pause >= request_.ready_for;
 }
 

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <optional>
 #include <set>
 #include <span>
@@ -15,7 +14,7 @@
 
 #include <fmt/format.h>
 
-#include "runtime_api/tracked.hpp"
+#include "hold/survey/left_out.hpp"
 
 namespace stillgate::hold::drain {
 
@@ -24,7 +23,6 @@ using runtime_api::Batch;
 using runtime_api::Command;
 using runtime_api::Reply;
 using runtime_api::Stream;
-using runtime_api::Tracked;
 using std::chrono::milliseconds;
 
 namespace {
@@ -49,16 +47,6 @@ std::string name_streams(const std::vector<Stream>& streams, const std::string& 
 /// Of endless streams, as the operator says.
 NameList left_out(const SuspendRequest& request) {
   return NameList(request.hold.options.drain_except);
-}
-
-/// Each name may also be that of a table in which HAProxy tracks them.
-std::vector<Command> tables_of(const SuspendRequest& request) {
-  std::vector<Command> commands;
-  static_cast<void>(left_out(request).first([&commands](std::string_view name) {
-    if (auto command = Command::show_tracked(name)) commands.push_back(*std::move(command));
-    return false;
-  }));
-  return commands;
 }
 
 std::int64_t count_of(const std::vector<Stream>& streams, const std::string& frontend) {
@@ -155,45 +143,6 @@ void forget_exempt(DrainState& drain, std::vector<Stream>& streams,
   drain.before = streams;
 }
 
-std::string group_of(const Stream& stream) { return stream.frontend + '/' + *stream.backend; }
-
-Tracked count_groups(const std::vector<Stream>& streams) {
-  Tracked groups;
-  for (const Stream& stream : streams) ++groups[group_of(stream)];
-  return groups;
-}
-
-/// Of each frontend's streams at each backend so many as are tracked, of those that were listed.
-/// Which ones is not told: the oldest, for the names in a message.
-void leave_out(std::vector<Stream>& streams, const Tracked& listed, const Tracked& tracked) {
-  Tracked excess = count_groups(streams);
-  for (auto& [group, count] : excess) {
-    const auto left_out = tracked.find(group);
-    if (left_out == tracked.end()) {
-      count = 0;
-    } else {
-      count -= std::min(count, std::max<std::int64_t>(0, listed.at(group) - left_out->second));
-    }
-  }
-  std::ranges::stable_sort(streams, std::greater(),
-                           [](const Stream& one) { return one.age_s.value_or(0); });
-  std::erase_if(streams, [&](const Stream& stream) { return excess.at(group_of(stream))-- > 0; });
-}
-
-/// By what HAProxy tracks in the tables that the operator names. They were read after the list:
-/// what ended in between is waited for once more.
-Tracked read_tracked(std::span<const Reply> replies) {
-  Tracked sums;
-  for (const Reply& reply : replies) {
-    // A backend without such a table is left out by its name.
-    if (reply.refusal) continue;
-    const auto tracked = runtime_api::parse_tracked(reply.text);
-    if (!tracked) continue;
-    for (const auto& [group, count] : *tracked) sums[group] += count;
-  }
-  return sums;
-}
-
 /// Where the list cannot be read, the counters alone decide.
 void read_streams(SuspendedEndpoint& endpoint, const SuspendRequest& request,
                   const std::optional<Reply>& listed, std::span<const Reply> tables) {
@@ -208,15 +157,12 @@ void read_streams(SuspendedEndpoint& endpoint, const SuspendRequest& request,
   }
   std::erase_if(*streams, [&](const Stream& stream) { return !ours.contains(stream.frontend); });
   const NameList except = left_out(request);
-  const auto goes_on = [&except](const Stream& stream) {
-    return !stream.backend || except.has(*stream.backend);
-  };
   // An exempt request may be tracked, too.
   std::vector<Stream> listed_now = *streams;
-  std::erase_if(listed_now, goes_on);
+  leave_out_backends(listed_now, except);
   forget_exempt(endpoint.drain, *streams, gated);
-  std::erase_if(*streams, goes_on);
-  leave_out(*streams, count_groups(listed_now), read_tracked(tables));
+  leave_out_backends(*streams, except);
+  leave_out_tracked(*streams, listed_now, tables);
   endpoint.drain.streams = *std::move(streams);
 }
 
@@ -225,7 +171,7 @@ void read_endpoint(SuspendedEndpoint& endpoint, const SuspendRequest& request, A
   std::optional<Reply> listed;
   std::vector<Reply> tables;
   if (drain.listing && !answer.error) {
-    const auto last = 1 + static_cast<std::ptrdiff_t>(tables_of(request).size());
+    const auto last = 1 + static_cast<std::ptrdiff_t>(table_commands(left_out(request)).size());
     const auto first = answer.replies.end() - last;
     listed = *first;
     tables.assign(first + 1, answer.replies.end());
@@ -317,7 +263,7 @@ Batch look(SuspendRows& rows, const SuspendRequest& request, milliseconds elapse
     if (!drain.listing) continue;
     drain.listed_at = elapsed;
     work.push_back(Command::show_streams());
-    for (const Command& command : tables_of(request)) work.push_back(command);
+    for (const Command& command : table_commands(left_out(request))) work.push_back(command);
   }
   return batch;
 }

@@ -65,26 +65,19 @@ std::vector<std::size_t> by_name(const SuspendedEndpoint& endpoint) {
   return places;
 }
 
-/// On the first HAProxy one frontend after the other, by name; then all that is left. Where HAProxy
-/// compares, those of the first are one batch: each lock is taken only behind the one before it.
-/// A gate's locks take a round each. What has no lock there goes with the first turn.
+/// On the first HAProxy one frontend after the other, by name; then all that is left. Those of the
+/// first are one batch: each lock is taken only behind the one before it.
 void take_turns(SuspendRows& rows) {
   for (SuspendedEndpoint& endpoint : rows) {
-    for (SuspendedSwitch& row : endpoint.switches) row.lock.turn = endpoint.switches.size();
+    for (SuspendedSwitch& row : endpoint.switches) row.lock.turn = 1;
   }
   SuspendedEndpoint* first = first_of(rows);
   if (first == nullptr) return;
-  std::size_t turn = 0;
   std::optional<std::size_t> before;
   for (const std::size_t place : by_name(*first)) {
     LockSlot& slot = first->switches[place].lock;
     slot.turn = 0;
-    if (!slot.locks) continue;
-    if (slot.by_gate) {
-      slot.turn = turn++;
-    } else {
-      slot.behind = std::exchange(before, place);
-    }
+    if (slot.locks) slot.behind = std::exchange(before, place);
   }
 }
 
@@ -108,14 +101,6 @@ bool has_turn(const SuspendedEndpoint& endpoint, std::size_t turn) {
                              [turn](const SuspendedSwitch& row) { return has_turn(row, turn); });
 }
 
-/// The look at all its frontends costs as many answers as it has frontends. So there is one, with
-/// the last of them: it is behind each lock that was taken there.
-bool looks(const SuspendedEndpoint& endpoint, std::size_t turn) {
-  return has_turn(endpoint, turn) &&
-         std::ranges::none_of(endpoint.switches,
-                              [turn](const SuspendedSwitch& row) { return row.lock.turn > turn; });
-}
-
 /// The switch whose lock has to be ours before that one's. One that turned out to have no lock is
 /// passed by.
 const SuspendedSwitch* before(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row) {
@@ -137,7 +122,7 @@ std::vector<std::size_t> in_turn(const SuspendedEndpoint& endpoint, std::size_t 
 /// That of our hold is compared with.
 bool wants_name(const SuspendedEndpoint& endpoint, std::size_t turn) {
   return std::ranges::any_of(endpoint.switches, [&](const SuspendedSwitch& row) {
-    return has_turn(row, turn) && row.lock.behind;
+    return has_turn(row, turn) && row.lock.behind && !row.lock.by_gate;
   });
 }
 
@@ -151,6 +136,16 @@ Result<std::vector<Command>> take_slot(const SuspendedEndpoint& endpoint,
                        slot.value);
 }
 
+/// With the frontend whose lock that hold must have.
+Result<Command> gate_lock(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row) {
+  const LockSlot& slot = row.lock;
+  auto command =
+      Command::gate_lock(row.held.frontend, slot.last.id, slot.lasts.count(), slot.value);
+  const SuspendedSwitch* first = before(endpoint, row);
+  if (!command || first == nullptr) return command;
+  return Command::parse(fmt::format("{} {}", command->text(), first->held.frontend));
+}
+
 /// How it ended is read before who followed: whoever then has no successor was the last one when
 /// that was read.
 std::vector<Command> commands_for(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row,
@@ -159,7 +154,7 @@ std::vector<Command> commands_for(const SuspendedEndpoint& endpoint, const Suspe
   if (!slot.locks) return {};
   const std::string& frontend = row.held.frontend;
   if (slot.by_gate) {
-    return {*Command::gate_lock(frontend, slot.last.id, slot.lasts.count(), slot.value)};
+    return {*gate_lock(endpoint, row)};
   }
   std::vector<Command> commands;
   if (slot.state == State::following) commands = *take_slot(endpoint, row, id);
@@ -182,9 +177,10 @@ Error taken_by(const LockHolder& other, std::string_view frontend, WallTime now)
                   time_left(record, now)));
 }
 
-/// `stillgate lock` answers with whoever has it then.
+/// `stillgate lock` answers with whoever has it then. `blocked`: the lock before it is not ours, so
+/// that this one was not taken.
 void read_gate_slot(SuspendedSwitch& row, const Reply& reply, const std::string& hold_id,
-                    WallTime now) {
+                    WallTime now, bool blocked) {
   LockSlot& slot = row.lock;
   if (reply.refusal) return fail(slot, *reply.refusal);
   const std::string& frontend = row.held.frontend;
@@ -195,6 +191,8 @@ void read_gate_slot(SuspendedSwitch& row, const Reply& reply, const std::string&
   if (id == hold_id) {
     slot.state = State::done;
     slot.ours = true;
+  } else if (id.empty() && blocked) {
+    // Whoever lost the one before it has lost.
   } else if (id.empty()) {
     fail(slot,
          error_of(Errc::journal_failed, "the gate did not take the lock, and does not say why"));
@@ -209,7 +207,7 @@ void read_gate_slot(SuspendedSwitch& row, const Reply& reply, const std::string&
   }
 }
 
-/// `blocked`: the lock before it is not ours, so that this one was not taken.
+/// `blocked`: as above.
 void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::string& hold_id,
                WallTime now, bool blocked) {
   LockSlot& slot = row.lock;
@@ -217,7 +215,7 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
     slot.state = State::done;
     return;
   }
-  if (slot.by_gate) return read_gate_slot(row, replies.front(), hold_id, now);
+  if (slot.by_gate) return read_gate_slot(row, replies.front(), hold_id, now, blocked);
   const std::string& frontend = row.held.frontend;
   const Reply& after = replies.back();
   const bool wrote = slot.state == State::following;
@@ -301,15 +299,25 @@ void fail_turn(SuspendedEndpoint& endpoint, std::size_t turn, const Answer& answ
 
 /// The gate counts its time from when it sees it, so the lock never ends before the hold that it is
 /// for.
-std::optional<Error> prepare_gate_slot(SuspendedSwitch& row, const Record& hold) {
+void prepare_gate_slot(SuspendedSwitch& row, const Record& hold) {
   LockSlot& slot = row.lock;
   slot.state = State::following;
   slot.last = LockHolder{hold.id};
   slot.lasts =
       std::chrono::duration_cast<std::chrono::milliseconds>(*hold.deadline - hold.started_at);
   slot.value = pack(record_for(hold, row));
-  const auto fits = Command::gate_lock(row.held.frontend, hold.id, slot.lasts.count(), slot.value);
-  return fits ? std::nullopt : std::optional(fits.error());
+}
+
+/// What is too long for one line is refused before anything is written.
+std::optional<Error> fits(const SuspendedEndpoint& endpoint, const SuspendedSwitch& row,
+                          const std::string& id) {
+  if (!row.lock.locks) return std::nullopt;
+  if (row.lock.by_gate) {
+    const auto command = gate_lock(endpoint, row);
+    return command ? std::nullopt : std::optional(command.error());
+  }
+  const auto commands = take_slot(endpoint, row, id);
+  return commands ? std::nullopt : std::optional(commands.error());
 }
 
 }  // namespace
@@ -324,7 +332,7 @@ std::optional<Error> prepare(SuspendRows& rows, const Record& hold, WallTime now
       slot.locks = slot.by_gate || endpoint.before.can_lock();
       if (!slot.locks) continue;
       if (slot.by_gate) {
-        if (auto error = prepare_gate_slot(row, hold)) return error;
+        prepare_gate_slot(row, hold);
         continue;
       }
       const LockSeen& seen = endpoint.before.locks[row.place];
@@ -336,9 +344,7 @@ std::optional<Error> prepare(SuspendRows& rows, const Record& hold, WallTime now
   take_turns(rows);
   for (const SuspendedEndpoint& endpoint : rows) {
     for (const SuspendedSwitch& row : endpoint.switches) {
-      if (!row.lock.locks || row.lock.by_gate) continue;
-      const auto fits = take_slot(endpoint, row, hold.id);
-      if (!fits) return fits.error();
+      if (auto error = fits(endpoint, row, hold.id)) return error;
     }
   }
   return std::nullopt;
@@ -358,7 +364,7 @@ Batch take(const SuspendRows& rows, const SuspendRequest& request) {
     for (const std::size_t place : in_turn(endpoint, turn)) {
       append(work, commands_for(endpoint, endpoint.switches[place], request.record.id));
     }
-    if (looks(endpoint, turn)) {
+    if (has_turn(endpoint, turn)) {
       append(work, survey_commands(request.hold.frontends, Scope::holds));
     }
   }
@@ -377,7 +383,6 @@ void read(SuspendRows& rows, const SuspendRequest& request, const std::vector<An
     }
     const std::string& id = request.record.id;
     std::span<const Reply> left(answers[i].replies);
-    const bool looked = looks(endpoint, turn);
     if (wants_name(endpoint, turn)) left = left.subspan(name_follower(id).size());
     for (const std::size_t place : in_turn(endpoint, turn)) {
       SuspendedSwitch& row = endpoint.switches[place];
@@ -386,7 +391,6 @@ void read(SuspendRows& rows, const SuspendRequest& request, const std::vector<An
       read_slot(row, left.first(count), id, now, first != nullptr && !first->lock.ours);
       left = left.subspan(count);
     }
-    if (!looked) continue;
     Answer look = answers[i];
     look.replies.assign(left.begin(), left.end());
     const Seen seen = read_survey(look, endpoint.url, request.hold.frontends, Scope::holds);

@@ -9,11 +9,11 @@
 
 /// First on one HAProxy, which is the same one for everybody, one frontend after the other by name:
 /// whoever loses there has lost, and nobody ends up with a part. Then on all the others at once.
-/// Where HAProxy has compare and set that is one round for any number of frontends: each command
-/// takes its lock only where the one before it is ours. A gate's locks take a round for each.
-/// A look behind an HAProxy's last lock also tells whether a hold has begun since the check.
-/// HAProxy below 2.6 has no compare and set: there a hold by the gate takes the gate's own lock,
-/// and for one by maxconn that look, and the record that is read back, are all there is.
+/// That is one round for any number of frontends: each command takes its lock only where the one
+/// before it is ours. A look behind an HAProxy's last lock also tells whether a hold has begun
+/// since the check. HAProxy below 2.6 has no compare and set: there a hold by the gate takes the
+/// gate's own lock, and for one by maxconn that look, and the record that is read back, are all
+/// there is.
 namespace stillgate::hold::lock {
 
 /// A chain that is longer cannot be followed: each hold adds one to it, and the hint is its end.

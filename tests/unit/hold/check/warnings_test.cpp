@@ -1,11 +1,13 @@
 // The check's warnings: each where it belongs, with its numbers, and nowhere else.
 #include "hold/check/warnings.hpp"
 
+#include "hold/check/method.hpp"
 #include "hold/check/refusals.hpp"
 
 #include <algorithm>
 #include <string>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace stillgate::hold {
@@ -172,6 +174,32 @@ TEST(Advice, AGuardThatEndsWithItsStarterRefusesTheHoldOrIsTold) {
   EXPECT_EQ(find(weighed(true), "guard_shares_fate"), nullptr);
 }
 
+TEST(Advice, HowManyMayWaitIsToldAndAWarningWhereMoreWouldCome) {
+  Seen seen = quiet();
+  seen.gate = GateSeen{};
+  seen.gate->switches.emplace_back();
+  seen.gate->proofs.push_back({{}, 30, "maxconn"});
+  const auto told = [&seen](std::int64_t per_second, std::int64_t max_waiting) {
+    HoldRequest asked = request();  // for 10 s
+    asked.options.max_waiting = max_waiting;
+    seen.frontends[0]->rate = seen.frontends[0]->busy = per_second;
+    Switch one;
+    one.method = by_gate;
+    advise(one, asked, seen, 0);
+    return one;
+  };
+  Switch one = told(3, 0);
+  EXPECT_TRUE(has(find(one, "gate_bound"), Level::info, "at most 30 requests wait here at once"));
+  one = told(4, 0);
+  EXPECT_TRUE(has(find(one, "gate_bound"), Level::warning, "--max-waiting sets another number"));
+  EXPECT_EQ(find(told(4, 40), "gate_bound"), nullptr);
+  // HAProxy does not survive the end of that memory, whatever was asked.
+  seen.gate->proofs[0].most_by = "tune.lua.maxmem";
+  one = told(4, 40);
+  EXPECT_TRUE(has(find(one, "gate_bound"), Level::warning, "no --max-waiting lets more wait"));
+  EXPECT_EQ(find(told(4, 30), "gate_bound"), nullptr);
+}
+
 TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {
   const auto line = [](const std::string& what) { return "0x1: " + what + " calls=1\n"; };
   const std::string cli = line("src=unix:1 fe=GLOBAL be=<NONE> srv=<none> age=0s");
@@ -187,6 +215,32 @@ TEST(Advice, SlowRequestsAndOtherClientsOfTheSocket) {
   EXPECT_TRUE(has(find(one, "stats_connections"), Level::warning, "8 connections"));
   EXPECT_TRUE(
       has(find(one, "drain_may_fail"), Level::warning, "10.0.0.4:5 to app/(queued) for 60 s"));
+}
+
+TEST(Advice, WhatTheDrainLeavesOutCannotMakeItFail) {
+  const auto line = [](const std::string& what) { return "0x1: " + what + " calls=1\n"; };
+  const std::string text = line("src=10.0.0.1:5 fe=balanced be=sockets srv=s age=9m") +
+                           line("src=10.0.0.2:5 fe=balanced be=app srv=s1 age=8m") +
+                           line("src=10.0.0.3:5 fe=balanced be=app srv=s1 age=60s") +
+                           line("src=10.0.0.4:5 fe=balanced be=app srv=s1 age=1s");
+  HoldRequest asked = request();
+  asked.endpoints = {"tcp://lb:9999"};
+  asked.frontends = {"balanced"};
+  asked.options.drain_except = "sockets,endless";
+  ASSERT_EQ(closer_look(asked, 0, quiet(), true).size(), 3U);
+  const auto told = [&](int tracked) {
+    const std::string table = fmt::format(
+        "# table: endless, type: string, size:1024, used:1\n"
+        "0x9: key=balanced/app use=2 exp=0 conn_cur={}\n",
+        tracked);
+    return looked(asked, 0, {text, "", table}, milliseconds(5000));
+  };
+  EXPECT_TRUE(has(find(told(1), "drain_may_fail"), Level::warning, "1 request runs"));
+  EXPECT_TRUE(has(find(told(1), "drain_may_fail"), Level::warning, "10.0.0.3:5 to app/s1"));
+  EXPECT_EQ(find(told(2), "drain_may_fail"), nullptr);
+  asked.options.drain_except = "sockets";
+  const Switch without = looked(asked, 0, {text}, milliseconds(5000));
+  EXPECT_TRUE(has(find(without, "drain_may_fail"), Level::warning, "2 requests run"));
 }
 
 }  // namespace

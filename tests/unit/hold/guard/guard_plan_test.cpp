@@ -276,6 +276,25 @@ TEST_F(Guarded, AnOldWorkerIsLeftForANewConnection) {
   EXPECT_THAT(kinds(), ElementsAre(Kind::reapplied));
 }
 
+/// So a reload is open for one pause and some answers at most.
+TEST_F(Guarded, BehindTheLookThatFindsAnOldWorkerNothingIsWaitedFor) {
+  run_until(milliseconds(100));
+  hold();
+  run_until(milliseconds(300));
+  host().stopping = true;
+  const auto looked = asks_.size();
+  for (int i = 0; i < 10 && asks_.size() == looked; ++i) step();
+  ASSERT_GT(asks_.size(), looked);
+  const auto found = asks_.size();
+  const auto since = input_.now;
+  host().stopping = false;
+  restart();
+  for (int i = 0; i < 10 && limit() != 0; ++i) step();
+  ASSERT_EQ(limit(), 0);
+  EXPECT_TRUE(asks_[found].fresh);
+  EXPECT_EQ(input_.now - since, takes_ * static_cast<int>(asks_.size() - found));
+}
+
 TEST_F(Guarded, WhatSomebodyResumedIsNeverPutBack) {
   run_until(milliseconds(100));
   hold();

@@ -510,9 +510,12 @@ TEST(GatePlan, AnAnswerThatMakesNoSenseIsARefusal) {
 
 TEST(GateAdvice, TellsWhatAReleaseDoesNotNotice) {
   const std::pair<const char*, bool> releases[] = {
-      {"2.2.9-2+deb11u7", true}, {"2.4.9", false},  {"2.6.12-1+deb12u4", false}, {"2.6.23", true},
-      {"2.8.14", true},          {"2.9.0", true},   {"3.0.11-1+deb13u5", true},  {"3.1.0", true},
-      {"3.2.26-1", false},       {"3.4.7-1", false}};
+      {"2.2.9-2+deb11u7", true}, {"2.4.9", false},
+      {"2.5.14", true},          {"2.6.12-1+deb12u4", false},
+      {"2.6.23", true},          {"2.8.14", true},
+      {"2.9.0", true},           {"3.0.11-1+deb13u5", true},
+      {"3.1.0", true},           {"3.2.26-1", false},
+      {"3.4.7-1", false}};
   for (const auto& [version, told] : releases) {
     SimulatedFleet fleet = gated();
     for (Host& host : fleet.hosts) host.version = version;

@@ -1,0 +1,188 @@
+"""Who is killed in a release, and which code meets which schema then: until the first change of the
+cutover the command has its undo, whoever is there to run it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.command import COMMAND
+from support.haproxy.gate_options import gate_options
+from support.haproxy.holds import F
+from support.haproxy.server import HAProxy
+from support.haproxy.tap import Tap
+from support.patience import HANG_S, patient
+from support.process import wait_until
+
+if TYPE_CHECKING:
+    from conftest import Binary, Start
+
+pytestmark = pytest.mark.usefixtures("state")
+BACKEND = """\
+backend app
+    mode http
+    server blue 127.0.0.1:9
+    server green 127.0.0.1:9 disabled
+"""
+SERVE = ("--serve", "app/green=ready", "--serve", "app/blue=maint")
+LAST = "set server app/blue state maint"
+OLD_CODE, NEW_CODE = ["blue no check", "green MAINT"], ["blue MAINT", "green no check"]
+
+
+def serving(proxy: HAProxy) -> list[str]:
+    rows = [row for row in proxy.stat() if row["pxname"] == "app" and row["svname"] != "BACKEND"]
+    return [f"{row['svname']} {row['status']}" for row in rows]
+
+
+class Release:
+    """`stillgate hold` whose command makes the file `migrated`, and then waits for `go`. Its undo
+    removes the file and leaves `undone`, with what the first HAProxy had for a limit at that time.
+    """
+
+    def __init__(self, folder: Path, *options: str, then: str = "", undo: str = "") -> None:
+        self.begun, self.migrated, self.go = folder / "begun", folder / "migrated", folder / "go"
+        self.undoing, self.undone = folder / "undoing", folder / "undone"
+        work = f"echo $$ >{self.begun}; touch {self.migrated}; until test -e {self.go}; "
+        work += f"do sleep 0.01; done; {then or 'true'}"
+        # Not before the command is gone.
+        undo = f"kill -0 $(cat {self.begun}) && exit 9; touch {self.undoing}; {undo or 'true'}; "
+        undo += f"rm {self.migrated}; touch {self.undone}"
+        words = ["hold", F, *options, "--on-failure", undo, "--", "sh", "-c", work]
+        self.process = subprocess.Popen(
+            [*COMMAND, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
+        )
+
+    def wait_for(self, file: Path) -> None:
+        wait_until(lambda: file.exists() or self.process.poll() is not None, f"the file {file}")
+        assert file.exists(), self.process.communicate()[1]
+
+    def kill(self) -> None:
+        self.process.kill()
+
+    def end(self) -> str:
+        _, told = self.process.communicate(timeout=HANG_S)
+        return told
+
+
+@pytest.fixture(params=["gate", "maxconn"], name="proxy")
+def held_by(
+    request: pytest.FixtureRequest,
+    haproxy: Start,
+    haproxy_binaries: dict[str, Binary],
+    tmp_path: Path,
+) -> HAProxy:
+    lines = BACKEND.splitlines()
+    if request.param == "maxconn":
+        return haproxy("3.0", extra=lines)
+    binary = haproxy_binaries["3.0"]
+    return haproxy("3.0", **gate_options(F, tmp_path / "gate", binary.version, extra=lines))
+
+
+@pytest.mark.parametrize("moment", ["command", "proof", "undo"])
+def test_the_undo_is_run_though_the_holder_is_killed(
+    moment: str, proxy: HAProxy, tmp_path: Path
+) -> None:
+    """Still inside the hold, which the gate or the guard ends at its deadline."""
+    with Tap(proxy, {}) as tap:
+        fails = "exit 1" if moment == "undo" else ""
+        hold = ("--max-hold", str(patient(30.0)), *SERVE, "-e", tap.endpoint)
+        release = Release(tmp_path, *hold, then=fails, undo="sleep 0.3" if fails else "")
+        release.wait_for(release.migrated)
+        if moment == "proof":
+            tap.hook("show servers state", release.kill)
+        if moment != "command":
+            release.go.touch()
+        if moment == "undo":
+            release.wait_for(release.undoing)
+        if moment != "proof":
+            release.kill()
+        release.end()
+        assert release.process.returncode == -signal.SIGKILL
+        wait_until(release.undone.exists, "the undo")
+        assert not release.migrated.exists() and serving(proxy) == OLD_CODE
+        # Nobody has let anything go before it.
+        limit = subprocess.run(
+            [*COMMAND, "resume", F, "--force", "-e", tap.endpoint, "--reason", "it is undone"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert limit.returncode == 0 and "resumed" in limit.stdout, limit.stderr
+
+
+def test_the_undo_is_run_in_time_though_the_holder_is_stopped(
+    proxy: HAProxy, tmp_path: Path
+) -> None:
+    """And whoever continues it later does not cut over."""
+    undo_time = patient(3.0)
+    hold = ["--max-hold", str(undo_time + patient(3.0)), "--undo-time", str(undo_time), *SERVE]
+    release = Release(tmp_path, *hold, "-e", proxy.endpoints[0])
+    release.wait_for(release.migrated)
+    os.kill(release.process.pid, signal.SIGSTOP)
+    release.go.touch()
+    wait_until(release.undone.exists, "the undo")
+    os.kill(release.process.pid, signal.SIGCONT)
+    told = release.end()
+    assert not release.migrated.exists() and serving(proxy) == OLD_CODE
+    assert release.process.returncode in (124, 125), told
+    assert "migration done, undo done, cutover" in told and "applied" not in told
+    limits = [row["slim"] for row in proxy.stat() if row["svname"] == "FRONTEND"]
+    assert "0" not in limits
+
+
+def test_who_is_killed_in_the_cutover_leaves_the_new_code_on_the_new_schema(
+    proxy: HAProxy, tmp_path: Path
+) -> None:
+    with Tap(proxy, {}) as tap:
+        hold = ("--max-hold", str(patient(4.0)), *SERVE, "-e", tap.endpoint)
+        release = Release(tmp_path, *hold)
+        release.wait_for(release.migrated)
+        # The first reading behind the change.
+        tap.hook(LAST, lambda: tap.hook("show servers state", release.kill))
+        release.go.touch()
+        release.end()
+        assert release.process.returncode == -signal.SIGKILL
+        assert serving(proxy) == NEW_CODE
+        assert release.migrated.exists() and not release.undone.exists()
+        back = subprocess.run(
+            [*COMMAND, "resume", F, "--force", "-e", tap.endpoint, "--reason", "it stands"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert back.returncode == 0, back.stderr
+        assert not release.undone.exists()
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_one_that_stays_away_in_the_cutover_keeps_all_held_until_it_is_back(
+    mended: bool, haproxy: Start, tmp_path: Path
+) -> None:
+    """It was told to serve the new code, and its path is gone before that could be read."""
+    proxies = [haproxy("3.0", extra=BACKEND.splitlines()) for _ in range(2)]
+    with Tap(proxies[0], {}) as tap:
+        ends = ["-e", tap.endpoint, "-e", proxies[1].endpoints[0]]
+        undo_time = patient(3.0)
+        hold = ["--method", "maxconn", "--max-hold", str(undo_time + 3.0), "--retry-for", "1"]
+        release = Release(tmp_path, *hold, "--undo-time", str(undo_time), *SERVE, *ends)
+        release.wait_for(release.migrated)
+        # The first reading behind the change.
+        tap.hook(LAST, lambda: tap.hook("show servers state", tap.cut))
+        release.go.touch()
+        release.wait_for(release.undone)
+        assert [serving(proxy) for proxy in proxies] == [NEW_CODE, OLD_CODE]
+        assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+        if mended:
+            tap.mend()
+        told = release.end()
+    state, code = ("undone", OLD_CODE) if mended else ("unknown", NEW_CODE)
+    assert serving(proxies[0]) == code, told
+    assert f"migration done, undo done, cutover {state}, traffic" in told
+    assert "all stay held until it is" in told and release.process.returncode == 125
+    assert ("cutover_unsure" in told, "--back" in told) == (not mended, not mended), told
