@@ -61,8 +61,8 @@ def _read(datagram: bytes, depths: Dict[int, int]) -> bool:
         length, kind, *_ = _HEADER.unpack_from(datagram, at)
         if kind in (_DONE, _ERROR) or length < _HEADER.size:
             return False
-        told = datagram[at + _HEADER.size : at + length]
-        (port,), (depth,) = _PORT.unpack_from(told), _DEPTH.unpack_from(told)
+        (port,) = _PORT.unpack_from(datagram, at + _HEADER.size)
+        (depth,) = _DEPTH.unpack_from(datagram, at + _HEADER.size)
         # One more than that gets in.
         depths[port] = depths.get(port, 0) + depth + 1
         at += (length + 3) & ~3

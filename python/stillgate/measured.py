@@ -46,7 +46,7 @@ def note_ended(
     ask: Callable[[Sequence[str], Sequence[str]], Mapping[str, Mapping[str, str]]],
     at: Optional[float] = None,
 ) -> None:
-    """A status behind the end of holds that HAProxy itself has ended: `expired` has switches of it
+    """A status after holds that HAProxy itself has ended: `expired` has switches of it
     by the id of their last hold. Their counters are kept, once, where `ask(endpoints, frontends)`
     says that the gates still count for that hold: ids by endpoint and frontend.
     """

@@ -1,5 +1,5 @@
-"""What a hold would send, in order; tests hold it against what a real one sends. Values that are made
-only then stand in <>.
+"""What a hold would send, in order; tests hold it against what a real one sends. Values that are
+made only then are in <>.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from stillgate.console.live_keys import can_hear_keys, single_keys
 from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
-from stillgate.console.streams import say
+from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
@@ -155,7 +155,7 @@ class HeldCommand:
         """Where they come from; None if they are not wanted."""
         if not self._wishes.keys:
             return None
-        self._nothing = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        self._nothing = open_nowhere()
         around.callback(os.close, self._nothing)
         return around.enter_context(single_keys())
 

@@ -13,6 +13,7 @@ from stillgate.results.printing import tamed
 
 UNKNOWN = "not known"
 WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 260, 48, 24, 60
+SMALL_WIDTH, SMALL_HEIGHT = 140, 20
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --soft: #6a737d;
   --line: #0b69c7; --fill: #0b69c733; --mark: #b35900; }
@@ -83,9 +84,11 @@ def report_html(report: HoldReport) -> str:
         f"<td>{_text(step.words)}</td></tr>"
         for step in report.steps
     )
-    head = "".join(f"<th>{escape(name)}</th>" for name in COLUMNS)
+    head = "".join(f"<th>{escape(name)}</th>" for name in (*COLUMNS, "over time"))
     rows = "".join(
-        "<tr>" + "".join(f"<td>{_text(cell)}</td>" for cell in _cells(one)) + "</tr>"
+        "<tr>"
+        + "".join(f"<td>{_text(cell)}</td>" for cell in _cells(one))
+        + f"<td>{_small_svg(one, report)}</td></tr>"
         for one in report.haproxies
     )
     title = f"Hold of {_text(', '.join(report.hold.frontends))}"
@@ -130,6 +133,24 @@ def _svg(report: HoldReport, style: str) -> str:
         f'<text x="4" y="{floor}" fill="var(--soft)">0</text>'
         f'<line x1="{LEFT}" y1="{floor}" x2="{WIDTH - 16}" y2="{floor}" stroke="var(--soft)"/>'
         f"{_curve(report.samples, x, y, floor)}{''.join(marks)}</svg>"
+    )
+
+
+def _small_svg(one: OfHaproxy, report: HoldReport) -> str:
+    """How many waited there over time; all HAProxies on the same scales."""
+    if not one.samples:
+        return UNKNOWN
+    ended = max(at for other in report.haproxies for at, _ in other.samples) or 1.0
+    counts = (count for other in report.haproxies for _, count in other.samples)
+    most = max([1, *counts])
+    points = " ".join(
+        f"{at / ended * SMALL_WIDTH:.1f},{SMALL_HEIGHT - count / most * SMALL_HEIGHT:.1f}"
+        for at, count in one.samples
+    )
+    return (
+        f'<svg viewBox="0 -1 {SMALL_WIDTH} {SMALL_HEIGHT + 2}" width="{SMALL_WIDTH}" '
+        f'height="{SMALL_HEIGHT}" role="img"><title>Requests that waited there</title>'
+        f'<polyline points="{points}" fill="none" stroke="var(--line)" stroke-width="1.5"/></svg>'
     )
 
 

@@ -102,11 +102,16 @@ def say_untold(error: OSError) -> None:
 
 def lead_nowhere(number: int) -> None:
     """Whatever is written to this descriptor from now on is dropped."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
+    nowhere = open_nowhere()
     if nowhere != number:
         os.dup2(nowhere, number)
         os.close(nowhere)
     os.set_inheritable(number, True)
+
+
+def open_nowhere() -> int:
+    """A descriptor that has nothing to read, and drops what is written."""
+    return os.open(os.devnull, os.O_RDWR)
 
 
 def takes_words(stream: Optional[TextIO]) -> bool:

@@ -57,6 +57,7 @@ def test_who_waited_is_in_the_report(
     page, picture = tmp_path / "hold.html", tmp_path / "hold.svg"
     assert run("report", "--html", str(page), "--svg", str(picture)).returncode == 0
     html = page.read_text()
+    assert html.count("<title>Requests that waited there</title>") == 1
     assert "<script" not in html and "src=" not in html and "migration 42" in html
     assert ElementTree.fromstring(picture.read_text()).tag.endswith("svg")
 
