@@ -70,7 +70,9 @@ def dry_run_words(haproxies: Sequence[DryHaproxy]) -> List[str]:
 
 def _lines(switches: Sequence[Switch], command: str, options: Mapping[str, Any]) -> List[Line]:
     lines = [Line("check", None, "reads what it is and what it holds (as stillgate check does)")]
-    for phase in (_guard, _lock, _arm, _hold):
+    lines += [line for one in switches for line in _guard(one)]
+    lines += _locks(switches)
+    for phase in (_arm, _hold):
         lines += [line for one in switches for line in phase(one)]
     lines.append(Line("drain", None, "reads until nothing is in flight (--drain-timeout)"))
     lines += [line for one in switches for line in _record(one)]
@@ -102,6 +104,18 @@ def _lock(one: Switch) -> List[Line]:
     if one.method == "gate":
         return [Line("lock", f"stillgate lock {name} <id> <milliseconds> <record>")]
     return []
+
+
+def _locks(switches: Sequence[Switch]) -> List[Line]:
+    """By name. Which HAProxy comes first is known only then: there each lock is taken only behind
+    the one before it, at the others all are taken at once.
+    """
+    locked = [one for one in sorted(switches, key=lambda one: one.frontend) if _lock(one)]
+    lines = _lock(locked[0]) if locked else []
+    for before, one in zip(locked, locked[1:]):
+        words = f"the same for {one.frontend}, at the first HAProxy only behind {before.frontend}"
+        lines.append(Line("lock", None, words))
+    return lines
 
 
 def _arm(one: Switch) -> List[Line]:

@@ -80,6 +80,22 @@ def test_by_maxconn(label: str, haproxy: Start) -> None:
     assert_sent(haproxy(label), "maxconn")
 
 
+def test_of_several_frontends_the_order_of_their_locks_is_told(haproxy: Start) -> None:
+    proxy = haproxy("3.0", frontends=["b", "a"])
+    with Tap(proxy, {}) as tap:
+        there = ["--max-hold", "60", "-e", tap.endpoint]
+        status, told = told_by("b", "a", *there)
+        assert status == 0 and sent_by(tap) == []
+        assert run("hold", "b", "a", *there, "--", "true").returncode == 0
+        sent = sent_by(tap)
+    lines = told["haproxies"][0]["lines"]
+    for line in lines:
+        if line["sent"]:
+            assert any(re.fullmatch(pattern_of(line["sent"]), truth) for truth in sent), line
+    (behind,) = [line["words"] for line in lines if line["phase"] == "lock" and not line["sent"]]
+    assert behind == "the same for b, at the first HAProxy only behind a"
+
+
 def test_nothing_is_run_and_many_are_told_once(haproxy: Start, tmp_path: Path) -> None:
     proxies = [haproxy("3.0"), haproxy("3.0")]
     there = [word for n, one in enumerate(proxies) for word in ("-e", f"lb{n}={one.endpoints[0]}")]
