@@ -37,6 +37,7 @@ from stillgate.errors import ReportError, TooLate
 from stillgate.held_after import held_still
 from stillgate.results.hold import PastHolds
 from stillgate.results.lists import Outcomes
+from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ __all__ = [
     "execute",
     "extend",
     "history",
+    "rehearse",
     "resume",
     "status",
     "suspend",
@@ -196,6 +198,11 @@ async def execute(command: str, *, fleet: _Named, payload: Optional[str] = None)
 async def check(*frontends: str, fleet: _Named, **options: Any) -> Report:
     """Fleet.check; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
     return await _fleet(fleet).check(*frontends, **options)
+
+
+async def rehearse(*frontends: str, fleet: _Named, **options: Any) -> Rehearsal:
+    """Fleet.rehearse; `fleet` is a name in the inventory, a Fleet of this module, or endpoints."""
+    return await _fleet(fleet).rehearse(*frontends, **options)
 
 
 async def suspend(*frontends: str, fleet: _Named, **options: Any) -> Report:

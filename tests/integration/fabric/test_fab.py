@@ -92,11 +92,12 @@ def test_status_tells_whose_it_is_and_changes_nothing(fab: Fab, haproxy: Start) 
 
 def test_what_the_check_refuses_is_3_with_the_table(fab: Fab, haproxy: Start) -> None:
     proxy = haproxy("2.6")
-    fab.write(endpoints=proxy.endpoints, frontends=F, no_lease=True)
+    fab.write(endpoints=[f"lb1={proxy.endpoints[0]}"], frontends=F, no_lease=True)
     for verb in ("check", "suspend"):
         done = fab.run(verb)
         assert (done.returncode, limits(proxy)) == (3, [100])
-        assert proxy.endpoints[0] in done.stdout and "crash_hazard" in done.stdout
+        assert done.stdout.splitlines()[1].startswith("lb1 ")
+        assert "crash_hazard" in done.stdout
         assert done.stderr.startswith(f"stillgate: {verb}: crash_hazard: ")
     status, document = fab.run_json("suspend")
     assert (status, one(document)["error"]["code"]) == (3, "crash_hazard")

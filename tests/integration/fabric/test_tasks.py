@@ -145,7 +145,8 @@ def test_a_collection_under_a_name_of_ones_own(fab: Fab) -> None:
     fab.write_fabfile(COLLECTIONS)
     fab.write(endpoints=["/first.sock"])
     listed = re.findall(r"^ +lb\.(\w+)", fab.run("--list").stdout, re.MULTILINE)
-    assert sorted(listed) == ["check", "cutover", "extend", "hold", "resume", "status", "suspend"]
+    names = ["check", "cutover", "extend", "hold", "rehearse", "resume", "status", "suspend"]
+    assert sorted(listed) == names
     assert asked(fab, "lb.status") == ["unix:///first.sock"]
     # A collection's own settings hold for its tasks, also where they act on hosts.
     hosts = asked(fab, "-H", "u@lb1,u@lb2", "lb.status")

@@ -64,12 +64,12 @@ def test_new_code_that_is_dead_is_named_and_nothing_is_held(
 ) -> None:
     """HAProxy calls it up from leaving maintenance until its first check."""
     proxy = started(haproxy, label, app.port, dead, fall)
-    fleet = Fleet(proxy.endpoints, cutovers=[GREEN])
+    fleet = Fleet([f"lb1={proxy.endpoints[0]}"], cutovers=[GREEN])
     with pytest.raises(CheckRefused) as refused:
         with fleet.suspended(F, cutover="green", ready_first=SHORT):
             raise AssertionError("nothing is held")
     assert refused.value.code == "cutover_not_ready"
-    assert f"app/green at {proxy.endpoints[0]} is DOWN" in str(refused.value)
+    assert "app/green at lb1 is DOWN" in str(refused.value)
     assert (status(proxy), held(proxy)) == ("MAINT", False)
     assert records(state) == [] and [one.name for one in state.glob("cutovers/*.cutover")] == []
     # So likewise where its state alone says that it is there.
@@ -99,13 +99,13 @@ def test_the_command_line_waits_for_it_before_it_holds(
     haproxy: Start, app: App, dead: int, tmp_path: Path
 ) -> None:
     proxies = [started(haproxy, "3.0", app.port, port) for port in (app.port, dead)]
-    there = [word for proxy in proxies for word in ("-e", proxy.endpoints[0])]
+    there = [word for n, one in enumerate(proxies) for word in ("-e", f"lb{n}={one.endpoints[0]}")]
     serve = ["--serve", "app/green=ready", "--serve", "app/blue=maint", "--method", "maxconn"]
     ran = tmp_path / "ran"
     hold = ["hold", F, *there, *serve, "--ready-first", str(SHORT), "--", "touch", str(ran)]
     refused = run(*hold)
     assert refused.returncode == 125, refused.stderr
-    assert f"app/green at {proxies[1].endpoints[0]} is DOWN" in refused.stderr
+    assert "app/green at lb1 is DOWN" in refused.stderr
     assert not ran.exists() and [status(proxy) for proxy in proxies] == ["MAINT", "MAINT"]
 
     good = ["hold", F, *there[:2], *serve, "--ready-first", str(LONG), "--", "touch", str(ran)]

@@ -57,7 +57,7 @@ def assert_said(held: Any, stuck: Stuck, lease: str = "(guard") -> None:
     assert (held.code, held.exit_status, held.report.exit_status) == ("still_held", 1, 1)
     (hold,) = held.report.holds
     assert hold.deadline is not None
-    until = time.strftime("%H:%M:%S", time.localtime(hold.deadline))
+    until = time.strftime("%H:%M:%S %Z", time.localtime(hold.deadline))
     assert f"until {until} {lease}" in held.message
     jsonschema.validate(held.report.document, SCHEMA)
     stuck.assert_ended_by(held.message)

@@ -81,15 +81,18 @@ def test_the_verbs_as_functions(proxy: Gated) -> None:
 
 
 def test_every_verb_is_there_with_the_same_options() -> None:
-    """What `stillgate` and its Fleet offer, asyncio's does too; stop and twin are cancellation."""
+    """What `stillgate` and its Fleet offer, asyncio's does too; stop and twin are cancellation, and
+    look() serves a screen.
+    """
+    own = {"look", "stop", "suspend_then", "twin"}
     methods = {name for name in vars(stillgate.Fleet) if not name.startswith("_")}
-    assert methods - {name for name in vars(aio.Fleet)} == {"stop", "suspend_then", "twin"}
-    for name in methods - {"stop", "suspend_then", "twin", "endpoints", "load"}:
+    assert methods - {name for name in vars(aio.Fleet)} == own
+    for name in methods - own - {"endpoints", "load"}:
         options = dict(inspect.signature(getattr(stillgate.Fleet, name)).parameters)
         options.pop("at_deadline", None)
         assert dict(inspect.signature(getattr(aio.Fleet, name)).parameters) == options, name
     functions = {name for name in stillgate.__all__ if inspect.isfunction(getattr(stillgate, name))}
-    assert len(functions) == 8
+    assert len(functions) == 9
     assert functions - set(aio.__all__) == set()
 
 
