@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import time
 from collections.abc import Callable
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from conftest import Start
 
 StartSsh = Callable[..., SshServer]
-SECRET = "correct-horse-battery"
+# No other run has the same: those beside this one give theirs to processes on purpose.
+SECRET = f"correct-horse-{secrets.token_hex(8)}"
 
 
 @pytest.fixture

@@ -132,7 +132,7 @@ struct Outlook {
 Outlook outlook_of(const CutEndpoint& endpoint, const std::string& name, bool back) {
   Outlook outlook;
   for (const auto& [server, state] : endpoint.standing.backends.at(name)) {
-    const std::string place = name + '/' + server;
+    const std::string place = fmt::format("{}/{}", name, server);
     if (!will_serve(endpoint, place, state)) continue;
     ServerHealth health = health_at(endpoint.standing, place);
     if (back && (state.state == "maint" || health.up == Up::soon)) health.up = Up::unshown;
