@@ -107,13 +107,15 @@ def _lock(one: Switch) -> List[Line]:
 
 
 def _locks(switches: Sequence[Switch]) -> List[Line]:
-    """By name. Which HAProxy comes first is known only then: there each lock is taken only behind
-    the one before it, at the others all are taken at once.
+    """By name. Which HAProxy comes first is known only then: there each lock is taken only if the
+    one before it was had, at the others all are taken at once.
     """
     locked = [one for one in sorted(switches, key=lambda one: one.frontend) if _lock(one)]
     lines = _lock(locked[0]) if locked else []
     for before, one in zip(locked, locked[1:]):
-        words = f"the same for {one.frontend}, at the first HAProxy only behind {before.frontend}"
+        words = (
+            f"the same for {one.frontend}, at the first HAProxy only if {before.frontend}'s was had"
+        )
         lines.append(Line("lock", None, words))
     return lines
 

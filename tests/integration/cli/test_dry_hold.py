@@ -93,7 +93,7 @@ def test_of_several_frontends_the_order_of_their_locks_is_told(haproxy: Start) -
         if line["sent"]:
             assert any(re.fullmatch(pattern_of(line["sent"]), truth) for truth in sent), line
     (behind,) = [line["words"] for line in lines if line["phase"] == "lock" and not line["sent"]]
-    assert behind == "the same for b, at the first HAProxy only behind a"
+    assert behind == "the same for b, at the first HAProxy only if a's was had"
 
 
 def test_nothing_is_run_and_many_are_told_once(haproxy: Start, tmp_path: Path) -> None:
