@@ -2,6 +2,7 @@
 #include "exports.hpp"
 
 #include <stillgate/info.hpp>
+#include <stillgate/listen_depths.hpp>
 #include <stillgate/stat.hpp>
 
 namespace py = pybind11;
@@ -30,10 +31,19 @@ py::list read_stat(const std::string& text) {
   return rows;
 }
 
+py::dict listen_depths(const std::string& text) {
+  py::dict depths;
+  for (const auto& [frontend, depth] : listen_depths_of(text)) {
+    depths[to_text(frontend)] = depth;
+  }
+  return depths;
+}
+
 }  // namespace
 
 void export_texts(py::module_& module) {
   module.def("parse_info", &read_info, py::arg("text"));
+  module.def("listen_depths_of", &listen_depths, py::arg("show_fd"));
   module.def("parse_stat", &read_stat, py::arg("text"));
 }
 

@@ -174,6 +174,11 @@ class Fleet:
 def parse_info(text: str) -> dict[str, str]:
     """Fields of `show info` by name; raises the input error class on a malformed text."""
 
+def listen_depths_of(show_fd: str) -> dict[str, int]:
+    """By frontend, from `show fd` of an HAProxy on this machine: how many connections may wait in
+    the kernel; without what the kernel does not tell.
+    """
+
 def parse_stat(text: str) -> list[dict[str, str]]:
     """Rows of `show stat` (CSV) by column name; raises the input error class on a malformed text."""
 

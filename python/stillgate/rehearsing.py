@@ -7,11 +7,11 @@ import re
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Set
+from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence
 
+import stillgate._core as _core
 from stillgate.errors import InputError
 from stillgate.forecast import Bound, Look, Seen, forecast
-from stillgate.listen_queues import listen_depths, listeners_in
 from stillgate.results.haproxy import Info, StatRow
 from stillgate.results.outcome import Answer, Error, Outcome
 from stillgate.results.rehearsal import Cut, Rehearsal
@@ -145,26 +145,18 @@ def _cuts(switches: Sequence[Switch], proof: Mapping[str, Any]) -> Dict[str, Cut
 def _depths(
     some: Callable[[List[str]], WatchedFleet], infos: Mapping[str, Answer[Info]]
 ) -> Dict[str, Dict[str, int]]:
-    """By endpoint and frontend, for HAProxies on this machine. Of several ports the smallest queue
-    counts.
-    """
+    """By endpoint and frontend, for HAProxies on this machine."""
     local = [
         url
         for url, answer in infos.items()
         if url.startswith(LOCAL) and answer.value and _is_small(answer.value)
     ]
-    known = listen_depths()
-    if not local or not known:
+    if not local:
         return {}
-    found: Dict[str, Dict[str, int]] = {}
-    for outcome in some(local).execute("show fd"):
-        of_frontend: Dict[str, Set[int]] = listeners_in(outcome.reply or "")
-        depths = {
-            name: [known[port] for port in ports if port in known]
-            for name, ports in of_frontend.items()
-        }
-        found[outcome.endpoint] = {name: min(those) for name, those in depths.items() if those}
-    return found
+    return {
+        outcome.endpoint: _core.listen_depths_of(outcome.reply or "")
+        for outcome in some(local).execute("show fd")
+    }
 
 
 def _is_small(info: Info) -> bool:

@@ -34,9 +34,8 @@ ROOMS: dict[str, set[str]] = {
     "past_holds": {"_core", "clock", "files", "results", "tables"},
     "measured": {"_core", "files", "results"},
     "hold_report": {"results"},
-    "listen_queues": set(),
     "forecast": {"results"},
-    "rehearsing": {"errors", "forecast", "listen_queues", "results"},
+    "rehearsing": {"_core", "errors", "forecast", "results"},
     "fleet": {
         *("_core", "errors", "events", "held_after", "inventory", "measured", "options"),
         *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),

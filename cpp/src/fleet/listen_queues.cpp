@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include <arpa/inet.h>
 #include <linux/inet_diag.h>
@@ -14,6 +15,10 @@
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
+
+#include <stillgate/listen_depths.hpp>
+
+#include "runtime_api/listeners.hpp"
 
 namespace stillgate::fleet {
 namespace {
@@ -92,3 +97,19 @@ std::map<std::uint16_t, std::int64_t> listen_depths() {
 }
 
 }  // namespace stillgate::fleet
+
+namespace stillgate {
+
+std::map<std::string, std::int64_t> listen_depths_of(std::string_view show_fd) {
+  std::map<std::string, std::int64_t> found;
+  const auto depths = fleet::listen_depths();
+  for (auto& one : runtime_api::parse_listeners(show_fd)) {
+    const auto depth = depths.find(one.port);
+    if (depth == depths.end()) continue;
+    const auto [place, is_new] = found.emplace(std::move(one.frontend), depth->second);
+    if (!is_new) place->second = std::min(place->second, depth->second);
+  }
+  return found;
+}
+
+}  // namespace stillgate
