@@ -41,9 +41,9 @@ std::shared_ptr<Transport> make_transport(Shared& shared, const Endpoint& endpoi
                                           Listener& listener, Reading reading) {
   switch (endpoint.kind()) {
     case Endpoint::Kind::unix_socket:
-      return make_unix_stream(shared, endpoint, listener);
+      return make_unix_stream(shared, endpoint, listener, reading);
     case Endpoint::Kind::tcp:
-      return make_tcp_stream(shared, endpoint, listener);
+      return make_tcp_stream(shared, endpoint, listener, reading);
     case Endpoint::Kind::ssh:
       if (!shared.ssh) shared.ssh = std::make_unique<ssh::Access>(shared.io);
       return ssh::make_ssh_transport(shared, endpoint, listener, reading);

@@ -38,8 +38,12 @@ Address unix_address(const std::string& path) {
 /// What both kinds share once they are connected.
 class Stream : public Transport, public std::enable_shared_from_this<Stream> {
  public:
-  Stream(Shared& shared, const Endpoint& endpoint, Listener& listener)
-      : shared_(shared), endpoint_(endpoint), listener_(&listener), socket_(shared.io) {}
+  Stream(Shared& shared, const Endpoint& endpoint, Listener& listener, Reading reading)
+      : shared_(shared),
+        endpoint_(endpoint),
+        listener_(&listener),
+        reading_(reading),
+        socket_(shared.io) {}
 
   void write(std::string bytes) override {
     unsent_ = std::move(bytes);
@@ -118,9 +122,11 @@ class Stream : public Transport, public std::enable_shared_from_this<Stream> {
     auto& held = shared_.read_buffer;
     if (!held) held = std::make_unique_for_overwrite<char[]>(Shared::read_bytes);
     char* const buffer = held.get();
-    const ssize_t n = ::recv(socket_.native_handle(), buffer, Shared::read_bytes, 0);
+    const bool taken = reading_ == Reading::usual;
+    const ssize_t n = ::recv(socket_.native_handle(), buffer, taken ? Shared::read_bytes : 1,
+                             taken ? 0 : MSG_PEEK);
     if (n > 0) {
-      listener_->on_bytes({buffer, static_cast<std::size_t>(n)});
+      listener_->on_bytes({buffer, taken ? static_cast<std::size_t>(n) : 0});
     } else if (n == 0) {
       listener_->on_end_of_stream();
     } else if (errno == EAGAIN || errno == EINTR) {
@@ -133,6 +139,7 @@ class Stream : public Transport, public std::enable_shared_from_this<Stream> {
   Shared& shared_;
   const Endpoint& endpoint_;
   Listener* listener_;
+  Reading reading_;
   Protocol::socket socket_;
   std::string unsent_;
   std::size_t sent_{0};
@@ -256,13 +263,13 @@ class TcpStream final : public Stream {
 }  // namespace
 
 std::shared_ptr<Transport> make_unix_stream(Shared& shared, const Endpoint& endpoint,
-                                            Listener& listener) {
-  return std::make_shared<UnixStream>(shared, endpoint, listener);
+                                            Listener& listener, Reading reading) {
+  return std::make_shared<UnixStream>(shared, endpoint, listener, reading);
 }
 
 std::shared_ptr<Transport> make_tcp_stream(Shared& shared, const Endpoint& endpoint,
-                                           Listener& listener) {
-  return std::make_shared<TcpStream>(shared, endpoint, listener);
+                                           Listener& listener, Reading reading) {
+  return std::make_shared<TcpStream>(shared, endpoint, listener, reading);
 }
 
 }  // namespace stillgate::transport

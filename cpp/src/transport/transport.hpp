@@ -85,7 +85,9 @@ class Transport {
       std::chrono::milliseconds configured) const = 0;
 };
 
-/// `never`: read() is not called, and no hop in between may take the peer's bytes either.
+/// `never`: read() leaves the peer's bytes where they are, and so does every hop in between. It
+/// tells that the first of them are there by an on_bytes of nothing; over ssh, where that cannot be
+/// seen, it tells so when all is sent.
 enum class Reading { usual, never };
 
 /// `shared`, `endpoint` and `listener` must outlive the transport's last callback.

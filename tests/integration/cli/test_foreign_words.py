@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import json
 import os
+import socket
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from support.command import run, to_fleet
 from support.haproxy.faulty_peer import FaultyPeer
+from support.haproxy.gate import Gated
+from support.haproxy.holds import F
+from support.haproxy.tap import Tap
 from support.terminal import AtTerminal
+
+if TYPE_CHECKING:
+    from conftest import Binary
 
 STEERS = "\x1b]0;mine\x07\x1b[2J\x9b\x7f\u202e"
 SHOWN = r"\x1b]0;mine\x07\x1b[2J\x9b\x7f\u202e"
 
 pytestmark = pytest.mark.usefixtures("state")
+
+
+class OddVersion(Tap):
+    """An HAProxy whose version is no UTF-8."""
+
+    def pass_back(self, client: socket.socket, piece: bytes) -> None:
+        super().pass_back(client, piece.replace(b"Version: 3.0.11", b"Version: 3.0.11\xff"))
 
 
 def at_terminal(*words: str) -> str:
@@ -54,6 +71,22 @@ def test_wrong_usage() -> None:
     shown = at_terminal("status", "--\x1b]0;mine\x07\x9b\u202e")
     assert r"No such option: --\x1b]0;mine\x07\x9b\u202e" in shown and is_tame(shown)
     assert is_tame(run("status", "-e", "/a", "--fleet", "x", STEERS).stderr)
+
+
+def test_a_version_that_is_no_text_ends_no_call_behind_the_hold(
+    haproxy_binaries: dict[str, Binary], gated: Callable[..., Gated]
+) -> None:
+    """By neither method; it is written wherever a report is."""
+    proxy = gated(haproxy_binaries["3.0"]).proxy
+    with OddVersion(proxy, {}) as tap:
+        urls = to_fleet(tap.endpoint)
+        for method in (["gate"], ["maxconn", "--accept-hazard"]):
+            for verb in (["suspend", F, "--max-hold", "60", "--method", *method], ["resume", F]):
+                done = run(*verb, *urls, "--json")
+                assert done.returncode == 0, done.stderr + done.stdout
+                report = json.dumps(json.loads(done.stdout), ensure_ascii=False)
+                assert '"version": "3.0.11\ufffd' in report
+            assert run("status", F, *urls, "--exit-code").returncode == 0
 
 
 def test_the_lines_of_a_history(state: Path) -> None:

@@ -24,7 +24,6 @@ constexpr std::size_t longest_line = 15'000;
 std::optional<std::string> wait_line(const Record& record, milliseconds left) {
   if (left > longest_wait_line) return std::nullopt;
   // HAProxy closes an idle connection of its command line after `stats timeout`, 10 s by default.
-  // The answer to this comes at once, and stays unread.
   auto line = fmt::format("set timeout cli {}s", wait_mark(record.id).count());
   for (milliseconds waited{0}; waited < left;) {
     const auto piece = std::min(left - waited, std::max(shortest_piece, waited / longest_part));
@@ -35,7 +34,8 @@ std::optional<std::string> wait_line(const Record& record, milliseconds left) {
     line += ';';
     line += runtime_api::Command::set_maxconn(held.frontend, held.limit_before)->text();
   }
-  line += '\n';
+  // In HAProxy's prompt mode (engine::HeldLine) it would stay open behind the last command.
+  line += ";quit\n";
   return line.size() <= longest_line ? std::optional(std::move(line)) : std::nullopt;
 }
 

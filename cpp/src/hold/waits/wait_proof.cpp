@@ -42,11 +42,10 @@ WaitProof::WaitProof(std::string hold_id, milliseconds lasts)
 
 std::string WaitProof::variable() const { return "stillgate_wait_" + encode_name(id_); }
 
-/// As the guard's line its first answers come at once, and stay unread.
 std::string WaitProof::line() const {
   return fmt::format(
       "experimental-mode on;set timeout cli {}s;set var proc.{} str({});wait {}ms;set var proc.{} "
-      "str({})\n",
+      "str({});quit\n",
       wait_mark(id_).count(), variable(), running(lasts_), lasts_.count(), variable(),
       fired(lasts_));
 }

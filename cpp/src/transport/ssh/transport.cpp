@@ -37,12 +37,15 @@ class SshTransport;
 class EngineForwarder final : public ChannelListener {
  public:
   EngineForwarder(std::shared_ptr<Mailbox> mailbox, std::weak_ptr<SshTransport> transport,
-                  boost::asio::io_context& worker)
-      : mailbox_(std::move(mailbox)), transport_(std::move(transport)), worker_(worker) {}
+                  boost::asio::io_context& worker, Reading reading)
+      : mailbox_(std::move(mailbox)),
+        transport_(std::move(transport)),
+        worker_(worker),
+        reading_(reading) {}
 
   void on_opened() override;
   void on_bytes(std::string_view bytes) override;
-  void on_written() override { unsent = false; }
+  void on_written() override;
   void on_end_of_stream() override;
   void on_failed(Error error) override;
   [[nodiscard]] bool full() const override { return undelivered >= most_undelivered; }
@@ -64,6 +67,7 @@ class EngineForwarder final : public ChannelListener {
   std::shared_ptr<Mailbox> mailbox_;
   std::weak_ptr<SshTransport> transport_;
   boost::asio::io_context& worker_;
+  Reading reading_;
 };
 
 /// Used on the engine's thread only.
@@ -83,8 +87,8 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
     Timeouts timeouts;
     timeouts.connect = std::max(shared_.connect_timeout, milliseconds(1));
     channel_ = shared_.ssh->hub->channel(*std::move(route), std::move(target), timeouts);
-    forwarder_ =
-        std::make_shared<EngineForwarder>(shared_.ssh->mailbox, weak_from_this(), channel_->io());
+    forwarder_ = std::make_shared<EngineForwarder>(shared_.ssh->mailbox, weak_from_this(),
+                                                   channel_->io(), reading_);
     keep_loop_alive();
     channel_->open(forwarder_);
   }
@@ -96,6 +100,13 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
 
   void read() override {
     read_requested_ = true;
+    if (reading_ == Reading::never) {
+      keep_loop_alive();
+      if (!has_unsent()) {
+        boost::asio::post(shared_.io, [self = shared_from_this()] { self->on_written(); });
+      }
+      return;
+    }
     if (bytes_.empty() && !ended_ && !error_) {
       keep_loop_alive();
       return;
@@ -122,6 +133,12 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
     connected_ = true;
     work_.reset();
     if (listener_ != nullptr) listener_->on_connected();
+  }
+
+  /// With `Reading::never` it stands for the first bytes, which stay at the server.
+  void on_written() {
+    work_.reset();
+    if (listener_ != nullptr && std::exchange(read_requested_, false)) listener_->on_bytes({});
   }
 
   void on_bytes(const std::string& bytes) {
@@ -184,6 +201,11 @@ class SshTransport final : public Transport, public std::enable_shared_from_this
 
 void EngineForwarder::on_opened() {
   post([](SshTransport& transport) { transport.on_opened(); });
+}
+
+void EngineForwarder::on_written() {
+  unsent = false;
+  if (reading_ == Reading::never) post([](SshTransport& transport) { transport.on_written(); });
 }
 
 void EngineForwarder::on_bytes(std::string_view bytes) {

@@ -38,7 +38,7 @@ TEST(WaitLine, IsAnsweredFirstThenWaitsThenReleasesAll) {
   EXPECT_EQ(wait_line(record_of(2), milliseconds(250)),
             "set timeout cli " + std::to_string(wait_mark("").count()) +
                 "s;wait 100ms;wait 100ms;wait 50ms;set maxconn frontend frontend0 "
-                "100;set maxconn frontend frontend1 101\n");
+                "100;set maxconn frontend frontend1 101;quit\n");
 }
 
 class Lasting : public testing::TestWithParam<milliseconds> {};
