@@ -16,6 +16,7 @@ from pathlib import Path
 from stillgate import Fleet
 from support.haproxy.gate_options import gate_options
 from support.haproxy.server import Frontend, HAProxy
+from support.haproxy.versions import branch_of
 from support.process import wait_until
 
 F = "balanced"
@@ -55,7 +56,9 @@ def release_crowd(binary: str, version: str, many: int) -> tuple[float, float]:
         (gated,) = options["frontends"]
         with socket.create_server(("127.0.0.1", 0)) as free:
             h2_port = free.getsockname()[1]
-        lines = (f"bind 127.0.0.1:{h2_port} proto h2", *gated.lines)
+        # As `stillgate gate --config` advises where nobody can be woken.
+        nice = " nice 1024" if branch_of(version) < (2, 8) else ""
+        lines = (f"bind 127.0.0.1:{h2_port} proto h2{nice}", *gated.lines)
         options["frontends"] = [
             Frontend(F, 9000, 4096, lines=lines),
             Frontend("other", 100, lines=(answering,)),

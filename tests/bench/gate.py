@@ -30,7 +30,6 @@ REQUEST = b"GET / HTTP/1.1\r\nHost: bench\r\n\r\n"
 LONG = 60.0  # seconds; each hold is ended by the bench itself
 CLIENTS = 8
 CROWDS = 20_000, 100_000  # held; others may be stopped for 50 ms at most by their release
-POLLING_STOP_MS = 400.0  # below 2.8, where nobody can be woken: 60 to 360 on a busy machine
 # Instructions of a request with the lines of commit 5f4e077 and none held, against none of them:
 # what the gate cost before it had its bound, its counts and its mark by priority class.
 COST_BEFORE = {"2.6": 1.097, "3.0": 1.096, "sid": 1.092}
@@ -70,7 +69,7 @@ class GateFigures:
             found.append((what, ratio, COST_BEFORE[label] * SCATTER, "x"))
         for (label, many), taken in self.stop_ms.items():
             what = f"gate, {label}: {many:,} released, the longest stop of others"
-            found.append((what, taken, POLLING_STOP_MS if label == "2.6" else 50.0, "ms"))
+            found.append((what, taken, 50.0, "ms"))
         for (label, many), taken in self.crowd_ms.items():
             what = f"gate, {label}: {many:,} released over HTTP/2, all answered"
             found.append((what, taken, 0.2 * many, "ms"))  # much of it is the client's

@@ -25,6 +25,7 @@ _PROBE_BY_PATH = (3, 1)  # 3.1.0 cannot connect to an abstract socket
 _NOTICING = (((2, 4, 0), (2, 5, 0)), ((2, 6, 0), (2, 6, 13)), ((3, 2, 0), (99, 0, 0)))
 _BROKEN_PER_THREAD = ((2, 4), (2, 9))  # one Lua context for all actions of a request
 _ABORTING = ((2, 4), (2, 8))  # seen with 2.6.12; assumed for the neighbouring branches
+_WAKING = (2, 8)  # below, those that wait look for themselves, and all go on at once
 _TCP = (2, 6)  # below, the first timer ends a wait in tcp mode
 _MARKED, _EXEMPT = 2047, 2046  # priority classes; gate.lua knows them
 _ABSTRACT_NAME = 100  # a unix address has 107 bytes
@@ -211,6 +212,11 @@ def _probe_lines(frontend: str, release: Tuple[int, int, int]) -> List[str]:
         found += [
             "# with such a bind this HAProxy aborts at a reload by -sf only: reload it by",
             "# master-worker mode, or with `expose-fd listeners` and -x",
+        ]
+    if release[:2] < _WAKING:
+        found += [
+            "# add `nice 1024` to your own bind lines where this HAProxy has other frontends: when",
+            "# very many are released, the others' requests go first then",
         ]
     return [
         *found,

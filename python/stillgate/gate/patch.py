@@ -125,7 +125,7 @@ class _Patch:
         ignored = settings and any(
             _loads_gate(line.words) and line.place < settings[-1].place for line in own
         )
-        if [line.words for line in own] == [one.words for one in printed] and not ignored:
+        if _are_as_printed(lines, own, printed) and not ignored:
             return
         self._remove(lines, own)
         if settings:
@@ -184,7 +184,7 @@ class _Patch:
         exact = {one.words for one in groups}
         own = [line for line in proxy.lines if line.words in exact or _is_gate_line(line.words)]
         rest = [line for line in proxy.lines if line not in own and line not in delays]
-        right = [line.words for line in own] == [one.words for one in groups]
+        right = _are_as_printed(proxy.lines, own, groups)
         if right and not delays and not _ends_before(_first_rule(own), rest, mode):
             self._tell_counters(rest, own[-1], mode)
             return printed
@@ -464,6 +464,21 @@ def _groups(printed: Sequence[str]) -> List[_Group]:
 
 def _texts(groups: Sequence[_Group]) -> List[str]:
     return [text for one in groups for text in (*one.comments, one.text)]
+
+
+def _are_as_printed(lines: List[Line], own: List[Line], groups: Sequence[_Group]) -> bool:
+    """So many directives, and above them no comment that was printed for another version. An
+    operator may have taken comments away.
+    """
+    said: Set[str] = set()
+    above: Set[str] = set()
+    for line in lines:
+        if line in own:
+            said |= above
+        above = {*above, line.text.strip()} if not line.words else set()
+    right = [line.words for line in own] == [one.words for one in groups]
+    printed = {text for one in groups for text in one.comments}
+    return right and said & _COMMENTS <= printed
 
 
 def _indented(section: Optional[Section], texts: Sequence[str]) -> List[str]:

@@ -232,6 +232,13 @@ def test_an_upgrade_from_2_2_takes_the_table_away() -> None:
     assert patched(before, "3.0.11").rstrip() == patched(SIMPLE, "3.0.11").rstrip()
 
 
+def test_an_upgrade_takes_comments_away_that_are_no_longer_true() -> None:
+    before = patched(SIMPLE, "2.6.12")
+    assert "nice 1024" in before and "lua-load-per-thread" in before
+    after = patched(before, "3.0.11")
+    assert "nice 1024" not in after and "lua-load-per-thread" not in after
+
+
 def test_the_operators_own_lines_may_have_our_name() -> None:
     own = "    http-request set-header X-Stillgate 1\n    default_backend stillgate_app\n"
     text = SIMPLE.replace("    default_backend b\n", own)
