@@ -26,11 +26,13 @@ Judge = Callable[[int, bool, str], str]
 class Caller:
     """`run` gets the endpoint, the id of a hold where it wants one, and a folder, and returns the
     exit status. `broken` gets that, whether anything is held, and what was said on standard output.
+    One that cuts over has OLD served before, and NEW behind it if it ends well; else one of them.
     """
 
     run: Run
     broken: Judge
     wants_hold: bool = False
+    cuts_over: bool = False
 
 
 def _holds_if_well(status: int, held: bool, said: str) -> str:
@@ -64,6 +66,10 @@ def _cli(*words: str) -> Run:
         return main([one.format(id=hold_id, folder=folder) for one in (*words, "-e", endpoint)])
 
     return run
+
+
+OLD, NEW = f"{F}_servers/s1", f"{F}_servers/s2"
+CUT = ("--serve", f"{NEW}=ready", "--serve", f"{OLD}=maint")
 
 
 def _command(*words: str) -> Run:
@@ -147,6 +153,8 @@ CALLERS = {
     "hold-json": Caller(_command("--json"), _never_held),
     "resume": Caller(_cli("resume", F, "--hold", "{id}"), _open_if_well, True),
     "extend": Caller(_cli("extend", F, "30"), _always_held, True),
+    "cutover": Caller(_cli("cutover", "new", *CUT), _never_held, cuts_over=True),
+    "hold-cutover": Caller(_command(*CUT), _never_held, cuts_over=True),
     "status": Caller(_cli("status", F), _always_held, True),
     "api-suspend": Caller(_api_suspend, _holds_if_well),
     "api-suspended": Caller(_api_suspended, _never_held),

@@ -32,7 +32,7 @@ if __name__ == "__main__":
     sys.path.insert(1, str(ROOT / "python"))
 
 import stillgate  # noqa: E402
-from chaos.callers import CALLERS, LASTS, STOPPED, Caller, F  # noqa: E402
+from chaos.callers import CALLERS, LASTS, NEW, OLD, STOPPED, Caller, F  # noqa: E402
 from support.haproxy.fetch import ensure  # noqa: E402
 from support.haproxy.gate import Gated  # noqa: E402
 from support.haproxy.server import HAProxy  # noqa: E402
@@ -44,6 +44,7 @@ HANG_S = 60.0
 CRASHED = 70
 WRITING = os.O_WRONLY | os.O_CREAT
 CONNECTIONS = 200  # of guards that are about to leave, too
+SERVERS = 1, 2  # ports; no request comes
 
 
 @dataclass
@@ -85,10 +86,10 @@ class Stage:
     def __init__(self, start: Callable[..., HAProxy], binary: Any, method: str) -> None:
         self._method = method
         if method == "gate":
-            self._gated = Gated(start, binary, stats_maxconn=CONNECTIONS)
+            self._gated = Gated(start, binary, stats_maxconn=CONNECTIONS, servers=SERVERS)
             self._proxy = self._gated.proxy
         else:
-            self._proxy = start(binary, stats_maxconn=CONNECTIONS)
+            self._proxy = start(binary, stats_maxconn=CONNECTIONS, servers=SERVERS)
         self.endpoint = self._proxy.endpoints[0]
         self._fleet = stillgate.Fleet([self.endpoint])
 
@@ -99,6 +100,13 @@ class Stage:
 
     def hold(self) -> str:
         return self._fleet.suspend(F, max_hold=LASTS).holds[0].id
+
+    def serve_old(self) -> None:
+        self._proxy.cli(f"set server {OLD} state ready", f"set server {NEW} state maint")
+
+    def serving(self) -> list[str]:
+        rows = {f"{row['pxname']}/{row['svname']}": row["status"] for row in self._proxy.stat()}
+        return [one for one in (OLD, NEW) if not rows[one].startswith("MAINT")]
 
     def clear(self) -> None:
         self._fleet.resume(F, force=True, reason="the next instant")
@@ -154,6 +162,8 @@ class Strike:
     def play(self, after: Optional[float], number: signal.Signals) -> tuple[Instant, float]:
         """What came of it, and how long the call took."""
         hold_id = self._stage.hold() if self._caller.wants_hold else ""
+        if self._caller.cuts_over:
+            self._stage.serve_old()
         # Nothing is struck before it is a call.
         signal.pthread_sigmask(signal.SIG_BLOCK, NUMBERS)
         began = time.monotonic()
@@ -167,7 +177,7 @@ class Strike:
         one = Instant(after or 0.0, number.name, status, held)
         said = self._said.read_text() if self._said.exists() else ""
         one.broken = self._crash(status) or self._caller.broken(status, held, said)
-        one.broken = one.broken or self._left(held)
+        one.broken = one.broken or self._left(held) or self._half_cut(status)
         if held:
             self._stage.clear()
         return one, took
@@ -225,6 +235,12 @@ class Strike:
         if status != CRASHED:
             return ""
         return "crashed: " + " | ".join((self._folder / "stderr").read_text().splitlines()[-8:])
+
+    def _half_cut(self, status: int) -> str:
+        serving = self._stage.serving() if self._caller.cuts_over else []
+        if not self._caller.cuts_over or serving == [NEW] or (serving == [OLD] and status != 0):
+            return ""
+        return f"status {status}, and these serve: {serving}"
 
     def _left(self, held: bool) -> str:
         """What of a hold that is over is left on this machine."""
