@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, List, Optional, Set
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Set, Tuple, Type
 
 import stillgate._core as _core
 from stillgate.results.printing import tamed
@@ -54,6 +54,18 @@ class StillgateError(Exception):
         self.code = code
         self.message = message
         self.haproxy = haproxy
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        """As it is, for a pool of processes: a constructor would not take what Exception keeps."""
+        return _as_it_was, (type(self), self.args, dict(self.__dict__))
+
+
+def _as_it_was(
+    kind: Type[StillgateError], told: Tuple[Any, ...], state: Dict[str, Any]
+) -> StillgateError:
+    error = kind.__new__(kind, *told)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(StillgateError, ValueError):
