@@ -49,7 +49,8 @@ local COLLECT_S = 1         -- requests that gave up are counted at most this of
 local COLLECT_MANY = 10000  -- and the less often the more wait
 local TABLE_S = 0.25        -- the kernel's table of connections is read at most this often,
 local TABLE_PAUSES = 20     -- with pauses so many times as long as the reading,
-local TABLE_ROWS = 50000    -- and no further: HAProxy does nothing else meanwhile, 5 us for each;
+local TABLE_BYTES = 4 << 20 -- and no further: HAProxy does nothing else meanwhile, 2 us for a row of 150;
+local TABLE_PART = 1 << 16  -- in parts of so much;
 local TABLE_MANY = 10000    -- nor where more than so many waited
 local TICK_S = 0.01         -- the resolution of /proc/uptime; it is read at most this often
 local SAVE_AGAIN_S = 1      -- how often a failed write of the state is retried
@@ -855,8 +856,14 @@ end
 -- knows: the connection of a client that has closed is in CLOSE_WAIT. Only what is found so counts, so behind
 -- PROXY or in another network namespace nobody is taken for gone. Opened before a chroot.
 local tables = {}
-for _, name in ipairs({"tcp", "tcp6"}) do tables[#tables + 1] = io.open("/proc/net/" .. name, "r") end
-local CLOSED_ROW = "^%s*%d+: %x-(%x%x%x%x%x%x%x%x:%x+) %x-(%x%x%x%x%x%x%x%x:%x+) 08 "
+for _, name in ipairs({"tcp", "tcp6"}) do
+  local file = io.open("/proc/net/" .. name, "r")
+  if file then file:setvbuf("full", TABLE_PART) end
+  tables[#tables + 1] = file
+end
+local CLOSED = " 08 "       -- no other field of two digits is padded by a zero
+local ADDRESSES = "(%x%x%x%x%x%x%x%x:%x%x%x%x) %x-(%x%x%x%x%x%x%x%x:%x%x%x%x)$"
+local ADDRESSES_LENGTH = 75 -- of IPv6, the longer ones
 local closed, closed_at, closed_until = {}, 0, 0
 
 -- On a busy machine it may take long, and those who leave then must not read it one after the other.
@@ -864,13 +871,19 @@ local function read_closed()
   local before = uptime() or 0
   closed, closed_at, closed_until = {}, now(), now() + TABLE_S
   for _, file in ipairs(tables) do
-    local rows = 0
+    local left = TABLE_BYTES
     file:seek("set")
-    for row in file:lines() do
-      local here, there = row:match(CLOSED_ROW)
-      if here then closed[here .. there] = true end
-      rows = rows + 1
-      if rows >= TABLE_ROWS then break end
+    while left > 0 do
+      local part = file:read(TABLE_PART)
+      if not part then break end
+      part, left = part .. (file:read("L") or ""), left - #part
+      -- A pattern for each row costs more than the kernel's part of it.
+      local at = part:find(CLOSED, 1, true)
+      while at do
+        local here, there = part:sub(math.max(1, at - ADDRESSES_LENGTH), at - 1):match(ADDRESSES)
+        if here then closed[here .. there] = true end
+        at = part:find(CLOSED, at + 1, true)
+      end
     end
   end
   closed_until = closed_at + TABLE_S + TABLE_PAUSES * ((uptime() or 0) - before)
