@@ -39,6 +39,9 @@ bool is_emptying(const ResumedSwitch& row) {
          waiting_in(row.report) > 0;
 }
 
+/// A release was sent, and what came of it is unknown.
+bool is_unseen(const ResumedSwitch& row) { return row.written && is_pending(row); }
+
 bool has_failed(const ResumedSwitch& row) {
   return row.report.error && row.report.error->code != Errc::hold_ended;
 }
@@ -156,7 +159,8 @@ bool ResumePlan::is_asked(const ResumedEndpoint& endpoint) const {
 Batch ResumePlan::ask(const char* phase) const {
   Batch batch;
   batch.phase = phase;
-  batch.uninterruptible = step_ > 0;
+  // What was released is looked at, or its lock and its record would outlive the hold.
+  batch.uninterruptible = step_ > 0 || any_switch(rows_, is_unseen);
   batch.fresh = fresh_;
   batch.haste = runtime_api::Haste::once_half_answered;
   for (const ResumedEndpoint& endpoint : rows_) {
@@ -347,8 +351,8 @@ bool ResumePlan::must_look_again(const Observation& observation) {
 
 Batch ResumePlan::release(WallTime now) {
   Batch batch = release::write(rows_, request_, now);
-  // Where a ramp has begun, it must come to its end.
-  batch.uninterruptible = step_ > 0;
+  // A stop comes before it or behind it: an answer that nobody reads leaves what is open locked.
+  batch.uninterruptible = true;
   return batch;
 }
 

@@ -14,8 +14,11 @@ namespace {
 constexpr std::size_t last_batch = 6;
 
 /// Three hosts whose two frontends are held and on record.
-SimulatedFleet held(bool accept_hazard = false) {
+SimulatedFleet held(bool accept_hazard = false, bool by_gate = false) {
   SimulatedFleet fleet(3, {"a", "b"});
+  if (by_gate) {
+    for (Host& host : fleet.hosts) host.gates["a"] = host.gates["b"] = {};
+  }
   auto request = suspend_request(fleet);
   request.record.accept_hazard = accept_hazard;
   SuspendPlan plan(request);
@@ -223,6 +226,29 @@ TEST(ResumePlan, AStopAtEachStepTellsTheTruth) {
       EXPECT_TRUE(report.ending == Ending::cancelled || report.ending == Ending::done);
       EXPECT_LT(fleet.steps, 8U);
       EXPECT_EQ(report.ending == Ending::done, fleet.journal.empty());
+    }
+  }
+}
+
+TEST(ResumePlan, WhatAStoppedOneHasOpenedCanBeHeldAgain) {
+  for (const bool by_gate : {false, true}) {
+    for (const Stop stop :
+         {Stop::after_the_batch, Stop::before_it_is_sent, Stop::before_its_answers}) {
+      for (std::size_t step = 0; step < 9; ++step) {
+        SCOPED_TRACE(testing::Message() << (by_gate ? "gate" : "maxconn") << ", stop "
+                                        << static_cast<int>(stop) << " at " << step);
+        SimulatedFleet fleet = held(false, by_gate);
+        fleet.cancel_at = step;
+        fleet.stop = stop;
+        resume(fleet);
+        if (!fleet.all_open()) continue;
+        EXPECT_TRUE(fleet.journal.empty());
+        fleet.start_over();
+        auto request = suspend_request(fleet);
+        request.record.id = "fedcba9876543210";
+        SuspendPlan again(std::move(request));
+        EXPECT_EQ(fleet.drive(again).ending, Ending::done);
+      }
     }
   }
 }
