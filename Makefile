@@ -12,7 +12,7 @@ NEEDED := g++ cmake ninja-build pkg-config $(BOOST) libfmt-dev libssl-dev libssh
 # And what its developers and tests need.
 APT := $(NEEDED) ccache libgtest-dev libgmock-dev python3-build python3-tomli \
   python3-pytest python3-pytest-xdist python3-jsonschema python3-pyte \
-  mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
+  mypy black flake8 isort clang clang-16 clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy zsh patchelf gpgv debian-archive-keyring socat man-db prometheus \
   postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
   python3-sphinx python3-myst-parser python3-sphinx-click furo ruby ruby-dev bundler build-essential libffi-dev
@@ -113,6 +113,7 @@ chaos-short: setup compile
 lint: setup compile docs chef-gems
 	clang-format --dry-run -Werror $(CXX_FILES)
 	$(VENV) tests/lint/tidy.py $(BUILD) cpp/src cpp/bindings
+	$(VENV) tests/lint/tidy.py --syntax clang++-16 $(BUILD) cpp/src cpp/bindings
 	black --check -q $(PY_FILES)
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)
