@@ -1,9 +1,6 @@
 """Runs clang-tidy over the sources of a build folder, a dozen of them as one.
 
     python tests/lint/tidy.py build/python-cpython-311 cpp/src cpp/bindings
-    python tests/lint/tidy.py --syntax clang++-16 build/python-cpython-311 cpp/src cpp/bindings
-
-The second has another compiler read them, with the warnings of the build, and compiles nothing.
 
 Nine tenths of what clang-tidy does for a file it does for the headers of others, and anew for each
 file: twelve files in one translation unit take little longer than one. Two files whose own
@@ -103,27 +100,10 @@ def tidy(files: list[Path], flags: tuple[str, ...], folder: Path, root: Path) ->
     return said.stdout + said.stderr if said.returncode != 0 else ""
 
 
-def syntax(files: list[Path], flags: tuple[str, ...], folder: Path, compiler: str) -> str:
-    said = subprocess.run(
-        [compiler, "-fsyntax-only", *flags, str(unit(files, folder))],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-    )
-    wrong = {Path(name) for name in ERROR.findall(said.stderr)}
-    alone = [path for path in files if path in wrong]
-    if said.returncode == 0 or len(files) == 1 or not alone:
-        return said.stderr if said.returncode != 0 else ""
-    # Names that collide, or a fault of their own.
-    parts = [[path] for path in alone] + [[path for path in files if path not in wrong]]
-    return "".join(syntax(part, flags, folder, compiler) for part in parts if part)
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--syntax", metavar="COMPILER", help="only compile, by this one")
     parser.add_argument("build", type=Path)
     parser.add_argument("folders", type=Path, nargs="+")
     arguments = parser.parse_args()
@@ -136,20 +116,14 @@ def main() -> int:
         jobs = []
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
             for flags, files in grouped.items():
-                folder = Path(temporary)
-                if arguments.syntax:
-                    for i in range(0, len(files), TOGETHER):
-                        some = files[i : i + TOGETHER]  # noqa: E203
-                        jobs.append(pool.submit(syntax, some, flags, folder, arguments.syntax))
-                    continue
-                for together in units(files, flags, folder):
-                    jobs.append(pool.submit(tidy, together, flags, folder, root))
+                for together in units(files, flags, Path(temporary)):
+                    jobs.append(pool.submit(tidy, together, flags, Path(temporary), root))
             for job in concurrent.futures.as_completed(jobs):
                 if said := job.result():
                     status = 1
                     print(said, flush=True)
     count = sum(len(files) for files in grouped.values())
-    print(f"{arguments.syntax or 'clang-tidy'}: {count} files in {len(jobs)} units", file=sys.stderr)
+    print(f"clang-tidy: {count} files in {len(jobs)} units", file=sys.stderr)
     return status
 
 
