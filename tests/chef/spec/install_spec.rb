@@ -145,7 +145,7 @@ RSpec.describe 'the program that resources call' do
     expect(StillgateCookbook::Program.of(node)).to eq('/usr/bin/stillgate')
     there << '/opt/stillgate/bin/stillgate'
     expect(StillgateCookbook::Program.of(node)).to eq('/opt/stillgate/bin/stillgate')
-    node['stillgate']['program'] = '/srv/stillgate'
-    expect(StillgateCookbook::Program.of(node)).to eq('/srv/stillgate')
+    named = { 'stillgate' => { 'program' => '/srv/stillgate', 'path' => '/opt/stillgate' } }
+    expect(StillgateCookbook::Program.of(named)).to eq('/srv/stillgate')
   end
 end
