@@ -12,7 +12,7 @@ NEEDED := g++ cmake ninja-build pkg-config $(BOOST) libfmt-dev libssl-dev libssh
 # And what its developers and tests need.
 APT := $(NEEDED) ccache libgtest-dev libgmock-dev python3-build python3-tomli \
   python3-pytest python3-pytest-xdist python3-jsonschema python3-pyte \
-  mypy black flake8 isort clang clang-format clang-tidy libclang-rt-14-dev gcovr \
+  mypy black flake8 isort clang clang-16 clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy zsh patchelf gpgv debian-archive-keyring socat man-db prometheus \
   postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
   python3-sphinx python3-myst-parser python3-sphinx-click furo ruby ruby-dev bundler build-essential libffi-dev
@@ -23,7 +23,8 @@ PY_FILES = setup.py python tests docs
 export CMAKE_CXX_COMPILER_LAUNCHER = $(if $(shell command -v ccache),ccache)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
-CMAKE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=$(or $(CMAKE_BUILD_TYPE),RelWithDebInfo) --log-level=WARNING -DSTILLGATE_WERROR=ON
+CMAKE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=$(or $(CMAKE_BUILD_TYPE),RelWithDebInfo) --log-level=WARNING -DSTILLGATE_WERROR=ON \
+  -DCMAKE_UNITY_BUILD=$(or $(CMAKE_UNITY_BUILD),OFF)
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     export $${name}_OPTIONS=log_path=$(CURDIR)/build/$1/found; done; \
@@ -113,6 +114,9 @@ chaos-short: setup compile
 lint: setup compile docs chef-gems
 	clang-format --dry-run -Werror $(CXX_FILES)
 	$(VENV) tests/lint/tidy.py $(BUILD) cpp/src cpp/bindings
+	$(CMAKE) -B build/clang -DCMAKE_BUILD_TYPE=None -DCMAKE_UNITY_BUILD=ON -DCMAKE_CXX_COMPILER=clang++-16 \
+	  -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
+	cmake --build build/clang --target _core stillgate-guard stillgate-leash
 	black --check -q $(PY_FILES)
 	isort --check -q $(PY_FILES)
 	flake8 --max-line-length 100 $(PY_FILES)

@@ -55,6 +55,9 @@ class CMakeBuild(build_ext):
         configure += ["-DSTILLGATE_PYTHON=ON", f"-DPython_EXECUTABLE={sys.executable}"]
         # What pip fetched for an earlier build is gone, and the folder still names it.
         configure.append(f"-DCMAKE_MAKE_PROGRAM={shutil.which('ninja')}")
+        # Five times as fast, and right for whoever builds once; a developer's folder has it off.
+        if not (folder / "CMakeCache.txt").exists():
+            configure.append("-DCMAKE_UNITY_BUILD=ON")
         configure += pybind11_folder() + shlex.split(os.environ.get("CMAKE_ARGS", ""))
         jobs = str(os.cpu_count() or 1)
         build = ["cmake", "--build", str(folder), "--target", "_core", *PROGRAMS, "-j", jobs]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -31,8 +32,19 @@ def test_json_errors_are_those_of_boost_system() -> None:
     assert saying("json::error_code") == set()
 
 
+def test_what_is_compiled_by_itself_is_a_source() -> None:
+    """CMake says nothing of a name in this list that is no file."""
+    text = (ROOT / "CMakeLists.txt").read_text()
+    (listed,) = re.findall(
+        r"set_source_files_properties\(\n(.*?)  PROPERTIES SKIP_UNITY_BUILD", text, re.DOTALL
+    )
+    names = listed.split()
+    assert names == sorted(set(names)) and len(names) > 20
+    assert [name for name in names if not (ROOT / name).is_file()] == []
+
+
 def test_the_scripts_of_make_platforms_parse() -> None:
     scripts = sorted((ROOT / "tests" / "platforms").glob("*.sh"))
-    assert len(scripts) == 5
+    assert len(scripts) == 9
     for script in scripts:
         subprocess.run(["bash", "-n", str(script)], check=True)

@@ -13,7 +13,7 @@ namespace stillgate::fleet {
 namespace {
 
 /// As one word of a shell's line.
-std::string quoted(std::string_view word) {
+std::string shell_word(std::string_view word) {
   static constexpr std::string_view plain =
       "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_./:@%+,=";
   if (!word.empty() && word.find_first_not_of(plain) == std::string_view::npos) {
@@ -27,9 +27,9 @@ std::string quoted(std::string_view word) {
 std::string ending_command(const std::vector<std::string>& urls,
                            const std::vector<std::string>& frontends, const std::string& id) {
   std::string line = "stillgate resume";
-  for (const std::string& name : frontends) line += " " + quoted(name);
-  line += " --hold " + quoted(id);
-  for (const std::string& url : urls) line += " -e " + quoted(url);
+  for (const std::string& name : frontends) line += " " + shell_word(name);
+  line += " --hold " + shell_word(id);
+  for (const std::string& url : urls) line += " -e " + shell_word(url);
   return line;
 }
 

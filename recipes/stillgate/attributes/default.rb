@@ -1,10 +1,12 @@
 # Where the program is, and which HAProxies are held where a resource does not say so itself.
 
-# The virtual environment of stillgate_package, and what resources call.
+# The virtual environment of stillgate_package.
 default['stillgate']['path'] = '/opt/stillgate'
-default['stillgate']['program'] = '/opt/stillgate/bin/stillgate'
 
-# A wheel, an sdist or a folder; nil: the package index, or pip's own configuration of one.
+# What resources call; nil: bin/stillgate in that environment, else the .deb's /usr/bin/stillgate.
+default['stillgate']['program'] = nil
+
+# A .deb, a wheel, an sdist or a folder; nil: the package index, or pip's own configuration of one.
 default['stillgate']['source'] = nil
 default['stillgate']['version'] = nil
 

@@ -18,7 +18,7 @@ module StillgateCookbook
     def stillgate_gate_lines(frontend, program: nil, **options)
       named = options.transform_keys { |name| name.to_s.tr('_', '-') }
       words = StillgateCookbook::Arguments.valued('config' => frontend, **named)
-      text = StillgateCookbook::Program.new(program || node['stillgate']['program'], self).text('gate', words)
+      text = StillgateCookbook::Program.new(program || StillgateCookbook::Program.of(node), self).text('gate', words)
       StillgateCookbook::GateLines.by_section(text)
     end
   end

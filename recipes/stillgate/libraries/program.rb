@@ -7,6 +7,12 @@ module StillgateCookbook
     LONGEST_HOLD = 3600
     LINES_TOLD = 20
 
+    # The one that the node names; else that of the virtual environment; else that of the .deb.
+    def self.of(node)
+      own = ::File.join(node['stillgate']['path'], 'bin', 'stillgate')
+      node['stillgate']['program'] || [own, '/usr/bin/stillgate'].find { |path| ::File.exist?(path) } || own
+    end
+
     # `shell` is a resource or a provider: what has shell_out, and Chef's environment with it.
     def initialize(path, shell)
       @path = path

@@ -20,7 +20,7 @@ property :inventory, [String, nil],
          description: 'The inventory file, instead of the usual places.'
 
 property :program, String,
-         default: lazy { node['stillgate']['program'] },
+         default: lazy { StillgateCookbook::Program.of(node) },
          desired_state: false,
          description: 'The installed program.'
 

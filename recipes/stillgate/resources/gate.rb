@@ -32,7 +32,7 @@ property :haproxy, String,
          description: 'The HAProxy program that tests the configuration.'
 
 property :program, String,
-         default: lazy { node['stillgate']['program'] },
+         default: lazy { StillgateCookbook::Program.of(node) },
          desired_state: false,
          description: 'The installed program.'
 

@@ -1,4 +1,4 @@
-# Installs Stillgate's Python package into its own virtual environment.
+# Installs Stillgate: a .deb by apt, anything else by pip into its own virtual environment.
 unified_mode true
 provides :stillgate_package
 resource_name :stillgate_package
@@ -10,7 +10,7 @@ property :path, String,
 property :source, [String, nil],
          default: lazy { node['stillgate']['source'] },
          desired_state: false,
-         description: 'A wheel, an sdist or a folder; without it the package comes from an index.'
+         description: 'A .deb, a wheel, an sdist or a folder; without it the package comes from an index.'
 
 property :version, [String, nil],
          default: lazy { node['stillgate']['version'] },
@@ -42,6 +42,14 @@ property :digest, String,
          description: 'The checksum of the installed file; not for recipes.'
 
 load_current_value do |wanted|
+  if wanted.source.to_s.end_with?('.deb')
+    asked = shell_out('dpkg-query', '--show', '--showformat', '${db:Status-Abbrev}${Version}', 'stillgate')
+    current_value_does_not_exist! unless asked.exitstatus == 0 && asked.stdout.start_with?('ii ')
+
+    version asked.stdout.split.last
+    return
+  end
+
   asked = shell_out("#{wanted.path}/bin/python", '-c', 'import importlib.metadata as m; print(m.version("stillgate"))') if ::File.exist?("#{wanted.path}/bin/python")
   current_value_does_not_exist! unless asked && asked.exitstatus == 0
 
@@ -51,6 +59,20 @@ load_current_value do |wanted|
 end
 
 action_class do
+  def debian?
+    new_resource.source.to_s.end_with?('.deb')
+  end
+
+  # Its own version; that of a file which is gone is not asked for: what is installed is kept.
+  def debian_version
+    shell_out!('dpkg-deb', '--field', new_resource.source, 'Version').stdout.strip if ::File.file?(new_resource.source)
+  end
+
+  # apt, and not dpkg: it installs what the package depends on, too.
+  def apt_get(*words)
+    shell_out!('apt-get', '--yes', *words, environment: { 'DEBIAN_FRONTEND' => 'noninteractive' }, timeout: 1800)
+  end
+
   # A wheel that was built again has the same version as before.
   def source_digest
     source = new_resource.source
@@ -86,6 +108,12 @@ action_class do
 end
 
 action :install, description: 'Install, unless it is installed already.' do
+  if debian?
+    next if current_resource && [nil, current_resource.version].include?(debian_version)
+
+    converge_by("install #{what}") { apt_get('install', '--no-install-recommends', '--allow-downgrades', what) }
+    next
+  end
   digest = source_digest
   next if current_enough?(digest)
 
@@ -95,7 +123,13 @@ action :install, description: 'Install, unless it is installed already.' do
   end
 end
 
-action :remove, description: 'Remove the virtual environment.' do
+action :remove, description: 'Remove the package of Debian, if source is a .deb; else the virtual environment.' do
+  if debian?
+    next if current_resource.nil?
+
+    converge_by('remove the package stillgate') { apt_get('remove', 'stillgate') }
+    next
+  end
   directory new_resource.path do
     recursive true
     action :delete

@@ -51,6 +51,61 @@ RSpec.describe 'stillgate_package' do
   include_context 'with stillgate answered for'
   step_into :stillgate_package
 
+  context 'of a .deb' do
+    let(:file) { '/srv/stillgate_0.1.0+deb12_amd64.deb' }
+    let(:installed) { nil }
+
+    before do
+      allow(File).to receive(:file?).and_call_original
+      allow(File).to receive(:file?).with(file).and_return(true)
+      stubs_for_current_value(nil) do |resource|
+        status = installed ? 0 : 1
+        allow(resource).to receive(:shell_out).and_return(double(stdout: "ii #{installed}", exitstatus: status))
+      end
+      stubs_for_provider(nil) do |provider|
+        allow(provider).to receive(:shell_out!) do |*words, **|
+          calls << words
+          double(stdout: "0.1.0+deb12\n")
+        end
+      end
+    end
+
+    recipe do
+      stillgate_package 'stillgate' do
+        source '/srv/stillgate_0.1.0+deb12_amd64.deb'
+      end
+    end
+
+    it 'has apt install it, with what it depends on' do
+      chef_run
+      expect(calls.map(&:first).uniq).to eq(%w(apt-get))
+      expect(calls.last).to eq(%W(apt-get --yes install --no-install-recommends --allow-downgrades #{file}))
+    end
+
+    context 'that is installed' do
+      let(:installed) { '0.1.0+deb12' }
+
+      it 'leaves it alone' do
+        chef_run
+        expect(calls).to eq([%W(dpkg-deb --field #{file} Version)])
+      end
+    end
+
+    context 'where another version is installed' do
+      let(:installed) { '0.0.9+deb12' }
+
+      it 'installs this one' do
+        chef_run
+        expect(calls.last).to include('install', file)
+      end
+    end
+  end
+end
+
+RSpec.describe 'stillgate_package' do
+  include_context 'with stillgate answered for'
+  step_into :stillgate_package
+
   context 'to be removed' do
     recipe do
       stillgate_package 'stillgate' do
@@ -71,5 +126,26 @@ RSpec.describe 'stillgate::default' do
   it 'installs what the environment needs, and the package' do
     expect(chef_run).to install_package(%w(python3 python3-venv))
     expect(chef_run).to install_stillgate_package('stillgate')
+  end
+end
+
+RSpec.describe 'the program that resources call' do
+  include_context 'with stillgate answered for'
+  recipe { stillgate_traffic 'balanced' }
+  # Loads the libraries.
+  before { chef_run }
+
+  let(:node) { { 'stillgate' => { 'program' => nil, 'path' => '/opt/stillgate' } } }
+
+  it 'is what the node names, else in the environment, else of the .deb' do
+    there = []
+    allow(File).to receive(:exist?) { |path| there.include?(path) }
+    expect(StillgateCookbook::Program.of(node)).to eq('/opt/stillgate/bin/stillgate')
+    there << '/usr/bin/stillgate'
+    expect(StillgateCookbook::Program.of(node)).to eq('/usr/bin/stillgate')
+    there << '/opt/stillgate/bin/stillgate'
+    expect(StillgateCookbook::Program.of(node)).to eq('/opt/stillgate/bin/stillgate')
+    named = { 'stillgate' => { 'program' => '/srv/stillgate', 'path' => '/opt/stillgate' } }
+    expect(StillgateCookbook::Program.of(named)).to eq('/srv/stillgate')
   end
 end

@@ -1,0 +1,24 @@
+#!/bin/bash
+# What release.sh does inside the chroot of a suite: wheel, sdist and .deb, into /dist.
+set -euo pipefail
+# shellcheck disable=SC1091
+source /etc/os-release
+export CMAKE_BUILD_PARALLEL_LEVEL=2 CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR=/root/.ccache
+export CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
+rm -rf /dist /package
+mkdir /dist /package
+cp -r /src /package/stillgate
+
+cd /src
+glibc=$(getconf GNU_LIBC_VERSION | sed 's/glibc //; s/\./_/')
+# The one place of the system that CMake is not to look in: libssh2.sh has built another.
+CMAKE_BUILD_TYPE=Release CMAKE_ARGS='-DSTILLGATE_BUNDLED=ON -DSTILLGATE_LIBSSH2_STATIC=/libssh2/libssh2.a' \
+  python3 setup.py -q bdist_wheel --plat-name "manylinux_${glibc}_$(uname -m)" --dist-dir /dist
+python3 setup.py -q sdist --dist-dir /dist
+
+cd /package/stillgate
+# One for each Debian: each has its own Python and libraries. An upgrade of Debian upgrades it, too.
+sed -i "1s/)/+deb$VERSION_ID)/" debian/changelog
+dpkg-buildpackage -us -uc -b
+lintian --fail-on error,warning ../stillgate_*.changes
+cp ../stillgate_*.deb /dist
