@@ -14,6 +14,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document
 from stillgate.console.live_keys import can_hear_keys, single_keys
+from stillgate.console.look_after import apply_again_if_lost
 from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
@@ -41,6 +42,7 @@ STOPPED = (
     "this process was stopped for so long that --on-failure had to be run; the cutover was not "
     "begun"
 )
+RETRY_FOR = 10.0  # seconds, by default
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
 
@@ -142,6 +144,9 @@ class HeldCommand:
                     self._voice = voice
                     told = {**options, "at_deadline": self._end_all}
                     self._hold(voice, frontends, told, keys)
+                    if self._cutover_state() == "applied":
+                        retry_for = options.get("retry_for") or RETRY_FOR
+                        self.error = apply_again_if_lost(self._fleet, options["cutover"], retry_for)
         except InputError:
             raise
         except HoldExpired as error:

@@ -234,3 +234,40 @@ def test_one_that_stays_away_in_the_cutover_keeps_all_held_until_it_is_back(
     assert f"migration done, undo done, cutover {state}, traffic" in told
     assert "all stay held until it is" in told and release.process.returncode == 125
     assert ("cutover_unsure" in told, "--back" in told) == (not mended, not mended), told
+
+
+@pytest.mark.parametrize(
+    ("label", "again"), [("2.2", True), ("2.6", True), ("3.0", True), ("sid", True), ("3.0", False)]
+)
+def test_a_reload_that_ends_after_the_release_is_seen_and_it_is_applied_again(
+    label: str, again: bool, haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path
+) -> None:
+    """What is asked in the old worker is as it was set; the next look is at the new one."""
+    options = gate_options(
+        F, tmp_path / "gate", haproxy_binaries[label].version, extra=BACKEND.splitlines()
+    )
+    proxy = haproxy(label, **{**options, "master_worker": True})
+    with Tap(proxy, {}) as tap:
+
+        def swallow() -> bool:
+            tap.hook(LAST, swallow)
+            return False
+
+        def reload() -> None:
+            proxy.reload()
+            if not again:
+                swallow()
+
+        # Read back, and then the first look after the release.
+        tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, reload)))
+        hold = ("--max-hold", str(patient(30.0)), "--retry-for", "1", *SERVE, "-e", tap.endpoint)
+        release = Release(tmp_path, *hold)
+        release.go.touch()
+        told = release.end()
+    assert release.process.returncode == 125, told
+    assert "the cutover was lost after the release" in told
+    assert "server app/blue state is ready, not maint" in told
+    assert serving(proxy) == (NEW_CODE if again else OLD_CODE), told
+    assert ("it was applied again" in told) == again
+    assert ("run 'stillgate cutover given" in told) == (not again)
+    assert release.migrated.exists() and not release.undone.exists()
