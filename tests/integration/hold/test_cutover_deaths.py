@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command import COMMAND
+from support.app import App
+from support.command import COMMAND, run
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
@@ -234,6 +237,52 @@ def test_one_that_stays_away_in_the_cutover_keeps_all_held_until_it_is_back(
     assert f"migration done, undo done, cutover {state}, traffic" in told
     assert "all stay held until it is" in told and release.process.returncode == 125
     assert ("cutover_unsure" in told, "--back" in told) == (not mended, not mended), told
+
+
+def status_of(proxy: HAProxy) -> int:
+    """Of a request that it answers, sooner or later."""
+    with closing(HTTPConnection("127.0.0.1", proxy.ports[F], timeout=HANG_S)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+
+
+def test_one_that_stays_away_rejects_until_it_is_restored_where_that_is_asked_for(
+    haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path, app: App
+) -> None:
+    """Nobody knows which code it has: a gate with --on-expiry reject answers 503 at its deadline,
+    and all others go on with the old code.
+    """
+    version = haproxy_binaries["3.0"].version
+    proxies = [
+        haproxy(
+            "3.0",
+            **gate_options(
+                F, tmp_path / name, version, servers=[app.port], extra=BACKEND.splitlines()
+            ),
+        )
+        for name in ("first", "second")
+    ]
+    with Tap(proxies[0], {}) as tap:
+        ends = ["-e", tap.endpoint, "-e", proxies[1].endpoints[0]]
+        undo_time = patient(3.0)
+        hold = ["--on-expiry", "reject", "--max-hold", str(undo_time + 3.0), "--retry-for", "1"]
+        release = Release(tmp_path, *hold, "--undo-time", str(undo_time), *SERVE, *ends)
+        release.wait_for(release.migrated)
+        tap.hook(LAST, lambda: tap.hook(ASKS, tap.cut))
+        release.go.touch()
+        told = release.end()
+        assert release.process.returncode == 125, told
+        assert "migration done, undo done, cutover unknown, traffic" in told
+        assert [serving(proxy) for proxy in proxies] == [NEW_CODE, OLD_CODE]
+        assert [status_of(proxy) for proxy in proxies] == [503, 200], told
+        tap.mend()
+        back = run("cutover", "given", "--back", *ends)
+        assert back.returncode == 0, back.stderr
+        assert [status_of(proxy) for proxy in proxies] == [503, 200]
+        again = run("resume", F, *ends)
+        assert again.returncode in (0, 5), again.stderr
+        assert [status_of(proxy) for proxy in proxies] == [200, 200]
+    assert [serving(proxy) for proxy in proxies] == [OLD_CODE, OLD_CODE]
 
 
 @pytest.mark.parametrize(
