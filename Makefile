@@ -105,6 +105,7 @@ chaos: setup compile
 	STILLGATE_ALL_COURSES=1 $(BUILD)/tests/unit/unit_tests --gtest_brief=1 --gtest_filter='RandomCourse.*'
 	$(VENV) -m pytest -q -n 3 -m moment --rounds 20 tests/integration
 	$(VENV) -m pytest -q -n 3 tests/integration/guard/test_fate.py tests/integration/guard/test_scarce.py
+	STILLGATE_ALL_STEPS=1 $(VENV) -m pytest -q tests/integration/fabric/test_release_steps.py
 
 chaos-short: setup compile
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid

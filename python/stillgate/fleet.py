@@ -565,6 +565,15 @@ class _HoldCalls:
             self.cut = None if core.cut is None else to_report(core.cut)
         return self._log(_well(report))
 
+    def told(self) -> Dict[str, Any]:
+        fleet = {"endpoints": self._fleet._given, "options": self._fleet._options}
+        return {
+            "fleet": fleet,
+            "frontends": self._names,
+            "cutover": self._options.get("cutover"),
+            "retry_for": self._retry_for,
+        }
+
     def take_cutover_back(self) -> Optional[Report]:
         wanted = self._options["cutover"]
         core = self._fleet.twin()._core.cutover(cutover=wanted, back=True, retry_for=RETRY_BACK)

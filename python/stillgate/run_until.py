@@ -35,7 +35,7 @@ NAME = "stillgate-leash"
 # deadline ended it.
 TOLD, SAID = struct.Struct("=iiqqqqq"), struct.Struct("=iii")
 MOST_ENVIRONMENT = 16384  # bytes
-START, MOVE, END, INTERRUPT, KILL, ARM, DISARM = range(7)
+START, MOVE, END, INTERRUPT, KILL, ARM, DISARM, ASK = range(8)
 READY, STARTED, UNSTARTED, ENDED, DISARMED = range(5)
 
 _Handler = Callable[[int, Optional[FrameType]], Any]
@@ -183,11 +183,13 @@ class Leash:
         gently: bool = False,
         environment: Optional[Mapping[str, str]] = None,
         after: Optional[Leash] = None,
+        stdin: Optional[int] = None,
     ) -> None:
         """From now on the command is run where this process is killed, as run() would do it, and
         when nothing is left of what `after` runs; so it is `share` seconds before the deadline, if
         this process is stopped for so long. Not after disarm(), the end of the `with` block, or the
-        deadline. If run() is called after all, what it runs does not end with this process.
+        deadline. If run() is called after all, what it runs does not end with this process. Armed
+        again, it is the newest that counts. It reads `stdin`, if that is given.
         """
         with self._telling:
             seconds = left()
@@ -198,15 +200,22 @@ class Leash:
             self._limit = _limit_in(seconds)
             other = 0 if after is None or after._process is None else after._process.pid
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._send(ARM, seconds, grace, gently, environment or {}, other, share)
+                self._send(ARM, seconds, grace, gently, environment or {}, other, share, stdin)
 
     def disarm(self) -> bool:
         """Whoever is killed, it is not run any more; only run() does. False if it has been started
         already: then run() waits for its end.
         """
+        return self._has_not_begun(DISARM)
+
+    def is_waiting(self) -> bool:
+        """False if what was armed has been started already, so likewise."""
+        return self._has_not_begun(ASK)
+
+    def _has_not_begun(self, kind: int) -> bool:
         assert self._peer is not None and self._process is not None
         with self._telling:
-            self._tell(DISARM)
+            self._tell(kind)
         give_up_at = boot_time() + FROZEN
         while boot_time() < give_up_at:
             self._wake()
@@ -361,12 +370,14 @@ class Leash:
         environment: Mapping[str, str],
         after: int = 0,
         share: float = 0.0,
+        stdin: Optional[int] = None,
     ) -> None:
         """With the standard streams."""
         assert self._peer is not None
         streams: List[Union[int, IO[Any]]] = list(range(STREAMS))
-        if self._stdin is not None:
-            streams[0] = self._stdin
+        stdin = self._stdin if stdin is None else stdin
+        if stdin is not None:
+            streams[0] = stdin
         if self._stdout is not None:
             streams[1] = self._stdout
         numbers = [one if isinstance(one, int) else one.fileno() for one in streams]

@@ -15,6 +15,7 @@ from typing import (
     TYPE_CHECKING,
     Any,
     Callable,
+    Dict,
     List,
     Optional,
     Protocol,
@@ -85,6 +86,9 @@ class Calls(Protocol):
 
     def take_cutover_back(self) -> Optional[Report]:
         """Nothing where it could not be restored everywhere."""
+
+    def told(self) -> Dict[str, Any]:
+        """What another process needs to make apply_cutover()'s call, as JSON can say it."""
 
 
 class Suspension:
@@ -191,6 +195,10 @@ class Suspension:
         except StillgateError:
             self.cutover = self._calls.cut
             raise
+
+    def told(self) -> Dict[str, Any]:
+        """what another process needs to continue the cutover, as JSON can say it."""
+        return {**self._calls.told(), "hold": self.holds[0].id}
 
     def take_cutover_back(self) -> Optional[EndpointFailed]:
         """One more attempt, for an apply_cutover() whose state is `unknown`, to restore the old

@@ -40,12 +40,14 @@ ROOMS: dict[str, set[str]] = {
         *("_core", "errors", "events", "held_after", "inventory", "measured", "options"),
         *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
     },
+    # A program of its own, which the leash starts.
+    "continuing": {"_core", "clock", "postgres", "results"},
     "aio": {"_core", "errors", "fleet", "held_after", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {
-        *("clock", "errors", "fleet", "gate", "hold_report", "options", "past_holds", "postgres"),
-        *("results", "run_until", "suspension", "tables"),
+        *("clock", "errors", "fleet", "gate", "continuing", "hold_report", "options", "past_holds"),
+        *("postgres", "results", "run_until", "suspension", "tables"),
     },
     "cli": {
         *(

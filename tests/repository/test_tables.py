@@ -17,7 +17,7 @@ from support.tables import HEADERS, rows
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 DEFS: dict[str, Any] = json.loads((DOCS / "schema.json").read_text())["$defs"]
 # The package's own, which no call of the engine ends with.
-OF_PYTHON = {"bad_inventory", "hold_expired", "leash_failed"}
+OF_PYTHON = {"bad_inventory", "cutover_lost", "hold_expired", "leash_failed"}
 # In the order of syslog's severities.
 SEVERITIES = {"error": "errors", "warning": "warnings", "notice": "notices"}
 

@@ -151,6 +151,8 @@ void Inner::listen() {
     disarm();
     shared_.page->stays = false;
     if (told.kind == Told::disarm) say(Said::disarmed, 1);
+  } else if (told.kind == Told::ask) {
+    say(Said::disarmed, 1);
   } else if (told.kind == Told::move && armed_) {
     armed_->told.deadline = told.deadline;
   }
@@ -218,6 +220,7 @@ void Inner::obey(const Told& told) {
     case Told::kill:
       return course_->kill(now());
     case Told::disarm:
+    case Told::ask:
       return say(Said::disarmed, 0);
     default:
       return;

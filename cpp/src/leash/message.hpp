@@ -15,8 +15,8 @@ inline constexpr int streams = 3;
 
 struct Told {
   /// arm: a start that takes place when Stillgate is gone, or stopped for too long; disarm: or not
-  /// at all, unless it has taken place.
-  enum Kind : std::int32_t { start, move, end, interrupt, kill, arm, disarm };
+  /// at all, unless it has taken place; ask: whether it has.
+  enum Kind : std::int32_t { start, move, end, interrupt, kill, arm, disarm, ask };
   std::int32_t kind;
   /// start, arm: bit N is set where standard stream N is open; the packet brings those descriptors.
   std::int32_t open;
@@ -40,7 +40,7 @@ struct Said {
   std::int32_t kind;
   /// ready: the inner process, with the descriptor that kills the command's group where there is
   /// one. started: the command's. unstarted: errno. ended: the exit status, or 128 and the signal
-  /// that ended it. disarmed: 0 where it has been started.
+  /// that ended it. disarmed, to an ask, too: 0 where it has been started.
   std::int32_t value;
   /// ended: the deadline has ended it.
   std::int32_t by_deadline;

@@ -12,8 +12,9 @@ from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from stillgate.clock import boot_time
-from stillgate.console.documents import What, hold_document, rfc3339
+from stillgate.console.documents import What, hold_document
 from stillgate.console.live_keys import can_hear_keys, single_keys
+from stillgate.console.look_after import apply_again_if_lost
 from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
@@ -21,9 +22,10 @@ from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
+from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.options import Signal
 from stillgate.postgres import OPTIONS as PG_OPTIONS
-from stillgate.postgres import knows_check_interval, libpq_environment, too_long
+from stillgate.postgres import knows_check_interval, too_long
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
 from stillgate.suspension import MORE_TIME, Suspension
@@ -40,6 +42,7 @@ STOPPED = (
     "this process was stopped for so long that --on-failure had to be run; the cutover was not "
     "begun"
 )
+RETRY_FOR = 10.0  # seconds, by default
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
 
@@ -141,6 +144,9 @@ class HeldCommand:
                     self._voice = voice
                     told = {**options, "at_deadline": self._end_all}
                     self._hold(voice, frontends, told, keys)
+                    if self._cutover_state() == "applied":
+                        retry_for = options.get("retry_for") or RETRY_FOR
+                        self.error = apply_again_if_lost(self._fleet, options["cutover"], retry_for)
         except InputError:
             raise
         except HoldExpired as error:
@@ -171,7 +177,7 @@ class HeldCommand:
             )
 
     def _undo_argv(self) -> List[str]:
-        return [] if self._wishes.on_failure is None else ["/bin/sh", "-c", self._wishes.on_failure]
+        return [] if self._wishes.on_failure is None else undo_argv(self._wishes.on_failure)
 
     def _leash(self, argv: Sequence[str]) -> Leash:
         """Started before anything is held: it costs no time of the hold."""
@@ -250,6 +256,8 @@ class HeldCommand:
             # Ctrl-C has ended it half-way; but new code that serves already needs the new schema.
             if self._cutover_state() != "applied":
                 self._undo(held)
+            else:
+                self._disarm()
             raise
         if not done and not self._undo(held):
             self._keep(held)
@@ -267,9 +275,10 @@ class HeldCommand:
                     with suppress(StillgateError):
                         held.extend(MORE_TIME)
                 held.prove_cutover(self._undo_time)
-                if not self._disarm():
+                if not self._arm_to_continue(held):
                     raise StillgateError("cutover_too_late", STOPPED)
             held.apply_cutover(self._undo_time)
+            self._disarm()
         except StillgateError as error:
             self.error = self._not_cut = error
             self._failed = "the cutover could not be had"
@@ -315,6 +324,30 @@ class HeldCommand:
             environment=self._environment(held, seconds, held.remaining, grace),
             after=self._command,
         )
+
+    def _arm_to_continue(self, held: Suspension) -> bool:
+        """From now on a change may be on its way: should this process be killed, the leash
+        continues the cutover. False if it has begun to undo the command, because this process was
+        stopped.
+        """
+        assert self._undoing is not None
+        grace = min(GRACE, self._undo_time / 2)
+        pg = self._check_interval if self._wishes.postgres else None
+        testament = will(held.told(), held.remaining, grace, pg)
+        try:
+            self._undoing.arm(
+                lambda: held.remaining,
+                # While this process is only stopped, it may still write.
+                share=0.0,
+                grace=grace,
+                gently=self._wishes.signal == "INT",
+                environment={CONTINUES: "1"},
+                after=self._command,
+                stdin=testament,
+            )
+        finally:
+            os.close(testament)
+        return self._undoing.is_waiting()
 
     def _disarm(self) -> bool:
         """False if the leash has begun to undo the command, because this process was stopped."""
@@ -365,16 +398,15 @@ class HeldCommand:
         self, held: Suspension, seconds: float, until: float, grace: float
     ) -> Dict[str, str]:
         """What a command gets: it has so many seconds, `until` so many from now."""
-        told = {
-            "STILLGATE_HOLD_ID": held.holds[0].id,
-            "STILLGATE_DEADLINE": rfc3339(time.time() + until) or "",
-            "STILLGATE_SECONDS": f"{max(seconds, 0.0):.1f}",
-            "STILLGATE_CUTOVER": self._cutover_state(),
-        }
-        if self._wishes.postgres:
-            own = os.environ.get(PG_OPTIONS, "")
-            told.update(libpq_environment(seconds - grace, own, self._check_interval))
-        return told
+        statements = seconds - grace if self._wishes.postgres else None
+        return command_environment(
+            held.holds[0].id,
+            seconds,
+            until,
+            self._cutover_state(),
+            statements,
+            self._check_interval,
+        )
 
     def _tell(self, words: str) -> None:
         if self._talk and self._voice is not None:

@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from contextlib import closing
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from support.command import COMMAND
+from support.app import App
+from support.command import COMMAND, run
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
@@ -31,13 +34,19 @@ backend app
     server green 127.0.0.1:9 disabled
 """
 SERVE = ("--serve", "app/green=ready", "--serve", "app/blue=maint")
-LAST = "set server app/blue state maint"
+FIRST, LAST = "set server app/green state ready", "set server app/blue state maint"
+ASKS = "show servers state"
 OLD_CODE, NEW_CODE = ["blue no check", "green MAINT"], ["blue MAINT", "green no check"]
 
 
 def serving(proxy: HAProxy) -> list[str]:
     rows = [row for row in proxy.stat() if row["pxname"] == "app" and row["svname"] != "BACKEND"]
     return [f"{row['svname']} {row['status']}" for row in rows]
+
+
+def resume(tap: Tap, *ends: str) -> subprocess.CompletedProcess[str]:
+    words = ["resume", F, "--force", "-e", tap.endpoint, *ends, "--reason", "it stands"]
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, check=False)
 
 
 class Release:
@@ -136,28 +145,70 @@ def test_the_undo_is_run_in_time_though_the_holder_is_stopped(
     assert "0" not in limits
 
 
-def test_who_is_killed_in_the_cutover_leaves_the_new_code_on_the_new_schema(
-    proxy: HAProxy, tmp_path: Path
+def killed_in_the_cutover(moment: str, tap: Tap, release: Release) -> str:
+    """Before its first change, with the first one, or when all of them are read back. Returns what
+    was told; whoever continues it has come to its end.
+    """
+    if moment == "before":
+        # The proof asks once, and then the cutover itself.
+        tap.hook(ASKS, lambda: tap.hook(ASKS, release.kill))
+    elif moment == "first":
+        tap.hook(FIRST, release.kill)
+    else:
+        tap.hook(LAST, lambda: tap.hook(ASKS, release.kill))
+    release.go.touch()
+    told = release.end()
+    assert release.process.returncode == -signal.SIGKILL, told
+    return told
+
+
+@pytest.mark.parametrize("moment", ["before", "first", "read"])
+def test_the_cutover_is_completed_though_the_holder_is_killed_in_it(
+    moment: str, proxy: HAProxy, tmp_path: Path
 ) -> None:
+    """Whatever of it was on its way leads to the new code; so does whoever continues it."""
     with Tap(proxy, {}) as tap:
-        hold = ("--max-hold", str(patient(4.0)), *SERVE, "-e", tap.endpoint)
+        hold = ("--max-hold", str(patient(30.0)), *SERVE, "-e", tap.endpoint)
         release = Release(tmp_path, *hold)
         release.wait_for(release.migrated)
-        # The first reading behind the change.
-        tap.hook(LAST, lambda: tap.hook("show servers state", release.kill))
-        release.go.touch()
-        release.end()
-        assert release.process.returncode == -signal.SIGKILL
-        assert serving(proxy) == NEW_CODE
+        if moment == "first":
+            # HAProxy 3.0 drops what else it has from a client that is gone.
+            tap.hook(LAST, lambda: False)
+        told = killed_in_the_cutover(moment, tap, release)
+        assert serving(proxy) == NEW_CODE, told
+        assert "the cutover, which was completed" in told
         assert release.migrated.exists() and not release.undone.exists()
-        back = subprocess.run(
-            [*COMMAND, "resume", F, "--force", "-e", tap.endpoint, "--reason", "it stands"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert back.returncode == 0, back.stderr
-        assert not release.undone.exists()
+        # Nobody has let anything go.
+        back = resume(tap)
+        assert back.returncode == 0 and "resumed" in back.stdout, back.stderr
+
+
+@pytest.mark.parametrize("moment", ["before", "first"])
+def test_what_cannot_be_completed_is_taken_back_and_the_command_undone(
+    moment: str, haproxy: Start, tmp_path: Path
+) -> None:
+    """One HAProxy never hears of the last change."""
+    proxies = [haproxy("3.0", extra=BACKEND.splitlines()) for _ in range(2)]
+    with Tap(proxies[0], {}) as tap:
+
+        def swallow() -> bool:
+            tap.hook(LAST, swallow)
+            return False
+
+        swallow()
+        ends = ("-e", tap.endpoint, "-e", proxies[1].endpoints[0])
+        undo_time = patient(8.0)
+        hold = ("--method", "maxconn", "--max-hold", str(3 * undo_time), "--retry-for", "1")
+        undo = f"echo $STILLGATE_CUTOVER >{tmp_path}/told"
+        told_more = ("--undo-time", str(undo_time), *SERVE, *ends)
+        release = Release(tmp_path, *hold, *told_more, undo=undo)
+        release.wait_for(release.migrated)
+        told = killed_in_the_cutover(moment, tap, release)
+        assert release.undone.exists() and not release.migrated.exists(), told
+        assert [serving(proxy) for proxy in proxies] == [OLD_CODE, OLD_CODE]
+        assert (tmp_path / "told").read_text() == "undone\n"
+        assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+        assert resume(tap, *ends[2:]).returncode == 0
 
 
 @pytest.mark.parametrize("mended", [True, False])
@@ -186,3 +237,86 @@ def test_one_that_stays_away_in_the_cutover_keeps_all_held_until_it_is_back(
     assert f"migration done, undo done, cutover {state}, traffic" in told
     assert "all stay held until it is" in told and release.process.returncode == 125
     assert ("cutover_unsure" in told, "--back" in told) == (not mended, not mended), told
+
+
+def status_of(proxy: HAProxy) -> int:
+    """Of a request that it answers, sooner or later."""
+    with closing(HTTPConnection("127.0.0.1", proxy.ports[F], timeout=HANG_S)) as connection:
+        connection.request("GET", "/")
+        return connection.getresponse().status
+
+
+def test_one_that_stays_away_rejects_until_it_is_restored_where_that_is_asked_for(
+    haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path, app: App
+) -> None:
+    """Nobody knows which code it has: a gate with --on-expiry reject answers 503 at its deadline,
+    and all others go on with the old code.
+    """
+    version = haproxy_binaries["3.0"].version
+    proxies = [
+        haproxy(
+            "3.0",
+            **gate_options(
+                F, tmp_path / name, version, servers=[app.port], extra=BACKEND.splitlines()
+            ),
+        )
+        for name in ("first", "second")
+    ]
+    with Tap(proxies[0], {}) as tap:
+        ends = ["-e", tap.endpoint, "-e", proxies[1].endpoints[0]]
+        undo_time = patient(3.0)
+        hold = ["--on-expiry", "reject", "--max-hold", str(undo_time + 3.0), "--retry-for", "1"]
+        release = Release(tmp_path, *hold, "--undo-time", str(undo_time), *SERVE, *ends)
+        release.wait_for(release.migrated)
+        tap.hook(LAST, lambda: tap.hook(ASKS, tap.cut))
+        release.go.touch()
+        told = release.end()
+        assert release.process.returncode == 125, told
+        assert "migration done, undo done, cutover unknown, traffic" in told
+        assert [serving(proxy) for proxy in proxies] == [NEW_CODE, OLD_CODE]
+        assert [status_of(proxy) for proxy in proxies] == [503, 200], told
+        tap.mend()
+        back = run("cutover", "given", "--back", *ends)
+        assert back.returncode == 0, back.stderr
+        assert [status_of(proxy) for proxy in proxies] == [503, 200]
+        again = run("resume", F, *ends)
+        assert again.returncode in (0, 5), again.stderr
+        assert [status_of(proxy) for proxy in proxies] == [200, 200]
+    assert [serving(proxy) for proxy in proxies] == [OLD_CODE, OLD_CODE]
+
+
+@pytest.mark.parametrize(
+    ("label", "again"), [("2.2", True), ("2.6", True), ("3.0", True), ("sid", True), ("3.0", False)]
+)
+def test_a_reload_that_ends_after_the_release_is_seen_and_it_is_applied_again(
+    label: str, again: bool, haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path
+) -> None:
+    """What is asked in the old worker is as it was set; the next look is at the new one."""
+    options = gate_options(
+        F, tmp_path / "gate", haproxy_binaries[label].version, extra=BACKEND.splitlines()
+    )
+    proxy = haproxy(label, **{**options, "master_worker": True})
+    with Tap(proxy, {}) as tap:
+
+        def swallow() -> bool:
+            tap.hook(LAST, swallow)
+            return False
+
+        def reload() -> None:
+            proxy.reload()
+            if not again:
+                swallow()
+
+        # Read back, and then the first look after the release.
+        tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, reload)))
+        hold = ("--max-hold", str(patient(30.0)), "--retry-for", "1", *SERVE, "-e", tap.endpoint)
+        release = Release(tmp_path, *hold)
+        release.go.touch()
+        told = release.end()
+    assert release.process.returncode == 125, told
+    assert "the cutover was lost after the release" in told
+    assert "server app/blue state is ready, not maint" in told
+    assert serving(proxy) == (NEW_CODE if again else OLD_CODE), told
+    assert ("it was applied again" in told) == again
+    assert ("run 'stillgate cutover given" in told) == (not again)
+    assert release.migrated.exists() and not release.undone.exists()
