@@ -13,15 +13,16 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document, rfc3339
-from stillgate.console.live_keys import can_hear_keys, single_keys
-from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
+from stillgate.console.hold_screen import HoldLines, HoldScreen, HoldView
+from stillgate.console.keyboard import Keyboard, controlling_keyboard, is_terminal, own_keyboard
+from stillgate.console.progress import ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.options import Signal
+from stillgate.options import Progress, Signal
 from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import knows_check_interval, libpq_environment, too_long
 from stillgate.results.report import Report
@@ -55,7 +56,7 @@ class Wishes:
     undo_time: Optional[float] = None
     keep_on_failure: bool = False
     keys: bool = False
-    progress: bool = False
+    progress: Optional[Progress] = None
 
     @classmethod
     def names(cls) -> Tuple[str, ...]:
@@ -66,9 +67,13 @@ class Wishes:
         if self.grace is not None and self.grace >= max_hold:
             words = f"grace: {self.grace:g} s must be less than max_hold, {max_hold:g} s"
             raise InputError("bad_option", words, "grace")
-        if self.keys and not (sys.stderr.isatty() and can_hear_keys()):
-            words = "keys: standard input and error must be a terminal, and in its foreground"
+        if self.progress == "screen" and not is_terminal(sys.stderr):
+            raise InputError("bad_option", "progress: standard error is no terminal", "progress")
+        if self.keys and (self.progress or "screen") != "screen":
+            words = "keys: go with the screen, not with another progress"
             raise InputError("bad_option", words, "keys")
+        if self.keys and not is_terminal(sys.stderr):
+            raise InputError("bad_option", "keys: standard error must be a terminal", "keys")
         if self.on_failure is not None and not self.on_failure.strip():
             raise InputError("bad_option", "on_failure: is empty", "on_failure")
         if self.undo_time is not None:
@@ -134,13 +139,13 @@ class HeldCommand:
         sys.stdout.flush()
         try:
             with ExitStack() as around:
-                keys = self._hear_keys(around)
+                keyboard = self._hear_keys(around)
                 self._command = around.enter_context(self._leash(self._argv))
                 self._undoing = around.enter_context(self._leash(self._undo_argv()))
                 with Voice() as voice:
                     self._voice = voice
                     told = {**options, "at_deadline": self._end_all}
-                    self._hold(voice, frontends, told, keys)
+                    self._hold(voice, frontends, told, keyboard)
         except InputError:
             raise
         except HoldExpired as error:
@@ -151,13 +156,38 @@ class HeldCommand:
         except StillgateError as error:
             self.error = error
 
-    def _hear_keys(self, around: ExitStack) -> Optional[int]:
-        """Where they come from; None if they are not wanted."""
-        if not self._wishes.keys:
+    def _hear_keys(self, around: ExitStack) -> Optional[Keyboard]:
+        """Where they come from. Without being asked for only where they cannot be the command's:
+        what it reads is no terminal, and nothing else at this terminal reads our output.
+        """
+        at_terminal = is_terminal(sys.stdin)
+        if self._wishes.keys:
+            keyboard = own_keyboard()
+            if keyboard is None:
+                words = "keys: there is no terminal to read from, or this is in its background"
+                raise InputError("bad_option", words, "keys")
+            if at_terminal:
+                # Both cannot have what is typed.
+                self._nothing = open_nowhere()
+                around.callback(os.close, self._nothing)
+        elif self._shown == "screen" and not at_terminal and is_terminal(sys.stdout):
+            keyboard = controlling_keyboard()
+        else:
             return None
-        self._nothing = open_nowhere()
-        around.callback(os.close, self._nothing)
-        return around.enter_context(single_keys())
+        if keyboard is not None:
+            around.callback(keyboard.end)
+        return keyboard
+
+    @property
+    def _shown(self) -> Progress:
+        return self._wishes.progress or ("screen" if is_terminal(sys.stderr) else "lines")
+
+    def _view(self, voice: Voice, held: Suspension, keyboard: Optional[Keyboard]) -> HoldView:
+        if self._shown == "screen":
+            return HoldScreen(voice, self._fleet, held, keyboard)
+        if self._shown == "lines":
+            return HoldLines(voice, self._fleet, held, as_json=self._quiet_stdout)
+        return HoldView(voice, self._fleet, held)
 
     def _ask_postgres(self) -> None:
         if not self._wishes.postgres:
@@ -202,10 +232,10 @@ class HeldCommand:
         voice: Voice,
         frontends: Sequence[str],
         options: Mapping[str, Any],
-        keys: Optional[int],
+        keyboard: Optional[Keyboard],
     ) -> None:
         """Nothing in the hold waits for its output."""
-        line: Optional[HoldScreen] = None
+        view: Optional[HoldView] = None
         begun: Optional[float] = None
         progress = ProgressLine(voice, self._fleet)
         progress.begin()
@@ -218,20 +248,18 @@ class HeldCommand:
                 self._tell(_held_words(held.report))
                 for words in held.report.cutover.unshown if held.report.cutover else []:
                     self._tell(f"note: {words}")
-                if self._wishes.progress:
-                    line = HoldLines(voice, self._fleet, held, as_json=self._quiet_stdout)
-                else:
-                    line = HoldScreen(voice, self._fleet, held, keys)
+                view = self._view(voice, held, keyboard)
                 voice.settle()
-                line.begin()
-                self._course(held)
-                line.end()
+                view.begin()
+                with view.leaving_at_a_stop():
+                    self._course(held)
+                view.end()
         finally:
             if begun is not None:
                 self._held_s = boot_time() - begun
             progress.close()
-            if line is not None:
-                line.close()
+            if view is not None:
+                view.close()
 
     # --- inside the hold ------------------------------------------------------------------
 
