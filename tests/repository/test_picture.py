@@ -10,19 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.picture import (
-    COLUMNS,
-    GUTTER,
-    Marker,
-    Picture,
-    Point,
-    Scales,
-    decade,
-    lanes,
-    scales,
-    terminal,
-)
-from demo.svg import HEIGHT, LEFT, RIGHT, WIDTH, svg
+from demo.picture import COLUMNS, GUTTER, terminal
+from stillgate.console.picture import Marker, Picture, Point, Waits, decade, lanes, scales
+from stillgate.console.picture_svg import HEIGHT, LEFT, RIGHT, WIDTH, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 QUICK = [Point(number / 100, 0.002, True) for number in range(300)]
@@ -67,6 +57,7 @@ def paths(text: str) -> Iterator[ElementTree.Element]:
 
 def test_the_scales_reach_from_corner_to_corner() -> None:
     scale = scales(picture(Point(0, 0.001, True), Point(8, 10.0, True)), 100, [])
+    assert isinstance(scale, Waits)
     assert (scale.lowest, scale.highest, scale.end) == (-3, 1, 8)
     assert (scale.x(0), scale.y(0.001)) == (0, 0)
     assert (scale.x(8), scale.y(10.0)) == (1, 1)
@@ -75,6 +66,7 @@ def test_the_scales_reach_from_corner_to_corner() -> None:
 
 def test_the_latency_is_on_a_log_scale_of_whole_decades() -> None:
     scale = scales(picture(Point(0, 0.004, True), Point(1, 2.5, True)), 100, [])
+    assert isinstance(scale, Waits)
     assert (scale.lowest, scale.highest) == (-3, 1)
     assert scale.y(0.01) - scale.y(0.001) == pytest.approx(scale.y(10) - scale.y(1))
     assert [decade(power) for power in range(-4, 3)] == [
@@ -89,7 +81,7 @@ def test_what_took_no_time_at_all_is_in_the_frame() -> None:
 
 @pytest.mark.parametrize("end", [0.001, 0.7, 1.0, 9.3, 60.0, 4000.0])
 def test_ticks_are_round_few_and_within(end: float) -> None:
-    ticks = Scales(end, -3, 0).ticks()
+    ticks = Waits(end, -3, 0).ticks()
     assert 2 <= len(ticks) <= 13 and ticks[0] == 0 and ticks[-1] <= end * 1.000001
     assert len({f"{tick:g}" for tick in ticks}) == len(ticks)
 

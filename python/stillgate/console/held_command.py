@@ -8,7 +8,6 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, fields
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from stillgate.clock import boot_time
@@ -20,11 +19,12 @@ from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
+from stillgate.console.wishes import Wishes
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.options import Progress, Signal
+from stillgate.options import Progress
 from stillgate.postgres import OPTIONS as PG_OPTIONS
-from stillgate.postgres import knows_check_interval, libpq_environment, too_long
+from stillgate.postgres import knows_check_interval, libpq_environment
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
 from stillgate.suspension import MORE_TIME, Suspension
@@ -43,50 +43,6 @@ STOPPED = (
 )
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What `hold` gets for its command: options of stillgate.options, by their names."""
-
-    grace: Optional[float] = None
-    signal: Signal = "TERM"
-    postgres: bool = False
-    on_failure: Optional[str] = None
-    undo_time: Optional[float] = None
-    keep_on_failure: bool = False
-    keys: bool = False
-    progress: Optional[Progress] = None
-
-    @classmethod
-    def names(cls) -> Tuple[str, ...]:
-        return tuple(one.name for one in fields(cls))
-
-    def check(self, max_hold: float) -> None:
-        """Errors: InputError, if no time would be left for the command."""
-        if self.grace is not None and self.grace >= max_hold:
-            words = f"grace: {self.grace:g} s must be less than max_hold, {max_hold:g} s"
-            raise InputError("bad_option", words, "grace")
-        if self.progress == "screen" and not is_terminal(sys.stderr):
-            raise InputError("bad_option", "progress: standard error is no terminal", "progress")
-        if self.keys and (self.progress or "screen") != "screen":
-            words = "keys: go with the screen, not with another progress"
-            raise InputError("bad_option", words, "keys")
-        if self.keys and not is_terminal(sys.stderr):
-            raise InputError("bad_option", "keys: standard error must be a terminal", "keys")
-        if self.on_failure is not None and not self.on_failure.strip():
-            raise InputError("bad_option", "on_failure: is empty", "on_failure")
-        if self.undo_time is not None:
-            if self.on_failure is None:
-                raise InputError("bad_option", "undo_time: goes with on_failure", "undo_time")
-            left = max_hold - self.undo_time
-            if left <= (self.grace or 0.0):
-                words = (
-                    f"undo_time: {self.undo_time:g} s leave the command no time of {max_hold:g} s"
-                )
-                raise InputError("bad_option", words, "undo_time")
-        if self.postgres and too_long(os.environ):
-            raise InputError("bad_option", f"postgres: {PG_OPTIONS} is too long", "postgres")
 
 
 class HeldCommand:
@@ -306,11 +262,18 @@ class HeldCommand:
 
     def _migrate(self, held: Suspension) -> CommandResult:
         assert self._command is not None
+        held.mark("command", "it began")
         if self._wishes.on_failure is not None:
             share = held.remaining / UNDO_SHARE
             self._undo_time = share if self._wishes.undo_time is None else self._wishes.undo_time
             self._arm(held)
-        return self._run(self._command, held, self._undo_time, self._wishes.grace)
+        try:
+            done = self._run(self._command, held, self._undo_time, self._wishes.grace)
+        except BaseException:
+            held.mark("command_ended", "stopped")
+            raise
+        held.mark("command_ended", _ended_words(done))
+        return done
 
     def _undo(self, held: Suspension) -> bool:
         """Whether the database is as it was before."""
@@ -322,7 +285,9 @@ class HeldCommand:
             return False
         self._tell(f"{self._failed}; running --on-failure, {held.remaining:.1f} s left")
         self._arm(held)
+        held.mark("undo", "--on-failure began")
         self.undone = self._run(self._undoing, held, 0.0, None)
+        held.mark("undo_ended", _ended_words(self.undone))
         if self.undone.status == 0 and self._cutover_state() == "unknown":
             self._bring_back(held)
         return self.undone.status == 0
@@ -507,6 +472,12 @@ def _word_of(result: Optional[CommandResult]) -> str:
     if result.ended_by_deadline:
         return "ended"
     return "failed" if result.status else "done"
+
+
+def _ended_words(result: CommandResult) -> str:
+    if result.ended_by_deadline:
+        return "ended, because the hold ended or was about to end"
+    return f"with status {result.status}"
 
 
 def _keep_words(failed: str, held: Suspension) -> str:
