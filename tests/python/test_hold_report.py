@@ -130,5 +130,5 @@ def test_each_way_of_drawing_has_all_of_them() -> None:
     text = report_text(unknown, 80, Signs("utf-8"))
     assert " not known  drained\n" in text
     assert "         -  cutover        none was asked for\n" in text
-    assert "not known: drained, command, released</text>" in report_svg(unknown)
+    assert "(not known: drained, command, released)</text>" in report_svg(unknown)
     assert "<td>not known</td><td>released</td>" in report_html(unknown)

@@ -74,11 +74,15 @@ def sparkline(samples: Sequence[Tuple[float, Waiting]], width: int, signs: Signs
         return ""
     begun, ended = samples[0][0], samples[-1][0]
     width = min(width, len(samples))
-    most = [0] * width
+    seen: List[Optional[int]] = [None] * width
     for at, waiting in samples:
         span = (at - begun) / (ended - begun) if ended > begun else 0.0
         place = min(width - 1, int(span * width))
-        most[place] = max(most[place], waiting.about)
+        seen[place] = max(seen[place] or 0, waiting.about)
+    most: List[int] = []
+    for one in seen:
+        # Where nobody looked, it is as it was seen last.
+        most.append(one if one is not None else most[-1])
     top = max(most)
     if top == 0:
         return signs.steps[0] * width

@@ -11,6 +11,8 @@ from stillgate.results.printing import tamed
 
 WIDTH, LEFT, RIGHT = 960, 84, 24
 TOP, HEIGHT, BOTTOM = 74, 330, 84  # TOP is without the labels' lanes
+BARE = 56  # in place of BOTTOM, where there is no legend
+MOST_TITLE, MOST_WORDS = 74, 115  # letters that have room
 LANE, LETTER = 20, 6.9  # pixels: a lane's height; a letter's width, at most on the average
 # All of it inside .hold: in a page it is not to reach what is around it.
 LIGHT = """
@@ -56,6 +58,10 @@ class Frame:
 
 def _plain(text: str) -> str:
     return escape(tamed(text), quote=False)
+
+
+def _cut(words: str, most: int) -> str:
+    return words if len(words) <= most else f"{words[: most - 3]}..."
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
@@ -147,14 +153,14 @@ def svg(picture: Picture) -> str:
     scale = scales(picture, WIDTH - LEFT - RIGHT, widths)
     heights = lanes([Frame(scale, 0).x(marker.at) for marker in markers], widths)
     frame = Frame(scale, TOP + LANE * (max(heights, default=-1) + 1))
-    total = frame.bottom + BOTTOM
+    total = frame.bottom + (BARE if picture.counts else BOTTOM)
     parts = [
         '<svg xmlns="http://www.w3.org/2000/svg" '
         f'class="hold" viewBox="0 0 {WIDTH} {total:g}" role="img">',
         f"<title>{_plain(picture.title)}</title><style>{STYLE}</style>",
         f'<rect class="paper" width="{WIDTH}" height="{total:g}" rx="8"/>',
-        _text(LEFT, 32, picture.title, "title"),
-        _text(LEFT, 54, picture.subtitle, "small"),
+        _text(LEFT, 32, _cut(picture.title, MOST_TITLE), "title"),
+        _text(LEFT, 54, _cut(picture.subtitle, MOST_WORDS), "small"),
         *_svg_band(picture, frame),
         *_svg_axes(picture, frame),
         *(_svg_curve(picture, frame) if picture.counts else _svg_points(picture, frame)),

@@ -81,8 +81,7 @@ def report_picture(report: HoldReport) -> Picture:
     why = f": {hold.reason}" if hold.reason else ""
     return Picture(
         title=f"Hold of {', '.join(hold.frontends)}{why}",
-        subtitle=f"{_date(hold.started_at)}, by {hold.owner}; {_ended(report)}"
-        + (f"; {UNKNOWN}: {', '.join(unknown)}" if unknown else ""),
+        subtitle=f"{_date(hold.started_at)}, by {hold.owner}; {_ended(report)}",
         points=[],
         markers=[
             Marker(one.at_s, f"{_plain(one.what)} {one.at_s:.2f} s")
@@ -91,7 +90,8 @@ def report_picture(report: HoldReport) -> Picture:
         ],
         held=None if ended is None else (0.0, ended),
         curve=report.samples,
-        axis_x="seconds since the hold began",
+        axis_x="seconds since the hold began"
+        + (f" ({UNKNOWN}: {', '.join(unknown)})" if unknown else ""),
         axis_y="requests that wait",
         counts=True,
     )

@@ -141,6 +141,11 @@ def test_the_graph_has_the_most_of_each_span() -> None:
     assert sparkline([(0.0, Waiting(0, 0, True))] * 3, 8, ASCII) == "___"
 
 
+def test_where_nobody_looked_the_graph_stays_as_it_was() -> None:
+    samples = [(0.0, Waiting(7, 0, True)), (0.1, Waiting(7, 0, True)), (8.0, Waiting(7, 0, True))]
+    assert sparkline(samples, 3, ASCII) == "@@@"
+
+
 def test_the_bar_is_as_full_as_the_time_is_over() -> None:
     assert bar(0.5, 10, ASCII) == "#####-----"
     assert bar(7.0, 4, ASCII) == "####"
