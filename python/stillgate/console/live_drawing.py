@@ -108,7 +108,7 @@ def _time_lines(state: LiveState, now: float, columns: int, signs: Signs) -> Lis
 
 def _graph_line(state: LiveState, columns: int, signs: Signs) -> Text:
     most = max((waiting.about for _, waiting in state.samples), default=0)
-    guessed = any(not waiting.whole for _, waiting in state.samples)
+    guessed = any(waiting.guessed for _, waiting in state.samples)
     words = f" at most {most:,}" + (" (by the arrivals)" if guessed else "")
     graph = sparkline(list(state.samples), columns - len("waiting ") - len(words), signs)
     return styled(f"waiting {graph}{words}", "magenta")
@@ -138,7 +138,9 @@ def _row_line(row: Row) -> Text:
     if not waiting.whole and waiting.guessed is not None:
         count = f"~{waiting.about:,}"
     cells = [row.name, row.state, count, _number(row.in_flight), _number(row.leaked)]
-    text = styled(_cells(cells, row.note), "")
+    # Why nobody knows is all that there is to say, and needs the room.
+    shown = cells[:2] if row.state == "unknown" and row.note else cells
+    text = styled(_cells(shown, row.note), "")
     begin = COLUMNS[0][1] + 1
     text.stylize(STYLES.get(row.state, ""), begin, begin + len(row.state))
     return text

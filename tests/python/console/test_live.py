@@ -116,6 +116,24 @@ def test_a_leak_that_is_unknown_anywhere_is_unknown() -> None:
     assert "leaked unknown" in state.totals(state.at)
 
 
+def test_what_is_unknown_of_one_is_said_of_all() -> None:
+    lost = held(3, verdict="unknown", leaked=None, error=error_told("refused", "nothing listens"))
+    assert ", leaked unknown, " in seen(held(1), lost).totals(BEGUN)
+    assert ", at least 3 leaked, " in seen(held(1, leaked=3), lost).totals(BEGUN)
+    assert ", 3 leaked, " in seen(
+        held(1, leaked=3), held(2, verdict="open", hold_id=None, leaked=None)
+    ).totals(BEGUN)
+
+
+def test_why_an_haproxy_is_unknown_is_read_in_80_columns() -> None:
+    why = "nothing listens on that socket; is HAProxy running?"
+    lost = held(3, verdict="unknown", waiting=None, error=error_told("connection_refused", why))
+    drawn = lines_of(seen(held(1), lost))
+    (line,) = [line for line in drawn if line.startswith("lb3 ")]
+    assert line.split(None, 2) == ["lb3", "unknown", why[: 80 - 30]]
+    assert not any("by the arrivals" in line for line in drawn)
+
+
 def test_another_hold_begins_another_graph() -> None:
     state = seen(held(1))
     state.see(report(held(1)), BEGUN + 7)
