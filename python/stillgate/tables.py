@@ -36,6 +36,7 @@ COLUMNS = (
     "HAProxy",
     "rtt ms",
 )
+VERDICT = COLUMNS.index("verdict")
 # Left out where there is no room for all: the first of them first. --json has them.
 SPARE_COLUMNS = ("rtt ms", "HAProxy", "before", "limit", "method", "in flight")
 HISTORY_COLUMNS = (
@@ -422,8 +423,9 @@ def _switch_table(switches: List[Switch], width: int) -> Table:
     shown = _columns_in(width, cells)
     table = _table(*(COLUMNS[place] for place in shown))
     for one, row in zip(switches, cells):
-        verdict = Text(one.verdict, style=STYLES.get(one.verdict, ""))
-        table.add_row(*(verdict if COLUMNS[at] == "verdict" else row[at] for at in shown))
+        told: List[Union[str, Text]] = [row[place] for place in shown]
+        told[shown.index(VERDICT)] = Text(one.verdict, style=STYLES.get(one.verdict, ""))
+        table.add_row(*told)
     return table
 
 

@@ -10,7 +10,8 @@ import struct
 import subprocess
 import termios
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Optional
 
 import pyte
@@ -40,6 +41,8 @@ class Terminal(Closing):
         program: Sequence[str] = COMMAND,
         stdin: Optional[int] = None,
         size: tuple[int, int] = (COLUMNS, LINES),
+        folder: Optional[Path] = None,
+        environment: Optional[Mapping[str, str]] = None,
     ) -> None:
         self._ours, theirs = pty.openpty()
         columns, lines = size
@@ -58,6 +61,8 @@ class Terminal(Closing):
             start_new_session=True,
             preexec_fn=take_terminal,
             pass_fds=[theirs],
+            cwd=folder,
+            env={**(os.environ if environment is None else environment), "TERM": "xterm"},
         )
         os.close(theirs)
 

@@ -136,7 +136,8 @@ class HeldCommand:
 
     @property
     def _shown(self) -> Progress:
-        return self._wishes.progress or ("screen" if is_terminal(sys.stderr) else "lines")
+        at_screen = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        return self._wishes.progress or ("screen" if at_screen else "lines")
 
     def _view(self, voice: Voice, held: Suspension, keyboard: Optional[Keyboard]) -> HoldView:
         if self._shown == "screen":

@@ -44,7 +44,7 @@ class HoldView:
         # Of its own, because the hold may be in the middle of a call of that one.
         self._fleet = fleet.twin()
         names = sorted({one.frontend for one in hold.report.switches})
-        self._looker = Looker(self._fleet, names)
+        self._looker = Looker(self._fleet, names, after=PATIENCE)
         rates = {(one.endpoint, one.frontend): one.rate for one in hold.report.switches}
         self._state = LiveState({at: rate for at, rate in rates.items() if rate is not None})
         # A bare lock, which no exception of a signal leaves half taken.
@@ -54,7 +54,12 @@ class HoldView:
         self._thread = threading.Thread(target=self._run, name="stillgate-screen", daemon=True)
 
     def begin(self) -> None:
-        self._thread.start()
+        """Where no thread can be had, nothing is shown: the hold does without."""
+        try:
+            self._looker.start()
+            self._thread.start()
+        except RuntimeError:
+            self.end()
 
     def end(self) -> None:
         """Stops, and waits for nothing; safe to call again."""
@@ -65,8 +70,7 @@ class HoldView:
     def close(self) -> None:
         """Waits until `voice` has got the last of it."""
         self.end()
-        # It may be in the middle of a question that nobody answers.
-        self._fleet.stop()
+        self._looker.close()
         if self._thread.is_alive():
             self._thread.join()
 
@@ -77,8 +81,7 @@ class HoldView:
 
     def _run(self) -> None:
         if not self._is_over(PATIENCE):
-            with self._looker:
-                self._show()
+            self._show()
 
     def _show(self) -> None:
         """Until it is over. Each look is kept for `stillgate report`, shown or not."""

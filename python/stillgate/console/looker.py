@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Callable, Optional, Sequence, Type, Union
@@ -20,18 +21,31 @@ class Looker:
     calls that keys ask for between two looks. What comes of both is in `news`.
     """
 
-    def __init__(self, fleet: Fleet, frontends: Sequence[str]) -> None:
+    def __init__(self, fleet: Fleet, frontends: Sequence[str], after: float = 0.0) -> None:
+        """The first look comes `after` seconds."""
         self.news: SimpleQueue[Union[Report, StillgateError, str]] = SimpleQueue()
         self._fleet = fleet
         self._frontends = frontends
+        self._after = after
         self._calls: SimpleQueue[Optional[Callable[[], str]]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="stillgate-looks", daemon=True)
 
     def call(self, call: Callable[[], str]) -> None:
         self._calls.put(call)
 
-    def __enter__(self) -> Looker:
+    def start(self) -> None:
+        """Errors: RuntimeError, where no thread can be had."""
         self._thread.start()
+
+    def close(self) -> None:
+        """Ends a look that is under way."""
+        self._calls.put(None)
+        self._fleet.stop()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def __enter__(self) -> Looker:
+        self.start()
         return self
 
     def __exit__(
@@ -40,11 +54,12 @@ class Looker:
         error: Optional[BaseException],
         trace: Optional[TracebackType],
     ) -> None:
-        self._calls.put(None)
-        self._fleet.stop()
-        self._thread.join()
+        self.close()
 
     def _run(self) -> None:
+        with suppress(Empty):
+            if self._after and self._calls.get(timeout=self._after) is None:
+                return
         while True:
             begun = time.monotonic()
             try:
@@ -53,6 +68,9 @@ class Looker:
                 return
             except StillgateError as error:
                 self.news.put(error)
+            except (MemoryError, OSError, RuntimeError):
+                # The work inside a hold may have used up all there is: nothing is seen this time.
+                pass
             try:
                 # Also after a look that took longer, at an HAProxy that does not answer.
                 call = self._calls.get(timeout=max(0.0, begun + EVERY - time.monotonic()))
@@ -66,6 +84,8 @@ class Looker:
     def _make(self, call: Callable[[], str]) -> None:
         try:
             self.news.put(call())
+        except (MemoryError, OSError, RuntimeError) as error:
+            self.news.put(str(error))
         except StillgateError as error:
             self.news.put(failed_words(error))
         except KeyboardInterrupt:
