@@ -251,8 +251,8 @@ OPTIONS = (
     Option(
         "keys",
         Flag(),
-        "The screen takes keys: r ends COMMAND and resumes, e extends the hold, q leaves the screen, "
-        "each asked once. COMMAND then reads nothing from the terminal. Without this option they "
+        "The screen takes keys: r ends COMMAND and resumes, e extends the hold, q leaves the "
+        "screen, each asked once. COMMAND then reads nothing from the terminal. Without this option they "
         "are taken where COMMAND's input is no terminal.",
         ("hold",),
         default=False,

@@ -170,8 +170,8 @@ class Suspension:
         return report
 
     def mark(self, what: str, words: str) -> None:
-        """Notes for the timeline of `stillgate report` that `what` (one word) is done now. Waits for
-        nothing, and fails nothing.
+        """Notes for the timeline of `stillgate report` that `what` (one word) is done now. Waits
+        for nothing, and fails nothing.
         """
         self._calls.mark(self.holds[0].id, what, words)
 

@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document, rfc3339

@@ -1,5 +1,5 @@
-"""Where the keys of a live screen come from: a terminal that gives each key at once, and that others
-use, too.
+"""Where the keys of a live screen come from: a terminal that gives each key at once, and that
+others use, too.
 """
 
 from __future__ import annotations
