@@ -252,8 +252,8 @@ OPTIONS = (
         "keys",
         Flag(),
         "The screen takes keys: r ends COMMAND and resumes, e extends the hold, q leaves the "
-        "screen, each asked once. COMMAND then reads nothing from the terminal. Without this option they "
-        "are taken where COMMAND's input is no terminal.",
+        "screen, each asked once. COMMAND then reads nothing from the terminal. Without this "
+        "option they are taken where COMMAND's input is no terminal.",
         ("hold",),
         default=False,
         of="face",

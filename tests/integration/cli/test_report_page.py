@@ -1,4 +1,4 @@
-"""The page of `stillgate report --html`, in a real browser: in light, in dark, on a small screen."""
+"""The page of `stillgate report --html`, in a real browser: in light and dark."""
 
 from __future__ import annotations
 
