@@ -134,7 +134,7 @@ def decade(power: int) -> str:
 
 
 def lanes(starts: Sequence[float], widths: Sequence[float]) -> List[int]:
-    """The height at which each label stands, 0 the lowest, so that no label crosses another, nor
+    """The height of each label, 0 the lowest, so that no label crosses another, nor
     the line that leads from another down to the frame. The labels come from left to right.
     """
     found = [0] * len(starts)
