@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from contextlib import suppress
 from typing import (
     Any,
@@ -26,7 +27,7 @@ import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
-from stillgate.measured import note, note_ended
+from stillgate.measured import note, note_ended, note_step
 from stillgate.options import EventFormat, Expiry, Method, OnReload, call_names
 from stillgate.past_holds import ended_by_haproxy, with_history
 from stillgate.rehearsing import rehearse
@@ -549,6 +550,10 @@ class _HoldCalls:
 
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
+
+    def mark(self, hold: str, what: str, words: str) -> None:
+        at = time.time()
+        self._teller.tell(lambda: note_step(hold, what, words, at))
 
     def apply_cutover(
         self, hold: str, keep: float, fleet: Optional[AnyFleet], dry_run: bool = False

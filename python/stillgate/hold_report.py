@@ -7,19 +7,23 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
-from stillgate.results.hold import PastHold
+from stillgate.results.hold import Event, PastHold
 
 Samples = List[Tuple[float, int]]  # seconds since the hold began, how many waited
+ENDS = ("resumed", "expired", "rolled_back")
 COUNTED = ("held", "given_up", "rejected", "leaked")
 
 
 @dataclass(frozen=True)
 class Step:
-    """Of the timeline: seconds since the hold began."""
+    """Of the timeline: seconds since the hold began, None where nobody knows. `happened` is None
+    where even that is unknown.
+    """
 
-    at_s: float
+    at_s: Optional[float]
     what: str
     words: str
+    happened: Optional[bool] = True
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def report_of(hold: PastHold, lines: Sequence[Mapping[str, Any]]) -> HoldReport:
     longest = [one.longest_s for one in haproxies]
     return HoldReport(
         hold=hold,
-        steps=_steps(hold),
+        steps=_steps(hold, lines),
         samples=samples,
         haproxies=sorted(haproxies, key=lambda one: one.name),
         waited=_sum([one.waited for one in haproxies]),
@@ -147,12 +151,82 @@ def _median(samples: Samples, ended_s: Optional[float]) -> Optional[float]:
     return max(0.0, ended_s - half)
 
 
-def _steps(hold: PastHold) -> List[Step]:
-    steps = [Step(one.at - hold.started_at, one.event, one.message) for one in hold.events]
-    if hold.ended == "expired" and hold.ended_by == "haproxy" and hold.ended_at is not None:
+def _steps(hold: PastHold, lines: Sequence[Mapping[str, Any]]) -> List[Step]:
+    """The six that every hold may have, in their order where their time is unknown, and what else
+    there was.
+    """
+    noted: Dict[str, Step] = {}
+    for line in lines:
+        if line["action"] == "step":
+            what = str(line.get("what"))
+            step = Step(line["at"] - hold.started_at, what, str(line.get("words")))
+            noted[what] = step if what not in noted or what == "cutover" else noted[what]
+    told = {one.event: one for one in hold.events}
+    ends = [one for one in hold.events if one.event in ENDS and not one.figures.get("still_held")]
+    known: List[Tuple[float, int, Step]] = []
+    latest = 0.0
+    six = (
+        # The record of a hold begins where its check has ended.
+        Step(0.0, "checked", "the check found nothing against it"),
+        _event_step(hold, told.get("held"), "committed"),
+        _drained(hold, told.get("drained"), lines),
+        _command(noted),
+        _cutover(noted, lines),
+        _released(hold, ends[0] if ends else None),
+    )
+    for order, step in enumerate(six):
+        latest = latest if step.at_s is None else max(latest, step.at_s)
+        known.append((latest if step.at_s is None else step.at_s, order, step))
+    others = [one for what, one in noted.items() if what not in ("command", "block", "cutover")]
+    shown = [told.get("held"), told.get("drained"), *ends[:1]]
+    for one in hold.events:
+        if all(one is not other for other in shown):
+            others.append(Step(one.at - hold.started_at, one.event, one.message))
+    known += [(one.at_s or 0.0, len(six), one) for one in others]
+    return [step for _, _, step in sorted(known, key=lambda one: one[:2])]
+
+
+def _event_step(hold: PastHold, event: Optional[Event], what: str) -> Step:
+    if event is None:
+        return Step(None, what, "", None)
+    return Step(event.at - hold.started_at, what, event.message)
+
+
+def _drained(hold: PastHold, event: Optional[Event], lines: Sequence[Mapping[str, Any]]) -> Step:
+    if event is None and any(line.get("drained") is False for line in lines):
+        return Step(None, "drained", "requests in flight were not waited for", False)
+    return _event_step(hold, event, "drained")
+
+
+def _command(noted: Mapping[str, Step]) -> Step:
+    found = noted.get("command") or noted.get("block")
+    if found is None:
+        return Step(None, "command", "", None)
+    return Step(found.at_s, "command", found.words)
+
+
+def _cutover(noted: Mapping[str, Step], lines: Sequence[Mapping[str, Any]]) -> Step:
+    if "cutover" in noted:
+        return noted["cutover"]
+    resumed = [line for line in lines if line["action"] == "resume" and "cutover" in line]
+    if not resumed:
+        return Step(None, "cutover", "", None)
+    state = resumed[-1]["cutover"]
+    if state is None:
+        return Step(None, "cutover", "none was asked for", False)
+    return Step(None, "cutover", f"{state}, by the resume")
+
+
+def _released(hold: PastHold, end: Optional[Event]) -> Step:
+    if end is not None:
+        at = (hold.ended_at or end.at) - hold.started_at
+        return Step(at, "released", f"{end.event}: {end.message}")
+    if hold.ended == "held":
+        return Step(None, "released", "it is in effect", False)
+    if hold.ended_at is not None:
         at = hold.ended_at - hold.started_at
-        steps.append(Step(at, "expired", "HAProxy itself ended it at its deadline"))
-    return sorted(steps, key=lambda one: one.at_s)
+        return Step(at, "released", "expired: HAProxy itself ended it at its deadline")
+    return Step(None, "released", "", None)
 
 
 def _sum(numbers: Sequence[Optional[int]]) -> Optional[int]:

@@ -18,6 +18,7 @@ from stillgate.results.report import Report, Switch
 
 MOST_BYTES = 4 * 1024 * 1024  # of one hold
 MOST_HOLDS = 200  # the oldest go
+STEP = "step"  # in place of an action: what was done inside the hold
 ENDED = "ended"  # in place of an action: what a gate says of a hold that is over
 ENDS = (ENDED, "resume")
 _ID = re.compile(r"^[0-9a-f]{1,64}$")
@@ -37,7 +38,19 @@ def note(report: Report, at: Optional[float] = None) -> None:
             if report.action == "suspend":
                 line["drained"] = report.drained
                 _make_room(path.parent)
+            if report.action == "resume":
+                line["cutover"] = report.cutover.state if report.cutover else None
             append_line(path, json.dumps(line, separators=(",", ":")), MOST_BYTES)
+
+
+def note_step(hold: str, what: str, words: str, at: float) -> None:
+    """Something that was done inside a hold: `what` is command, cutover and so on."""
+    path = _path(hold)
+    if path is None:
+        return
+    line = {"at": at, "action": STEP, "what": what, "words": words, "switches": []}
+    with suppress(OSError):
+        append_line(path, json.dumps(line, separators=(",", ":")), MOST_BYTES)
 
 
 def note_ended(

@@ -14,12 +14,14 @@ Method = Literal["auto", "gate", "maxconn"]
 Expiry = Literal["release", "reject"]
 OnReload = Literal["release", "reject"]
 Signal = Literal["TERM", "INT"]
+Progress = Literal["screen", "lines", "none"]
 EventFormat = Literal["json", "syslog", "journald"]
 
 METHODS: Tuple[str, ...] = get_args(Method)
 EXPIRIES: Tuple[str, ...] = get_args(Expiry)
 ON_RELOADS: Tuple[str, ...] = get_args(OnReload)
 SIGNALS: Tuple[str, ...] = get_args(Signal)
+PROGRESSES: Tuple[str, ...] = get_args(Progress)
 EVENT_FORMATS: Tuple[str, ...] = get_args(EventFormat)
 
 # --- what an option may be ------------------------------------------------------------
@@ -249,21 +251,21 @@ OPTIONS = (
     Option(
         "keys",
         Flag(),
-        "On a terminal: r ends COMMAND and resumes, e extends the hold, each asked once. COMMAND "
-        "then has no standard input.",
+        "The screen takes keys: r ends COMMAND and resumes, e extends the hold, q leaves the "
+        "screen, each asked once. COMMAND then reads nothing from the terminal. Without this "
+        "option they are taken where COMMAND's input is no terminal.",
         ("hold",),
         default=False,
         of="face",
-        fabric="",
     ),
     Option(
         "progress",
-        Flag(),
-        "Write a line a second about the hold to standard error, with --json a JSON document.",
+        Choice(PROGRESSES),
+        "What standard error shows of the hold: a screen on its last lines; a line a second, with "
+        "--json a JSON document; or nothing.",
         ("hold",),
-        default=False,
+        default_words="screen on a terminal, else lines",
         of="face",
-        fabric="",
     ),
     Option(
         "ramp",

@@ -76,6 +76,9 @@ class Calls(Protocol):
     def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
         """`fleet` makes the call, where somebody wants to stop() it."""
 
+    def mark(self, hold: str, what: str, words: str) -> None:
+        """A step of the hold's timeline, which is now. Waits for nothing."""
+
     cut: Optional[Report]
     """What came of the last apply_cutover(), also where a signal's exception came out of it."""
 
@@ -170,6 +173,12 @@ class Suspension:
         self.ending.wake()
         return report
 
+    def mark(self, what: str, words: str) -> None:
+        """Notes for the timeline of `stillgate report` that `what` (one word) is done now. Waits
+        for nothing, and fails nothing.
+        """
+        self._calls.mark(self.holds[0].id, what, words)
+
     def apply_cutover(self, keep: float = 0.0, fleet: Optional[AnyFleet] = None) -> Report:
         """Applies the cutover that suspended() was given, now, on every HAProxy or on none, in
         place of the end of the block: if it cannot be had, the block can still undo its work, and
@@ -185,6 +194,8 @@ class Suspension:
             return self._cutover_in_time(keep, fleet)
         finally:
             self.cutover = self._calls.cut
+            if self.cutover is not None and self.cutover.cutover is not None:
+                self.mark("cutover", self.cutover.cutover.state)
 
     def prove_cutover(self, keep: float = 0.0) -> None:
         """Asks all HAProxies whether apply_cutover() is possible now, and waits for a first check
@@ -245,6 +256,7 @@ class Suspension:
         self._unsettled.acquire()  # pylint: disable=consider-using-with
         if self._unmade is not None:
             raise self._unmade
+        self.mark("block", "the block began")
 
     def _keep(self) -> None:
         try:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 SHOWN_LINES = 3
 MOST_PLACES = 5
+BETWEEN = 2  # columns of a terminal between two of a table
 COLUMNS = (
     "endpoint",
     "frontend",
@@ -35,6 +36,9 @@ COLUMNS = (
     "HAProxy",
     "rtt ms",
 )
+VERDICT = COLUMNS.index("verdict")
+# Left out where there is no room for all: the first of them first. --json has them.
+SPARE_COLUMNS = ("rtt ms", "HAProxy", "before", "limit", "method", "in flight")
 HISTORY_COLUMNS = (
     "started",
     "frontends",
@@ -106,7 +110,7 @@ def draw_answers(answers: Sequence[Answer[Any]], out: Console) -> None:
 @draw.register(Report)
 def draw_report(report: Report, out: Console) -> None:
     if report.switches:
-        out.print(_switch_table(report.switches))
+        out.print(_switch_table(report.switches, out.width))
     for hold in report.holds:
         out.print(_hold_line(hold, report.switches), soft_wrap=True)
     for line in _guard_lines(report.holds):
@@ -412,25 +416,48 @@ def _outcome_table(outcomes: List[Outcome]) -> Table:
     return table
 
 
-def _switch_table(switches: List[Switch]) -> Table:
+def _switch_table(switches: List[Switch], width: int) -> Table:
     from rich.text import Text
 
-    table = _table(*COLUMNS)
-    for one in switches:
-        table.add_row(
-            _place(one),
-            one.frontend,
-            Text(one.verdict, style=STYLES.get(one.verdict, "")),
-            _text(one.method),
-            _text(one.limit_now),
-            _text(one.limit_before),
-            _waiting(one),
-            _text(one.in_flight),
-            _text(one.leaked),
-            _text(one.version),
-            "-" if one.rtt_ms is None else f"{one.rtt_ms:.1f}",
-        )
+    cells = [_switch_cells(one) for one in switches]
+    shown = _columns_in(width, cells)
+    table = _table(*(COLUMNS[place] for place in shown))
+    for one, row in zip(switches, cells):
+        told: List[Union[str, Text]] = [row[place] for place in shown]
+        told[shown.index(VERDICT)] = Text(one.verdict, style=STYLES.get(one.verdict, ""))
+        table.add_row(*told)
     return table
+
+
+def _switch_cells(one: Switch) -> List[str]:
+    return [
+        _place(one),
+        one.frontend,
+        one.verdict,
+        _text(one.method),
+        _text(one.limit_now),
+        _text(one.limit_before),
+        _waiting(one),
+        _text(one.in_flight),
+        _text(one.leaked),
+        _text(one.version),
+        "-" if one.rtt_ms is None else f"{one.rtt_ms:.1f}",
+    ]
+
+
+def _columns_in(width: int, rows: List[List[str]]) -> List[int]:
+    """The places of those that have room beside each other."""
+    shown = list(range(len(COLUMNS)))
+
+    def needed() -> int:
+        widest = (max(map(len, [COLUMNS[place], *(row[place] for row in rows)])) for place in shown)
+        return sum(widest) + BETWEEN * (len(shown) - 1)
+
+    for name in SPARE_COLUMNS:
+        if needed() <= width:
+            break
+        shown.remove(COLUMNS.index(name))
+    return shown
 
 
 def _waiting(one: Switch) -> str:

@@ -22,8 +22,8 @@ from demo.kinds import KINDS, Contrast, Kind, beside  # noqa: E402
 from demo.payments import ApplicationFailed  # noqa: E402
 from demo.picture import terminal  # noqa: E402
 from demo.stage import HAPROXIES, HISTORY, NEW, OLD, RATE, DemoFailed, Stage  # noqa: E402
-from demo.svg import svg  # noqa: E402
 from demo.verdict import Course, Times, Verdict  # noqa: E402
+from stillgate.console.picture_svg import svg  # noqa: E402
 from support.haproxy.fetch import CannotFetch, ensure  # noqa: E402
 from support.haproxy.server import HAProxyFailed  # noqa: E402
 from support.postgres import PostgresFailed, PostgresMissing  # noqa: E402

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any, Optional
 
 from demo.kinds import Hold, seen_by_all
-from demo.picture import Marker, Picture, Point
+from stillgate.console.picture import Marker, Picture, Point
 from support.app import Arrival
 from support.clients.load import Record
 

@@ -10,19 +10,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from demo.picture import (
-    COLUMNS,
-    GUTTER,
-    Marker,
-    Picture,
-    Point,
-    Scales,
-    decade,
-    lanes,
-    scales,
-    terminal,
-)
-from demo.svg import HEIGHT, LEFT, RIGHT, WIDTH, svg
+from demo.picture import COLUMNS, GUTTER, terminal
+from stillgate.console.picture import Marker, Picture, Point, Waits, decade, lanes, scales
+from stillgate.console.picture_svg import HEIGHT, LEFT, RIGHT, WIDTH, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 QUICK = [Point(number / 100, 0.002, True) for number in range(300)]
@@ -34,6 +24,22 @@ MARKERS = [
     Marker(5.5, "resume"),
 ]
 WHOLE = Picture("title", "subtitle", [*QUICK, *SLOW], MARKERS, (3.0, 5.5))
+
+
+# As `stillgate report` draws it: most of its steps are within a tenth of a second.
+STEPS = [
+    Marker(at, f"{what} {at:.2f} s")
+    for at, what in [(0, "checked"), (0.07, "committed"), (0.09, "drained"), (0.11, "command")]
+]
+COUNTED = Picture(
+    "title",
+    "subtitle",
+    [],
+    [*STEPS, Marker(4.4, "command ended 4.40 s"), Marker(4.5, "released 4.50 s")],
+    (0, 4.5),
+    curve=[(0.1, 0), (1.0, 600), (2.0, 1204), (4.5, 0)],
+    counts=True,
+)
 
 
 def picture(*points: Point, markers: tuple[Marker, ...] = ()) -> Picture:
@@ -67,6 +73,7 @@ def paths(text: str) -> Iterator[ElementTree.Element]:
 
 def test_the_scales_reach_from_corner_to_corner() -> None:
     scale = scales(picture(Point(0, 0.001, True), Point(8, 10.0, True)), 100, [])
+    assert isinstance(scale, Waits)
     assert (scale.lowest, scale.highest, scale.end) == (-3, 1, 8)
     assert (scale.x(0), scale.y(0.001)) == (0, 0)
     assert (scale.x(8), scale.y(10.0)) == (1, 1)
@@ -75,6 +82,7 @@ def test_the_scales_reach_from_corner_to_corner() -> None:
 
 def test_the_latency_is_on_a_log_scale_of_whole_decades() -> None:
     scale = scales(picture(Point(0, 0.004, True), Point(1, 2.5, True)), 100, [])
+    assert isinstance(scale, Waits)
     assert (scale.lowest, scale.highest) == (-3, 1)
     assert scale.y(0.01) - scale.y(0.001) == pytest.approx(scale.y(10) - scale.y(1))
     assert [decade(power) for power in range(-4, 3)] == [
@@ -89,7 +97,7 @@ def test_what_took_no_time_at_all_is_in_the_frame() -> None:
 
 @pytest.mark.parametrize("end", [0.001, 0.7, 1.0, 9.3, 60.0, 4000.0])
 def test_ticks_are_round_few_and_within(end: float) -> None:
-    ticks = Scales(end, -3, 0).ticks()
+    ticks = Waits(end, -3, 0).ticks()
     assert 2 <= len(ticks) <= 13 and ticks[0] == 0 and ticks[-1] <= end * 1.000001
     assert len({f"{tick:g}" for tick in ticks}) == len(ticks)
 
@@ -149,15 +157,39 @@ def test_the_svg_has_every_point_in_its_frame() -> None:
     assert all(LEFT <= x <= WIDTH - RIGHT and y - top <= HEIGHT for x, y in points)
 
 
-def test_the_svg_has_its_labels_apart_and_in_the_frame() -> None:
-    root = ElementTree.fromstring(svg(WHOLE))
-    labels = {marker.label for marker in MARKERS}
+@pytest.mark.parametrize("drawn_one", [WHOLE, COUNTED], ids=["requests", "a report"])
+def test_the_svg_has_its_labels_apart_and_in_the_frame(drawn_one: Picture) -> None:
+    root = ElementTree.fromstring(svg(drawn_one))
+    labels = {marker.label for marker in drawn_one.markers}
     texts = {one.text: one for one in root.iter(f"{SVG}text") if one.text in labels}
     assert set(texts) == labels
     at = [(float(one.get("x", "")), float(one.get("y", "")), text) for text, one in texts.items()]
     for x, y, text in at:
         assert LEFT <= x and x + 6.5 * len(text or "") <= WIDTH and y > 54
         assert [other for other in at if other[1] == y and x < other[0] < x + 6 * len(text)] == []
+
+
+def test_a_curve_is_drawn_on_its_own_scale_and_in_its_frame() -> None:
+    root = ElementTree.fromstring(svg(COUNTED))
+    (curve,) = root.iter(f"{SVG}polyline")
+    points = [tuple(map(float, point.split(","))) for point in curve.get("points", "").split()]
+    assert len(points) == 4 and min(y for _, y in points) == points[2][1]
+    assert points[0][1] - points[2][1] == HEIGHT
+    told = {one.text for one in root.iter(f"{SVG}text")}
+    assert {"0", "500", "1,000"} <= told
+    assert "failed" not in told
+    unknown = Picture("title", "subtitle", [], [], None, curve=[], counts=True)
+    assert "how many waited is unknown" in svg(unknown)
+
+
+def test_words_that_have_no_room_are_cut() -> None:
+    long = svg(Picture("x" * 300, "y" * 300, [], [], None))
+    (title,) = [
+        one
+        for one in ElementTree.fromstring(long).iter(f"{SVG}text")
+        if one.get("class") == "title"
+    ]
+    assert (title.text or "").endswith("xxx...") and "y" * 130 not in long
 
 
 def test_the_svg_needs_nothing_from_elsewhere_and_knows_the_dark() -> None:

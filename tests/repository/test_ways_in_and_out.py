@@ -27,6 +27,7 @@ PYTHON_OPENS = {"open", "read_text", "read_bytes", "File"}
 PYTHON_KERNELS = {
     "cli/patch.py": "the copies of haproxy.cfg, and their folder",
     "files.py": "the one",
+    "console/keyboard.py": "/dev/tty",
     "console/streams.py": "/dev/null",
     "gate/__init__.py": "the package's own file",
     "reserve.py": "/dev/null",

@@ -12,10 +12,11 @@ from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import show_failure, show_refusal
 from stillgate.console.documents import SCHEMA, to_json
 from stillgate.console.dry_hold import dry_run_document, dry_run_of, dry_run_words
-from stillgate.console.held_command import FAILED, HeldCommand, Wishes
+from stillgate.console.held_command import FAILED, HeldCommand
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.console.streams import put, say
+from stillgate.console.wishes import Wishes
 from stillgate.errors import InputError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.options import call_names

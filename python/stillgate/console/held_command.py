@@ -8,22 +8,23 @@ import sys
 import threading
 import time
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, fields
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document
-from stillgate.console.live_keys import can_hear_keys, single_keys
+from stillgate.console.hold_screen import HoldLines, HoldScreen, HoldView
+from stillgate.console.keyboard import Keyboard, controlling_keyboard, is_terminal, own_keyboard
 from stillgate.console.look_after import apply_again_if_lost
-from stillgate.console.progress import HoldLines, HoldScreen, ProgressLine
+from stillgate.console.progress import ProgressLine
 from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
+from stillgate.console.wishes import Wishes
+from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
-from stillgate.options import Signal
+from stillgate.options import Progress
 from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import knows_check_interval, too_long
 from stillgate.results.report import Report
@@ -45,46 +46,6 @@ STOPPED = (
 RETRY_FOR = 10.0  # seconds, by default
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What `hold` gets for its command: options of stillgate.options, by their names."""
-
-    grace: Optional[float] = None
-    signal: Signal = "TERM"
-    postgres: bool = False
-    on_failure: Optional[str] = None
-    undo_time: Optional[float] = None
-    keep_on_failure: bool = False
-    keys: bool = False
-    progress: bool = False
-
-    @classmethod
-    def names(cls) -> Tuple[str, ...]:
-        return tuple(one.name for one in fields(cls))
-
-    def check(self, max_hold: float) -> None:
-        """Errors: InputError, if no time would be left for the command."""
-        if self.grace is not None and self.grace >= max_hold:
-            words = f"grace: {self.grace:g} s must be less than max_hold, {max_hold:g} s"
-            raise InputError("bad_option", words, "grace")
-        if self.keys and not (sys.stderr.isatty() and can_hear_keys()):
-            words = "keys: standard input and error must be a terminal, and in its foreground"
-            raise InputError("bad_option", words, "keys")
-        if self.on_failure is not None and not self.on_failure.strip():
-            raise InputError("bad_option", "on_failure: is empty", "on_failure")
-        if self.undo_time is not None:
-            if self.on_failure is None:
-                raise InputError("bad_option", "undo_time: goes with on_failure", "undo_time")
-            left = max_hold - self.undo_time
-            if left <= (self.grace or 0.0):
-                words = (
-                    f"undo_time: {self.undo_time:g} s leave the command no time of {max_hold:g} s"
-                )
-                raise InputError("bad_option", words, "undo_time")
-        if self.postgres and too_long(os.environ):
-            raise InputError("bad_option", f"postgres: {PG_OPTIONS} is too long", "postgres")
 
 
 class HeldCommand:
@@ -137,13 +98,13 @@ class HeldCommand:
         sys.stdout.flush()
         try:
             with ExitStack() as around:
-                keys = self._hear_keys(around)
+                keyboard = self._hear_keys(around)
                 self._command = around.enter_context(self._leash(self._argv))
                 self._undoing = around.enter_context(self._leash(self._undo_argv()))
                 with Voice() as voice:
                     self._voice = voice
                     told = {**options, "at_deadline": self._end_all}
-                    self._hold(voice, frontends, told, keys)
+                    self._hold(voice, frontends, told, keyboard)
                     if self._cutover_state() == "applied":
                         retry_for = options.get("retry_for") or RETRY_FOR
                         self.error = apply_again_if_lost(self._fleet, options["cutover"], retry_for)
@@ -157,13 +118,39 @@ class HeldCommand:
         except StillgateError as error:
             self.error = error
 
-    def _hear_keys(self, around: ExitStack) -> Optional[int]:
-        """Where they come from; None if they are not wanted."""
-        if not self._wishes.keys:
+    def _hear_keys(self, around: ExitStack) -> Optional[Keyboard]:
+        """Where they come from. Without being asked for only where they cannot be the command's:
+        what it reads is no terminal, and nothing else at this terminal reads our output.
+        """
+        at_terminal = is_terminal(sys.stdin)
+        if self._wishes.keys:
+            keyboard = own_keyboard()
+            if keyboard is None:
+                words = "keys: there is no terminal to read from, or this is in its background"
+                raise InputError("bad_option", words, "keys")
+            if at_terminal:
+                # Both cannot have what is typed.
+                self._nothing = open_nowhere()
+                around.callback(os.close, self._nothing)
+        elif self._shown == "screen" and not at_terminal and is_terminal(sys.stdout):
+            keyboard = controlling_keyboard()
+        else:
             return None
-        self._nothing = open_nowhere()
-        around.callback(os.close, self._nothing)
-        return around.enter_context(single_keys())
+        if keyboard is not None:
+            around.callback(keyboard.end)
+        return keyboard
+
+    @property
+    def _shown(self) -> Progress:
+        at_screen = is_terminal(sys.stderr) and os.environ.get("TERM") != "dumb"
+        return self._wishes.progress or ("screen" if at_screen else "lines")
+
+    def _view(self, voice: Voice, held: Suspension, keyboard: Optional[Keyboard]) -> HoldView:
+        if self._shown == "screen":
+            return HoldScreen(voice, self._fleet, held, keyboard)
+        if self._shown == "lines":
+            return HoldLines(voice, self._fleet, held, as_json=self._quiet_stdout)
+        return HoldView(voice, self._fleet, held)
 
     def _ask_postgres(self) -> None:
         if not self._wishes.postgres:
@@ -208,10 +195,10 @@ class HeldCommand:
         voice: Voice,
         frontends: Sequence[str],
         options: Mapping[str, Any],
-        keys: Optional[int],
+        keyboard: Optional[Keyboard],
     ) -> None:
         """Nothing in the hold waits for its output."""
-        line: Optional[HoldScreen] = None
+        view: Optional[HoldView] = None
         begun: Optional[float] = None
         progress = ProgressLine(voice, self._fleet)
         progress.begin()
@@ -224,20 +211,18 @@ class HeldCommand:
                 self._tell(_held_words(held.report))
                 for words in held.report.cutover.unshown if held.report.cutover else []:
                     self._tell(f"note: {words}")
-                if self._wishes.progress:
-                    line = HoldLines(voice, self._fleet, held, as_json=self._quiet_stdout)
-                else:
-                    line = HoldScreen(voice, self._fleet, held, keys)
+                view = self._view(voice, held, keyboard)
                 voice.settle()
-                line.begin()
-                self._course(held)
-                line.end()
+                view.begin()
+                with view.leaving_at_a_stop():
+                    self._course(held)
+                view.end()
         finally:
             if begun is not None:
                 self._held_s = boot_time() - begun
             progress.close()
-            if line is not None:
-                line.close()
+            if view is not None:
+                view.close()
 
     # --- inside the hold ------------------------------------------------------------------
 
@@ -287,11 +272,18 @@ class HeldCommand:
 
     def _migrate(self, held: Suspension) -> CommandResult:
         assert self._command is not None
+        held.mark("command", "it began")
         if self._wishes.on_failure is not None:
             share = held.remaining / UNDO_SHARE
             self._undo_time = share if self._wishes.undo_time is None else self._wishes.undo_time
             self._arm(held)
-        return self._run(self._command, held, self._undo_time, self._wishes.grace)
+        try:
+            done = self._run(self._command, held, self._undo_time, self._wishes.grace)
+        except BaseException:
+            held.mark("command_ended", "stopped")
+            raise
+        held.mark("command_ended", _ended_words(done))
+        return done
 
     def _undo(self, held: Suspension) -> bool:
         """Whether the database is as it was before."""
@@ -303,7 +295,9 @@ class HeldCommand:
             return False
         self._tell(f"{self._failed}; running --on-failure, {held.remaining:.1f} s left")
         self._arm(held)
+        held.mark("undo", "--on-failure began")
         self.undone = self._run(self._undoing, held, 0.0, None)
+        held.mark("undo_ended", _ended_words(self.undone))
         if self.undone.status == 0 and self._cutover_state() == "unknown":
             self._bring_back(held)
         return self.undone.status == 0
@@ -511,6 +505,12 @@ def _word_of(result: Optional[CommandResult]) -> str:
     if result.ended_by_deadline:
         return "ended"
     return "failed" if result.status else "done"
+
+
+def _ended_words(result: CommandResult) -> str:
+    if result.ended_by_deadline:
+        return "ended, because the hold ended or was about to end"
+    return f"with status {result.status}"
 
 
 def _keep_words(failed: str, held: Suspension) -> str:

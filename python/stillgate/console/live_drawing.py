@@ -74,11 +74,15 @@ def sparkline(samples: Sequence[Tuple[float, Waiting]], width: int, signs: Signs
         return ""
     begun, ended = samples[0][0], samples[-1][0]
     width = min(width, len(samples))
-    most = [0] * width
+    seen: List[Optional[int]] = [None] * width
     for at, waiting in samples:
         span = (at - begun) / (ended - begun) if ended > begun else 0.0
         place = min(width - 1, int(span * width))
-        most[place] = max(most[place], waiting.about)
+        seen[place] = max(seen[place] or 0, waiting.about)
+    most: List[int] = []
+    for one in seen:
+        # Where nobody looked, it is as it was seen last.
+        most.append(one if one is not None else most[-1])
     top = max(most)
     if top == 0:
         return signs.steps[0] * width
@@ -104,7 +108,7 @@ def _time_lines(state: LiveState, now: float, columns: int, signs: Signs) -> Lis
 
 def _graph_line(state: LiveState, columns: int, signs: Signs) -> Text:
     most = max((waiting.about for _, waiting in state.samples), default=0)
-    guessed = any(not waiting.whole for _, waiting in state.samples)
+    guessed = any(waiting.guessed for _, waiting in state.samples)
     words = f" at most {most:,}" + (" (by the arrivals)" if guessed else "")
     graph = sparkline(list(state.samples), columns - len("waiting ") - len(words), signs)
     return styled(f"waiting {graph}{words}", "magenta")
@@ -134,7 +138,9 @@ def _row_line(row: Row) -> Text:
     if not waiting.whole and waiting.guessed is not None:
         count = f"~{waiting.about:,}"
     cells = [row.name, row.state, count, _number(row.in_flight), _number(row.leaked)]
-    text = styled(_cells(cells, row.note), "")
+    # Why nobody knows is all that there is to say, and needs the room.
+    shown = cells[:2] if row.state == "unknown" and row.note else cells
+    text = styled(_cells(shown, row.note), "")
     begin = COLUMNS[0][1] + 1
     text.stylize(STYLES.get(row.state, ""), begin, begin + len(row.state))
     return text

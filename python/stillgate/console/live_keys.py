@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import select
-import signal
-import sys
-import termios
-import time
-import tty
-from contextlib import contextmanager
-from typing import Iterator, List, Optional, Union
+from typing import Optional
 
 from stillgate.console.live_state import LiveState
-from stillgate.console.streams import descriptor_of
 
 KEYS = "r resume   e extend   q leave it held and quit"
-OF_COMMAND = "r end the command and resume   e extend"
+OF_COMMAND = "r end the command and resume   e extend   q leave this screen"
+UNHEARD = "Ctrl-C ends the command and resumes; what is typed is the command's (--keys)"
 OPEN_KEYS = "q quit"
 NO_HOLD = "nothing is held"
+MOST_WORDS = 50
 
 
 class Keys:
     """Takes one key after the other. `line` is what the bottom line says. `of_command`: the hold is
-    this process's own, around a command; it cannot be left held, because the command ends with
-    this process.
+    this process's own, around a command; it lasts until that ends, and all that can be left is
+    the screen. Where not `heard` no key is to come.
     """
 
-    def __init__(self, extend_by: float, of_command: bool = False) -> None:
+    def __init__(self, extend_by: float, of_command: bool = False, heard: bool = True) -> None:
         self._of_command = of_command
-        self.line = OF_COMMAND if of_command else OPEN_KEYS
+        self._of_own = OF_COMMAND if heard else UNHEARD
+        self.line = self._of_own if of_command else OPEN_KEYS
         self._extend_by = extend_by
         self._asked: Optional[str] = None
 
@@ -40,7 +34,7 @@ class Keys:
             self.rest(state)
             return asked if key in ("y", "Y") else None
         action = {"r": "resume", "e": "extend", "q": "quit"}.get(key.lower())
-        if action is None or (action == "quit" and self._of_command):
+        if action is None:
             return None
         if state.hold is None:
             if action == "quit":
@@ -51,12 +45,17 @@ class Keys:
         self.line = self._question(action, state)
         return None
 
+    @property
+    def asking(self) -> bool:
+        """Whether the line is a question."""
+        return self._asked is not None
+
     def rest(self, state: LiveState) -> None:
         """No question is open: back to the list of keys."""
         if self._asked is not None:
             return
         if self._of_command:
-            self.line = OF_COMMAND
+            self.line = self._of_own
         else:
             self.line = KEYS if state.hold else OPEN_KEYS
 
@@ -66,60 +65,23 @@ class Keys:
         self._asked = None
 
     def _question(self, action: str, state: LiveState) -> str:
+        if self._of_command:
+            return {
+                "resume": "End the command and resume, as Ctrl-C does? y/n",
+                "extend": f"Extend the hold by {self._extend_by:g} s? y/n",
+                "quit": "Leave this screen? The command and the hold go on. y/n",
+            }[action]
         hold = state.hold
         assert hold is not None
-        what = f"{', '.join(hold.frontends)}, held by {hold.owner}"
+        what = _short(f"{', '.join(hold.frontends)}, held by {hold.owner}")
         if action == "resume":
-            return f"{'End the command, and resume' if self._of_command else 'Resume'} {what}? y/n"
+            return f"Resume {what}? y/n"
         if action == "extend":
             return f"Extend by {self._extend_by:g} s: {what}? y/n"
         end = "" if hold.deadline else "; nothing ends it by itself"
         return f"Quit, and leave it held{end}? y/n"
 
 
-def can_hear_keys() -> bool:
-    """Standard input is a terminal, and this process is not in its background, where it would be
-    stopped.
-    """
-    number = descriptor_of(sys.stdin)
-    if number is None or not os.isatty(number):
-        return False
-    try:
-        return os.tcgetpgrp(number) == os.getpgrp()
-    except OSError:
-        # It is not the one that has its jobs here.
-        return True
-
-
-@contextmanager
-def single_keys() -> Iterator[Optional[int]]:
-    """The descriptor from which each key comes at once; None where there is no terminal."""
-    number = descriptor_of(sys.stdin)
-    if number is None or not os.isatty(number):
-        yield None
-        return
-    before: List[Union[int, List[Union[bytes, int]]]] = termios.tcgetattr(number)
-    try:
-        tty.setcbreak(number)
-        yield number
-    finally:
-        # Whoever was put into the background meanwhile would be stopped here.
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
-        try:
-            termios.tcsetattr(number, termios.TCSADRAIN, before)
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-
-
-def read_key(keys: Optional[int], seconds: float) -> Optional[str]:
-    """Empty: none came. None: none will come any more."""
-    if keys is None:
-        time.sleep(seconds)
-        return ""
-    try:
-        if not select.select([keys], [], [], seconds)[0]:
-            return ""
-        told = os.read(keys, 1)
-    except OSError:
-        return None
-    return told.decode("ascii", "ignore") if told else None
+def _short(words: str) -> str:
+    """So that the question's end is seen on 80 columns."""
+    return words if len(words) <= MOST_WORDS else f"{words[: MOST_WORDS - 3]}..."

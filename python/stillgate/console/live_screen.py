@@ -6,26 +6,24 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from contextlib import contextmanager
-from queue import Empty, SimpleQueue
-from types import TracebackType
-from typing import Callable, Iterator, Optional, Sequence, Type, Union
+from typing import Callable, Iterator, Optional, Sequence, Union
 
 from stillgate.clock import wall
 from stillgate.console.documents import to_line
+from stillgate.console.keyboard import read_key, single_keys
 from stillgate.console.live_drawing import Signs, live_lines
-from stillgate.console.live_keys import Keys, read_key, single_keys
+from stillgate.console.live_keys import Keys
 from stillgate.console.live_state import LiveState
+from stillgate.console.looker import EVERY, Looker, failed_words
 from stillgate.console.sentences import resumed_words
 from stillgate.console.streams import put, say
-from stillgate.errors import ReportError, StillgateError
+from stillgate.errors import StillgateError
 from stillgate.fleet import Fleet
 from stillgate.past_holds import arrivals_before
 from stillgate.results.report import Report
 
-EVERY = 1.0  # seconds between two looks
 FRAME = 0.2  # seconds between two drawings
 HOME, TO_LINE_END, BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 # Where a terminal has no second screen, nothing is left of it either.
@@ -56,64 +54,6 @@ def _look(fleet: Fleet, frontends: Sequence[str], state: LiveState) -> Report:
     return report
 
 
-class _Looker:
-    """Looks once a second on a thread of its own, so that keys are heard meanwhile; and makes the
-    calls that keys ask for between two looks. What comes of both is in `news`.
-    """
-
-    def __init__(self, fleet: Fleet, frontends: Sequence[str]) -> None:
-        self.news: SimpleQueue[Union[Report, StillgateError, str]] = SimpleQueue()
-        self._fleet = fleet
-        self._frontends = frontends
-        self._calls: SimpleQueue[Optional[Callable[[], str]]] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="stillgate-looks", daemon=True)
-
-    def call(self, call: Callable[[], str]) -> None:
-        self._calls.put(call)
-
-    def __enter__(self) -> _Looker:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        self._calls.put(None)
-        self._fleet.stop()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while True:
-            begun = time.monotonic()
-            try:
-                self.news.put(self._fleet.look(*self._frontends))
-            except KeyboardInterrupt:
-                return
-            except StillgateError as error:
-                self.news.put(error)
-            while (left := begun + EVERY - time.monotonic()) > 0:
-                try:
-                    call = self._calls.get(timeout=left)
-                except Empty:
-                    break
-                if call is None:
-                    return
-                self._make(call)
-                # What it has changed is seen at once.
-                break
-
-    def _make(self, call: Callable[[], str]) -> None:
-        try:
-            self.news.put(call())
-        except StillgateError as error:
-            self.news.put(_failed_words(error))
-        except KeyboardInterrupt:
-            self.news.put("stopped")
-
-
 class _Screen:
     def __init__(self, fleet: Fleet, frontends: Sequence[str]) -> None:
         self._fleet = fleet
@@ -125,7 +65,7 @@ class _Screen:
         self._told = False
 
     def run(self) -> int:
-        with _Looker(self._fleet, self._frontends) as looker:
+        with Looker(self._fleet, self._frontends) as looker:
             first = looker.news.get()
             if isinstance(first, StillgateError):
                 raise first
@@ -138,7 +78,7 @@ class _Screen:
                 say(self._state.totals(time.time()))
         return 0
 
-    def _show(self, looker: _Looker, keys: Optional[int]) -> None:
+    def _show(self, looker: Looker, keys: Optional[int]) -> None:
         while True:
             self._draw()
             pressed = read_key(keys, FRAME)
@@ -163,7 +103,7 @@ class _Screen:
             if not self._told:
                 self._keys.rest(self._state)
         else:
-            self._keys.tell(news if isinstance(news, str) else _failed_words(news))
+            self._keys.tell(news if isinstance(news, str) else failed_words(news))
             self._told = True
 
     def _call(self, action: str) -> Callable[[], str]:
@@ -195,14 +135,6 @@ class _Screen:
         )
         text = HOME + "\r\n".join(line + TO_LINE_END for line in lines) + BELOW
         print(text, end="", flush=True)
-
-
-def _failed_words(error: StillgateError) -> str:
-    if isinstance(error, ReportError):
-        where = next((one for one in error.report.switches if one.error), None)
-        if where is not None:
-            return f"{where.endpoint_name or where.endpoint}: {error.message}"
-    return error.message
 
 
 @contextmanager

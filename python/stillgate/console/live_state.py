@@ -126,10 +126,9 @@ class LiveState:
             return None
         return round(rate * max(0.0, self.at - hold.started_at))
 
-    @property
-    def leaked(self) -> Optional[int]:
-        """None where it is unknown anywhere."""
-        return total([one.leaked for one in self._switches() if one.verdict == "held"])
+    def leaked_words(self) -> str:
+        """What leaked where it is known."""
+        return leaked_words([_leaked(one) for one in self._switches()])
 
     @property
     def in_flight(self) -> Optional[int]:
@@ -145,11 +144,10 @@ class LiveState:
         if not held and not any(row.state == "mixed" for row in rows):
             word = "OPEN" if answering == len(rows) else "UNKNOWN"
             return f"{word}, {answering} of {len(rows)} HAProxies answer"
-        leaked = self.leaked
         told = [
             self._time_words(now),
             self.waiting().words(),
-            "leaked unknown" if leaked is None else f"{leaked:,} leaked",
+            self.leaked_words(),
             f"{held} of {len(rows)} HAProxies",
         ]
         return ", ".join(told)
@@ -176,7 +174,7 @@ class LiveState:
         states = {self._state(one) for one in switches}
         state = states.pop() if len(states) == 1 else _worst(states)
         anything_held = any(one.verdict == "held" for one in self._switches())
-        leaked = total([one.leaked for one in switches if one.verdict == "held"])
+        leaked = total([_leaked(one) for one in switches])
         badness = _ORDER.index(state)
         if state == "held" and leaked:
             badness -= 1
@@ -217,6 +215,18 @@ def total(numbers: Sequence[Optional[int]]) -> Optional[int]:
     return sum(known) if len(known) == len(numbers) else None
 
 
+def leaked_words(numbers: Sequence[Optional[int]]) -> str:
+    known = [number for number in numbers if number is not None]
+    if len(known) == len(numbers):
+        return f"{sum(known):,} leaked"
+    return f"at least {sum(known):,} leaked" if sum(known) else "leaked unknown"
+
+
+def _leaked(one: Switch) -> Optional[int]:
+    """What is open leaks nothing."""
+    return 0 if one.verdict == "open" else one.leaked if one.verdict == "held" else None
+
+
 def summed(rows: Sequence[Row]) -> str:
     """For those that have no room: how many of which state, and their numbers."""
     states: Dict[str, int] = {}
@@ -226,8 +236,7 @@ def summed(rows: Sequence[Row]) -> str:
     counted = sum(row.waiting.counted for row in rows)
     whole = all(row.waiting.whole for row in rows)
     told.append(f"{counted:,} waiting" if whole or counted else "waiting unknown")
-    leaked = total([row.leaked for row in rows])
-    told.append("leaked unknown" if leaked is None else f"{leaked:,} leaked")
+    told.append(leaked_words([row.leaked for row in rows]))
     return f"and {len(rows)} more: {', '.join(told)}"
 
 

@@ -8,11 +8,12 @@ from typing import List, Optional, Sequence, Tuple
 
 from stillgate.console.live_drawing import Signs, sparkline
 from stillgate.console.live_state import Waiting
-from stillgate.hold_report import HoldReport, OfHaproxy, Samples
+from stillgate.console.picture import Marker, Picture
+from stillgate.console.picture_svg import svg
+from stillgate.hold_report import HoldReport, OfHaproxy, Step
 from stillgate.results.printing import tamed
 
 UNKNOWN = "not known"
-WIDTH, HEIGHT, LEFT, TOP, BOTTOM = 720, 260, 48, 24, 60
 SMALL_WIDTH, SMALL_HEIGHT = 140, 20
 STYLE = """
 :root { color-scheme: light dark; --ink: #1b1f24; --paper: #ffffff; --soft: #6a737d;
@@ -57,7 +58,9 @@ def report_text(report: HoldReport, columns: int, signs: Signs) -> str:
     """For a terminal, or a file."""
     lines = [f"{name:22} {words}" for name, words in report_facts(report)]
     lines += ["", "timeline"]
-    lines += [f"{step.at_s:+8.2f} s  {step.what:14} {step.words}" for step in report.steps]
+    lines += [
+        f"{_at(step):>10}  {_plain(step.what):14} {step.words}".rstrip() for step in report.steps
+    ]
     if report.samples:
         samples = [(at, Waiting(count, 0, True)) for at, count in report.samples]
         graph = sparkline(samples, max(1, columns - 22), signs)
@@ -68,9 +71,35 @@ def report_text(report: HoldReport, columns: int, signs: Signs) -> str:
     return tamed("\n".join(line.rstrip() for line in lines))
 
 
+def report_picture(report: HoldReport) -> Picture:
+    """The timeline, and how many waited over time."""
+    hold = report.hold
+    ended = next((one.at_s for one in report.steps if one.what == "released"), None)
+    unknown = [
+        _plain(one.what) for one in report.steps if one.at_s is None and one.happened is not False
+    ]
+    why = f": {hold.reason}" if hold.reason else ""
+    return Picture(
+        title=f"Hold of {', '.join(hold.frontends)}{why}",
+        subtitle=f"{_date(hold.started_at)}, by {hold.owner}; {_ended(report)}",
+        points=[],
+        markers=[
+            Marker(one.at_s, f"{_plain(one.what)} {one.at_s:.2f} s")
+            for one in report.steps
+            if one.at_s is not None
+        ],
+        held=None if ended is None else (0.0, ended),
+        curve=report.samples,
+        axis_x="seconds since the hold began"
+        + (f" ({UNKNOWN}: {', '.join(unknown)})" if unknown else ""),
+        axis_y="requests that wait",
+        counts=True,
+    )
+
+
 def report_svg(report: HoldReport) -> str:
-    """The timeline, and how many waited over time: one picture, light or dark as its reader."""
-    return _svg(report, f"<style>{STYLE}</style>")
+    """One picture, light or dark as its reader."""
+    return svg(report_picture(report))
 
 
 def report_html(report: HoldReport) -> str:
@@ -80,7 +109,7 @@ def report_html(report: HoldReport) -> str:
         for name, words in report_facts(report)
     )
     steps = "".join(
-        f"<tr><td>{step.at_s:+.2f} s</td><td>{_text(step.what)}</td>"
+        f"<tr><td>{_at(step)}</td><td>{_text(_plain(step.what))}</td>"
         f"<td>{_text(step.words)}</td></tr>"
         for step in report.steps
     )
@@ -97,42 +126,9 @@ def report_html(report: HoldReport) -> str:
         f'<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
         '<meta name="viewport" content="width=device-width">'
         f"<style>{STYLE}{PAGE_STYLE}</style></head><body><h1>{title}</h1>"
-        f"<table>{facts}</table><h2>Over time</h2>{_svg(report, '')}"
+        f"<table>{facts}</table><h2>Over time</h2>{report_svg(report)}"
         f"<h2>Timeline</h2><table>{steps}</table>"
         f"<h2>Each HAProxy</h2><table><tr>{head}</tr>{rows}</table></body></html>\n"
-    )
-
-
-def _svg(report: HoldReport, style: str) -> str:
-    begun = min([0.0, *(step.at_s for step in report.steps)])
-    ended = max([1e-3, *(at for at, _ in report.samples), *(step.at_s for step in report.steps)])
-    most = max([1, *(count for _, count in report.samples)])
-    floor, wide = HEIGHT - BOTTOM, WIDTH - LEFT - 16
-
-    def x(at: float) -> float:
-        return LEFT + (at - begun) / (ended - begun) * wide
-
-    def y(count: float) -> float:
-        return floor - count / most * (floor - TOP)
-
-    marks = []
-    for number, step in enumerate(report.steps):
-        low = floor + 16 + 12 * (number % 4)
-        marks.append(
-            f'<line x1="{x(step.at_s):.1f}" y1="{TOP}" x2="{x(step.at_s):.1f}" y2="{low - 9}" '
-            'stroke="var(--mark)" stroke-dasharray="2 3"/>'
-            f'<text x="{min(x(step.at_s), WIDTH - 90):.1f}" y="{low}" fill="var(--mark)">'
-            f"{_text(step.what)} {step.at_s:.2f} s</text>"
-        )
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" '
-        f'width="{WIDTH}" height="{HEIGHT}" role="img" font-family="system-ui, sans-serif" '
-        f'font-size="11"><title>Requests that waited, over time</title>{style}'
-        f'<rect width="{WIDTH}" height="{HEIGHT}" fill="var(--paper)"/>'
-        f'<text x="4" y="{TOP + 4}" fill="var(--soft)">{most:,}</text>'
-        f'<text x="4" y="{floor}" fill="var(--soft)">0</text>'
-        f'<line x1="{LEFT}" y1="{floor}" x2="{WIDTH - 16}" y2="{floor}" stroke="var(--soft)"/>'
-        f"{_curve(report.samples, x, y, floor)}{''.join(marks)}</svg>"
     )
 
 
@@ -154,22 +150,6 @@ def _small_svg(one: OfHaproxy, report: HoldReport) -> str:
     )
 
 
-def _curve(samples: Samples, x: object, y: object, floor: float) -> str:
-    assert callable(x) and callable(y)
-    if not samples:
-        return (
-            f'<text x="{LEFT + 8}" y="{TOP + 4}" fill="var(--soft)">'
-            "how many waited is unknown</text>"
-        )
-    points = [f"{x(at):.1f},{y(count):.1f}" for at, count in samples]
-    first, last = x(samples[0][0]), x(samples[-1][0])
-    area = f"{first:.1f},{floor} {' '.join(points)} {last:.1f},{floor}"
-    return (
-        f'<polygon points="{area}" fill="var(--fill)"/>'
-        f'<polyline points="{" ".join(points)}" fill="none" stroke="var(--line)" stroke-width="2"/>'
-    )
-
-
 def _cells(one: OfHaproxy) -> List[str]:
     numbers = (one.most_waiting, one.given_up, one.rejected, one.leaked, one.in_flight)
     longest = UNKNOWN if one.longest_s is None else f"{one.longest_s:.2f}"
@@ -188,6 +168,16 @@ def _ended(report: HoldReport) -> str:
     after = "" if hold.held_s is None else f" after {hold.held_s:.2f} s"
     ended = "how it ended is unknown" if hold.ended == "unknown" else hold.ended
     return f"{ended.replace('_', ' ')}{by}{after}"
+
+
+def _at(step: Step) -> str:
+    if step.at_s is not None:
+        return f"{step.at_s:+.2f} s"
+    return "-" if step.happened is False else UNKNOWN
+
+
+def _plain(what: str) -> str:
+    return what.replace("_", " ")
 
 
 def _text(words: str) -> str:

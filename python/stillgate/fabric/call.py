@@ -18,10 +18,11 @@ from stillgate.console.documents import (
     still_held_document,
     to_json,
 )
-from stillgate.console.held_command import FAILED, HeldCommand, Wishes
+from stillgate.console.held_command import FAILED, HeldCommand
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_rehearsal, show_report
 from stillgate.console.streams import put, say, telling
+from stillgate.console.wishes import Wishes
 from stillgate.errors import InputError, ReportError, StillgateError, StillHeld, error_of
 from stillgate.fabric.hosts import patience_of, urls_of
 from stillgate.fabric.once_for_all_hosts import Told

@@ -66,7 +66,8 @@ def test_under_load_nobody_fails_and_the_command_sees_it_held(
         "sleep 0.5\n"
     )
     work.chmod(0o755)
-    done = run("hold", F, "--max-hold", "60", "-e", proxy.endpoints[0], "--", str(work))
+    there = ["--max-hold", "60", "--progress", "none", "-e", proxy.endpoints[0]]
+    done = run("hold", F, *there, "--", str(work))
     assert (done.returncode, done.stdout) == (0, "")
     held, resumed = done.stderr.splitlines()
     assert held.startswith("held: 1 switch, commit window ")

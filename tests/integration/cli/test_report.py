@@ -49,8 +49,12 @@ def test_who_waited_is_in_the_report(
     assert told["hold"]["ended"] == "resumed"
     assert 0 < told["longest_s"] <= told["hold"]["held_s"] + 1
     assert [one["name"] for one in told["haproxies"]] == ["lb1"]
-    steps = [one["what"] for one in told["steps"]]
-    assert steps == ["held", "drained", "resumed"]
+    steps = {one["what"]: one for one in told["steps"]}
+    assert list(steps) == ["checked", "committed", "drained", "command", "cutover", "released"]
+    began = [steps[what]["at_s"] for what in ("checked", "committed", "drained", "command")]
+    assert None not in began and began == sorted(began)
+    assert steps["released"]["at_s"] == pytest.approx(told["hold"]["held_s"])
+    assert (steps["cutover"]["at_s"], steps["cutover"]["happened"]) == (None, False)
     assert max(count for _, count in told["samples"]) == 5
     text = run("report").stdout
     assert "waited                 5\n" in text and "migration 42" in text

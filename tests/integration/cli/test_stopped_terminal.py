@@ -49,13 +49,15 @@ def until(over: Path, begun: Path) -> list[str]:
     return ["sh", "-c", f"touch {begun}; while [ ! -e {over} ]; do sleep 0.02; done"]
 
 
+@pytest.mark.parametrize("keys", [[], ["--keys"]])
 @pytest.mark.parametrize("when", ["before", "meanwhile"])
 def test_a_hold_ends_with_its_command_though_the_terminal_is_stopped(
-    when: str, haproxy: Start, tmp_path: Path
+    when: str, keys: list[str], haproxy: Start, tmp_path: Path
 ) -> None:
     proxy = haproxy("3.0")
     begun, over = tmp_path / "begun", tmp_path / "over"
-    words = ["hold", F, "--max-hold", "600", "-e", proxy.endpoints[0], "--", *until(over, begun)]
+    there = ["--max-hold", "600", *keys, "-e", proxy.endpoints[0]]
+    words = ["hold", F, *there, "--", *until(over, begun)]
     with AtTerminal(*words, environment=os.environ, on_it=True) as terminal:
         if when == "before":
             terminal.enter(STOP)
@@ -86,11 +88,15 @@ def test_a_resume_ends_the_hold_though_the_terminal_is_stopped(haproxy: Start) -
         assert terminal.finish()[0] == 0
 
 
-def test_a_hold_ends_with_its_command_though_nobody_reads(haproxy: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_a_hold_ends_with_its_command_though_nobody_reads(
+    form: list[str], haproxy: Start, tmp_path: Path
+) -> None:
+    """A line a second of it cannot be written either."""
     proxy = haproxy("3.0")
     begun = tmp_path / "begun"
-    there = ["--max-hold", "600", "-e", proxy.endpoints[0]]
-    words = [*COMMAND, "hold", F, *there, "--", "touch", str(begun)]
+    there = ["--max-hold", "600", *form, "-e", proxy.endpoints[0]]
+    words = [*COMMAND, "hold", F, *there, "--", "sh", "-c", f"sleep 1.5; touch {begun}"]
     with unread() as pipe, subprocess.Popen(words, stderr=pipe) as holding:
         wait_until(lambda: begun.exists() and proxy.limit(F) == 100, "the release")
         assert holding.poll() is None

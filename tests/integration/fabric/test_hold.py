@@ -20,6 +20,7 @@ from support.haproxy.stuck import Stuck
 from support.haproxy.tap import Tap
 from support.patience import patient
 from support.process import running_in_group, wait_until
+from support.screen import Terminal
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -46,7 +47,7 @@ def test_the_command_runs_while_nobody_passes_and_its_status_comes_through(
     fab: Fab, haproxy: Start
 ) -> None:
     proxy = haproxy("3.0", maxconn=77)
-    fab.write(endpoints=proxy.endpoints, frontends=F)
+    fab.write(endpoints=proxy.endpoints, frontends=F, progress="none")
     (fab.folder / "read_limit.py").write_text(READ_LIMIT)
     command = f"{sys.executable} read_limit.py {proxy.sockets[0]} seen; echo word; exit 7"
     done = fab.run("hold", "--run", command)
@@ -60,6 +61,23 @@ def test_the_command_runs_while_nobody_passes_and_its_status_comes_through(
     done = fab.run("hold", "--run", "true")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert limits(proxy) == [77]
+
+
+def test_on_a_terminal_a_hold_has_the_screen_of_the_command_line(fab: Fab, haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    fab.write(endpoints=[f"lb1={proxy.endpoints[0]}"], frontends=F, max_hold=300)
+    words = ["-m", "fabric", "hold", "--keys", "--run", "sleep 600"]
+    with Terminal(
+        *words, program=[sys.executable], folder=fab.folder, environment=fab.environment()
+    ) as terminal:
+        lines = terminal.wait_for_words("r end the command and resume   e extend   q leave")
+        assert any(line.startswith("HELD ") for line in lines)
+        assert any(line.startswith("lb1 ") for line in lines)
+        terminal.press("r")
+        terminal.wait_for_words("? y/n")
+        terminal.press("y")
+        assert terminal.finish() == 130
+        assert limits(proxy) == [100]
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -101,7 +119,11 @@ def test_under_load_nobody_fails_and_nobody_passes(
 ) -> None:
     proxies = [haproxy("3.0", servers=[app.port], maxconn=limit) for limit in (300, 400)]
     fab.write(
-        endpoints=[proxy.endpoints[0] for proxy in proxies], frontends=F, grace=0, max_hold=300
+        endpoints=[proxy.endpoints[0] for proxy in proxies],
+        frontends=F,
+        grace=0,
+        max_hold=300,
+        progress="none",
     )
     running = [load(proxy.ports[F], rate=100) for proxy in proxies]
     for generator in running:
@@ -137,7 +159,7 @@ def test_a_signal_during_a_hold_leaves_nothing_held_and_nothing_running(
     number: signal.Signals, options: list[str], fab: Fab, haproxy: Start
 ) -> None:
     proxy = haproxy("3.0")
-    fab.write(endpoints=proxy.endpoints, frontends=F)
+    fab.write(endpoints=proxy.endpoints, frontends=F, progress="none")
     leader = fab.folder / "leader"
     command = "trap 'echo told >word; exit 9' INT; echo $$ >leader; while :; do sleep 0.01; done"
     with fab.start("hold", "--run", command, *options) as process:

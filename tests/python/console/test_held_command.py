@@ -8,7 +8,8 @@ from typing import Any, Optional
 import pytest
 
 from stillgate import InputError
-from stillgate.console.held_command import HeldCommand, Wishes
+from stillgate.console.held_command import HeldCommand
+from stillgate.console.wishes import Wishes
 from stillgate.options import of_verb
 from stillgate.run_until import CommandResult
 
@@ -57,6 +58,7 @@ class StoppedInItsCutover:
         cut = SimpleNamespace(cutover=SimpleNamespace(state=state))
         self.cutover = cut if state is not None else None
         self.cut_over = True
+        self.mark = lambda what, words: None
         self.remaining = 30.0
         self.expired = False
         self.kept: Optional[float] = None

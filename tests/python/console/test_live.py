@@ -116,6 +116,24 @@ def test_a_leak_that_is_unknown_anywhere_is_unknown() -> None:
     assert "leaked unknown" in state.totals(state.at)
 
 
+def test_what_is_unknown_of_one_is_said_of_all() -> None:
+    lost = held(3, verdict="unknown", leaked=None, error=error_told("refused", "nothing listens"))
+    assert ", leaked unknown, " in seen(held(1), lost).totals(BEGUN)
+    assert ", at least 3 leaked, " in seen(held(1, leaked=3), lost).totals(BEGUN)
+    assert ", 3 leaked, " in seen(
+        held(1, leaked=3), held(2, verdict="open", hold_id=None, leaked=None)
+    ).totals(BEGUN)
+
+
+def test_why_an_haproxy_is_unknown_is_read_in_80_columns() -> None:
+    why = "nothing listens on that socket; is HAProxy running?"
+    lost = held(3, verdict="unknown", waiting=None, error=error_told("connection_refused", why))
+    drawn = lines_of(seen(held(1), lost))
+    (line,) = [line for line in drawn if line.startswith("lb3 ")]
+    assert line.split(None, 2) == ["lb3", "unknown", why[: 80 - 30]]
+    assert not any("by the arrivals" in line for line in drawn)
+
+
 def test_another_hold_begins_another_graph() -> None:
     state = seen(held(1))
     state.see(report(held(1)), BEGUN + 7)
@@ -139,6 +157,11 @@ def test_the_graph_has_the_most_of_each_span() -> None:
     assert sparkline(samples, 2, ASCII)[-1] == "@"
     assert sparkline([], 8, ASCII) == ""
     assert sparkline([(0.0, Waiting(0, 0, True))] * 3, 8, ASCII) == "___"
+
+
+def test_where_nobody_looked_the_graph_stays_as_it_was() -> None:
+    samples = [(0.0, Waiting(7, 0, True)), (0.1, Waiting(7, 0, True)), (8.0, Waiting(7, 0, True))]
+    assert sparkline(samples, 3, ASCII) == "@@@"
 
 
 def test_the_bar_is_as_full_as_the_time_is_over() -> None:

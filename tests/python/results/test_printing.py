@@ -152,6 +152,20 @@ def test_a_report_is_a_table() -> None:
     assert re.search(r'<span style="color[^>]*>held', report()._repr_html_()), "in colour"
 
 
+@pytest.mark.parametrize("width, last", [(160, "ms"), (80, "leaked"), (60, "leaked")])
+def test_on_a_small_terminal_a_report_leaves_out_columns_and_breaks_none(
+    width: int, last: str
+) -> None:
+    from rich.console import Console
+
+    out = Console(file=StringIO(), width=width)
+    printing.draw(report(), out)
+    lines = out.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].split()[-1] == last and len(lines[0].rstrip()) <= width
+    assert lines[1].split()[:3] == ["unix:///a", "balanced", "held"]
+    assert lines[2].startswith("hold h1 by ")
+
+
 def test_outcomes_are_a_table_and_one_is_its_reply() -> None:
     lines = str(outcomes("well")).splitlines()
     assert [line.split() for line in lines[:3]] == [
