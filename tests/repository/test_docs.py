@@ -123,7 +123,7 @@ def test_every_page_can_be_reached(pages: Path) -> None:
 
 
 def test_every_page_is_readable_in_a_browser(pages: Path, browser: Browser) -> None:
-    """Nothing comes from elsewhere, no script fails, nothing is cut off on a telephone or a desk."""
+    """Nothing from elsewhere, no script that fails, nothing cut off on a telephone or a desk."""
     found = []
     for path in sorted(pages.rglob("*.html")):
         page = browser.open(path.as_uri(), WIDTHS[0])
