@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,9 @@ from sphinx.ext.autodoc import FunctionDocumenter
 import stillgate
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "docs"))
+
+import debian_furo  # noqa: E402
 
 project = "Stillgate"
 project_copyright = "the authors of Stillgate"
@@ -77,7 +81,13 @@ def hide_constructor(app: Any, what: str, name: str, *found: Any) -> Any:
     return ("", "") if what == "class" and not name.endswith(".Fleet") else None
 
 
+def mend_theme(app: Any, failed: Any) -> None:
+    if failed is None and app.builder.format == "html":
+        debian_furo.mend(Path(app.outdir))
+
+
 def setup(app: Any) -> None:
     resolve_names()
+    app.connect("build-finished", mend_theme)
     app.connect("autodoc-process-signature", hide_constructor)
     app.add_autodocumenter(TaskDocumenter)

@@ -17,6 +17,7 @@ from typing import Any, Optional, Union
 import pytest
 
 from support.app import App
+from support.browser import NO_BROWSER, Browser, browser_program
 from support.chef import client as real_chef
 from support.chef.client import Chef
 from support.chef.stage import ChefStage
@@ -325,3 +326,12 @@ def nobody() -> Iterator[FaultyPeer]:
     with FaultyPeer() as peer:
         yield peer
         assert (peer.connections, peer.lines) == (0, [])
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A real one, for all pages that are looked at."""
+    if browser_program() is None:
+        pytest.skip(NO_BROWSER)
+    with Browser() as running:
+        yield running

@@ -15,6 +15,8 @@ import pytest
 from sphinx.util.inventory import InventoryFile
 
 import stillgate
+from support.browser import Browser
+from support.readable import WIDTHS, contrast, cut_off, paper_is_dark
 
 ROOT = Path(__file__).resolve().parents[2]
 MODULES = ("stillgate", "stillgate.aio", "stillgate.gate", "stillgate.fabric")
@@ -118,6 +120,29 @@ def test_every_page_can_be_reached(pages: Path) -> None:
         page = path.with_suffix(".html").as_posix()
         assert page in built and (f'href="{page}"' in index or page == "index.html")
     assert len(written) > 15
+
+
+def test_every_page_is_readable_in_a_browser(pages: Path, browser: Browser) -> None:
+    """Nothing from elsewhere, no script that fails, nothing cut off on a telephone or a desk."""
+    found = []
+    for path in sorted(pages.rglob("*.html")):
+        page = browser.open(path.as_uri(), WIDTHS[0])
+        wrong = [url for url in page.requested if not url.startswith((pages.as_uri(), "data:"))]
+        for width in WIDTHS:
+            page.resize(width)
+            wrong += [f"at {width}: {words}" for words in cut_off(page)]
+        found += [f"{path.name}: {words}" for words in [*page.trouble, *wrong]]
+    assert found == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_page_is_light_or_dark_as_its_reader_is(
+    dark: bool, pages: Path, browser: Browser
+) -> None:
+    page = browser.open((pages / "metrics.html").as_uri(), 1200, dark)
+    assert paper_is_dark(page) == dark
+    for part in ("article p", "article td", "article pre", "article pre span.p"):
+        assert contrast(page, part) >= 4.5, part
 
 
 def docs_of(kind: str) -> list[Path]:

@@ -57,6 +57,23 @@ def test_every_error_is_explained() -> None:
     assert set(explained) == set(rows("error")) | OF_PYTHON
 
 
+def test_at_every_code_stands_what_is_true_of_the_traffic() -> None:
+    """What it is now, what to type next, and how long still: of the section, and where it differs
+    from code to code, of each. What is to be typed is held by test_typed_commands.py.
+    """
+    page = (DOCS / "errors.md").read_text()
+    for part in re.split(r"^## ", page, flags=re.MULTILINE)[1:]:
+        heading = part.splitlines()[0]
+        for words in ("Your traffic", "Type next", "How long"):
+            said = re.search(rf"^- \*\*{words}:\*\* (.+)$", part, re.MULTILINE)
+            assert said and len(said[1]) > 20, f"{heading}: {words}"
+        assert re.search(r"^- \*\*Type next:\*\* .*(`|same command)", part, re.MULTILINE), heading
+    for cells in table("errors.md", "Holding"):
+        assert len(cells) == 4 and all(cell.strip(" -") for cell in cells), cells[0]
+        is_known = r"\b(flows?|waits?|as before|serves|wait|unknown|refused)\b"
+        assert re.search(is_known, cells[2]), f"{cells[0]}: {cells[2]}"
+
+
 def test_every_finding_is_explained_with_its_levels() -> None:
     explained = {
         code: set(re.findall(r"\b(?:info|warning)\b", level))

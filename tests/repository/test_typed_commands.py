@@ -32,7 +32,15 @@ def typed() -> Iterator[tuple[str, str]]:
                     yield page.name, line
 
 
-LINES = sorted(set(typed()))
+def in_sentences() -> Iterator[tuple[str, str]]:
+    """The same of what a table or a sentence tells in backticks, with the fleet it is for."""
+    for page in ("errors.md", "night.md"):
+        for line in re.findall(r"`(stillgate \w+ [^`]*)`", (ROOT / "docs" / page).read_text()):
+            if not NOT_TYPED.search(line):
+                yield page, re.sub(r"\bN$|\bN\b", "2000", line)
+
+
+LINES = sorted({*typed(), *in_sentences()})
 
 
 def parse(words: list[str]) -> None:
