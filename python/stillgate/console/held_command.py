@@ -25,8 +25,7 @@ from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
 from stillgate.options import Progress
-from stillgate.postgres import OPTIONS as PG_OPTIONS
-from stillgate.postgres import knows_check_interval, too_long
+from stillgate.postgres import knows_check_interval
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
 from stillgate.suspension import MORE_TIME, Suspension
