@@ -16,7 +16,7 @@ from stillgate.console.hold_screen import HoldLines, HoldScreen, HoldView
 from stillgate.console.keyboard import Keyboard, controlling_keyboard, is_terminal, own_keyboard
 from stillgate.console.look_after import apply_again_if_lost
 from stillgate.console.progress import ProgressLine
-from stillgate.console.sentences import resumed_words
+from stillgate.console.sentences import rejecting_words, resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
@@ -73,7 +73,7 @@ class HeldCommand:
         self._nothing: Optional[int] = None  # in place of standard input, which keys come from
         self._over = threading.Event()
         self._kept = False
-        self._has_cutover = False
+        self._has_cutover = self._rejects = False
         self._not_cut: Optional[StillgateError] = None
         self._undo_time = 0.0  # kept of the hold for --on-failure
         self._failed = "the command failed"
@@ -89,6 +89,7 @@ class HeldCommand:
         failures see `status`, `error` and `document`. `options` are those of Fleet.suspended.
         """
         self._has_cutover = options.get("cutover") is not None
+        self._rejects = options.get("on_expiry") == "reject"
         max_hold = options.get("max_hold")
         self._wishes.check(self._fleet.max_hold if max_hold is None else max_hold)
         get_ready_to_show()
@@ -486,6 +487,9 @@ class HeldCommand:
             words.append(str(self._not_cut))
         if self.result is not None and self.result.ended_by_deadline:
             words.append("the command was ended, because the hold ended or was about to end")
+        if self._rejects and self.resumed is not None:
+            left = rejecting_words(self.resumed.switches, self.what.cutover == "unknown")
+            words += [] if left is None else [left]
         if self._held is not None and self.status != 0:
             words.append(self.what.words())
         return words

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import List, Optional, Sequence
 
 from stillgate.results.report import GateCounters, Report, Switch
@@ -34,6 +35,25 @@ def leaked_words(switches: Sequence[Switch]) -> str:
         return "how many leaked is unknown"
     return f"{sum(leaked):,} leaked" + (
         "" if len(leaked) == len(switches) else " where it is known"
+    )
+
+
+def rejecting_words(switches: Sequence[Switch], unsure: bool) -> Optional[str]:
+    """Of those that were held with `--on-expiry reject`, and not resumed for certain. `unsure`: the
+    cutover may be in effect there.
+    """
+    left = [one for one in switches if one.verdict in ("held", "unknown")]
+    if not left:
+        return None
+    places = sorted({f"{one.frontend} at {one.endpoint_name or one.endpoint}" for one in left})
+    command = ["stillgate", "resume", *sorted({one.frontend for one in left})]
+    command += sorted({f"--hold={one.hold_id}" for one in left if one.hold_id})
+    for url in dict.fromkeys(one.endpoint for one in left):
+        command += ["-e", url]
+    first = "restore the cutover first (stillgate cutover NAME --back); then: " if unsure else ""
+    return (
+        f"{', '.join(places)}: if still held at the deadline, 503 is answered there "
+        f"(--on-expiry reject) until somebody resumes; {first}{shlex.join(command)}"
     )
 
 

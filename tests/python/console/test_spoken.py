@@ -9,7 +9,7 @@ import pytest
 
 import stillgate.tables  # noqa: F401  (by which results print)
 from stillgate.console.hints import hinted, hinted_report, options_of_call
-from stillgate.console.sentences import resumed_words
+from stillgate.console.sentences import rejecting_words, resumed_words
 from stillgate.results.from_core import to_report
 from stillgate.results.printing import draw, to_stream
 from stillgate.results.report import Report
@@ -69,6 +69,16 @@ def test_what_nobody_counted_is_not_known(switch: dict[str, Any], words: str) ->
 def test_where_one_did_not_count_it_is_at_least_so_many() -> None:
     switches = [switch_told(gate=gate(held=5)), switch_told()]
     assert "at least 5 requests waited" in resumed_words(resumed(*switches), 1.0)
+
+
+def test_who_answers_503_from_the_deadline_on_is_told_with_what_to_type() -> None:
+    away = switch_told(verdict="unknown", endpoint="unix:///a.sock", hold_id="7")
+    gone = switch_told(verdict="resumed", endpoint="unix:///b.sock", hold_id="7")
+    words = rejecting_words(resumed(away, gone).switches, True)
+    assert words is not None and "unix:///b.sock" not in words
+    assert words.endswith("--back); then: stillgate resume balanced --hold=7 -e unix:///a.sock")
+    assert "--back" not in str(rejecting_words(resumed(away).switches, False))
+    assert rejecting_words(resumed(gone).switches, True) is None
 
 
 def test_a_hint_can_be_typed_as_it_is() -> None:
