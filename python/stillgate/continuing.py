@@ -20,6 +20,7 @@ from stillgate.clock import boot_time
 from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import libpq_environment
 from stillgate.results.from_core import to_report
+from stillgate.results.printing import tamed
 
 SHELL = "/bin/sh"
 CONTINUES = "STILLGATE_CONTINUES"
@@ -129,7 +130,7 @@ class _Release:
 
 def _say(words: str) -> None:
     try:
-        print(f"stillgate: {words}", file=sys.stderr, flush=True)
+        print(tamed(f"stillgate: {words}"), file=sys.stderr, flush=True)
     except (OSError, ValueError, AttributeError):
         pass
 

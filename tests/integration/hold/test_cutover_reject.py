@@ -1,5 +1,6 @@
-"""A HAProxy whose cutover nobody could read back, held with `--on-expiry reject`: it answers 503, and
-no request meets the wrong code, until somebody has restored and resumed it.
+"""A cutover that is unknown where the hold rejects at its deadline: the lost HAProxy answers 503.
+
+So no request meets the wrong code, until somebody has restored and resumed it.
 """
 
 from __future__ import annotations

@@ -84,6 +84,7 @@ def course_of(ran: list[Any], held: Any, monkeypatch: pytest.MonkeyPatch) -> Any
 
     monkeypatch.setattr(HeldCommand, "_run", run)
     monkeypatch.setattr(HeldCommand, "_arm", lambda self, held: None)
+    monkeypatch.setattr(HeldCommand, "_arm_to_continue", lambda self, held: True)
     monkeypatch.setattr(HeldCommand, "_disarm", lambda self: True)
     fleet: Any = None
     course: Any = HeldCommand(fleet, ["x"], wishes=Wishes(on_failure="undo"))
