@@ -37,8 +37,8 @@ DRAINS, FIRST, LAST = (
 @dataclass(frozen=True)
 class Step:
     """`lines` pass in this order, and with the last one the fault comes; `migrated`: they count
-    from the migration on, and without any it comes while that runs. `code` is what serves in the
-    end, where the holder was killed, and where the HAProxy was.
+    from the migration on, and without any it comes while that runs. `holder` and `haproxy` are
+    the code that serves in the end, where that one was killed.
     """
 
     name: str
