@@ -20,9 +20,9 @@ from stillgate.console.sentences import resumed_words
 from stillgate.console.show import get_ready_to_show
 from stillgate.console.streams import open_nowhere, say
 from stillgate.console.voice import Voice
+from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.options import Signal
 from stillgate.postgres import OPTIONS as PG_OPTIONS
 from stillgate.postgres import knows_check_interval, too_long
