@@ -36,29 +36,32 @@ DRAINS, FIRST, LAST = (
 
 @dataclass(frozen=True)
 class Step:
-    """`lines` pass in this order, and with the last one the fault comes; without any it comes while
-    the command runs. `code` is what serves in the end, where the holder was killed, and where the
-    HAProxy was.
+    """`lines` pass in this order, and with the last one the fault comes; `migrated`: they count
+    from the migration on, and without any it comes while that runs. `holder` and `haproxy` are
+    the code that serves in the end, where that one was killed.
     """
 
     name: str
     lines: Sequence[str]
     holder: int = OLD
     haproxy: int = OLD
+    migrated: bool = False
 
 
 STEPS = (
     Step("asking", ["show info"]),
     Step("draining", [DRAINS]),
     Step("holding", [SYNC]),
-    Step("migrating", []),
+    Step("migrating", [], migrated=True),
+    # The proof asks, and then the cutover itself.
+    Step("beginning", [ASKS, ASKS], holder=NEW, migrated=True),
     Step("cutting", [FIRST], holder=NEW),
     Step("cut", [LAST], holder=NEW),
     Step("reading", [LAST, ASKS], holder=NEW),
     Step("releasing", [LAST, SYNC], holder=NEW, haproxy=NEW),
 )
 CELLS = [(victim, step) for victim in ("holder", "haproxy") for step in STEPS]
-SHORT = [("holder", "cutting"), ("haproxy", "migrating")]
+SHORT = [("holder", "beginning"), ("haproxy", "migrating")]
 
 
 class Watched(Stage):
@@ -105,10 +108,10 @@ def put_fault(tap: Tap, stage: Watched, step: Step, fault: Callable[[], None]) -
         else:
             fault()
 
-    if step.lines:
-        come(step.lines)
+    if step.migrated:
+        stage.at_migration = lambda: come(step.lines)
     else:
-        stage.at_migration = fault
+        come(step.lines)
 
 
 def put_back(stage: Watched) -> None:
