@@ -276,7 +276,9 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
         Errc::not_held,
         record != nullptr
             ? fmt::format("the hold of '{}' has no deadline to move", one.frontend)
-            : fmt::format("'{}' is not held here: its traffic flows, and there is no deadline to move", one.frontend)};
+            : fmt::format(
+                  "'{}' is not held here: its traffic flows, and there is no deadline to move",
+                  one.frontend)};
     return;
   }
   one.hold_id = record->id;

@@ -268,8 +268,8 @@ void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const S
   target.frontend = row.held.frontend;
   const auto& told = seen.remembered[row.place].record;
   const auto& known = before.remembered[row.place].record;
-  if (auto held = held_already(target, seen, row.place, record,
-                               {request.record.owner, records, now})) {
+  if (auto held =
+          held_already(target, seen, row.place, record, {request.record.owner, records, now})) {
     if (record != nullptr) slot.holder = *record;
     slot.hold_id = target.hold_id;
     fail(slot, *std::move(held));

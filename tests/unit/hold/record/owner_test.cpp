@@ -109,8 +109,7 @@ TEST(Ownership, ARefusalSaysWhatIsTyped) {
   Claim eve{"eve@there", "", false, ""};
   auto error = not_the_holder(hold, eve, {}, WallTime());
   EXPECT_NE(error->message.find("'stillgate resume a b --hold " + id + "'"), std::string::npos);
-  EXPECT_NE(error->message.find("'stillgate resume a b --force --reason TEXT'"),
-            std::string::npos);
+  EXPECT_NE(error->message.find("'stillgate resume a b --force --reason TEXT'"), std::string::npos);
   eve.command = "stillgate extend a 10";
   error = not_the_holder(hold, eve, {}, WallTime());
   EXPECT_NE(error->message.find("'stillgate extend a 10 --hold"), std::string::npos);
