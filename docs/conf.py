@@ -12,9 +12,9 @@ from sphinx.ext.autodoc import FunctionDocumenter
 import stillgate
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "docs"))
+sys.path.insert(0, str(ROOT))
 
-import debian_furo  # noqa: E402
+from docs import debian_furo  # noqa: E402
 
 project = "Stillgate"
 project_copyright = "the authors of Stillgate"

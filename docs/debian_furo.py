@@ -1,8 +1,8 @@
 """Mends what Debian 12's package of the theme furo breaks, in the pages that were built.
 
 There, the theme asks for a style sheet that no page brings along, does not follow a reader who
-likes it dark, and loads a script that no browser runs. In furo as its makers ship it none of this is
-found, and nothing is changed.
+likes it dark, and loads a script that no browser runs. In furo as its makers ship it none of this
+is found, and nothing is changed.
 """
 
 from __future__ import annotations

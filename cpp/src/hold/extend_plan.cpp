@@ -276,7 +276,9 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
         Errc::not_held,
         record != nullptr
             ? fmt::format("the hold of '{}' has no deadline to move", one.frontend)
-            : fmt::format("'{}' is not held here; there is no deadline to move", one.frontend)};
+            : fmt::format(
+                  "'{}' is not held here: its traffic flows, and there is no deadline to move",
+                  one.frontend)};
     return;
   }
   one.hold_id = record->id;
@@ -284,7 +286,10 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
   const HeldSwitch& before = *record->find(one.endpoint, one.frontend);
   one.lease = gated ? "haproxy" : word(before.lease);
   one.limit_before = before.limit_before;
-  if (auto error = not_the_holder(*record, request_.claim, request_.records, now)) {
+  Claim claim = request_.claim;
+  claim.command = fmt::format("stillgate extend {} {:g}", one.frontend,
+                              std::chrono::duration<double>(request_.by).count());
+  if (auto error = not_the_holder(*record, claim, request_.records, now)) {
     refused_ = true;
     report_.ending = Ending::held_by_other;
     one.error = std::move(error);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+import time
 from operator import attrgetter
 from typing import Callable, List, Optional
 
@@ -12,6 +13,7 @@ import click
 from stillgate.console.documents import failure_document, still_held_document, to_json
 from stillgate.console.held_command import FAILED
 from stillgate.console.hints import hinted, hinted_report
+from stillgate.console.next_step import next_step
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.console.streams import put, say, takes_words
@@ -65,6 +67,8 @@ def carry_out(
             put(to_json(report.document))
         else:
             show(hinted_report(report, _there))
+            if show is show_report:
+                show_next_step(report)
         return done[-1]
 
     try:
@@ -87,6 +91,13 @@ def carry_out(
         if not done or action not in ("resume", "extend"):
             raise
         return done[0]
+
+
+def show_next_step(report: Report) -> None:
+    """What is true of the traffic now, and what to type next, with the fleet as it was given."""
+    words = next_step(report, time.time())
+    if words is not None:
+        put(hinted(words, _there))
 
 
 def show_refusal(error: StillgateError) -> None:

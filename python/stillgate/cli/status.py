@@ -8,7 +8,7 @@ from typing import Callable, Optional, Tuple
 import click
 
 from stillgate.cli.options import frontends_argument, options_of
-from stillgate.cli.outcome import carry_out, show_failure
+from stillgate.cli.outcome import carry_out, show_failure, show_next_step
 from stillgate.console.live_screen import watch as watch_fleet
 from stillgate.console.metrics import is_overdue, metrics_text
 from stillgate.console.show import show_report
@@ -77,6 +77,7 @@ def status(
     def show(report: Report) -> None:
         if text_format is None:
             show_report(report)
+            show_next_step(report)
         else:
             put(metrics_text(report, name, time.time()), end="")
 

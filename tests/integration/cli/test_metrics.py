@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shlex
 import subprocess
 import threading
 import urllib.parse
@@ -18,7 +21,7 @@ import pytest
 from stillgate import Fleet
 from support.app import App
 from support.clients.gated import Http1
-from support.command import F, run, to_fleet
+from support.command import COMMAND, F, run, to_fleet
 from support.haproxy.gate import Gated
 from support.ports import Reserved
 from support.process import wait_until
@@ -207,20 +210,23 @@ def test_an_alert_fires_beyond_the_deadline(
         ("stillgate_overdue", "StillgateOverdue", None, "1m"),
         ("stillgate_guard_lost", "StillgateGuardLost", None, "1m"),
         ("stillgate_up", "StillgateUnreachable", "4m", "6m"),
+        ("node_textfile_mtime_seconds", "StillgateMetricsStale", "4m", "6m"),
     ],
 )
 def test_an_alert_rule(
     sample: str, alert: str, before: str | None, after: str, tmp_path: Path
 ) -> None:
     """By promtool, which waits for no minutes."""
-    bad, good = ("0", "1") if sample == "stillgate_up" else ("1", "0")
+    values = {"stillgate_up": ("0", "1"), "node_textfile_mtime_seconds": ("0", "0+60")}
+    bad, good = values.get(sample, ("1", "0"))
     assert fires(sample, bad, alert, after, tmp_path)
     assert not fires(sample, good, alert, "10m", tmp_path)
     assert before is None or not fires(sample, bad, alert, before, tmp_path)
 
 
 def fires(sample: str, value: str, alert: str, after: str, folder: Path) -> bool:
-    series = {"series": f'{sample}{{endpoint="a",frontend="{F}"}}', "values": f"{value}x20"}
+    labels = f'endpoint="a",frontend="{F}",file="/var/stillgate.prom"'
+    series = {"series": f"{sample}{{{labels}}}", "values": f"{value}x20"}
     rule = {"eval_time": after, "alertname": alert, "exp_alerts": []}
     test = {"interval": "1m", "input_series": [series], "alert_rule_test": [rule]}
     told = {"rule_files": [str(ALERTS)], "evaluation_interval": "1m", "tests": [test]}
@@ -229,6 +235,31 @@ def fires(sample: str, value: str, alert: str, after: str, folder: Path) -> bool
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0 or f"alertname: {alert}" in done.stderr, done.stderr
     return done.returncode != 0
+
+
+def test_the_lines_for_node_exporter_write_a_whole_file(haproxy: Start, tmp_path: Path) -> None:
+    """As they stand on the page; where they fail, the old file stays."""
+    inventory = tmp_path / "stillgate.toml"
+    inventory.write_text(f'[fleet.production]\nendpoints = ["{haproxy("3.0").endpoints[0]}"]\n')
+    inventory.chmod(0o600)
+    folder = tmp_path / "textfile"
+    folder.mkdir()
+    page = (ALERTS.parent / "metrics.md").read_text()
+    (lines,) = re.findall(r"^    (cd /var/lib.*\n(?:    .*\n)+)", page, re.MULTILINE)
+    script = lines.replace("/var/lib/prometheus/node-exporter", str(folder))
+    script = script.replace("stillgate status", f"{shlex.join(COMMAND)} status")
+
+    def write() -> int:
+        told = {**os.environ, "STILLGATE_INVENTORY": str(inventory)}
+        return subprocess.run(["sh", "-c", script], env=told, check=False).returncode
+
+    assert write() == 0
+    written = (folder / "stillgate.prom").read_text()
+    assert 'stillgate_up{fleet="production"' in written and written.endswith("# EOF\n")
+    assert [one.name for one in folder.iterdir()] == ["stillgate.prom"]
+    inventory.write_text("[fleet.other]\n")
+    assert write() != 0
+    assert (folder / "stillgate.prom").read_text() == written
 
 
 def test_what_does_not_go_together_is_refused() -> None:

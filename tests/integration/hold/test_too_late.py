@@ -146,7 +146,7 @@ def test_after_a_forced_resume_from_another_home(
     status, _ = resumed(proxy, *by_force, environment=elsewhere)
     assert status == 0
     status, document = resumed(proxy)
-    assert (status, told(document)) == (TOO_LATE, ("resumed", "bob"))
+    assert (status, told(document)) == (TOO_LATE, ("resumed", "bob by --force (asleep)"))
     wait_guardless(state)
     is_well(proxy)
     assert resumed(proxy, environment=elsewhere)[0] == 0
@@ -164,7 +164,7 @@ def test_after_a_forced_resume_of_a_gate_from_another_home(
     remembers = haproxy_version.release >= (2, 4)
     assert (status, told(document)) == (
         TOO_LATE,
-        ("resumed", "bob") if remembers else ("opened", None),
+        ("resumed", "bob by --force (asleep)") if remembers else ("opened", None),
     )
     is_well(proxy)
 

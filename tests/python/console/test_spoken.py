@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
 from io import StringIO
 from typing import Any
 
@@ -9,11 +10,12 @@ import pytest
 
 import stillgate.tables  # noqa: F401  (by which results print)
 from stillgate.console.hints import hinted, hinted_report, options_of_call
+from stillgate.console.next_step import next_step
 from stillgate.console.sentences import rejecting_words, resumed_words
 from stillgate.results.from_core import to_report
 from stillgate.results.printing import draw, to_stream
 from stillgate.results.report import Report
-from support.reports import core_report, error_told, switch_told
+from support.reports import core_report, error_told, hold_told, switch_told
 
 
 def gate(**told: Any) -> dict[str, Any]:
@@ -126,3 +128,55 @@ def test_a_check_counts_its_warnings() -> None:
 def test_tables_use_the_short_name() -> None:
     shown = drawn(to_report(core_report("status", switches=[switch_told(endpoint_name="lb1")])))
     assert "lb1" in shown and "unix://" not in shown
+
+
+NOW = 1_000_000.0
+HELD = {"verdict": "held", "hold_id": "a1", "endpoint_name": "lb1"}
+FINDING = {"code": "rejecting", "level": "warning", "message": "503"}
+
+
+def step(action: str, ending: int, *switches: dict[str, Any], deadline: Any = None) -> str:
+    """At NOW, of a hold with that deadline."""
+    at = deadline and datetime.fromtimestamp(deadline, timezone.utc).isoformat()
+    holds = [hold_told(id="a1", deadline=at)]
+    report = to_report(core_report(action, ending, switches=switches, holds=holds))
+    return next_step(report, NOW) or ""
+
+
+@pytest.mark.parametrize("action", ["suspend", "extend", "status"])
+def test_while_it_is_held_the_time_and_the_commands_are_said(action: str) -> None:
+    words = step(action, 0, switch_told(**HELD), deadline=NOW + 7.2)
+    assert words.startswith("now: traffic waits until ") and ", 8 s left; " in words
+    assert "'stillgate resume balanced' releases it" in words
+    assert "'stillgate extend balanced 10' gives more time" in words
+    assert "'stillgate resume balanced -f p'" in hinted(words, ["-f", "p"])
+    assert "'stillgate extend balanced 10 -f p'" in hinted(words, ["-f", "p"])
+
+
+def test_beyond_the_deadline_it_says_so() -> None:
+    late = step("status", 0, switch_told(**HELD), deadline=NOW - 3)
+    assert late.startswith("now: traffic waits, 3 s beyond the deadline; 'stillgate resume")
+    rejecting = switch_told(**HELD, findings=[FINDING])
+    assert step("status", 0, rejecting, deadline=NOW - 3).startswith("now: requests get 503, 3 s")
+    assert "only a resume ends that" in step("status", 0, switch_told(**HELD))
+
+
+def test_somebody_elses_hold_is_not_released_by_a_bare_resume() -> None:
+    words = step("resume", 4, switch_told(**HELD), deadline=NOW + 5)
+    assert words.endswith("5 s left")
+    assert step("suspend", 4, switch_told()) == ""
+
+
+def test_where_nothing_is_held_traffic_flows() -> None:
+    for action, ending in (("resume", 0), ("status", 0), ("suspend", 1), ("suspend", 3)):
+        assert step(action, ending, switch_told()) == "now: nothing is held; traffic flows"
+
+
+def test_what_does_not_answer_is_named() -> None:
+    lost = switch_told(verdict="unknown", endpoint_name="lb2")
+    words = step("resume", 1, switch_told(), lost)
+    assert words.startswith("now: traffic flows elsewhere, and may wait at lb2; repair")
+    assert words.endswith("'stillgate resume balanced'")
+    assert step("status", 1, {**lost, "frontend": "*"}).endswith("then this again")
+    held = {"error": error_told("still_held", "held at lb2 until 12:00")}
+    assert step("suspend", 1, {**lost, **held}) == ""

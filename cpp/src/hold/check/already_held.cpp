@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "hold/record/lookup.hpp"
+#include "hold/record/owner.hpp"
 
 namespace stillgate::hold {
 
@@ -16,18 +17,17 @@ std::string held_words(const Record& record, std::string_view frontend, const As
   const bool is_known = std::ranges::any_of(
       asking.journal, [&record](const Record& one) { return one.id == record.id; });
   const bool is_mine = is_known || record.owner == asking.owner;
-  const std::string until =
-      record.deadline ? " until " + clock(*record.deadline) : std::string(", without a deadline");
-  const std::string since = fmt::format("since {}{}{}{}", clock(record.started_at), until,
-                                        record.reason.empty() ? "" : ": ", record.reason);
+  const std::string since =
+      fmt::format("since {}, {}{}{}", clock(record.started_at), time_left(record, asking.now),
+                  record.reason.empty() ? "" : ": ", record.reason);
   if (is_mine) {
     return fmt::format("already held by you ({}) {}; 'stillgate resume {}' ends that hold",
                        record.owner, since, frontend);
   }
   return fmt::format(
       "already held by {}, not by you, {}; ask them, or wait; with their word 'stillgate resume {} "
-      "--hold {}' ends that hold, without it '--force --reason TEXT' does",
-      record.owner, since, frontend, record.id);
+      "--hold {}' ends that hold, without it 'stillgate resume {} --force --reason TEXT' does",
+      record.owner, since, frontend, record.id, frontend);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@ namespace stillgate::hold {
 struct Asking {
   const std::string& owner;
   const std::vector<Record>& journal;
+  WallTime now;
 };
 
 /// Why a new hold is not possible there: a hold of Stillgate's, or a limit of 0 set by hand. Sets

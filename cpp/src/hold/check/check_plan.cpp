@@ -112,7 +112,7 @@ void CheckPlan::counted(const std::vector<Answer>& answers) {
 }
 
 Step CheckPlan::weigh_all(const Observation& observation) {
-  conclude(report_, request_.hold, seen_, request_.known);
+  conclude(report_, request_.hold, seen_, request_.known, observation.now);
   if (!observation.cancelled) return look_closer();
   report_.ending = Ending::cancelled;
   return step::Done{std::move(report_)};

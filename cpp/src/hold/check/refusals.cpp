@@ -88,7 +88,7 @@ void weigh_backends(Switch& target, const HoldRequest& request, const Seen& seen
 }
 
 void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
-                  std::size_t frontend, const std::vector<Record>& records) {
+                  std::size_t frontend, const std::vector<Record>& records, WallTime now) {
   const Record* record = record_of(seen, frontend, target.endpoint, target.frontend, records);
   target.version = seen.info->version;
   target.rtt_ms = seen.rtt_ms;
@@ -127,7 +127,8 @@ void weigh_switch(Switch& target, const HoldRequest& request, const Seen& seen,
   } else if (auto error = cut_too_soon(seen, frontend, request.options.max_hold)) {
     refuse(target, *std::move(error));
   }
-  if (auto error = held_already(target, seen, frontend, record, {request.options.owner, records}))
+  const Asking asking{request.options.owner, records, now};
+  if (auto error = held_already(target, seen, frontend, record, asking))
     refuse(target, *std::move(error));
 }
 
@@ -148,7 +149,7 @@ std::optional<std::size_t> earlier_endpoint(const std::vector<Seen>& seen, std::
 }  // namespace
 
 std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& seen,
-                          const std::vector<Record>& records) {
+                          const std::vector<Record>& records, WallTime now) {
   std::vector<Switch> switches;
   for (std::size_t i = 0; i < seen.size(); ++i) {
     const auto earlier = earlier_endpoint(seen, i);
@@ -159,7 +160,7 @@ std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& s
       if (seen[i].error) {
         refuse(target, *seen[i].error);
       } else {
-        weigh_switch(target, request, seen[i], j, records);
+        weigh_switch(target, request, seen[i], j, records, now);
       }
       if (earlier) {
         refuse(target, Errc::same_haproxy,
@@ -174,8 +175,8 @@ std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& s
 }
 
 void conclude(Report& report, const HoldRequest& request, const std::vector<Seen>& seen,
-              const std::vector<Record>& records) {
-  report.switches = weigh(request, seen, records);
+              const std::vector<Record>& records, WallTime now) {
+  report.switches = weigh(request, seen, records, now);
   const std::size_t frontends = request.frontends.size();
   for (std::size_t i = 0; i < report.switches.size(); ++i) {
     const Switch& one = report.switches[i];

@@ -14,10 +14,10 @@ namespace stillgate::hold {
 /// One switch per endpoint and frontend, in that order, with what was found and, for a refusal,
 /// its error. `records`: holds known to be in effect.
 [[nodiscard]] std::vector<Switch> weigh(const HoldRequest& request, const std::vector<Seen>& seen,
-                                        const std::vector<Record>& records);
+                                        const std::vector<Record>& records, WallTime now);
 
 /// Checks, and sets in the report how the check ended and whose holds are in effect.
 void conclude(Report& report, const HoldRequest& request, const std::vector<Seen>& seen,
-              const std::vector<Record>& records);
+              const std::vector<Record>& records, WallTime now);
 
 }  // namespace stillgate::hold

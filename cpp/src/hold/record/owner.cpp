@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <set>
+#include <string>
 
 #include <fmt/format.h>
 
@@ -11,6 +13,16 @@
 
 namespace stillgate::hold {
 namespace {
+
+/// As it is typed, without the endpoints.
+std::string resume_of(const Record& hold) {
+  std::string command = "stillgate resume";
+  std::set<std::string> named;
+  for (const HeldSwitch& one : hold.switches) {
+    if (named.insert(one.frontend).second) command += " " + one.frontend;
+  }
+  return command;
+}
 
 Error refusal(std::string message) { return {Errc::not_the_holder, std::move(message)}; }
 
@@ -39,9 +51,11 @@ std::optional<Error> not_the_holder(const Record& hold, const Claim& claim,
   const bool known = std::any_of(journal.begin(), journal.end(),
                                  [&hold](const Record& one) { return one.id == hold.id; });
   if (over || known || hold.owner == claim.owner) return std::nullopt;
-  return refusal(
-      fmt::format("{}; use --hold {} if it is yours, or --force --reason TEXT to overrule",
-                  whose(hold, now), hold.id));
+  const std::string command = claim.command.empty() ? resume_of(hold) : claim.command;
+  return refusal(fmt::format(
+      "{}; ask them, or wait; if it is yours, or with their word, '{} --hold {}'; to overrule them "
+      "'{} --force --reason TEXT'",
+      whose(hold, now), command, hold.id, command));
 }
 
 }  // namespace stillgate::hold

@@ -17,6 +17,8 @@ struct Claim {
   std::string hold;    ///< the id that the caller names; empty: none
   bool force{false};   ///< overrule the holder
   std::string reason;  ///< why
+  /// What is typed again with --hold or --force; empty: the resume of that hold.
+  std::string command{};
 };
 
 /// not_the_holder if this caller may not end that hold, else nothing. The holder has the same

@@ -57,17 +57,19 @@ std::optional<std::string> to_mark(const ResumedSwitch& row, const ResumeRequest
   return last->id;
 }
 
+/// Whoever was overruled reads there by whom, and why.
+std::string ended_by(const ResumedSwitch& row, const ResumeRequest& request) {
+  const Claim& claim = request.claim;
+  return row.forced ? fmt::format("{} by --force ({})", claim.owner, claim.reason) : claim.owner;
+}
+
 /// As the resume has found it: what was open already, it did not end.
 std::vector<runtime_api::Command> mark(const ResumedSwitch& row, const std::string& id,
                                        const ResumeRequest& request, WallTime now) {
   const std::string& frontend = row.report.frontend;
   const auto& ended = row.report.ended;
   if (!ended || row.report.hold_id != id) {
-    // Whoever was overruled reads there by whom, and why.
-    const std::string by =
-        row.forced ? fmt::format("{} by --force ({})", request.claim.owner, request.claim.reason)
-                   : request.claim.owner;
-    return mark_ended(frontend, id, How::resumed, now, by);
+    return mark_ended(frontend, id, How::resumed, now, ended_by(row, request));
   }
   const How how = ended->how == End::expired ? How::expired : How::opened;
   return mark_ended(frontend, id, how, ended->at.value_or(now));
@@ -94,7 +96,7 @@ std::vector<runtime_api::Command> mark_resumed(const ResumedSwitch& row,
                                                const ResumeRequest& request, WallTime now) {
   const auto id = to_mark(row, request, now);
   if (!id) return {};
-  return mark_ended(row.report.frontend, *id, How::resumed, now, request.claim.owner);
+  return mark_ended(row.report.frontend, *id, How::resumed, now, ended_by(row, request));
 }
 
 Batch disarm(const ResumeRows& rows, const ResumeRequest& request, WallTime now) {

@@ -256,19 +256,20 @@ void read_slot(SuspendedSwitch& row, std::span<const Reply> replies, const std::
 
 /// What was seen by the check may be older than the end of another hold, or the beginning of one
 /// that took no lock here.
-void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& now,
-                const SuspendRequest& request) {
+void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const Seen& seen,
+                const SuspendRequest& request, WallTime now) {
   const std::vector<Record>& records = request.known;
   LockSlot& slot = row.lock;
   if (slot.state == State::failed) return;
-  if (now.error) return fail(slot, *now.error);
+  if (seen.error) return fail(slot, *seen.error);
   const Seen& before = endpoint.before;
-  const Record* record = record_of(now, row.place, endpoint.url, row.held.frontend, records);
+  const Record* record = record_of(seen, row.place, endpoint.url, row.held.frontend, records);
   Switch target;
   target.frontend = row.held.frontend;
-  const auto& told = now.remembered[row.place].record;
+  const auto& told = seen.remembered[row.place].record;
   const auto& known = before.remembered[row.place].record;
-  if (auto held = held_already(target, now, row.place, record, {request.record.owner, records})) {
+  if (auto held =
+          held_already(target, seen, row.place, record, {request.record.owner, records, now})) {
     if (record != nullptr) slot.holder = *record;
     slot.hold_id = target.hold_id;
     fail(slot, *std::move(held));
@@ -277,15 +278,15 @@ void look_again(SuspendedSwitch& row, const SuspendedEndpoint& endpoint, const S
     slot.hold_id = told->id;
     fail(slot, error_of(Errc::already_held,
                         fmt::format("already held, or about to be held, by {}", told->owner)));
-  } else if (now.info->stopping || !now.same_process(before)) {
+  } else if (seen.info->stopping || !seen.same_process(before)) {
     fail(slot, error_of(Errc::haproxy_restarted,
                         "HAProxy was reloaded or is stopping since the check; try again"));
-  } else if (now.limit(row.place) != before.limit(row.place)) {
+  } else if (seen.limit(row.place) != before.limit(row.place)) {
     fail(slot, error_of(Errc::limit_mismatch,
                         fmt::format("the limit was {} at the check and is {} now: somebody else "
                                     "has changed it; try again",
                                     before.limit(row.place).value_or(0),
-                                    now.limit(row.place).value_or(0))));
+                                    seen.limit(row.place).value_or(0))));
   }
 }
 
@@ -394,7 +395,7 @@ void read(SuspendRows& rows, const SuspendRequest& request, const std::vector<An
     Answer look = answers[i];
     look.replies.assign(left.begin(), left.end());
     const Seen seen = read_survey(look, endpoint.url, request.hold.frontends, Scope::holds);
-    for (SuspendedSwitch& row : endpoint.switches) look_again(row, endpoint, seen, request);
+    for (SuspendedSwitch& row : endpoint.switches) look_again(row, endpoint, seen, request, now);
   }
 }
 

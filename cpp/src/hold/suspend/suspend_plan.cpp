@@ -234,7 +234,7 @@ void SuspendPlan::note_times(const Observation& observation) {
 bool SuspendPlan::confirm_free(const Observation& observation) {
   std::vector<Seen> seen;
   for (SuspendedEndpoint& endpoint : rows_) seen.push_back(std::move(endpoint.before));
-  conclude(report_, request_.hold, seen, request_.known);
+  conclude(report_, request_.hold, seen, request_.known, observation.now);
   for (std::size_t i = 0; i < rows_.size(); ++i) rows_[i].before = std::move(seen[i]);
   return !stopped(observation) && report_.ok();
 }

@@ -161,7 +161,7 @@ TEST(Advice, AGuardThatEndsWithItsStarterRefusesTheHoldOrIsTold) {
   asked.frontends = {"balanced"};
   const auto weighed = [&asked](bool refuses) {
     asked.shared_fate = SharedFate{"it ends too", refuses};
-    return weigh(asked, {quiet()}, {}).front();
+    return weigh(asked, {quiet()}, {}, {}).front();
   };
   const Switch refused = weighed(true);
   ASSERT_TRUE(refused.error);

@@ -101,6 +101,20 @@ TEST(Ownership, TheJournalMakesAHolder) {
   EXPECT_FALSE(not_the_holder(hold, eve, {hold}, WallTime()));
 }
 
+TEST(Ownership, ARefusalSaysWhatIsTyped) {
+  Record hold;
+  hold.id = id;
+  hold.owner = "test@here";
+  hold.switches = {{"unix:///a", "a"}, {"unix:///a", "b"}, {"unix:///b", "a"}};
+  Claim eve{"eve@there", "", false, ""};
+  auto error = not_the_holder(hold, eve, {}, WallTime());
+  EXPECT_NE(error->message.find("'stillgate resume a b --hold " + id + "'"), std::string::npos);
+  EXPECT_NE(error->message.find("'stillgate resume a b --force --reason TEXT'"), std::string::npos);
+  eve.command = "stillgate extend a 10";
+  error = not_the_holder(hold, eve, {}, WallTime());
+  EXPECT_NE(error->message.find("'stillgate extend a 10 --hold"), std::string::npos);
+}
+
 /// He may be about to hold: what he wrote stays.
 TEST(Ownership, WhatIsOpenAndOnSomebodysRecordStaysOnIt) {
   SimulatedFleet fleet = held();

@@ -112,7 +112,7 @@ TEST(Lateness, SomebodyElsesThatWasKilledIsTold) {
   EXPECT_EQ(report.ending, Ending::too_late);
   ASSERT_TRUE(report.switches[0].ended);
   EXPECT_EQ(report.switches[0].ended->how, End::resumed);
-  EXPECT_EQ(report.switches[0].ended->by, "other@there");
+  EXPECT_EQ(report.switches[0].ended->by, "other@there by --force (it must be)");
 }
 
 TEST(Lateness, OneOfTwoIsEnough) {
@@ -185,7 +185,7 @@ TEST(Lateness, SomebodyElsesForcedResumeIsToldWithTheName) {
   const Report report = resume(fleet, here);
   EXPECT_EQ(report.ending, Ending::too_late);
   EXPECT_EQ(report.switches[0].ended->how, End::resumed);
-  EXPECT_EQ(report.switches[0].ended->by, "bob@there");
+  EXPECT_EQ(report.switches[0].ended->by, "bob@there by --force (asleep)");
   EXPECT_TRUE(report.switches[0].ended->at);
 }
 
