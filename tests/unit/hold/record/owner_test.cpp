@@ -108,7 +108,8 @@ TEST(Ownership, ARefusalSaysWhatIsTyped) {
   hold.switches = {{"unix:///a", "a"}, {"unix:///a", "b"}, {"unix:///b", "a"}};
   Claim eve{"eve@there", "", false, ""};
   auto error = not_the_holder(hold, eve, {}, WallTime());
-  EXPECT_NE(error->message.find("'stillgate resume a b --hold " + id + "'"), std::string::npos);
+  EXPECT_NE(error->message.find(std::string("'stillgate resume a b --hold ") + id + "'"),
+            std::string::npos);
   EXPECT_NE(error->message.find("'stillgate resume a b --force --reason TEXT'"), std::string::npos);
   eve.command = "stillgate extend a 10";
   error = not_the_holder(hold, eve, {}, WallTime());
