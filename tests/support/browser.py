@@ -24,6 +24,7 @@ from support.patience import HANG_S
 PROGRAM = "chromium"
 NO_BROWSER = f"there is no {PROGRAM} on the PATH: apt-get install {PROGRAM}"
 HEIGHT = 900
+PATIENCE_S = 5 * HANG_S  # where it is read from a disk for the first time, beside other tests
 LAID_OUT = "new Promise(done => requestAnimationFrame(() => setTimeout(done, 0)))"
 
 
@@ -105,7 +106,7 @@ class Browser(Closing):
         self._page, self._loaded = Page(self), False
         found = self.call("Page.navigate", url=address)
         assert "errorText" not in found, found["errorText"]
-        deadline = time.monotonic() + HANG_S
+        deadline = time.monotonic() + PATIENCE_S
         while not self._loaded:
             self._take(deadline)
         page = self._page
@@ -122,7 +123,7 @@ class Browser(Closing):
         if self._session is not None:
             order["sessionId"] = self._session
         os.write(self._in, json.dumps(order).encode() + b"\0")
-        deadline = time.monotonic() + HANG_S
+        deadline = time.monotonic() + PATIENCE_S
         while True:
             message = self._take(deadline)
             if message.get("id") == self._number:
