@@ -10,6 +10,7 @@ import socket
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Optional
@@ -116,20 +117,25 @@ class Relay:
         path.server = server
         server.setblocking(False)
         loop = asyncio.get_running_loop()
+        back: Optional[asyncio.Task[None]] = None
+        waits = False
         try:
             await self._connect(server)
-            begun = waits = False
-            while line := await self._next_lines(path):
-                if not begun:
-                    begun, waits = True, b";wait " in line
-                    if not waits:
-                        path.tasks.append(asyncio.ensure_future(self._back(path, server)))
-                await self._passing.wait()
-                await loop.sock_sendall(server, line)
+            # A client that ends with unread answers resets its connection.
+            with suppress(ConnectionResetError):
+                while line := await self._next_lines(path):
+                    if back is None:
+                        back = asyncio.ensure_future(self._back(path, server))
+                        path.tasks.append(back)
+                    if b";wait " in line:
+                        waits = True
+                        back.cancel()
+                    await self._passing.wait()
+                    await loop.sock_sendall(server, line)
             await self._passing.wait()
             if waits:
-                # Its answer is unread here, too: so HAProxy sees the same close as without a relay,
-                # which ends the line. A half-close would have 3.2 run its rest.
+                # Its answers are unread here, too: so HAProxy sees the same close as without a
+                # relay, which ends the line. A half-close would have 3.2 run its rest.
                 server.close()
             else:
                 server.shutdown(socket.SHUT_WR)
