@@ -7,6 +7,7 @@ Only if it cannot be had everywhere, it and the command are undone.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -29,6 +30,8 @@ MODULE = "import sys; sys.path[:] = sys.argv[2:]; import stillgate.continuing as
 FOR_THE_UNDO = 0.5  # of the time that is left, what the cutover leaves for --on-failure
 RETRY_BACK = 1.0  # seconds of one attempt to take it back
 LOOK = 0.05  # seconds
+F_SETPIPE_SZ = 1031  # of fcntl.h; in Python from 3.10 on
+LEAST_PIPE = 1 << 16
 
 
 def undo_argv(command: str) -> List[str]:
@@ -67,11 +70,20 @@ def will(told: Mapping[str, Any], left: float, grace: float, pg: Optional[bool])
     left of the hold, and whether PostgreSQL knows the check interval (None: not asked for).
     """
     text = json.dumps({**told, "deadline": boot_time() + left, "grace": grace, "postgres": pg})
-    descriptor = os.memfd_create("stillgate-will")
-    with open(descriptor, "w", encoding="utf-8", closefd=False) as file:
-        file.write(text)
-    os.lseek(descriptor, 0, os.SEEK_SET)
-    return descriptor
+    # A pipe: where no file may grow, neither may one in memory.
+    reading, writing = os.pipe()
+    try:
+        rest = text.encode()
+        fcntl.fcntl(writing, F_SETPIPE_SZ, max(LEAST_PIPE, len(rest)))
+        while rest:
+            written = os.write(writing, rest)
+            rest = rest[written:]
+    except BaseException:
+        os.close(reading)
+        raise
+    finally:
+        os.close(writing)
+    return reading
 
 
 class _Release:

@@ -26,7 +26,7 @@ KERNELS = {
 PYTHON_OPENS = {"open", "read_text", "read_bytes", "File"}
 PYTHON_KERNELS = {
     "cli/patch.py": "the copies of haproxy.cfg, and their folder",
-    "continuing.py": "its own memory, and /dev/null",
+    "continuing.py": "/dev/null",
     "files.py": "the one",
     "console/keyboard.py": "/dev/tty",
     "console/streams.py": "/dev/null",
@@ -41,7 +41,7 @@ VOICES = {
     "console/live_screen.py": "those lines, and where they go on the screen",
     "console/streams.py": "the one",
     "console/voice.py": "what it gets has passed the one",
-    "continuing.py": "a descriptor of its own, and words that are tamed",
+    "continuing.py": "a pipe of its own, and words that are tamed",
     "files.py": "files",
     "run_until.py": "messages to the leash",
     "watching.py": "a descriptor of its own",
