@@ -3,7 +3,7 @@
 set -euo pipefail
 # shellcheck disable=SC1091
 source /etc/os-release
-export CMAKE_BUILD_PARALLEL_LEVEL=2 CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR=/root/.ccache
+export CMAKE_BUILD_PARALLEL_LEVEL=2 CMAKE_CXX_COMPILER_LAUNCHER=ccache CCACHE_DIR="$HOME/.ccache"
 export CCACHE_BASEDIR=/ CCACHE_NOHASHDIR=1
 rm -rf /dist /package
 mkdir /dist /package

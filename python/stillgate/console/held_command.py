@@ -327,7 +327,11 @@ class HeldCommand:
         assert self._undoing is not None
         grace = min(GRACE, self._undo_time / 2)
         pg = self._check_interval if self._wishes.postgres else None
-        testament = will(held.told(), held.remaining, grace, pg)
+        try:
+            testament = will(held.told(), held.remaining, grace, pg)
+        except OSError as error:
+            words = f"the leash could not be told how to continue the cutover: {error.strerror}"
+            raise StillgateError("leash_failed", f"{words}; nothing was cut over") from error
         try:
             self._undoing.arm(
                 lambda: held.remaining,

@@ -62,6 +62,7 @@ class StoppedInItsCutover:
         self.remaining = 30.0
         self.expired = False
         self.kept: Optional[float] = None
+        self.told: Any = None
 
     def extend(self, seconds: float) -> None:
         pass
@@ -107,6 +108,25 @@ def test_ctrl_c_in_the_cutover_undoes_the_migration_unless_the_new_code_serves(
     assert ran == runs
     # A third of the hold as it was before the command.
     assert held.kept == 10.0 and not held.cut_over
+
+
+def test_a_cutover_that_the_leash_cannot_be_told_of_is_not_begun(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where no descriptor is to be had: the migration is undone inside the hold."""
+    ran: list[Any] = []
+    held = StoppedInItsCutover("applied")
+    held.told = lambda: {}
+    course = course_of(ran, held, monkeypatch)
+    monkeypatch.undo()
+
+    def used_up() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("os.pipe", used_up)
+    assert not course._cut_over(held)
+    assert course.error.code == "leash_failed" and "Too many open files" in str(course.error)
+    assert held.kept is None
 
 
 def test_ctrl_c_between_the_command_and_the_cutover_undoes_the_migration(
