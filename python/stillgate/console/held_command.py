@@ -330,7 +330,7 @@ class HeldCommand:
         try:
             testament = will(held.told(), held.remaining, grace, pg)
         except OSError as error:
-            words = f"the leash could not be told how to continue the cutover: {error.strerror}"
+            words = f"the leash could not get the cutover to continue: {error.strerror}"
             raise StillgateError("leash_failed", f"{words}; nothing was cut over") from error
         try:
             self._undoing.arm(

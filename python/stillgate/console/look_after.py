@@ -58,6 +58,6 @@ def _words(lost: List[CutoverChange]) -> str:
         places.setdefault(one.endpoint_name or one.endpoint, []).append(told)
     listed = "; ".join(f"{place}: {', '.join(told)}" for place, told in places.items())
     return (
-        "the cutover was lost after the release: other values stand there than were set, as after "
+        "the cutover was lost after the release: other values are there than were set, as after "
         f"a reload ({listed})"
     )
