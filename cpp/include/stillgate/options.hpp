@@ -168,7 +168,12 @@ struct CutoverOptions {
 
 struct ExtendOptions {
   std::chrono::milliseconds by{0};  ///< move the deadline by this time
-  std::string hold;                 ///< this and the next three: as for resume
+  /// Everywhere or nowhere, and over before the old deadline less `keep`; where that leaves no time
+  /// for it on one of the paths: cutover_too_late, and nothing is changed. Else an HAProxy that it
+  /// does not reach in time opens, with what must not serve yet.
+  bool for_cutover{false};
+  std::chrono::milliseconds keep{0};  ///< of the old time, for what must be done in it
+  std::string hold;                   ///< this and the next three: as for resume
   std::string owner;
   bool force{false};
   std::string reason;
@@ -177,6 +182,8 @@ struct ExtendOptions {
   static void each(Self& self, const Visit& visit) {
     using std::chrono::milliseconds;
     visit("seconds", self.by, shortest_hold, longest_wait);
+    visit("for_cutover", self.for_cutover);
+    visit("keep", self.keep, milliseconds{0}, longest_wait);
     visit("hold", self.hold);
     visit("owner", self.owner, longest_owner);
     visit("force", self.force);

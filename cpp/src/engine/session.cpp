@@ -77,6 +77,7 @@ std::vector<Answer> Session::run(const Batch& batch, const std::stop_token& stop
     if (batch.haste == Haste::from_the_beginning) {
       call_late(begun_at_ + patience_ + more_time(batch));
     }
+    if (batch.within) call_late(begun_at_ + *batch.within);
     start_more();
     settle_barrier();
     if (finished_ == participants_) timer_.cancel();
@@ -271,14 +272,18 @@ void Session::note_well_answered() {
 }
 
 void Session::call_late(Clock::time_point when) {
-  late_at_ = when;
-  on_link_deadline(when);
+  late_at_ = std::min(when, late_at_.value_or(when));
+  on_link_deadline(*late_at_);
 }
 
 void Session::fail_late(Clock::time_point now) {
   if (!late_at_ || *late_at_ > now) return;
   late_at_.reset();
-  each_active([](Link& link) { link.fail(link.late()); });
+  // Who waits at a barrier for others is not late itself: it fails with the last of those.
+  const bool gathering = batch_->barrier && !released_;
+  each_active([gathering](Link& link) {
+    if (!gathering || link.deadline()) link.fail(link.late());
+  });
 }
 
 /// A peer that accepts and never answers may hang, or have no free connection. If the same process

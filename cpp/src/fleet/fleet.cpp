@@ -190,7 +190,8 @@ struct Fleet::State {
                                                 const ResumeOptions& wanted,
                                                 const std::stop_token& stop);
   Report extend(const std::vector<std::string>& frontends, const hold::Claim& claim,
-                std::chrono::milliseconds by, const std::stop_token& stop);
+                std::chrono::milliseconds by, std::optional<std::chrono::milliseconds> keep,
+                const std::stop_token& stop);
   /// What is held; `drive` carries the plan out.
   template <class Drive>
   Report status(const std::vector<std::string>& frontends, const Drive& drive);
@@ -306,7 +307,7 @@ std::optional<Report> Fleet::State::cut_over_before_release(
   options.retry_for = wanted.retry_for;
   Report report = cut_over(options, frontends, claim, stop);
   if (report.error && report.error->code == Errc::cutover_too_late) {
-    if (extend(frontends, claim, more_time, stop).ok()) {
+    if (extend(frontends, claim, more_time, {}, stop).ok()) {
       report = cut_over(options, frontends, claim, stop);
     }
   }
@@ -315,10 +316,12 @@ std::optional<Report> Fleet::State::cut_over_before_release(
 }
 
 Report Fleet::State::extend(const std::vector<std::string>& frontends, const hold::Claim& claim,
-                            std::chrono::milliseconds by, const std::stop_token& stop) {
+                            std::chrono::milliseconds by,
+                            std::optional<std::chrono::milliseconds> keep,
+                            const std::stop_token& stop) {
   const fleet::Journal journal(state_directory());
   auto loaded = journal.load();
-  hold::ExtendPlan plan({hold_request(frontends), std::move(loaded.records), claim, by});
+  hold::ExtendPlan plan({hold_request(frontends), std::move(loaded.records), claim, by, keep});
   Report report = drive(plan, journal, stop);
   report.action = "extend";
   for (Event& event : hold::extended_events(report, std::chrono::system_clock::now())) {
@@ -569,7 +572,9 @@ Result<Report> Fleet::extend(const std::vector<std::string>& frontends,
                              const ExtendOptions& options, const std::stop_token& stop) {
   if (auto error = fleet::check_frontends(frontends)) return *std::move(error);
   if (auto error = fleet::check_extend(options)) return *std::move(error);
-  return state_->extend(frontends, claim_of(options), options.by, stop);
+  const std::optional keep(options.keep);
+  return state_->extend(frontends, claim_of(options), options.by,
+                        options.for_cutover ? keep : std::nullopt, stop);
 }
 
 Result<Report> Fleet::cutover(const CutoverOptions& options, const std::stop_token& stop) {

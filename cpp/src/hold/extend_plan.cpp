@@ -45,9 +45,29 @@ ExtendPlan::ExtendPlan(Request request)
       report_.switches.push_back(std::move(one));
     }
   }
+  // Before anybody has answered: who never does must not take what is kept.
+  for (const Record& record : request_.records) {
+    if (record.id == request_.claim.hold && record.deadline) end_before(*record.deadline);
+  }
 }
 
 Step ExtendPlan::next(const Observation& observation) {
+  now_ = observation.now;
+  Step step = proceed(observation);
+  auto* batch = std::get_if<Batch>(&step);
+  if (batch != nullptr && limit_) {
+    batch->within = std::max(std::chrono::floor<milliseconds>(*limit_ - now_), least_time);
+  }
+  return step;
+}
+
+void ExtendPlan::end_before(WallTime deadline) {
+  if (!request_.keep) return;
+  const WallTime until = deadline - *request_.keep;
+  limit_ = std::min(limit_.value_or(until), until);
+}
+
+Step ExtendPlan::proceed(const Observation& observation) {
   switch (stage_) {
     case Stage::start:
       return ask(Stage::surveying);
@@ -180,7 +200,7 @@ Step ExtendPlan::follow() {
     if (is_backed(i) && !waiting_[i].followed) all = has_followed(i) && all;
   }
   // What is read back decides.
-  if (all || looks_++ >= most_looks) return ask(Stage::verifying);
+  if (all || looks_++ >= most_looks || is_over()) return ask(Stage::verifying);
   stage_ = Stage::resting;
   return step::Wait{look_pause};
 }
@@ -296,6 +316,7 @@ void ExtendPlan::weigh(std::size_t endpoint, std::size_t frontend, const Seen& s
     add_hold(report_, *record);
     return;
   }
+  end_before(*record->deadline);
   Record longer = record->only(one.endpoint, one.frontend);
   *longer.deadline += request_.by;
   courses_[index] = {std::move(longer), seen.gate_handle(frontend)};
@@ -316,7 +337,40 @@ std::vector<runtime_api::Condition> ExtendPlan::conditions() const {
   return list;
 }
 
+bool ExtendPlan::reaches_all() const {
+  return std::none_of(seen_.begin(), seen_.end(),
+                      [](const Seen& seen) { return seen.error.has_value(); });
+}
+
+/// A hold by maxconn must be known to be followed by its guard before that looks for the last time.
+milliseconds ExtendPlan::time_needed() const {
+  double longest = 0;
+  for (const Seen& seen : seen_) longest = std::max(longest, seen.rtt_ms.value_or(0));
+  const auto round_trip = milliseconds(static_cast<std::int64_t>(longest));
+  const bool by_guard = std::any_of(courses_.begin(), courses_.end(),
+                                    [](const Course& one) { return one.longer && !one.gate.used; });
+  const milliseconds guard = last_look + 2 * round_trip - *request_.keep;
+  return least_time + least_round_trips * round_trip +
+         (by_guard ? std::max(guard, milliseconds(0)) : milliseconds(0));
+}
+
+Step ExtendPlan::refuse_late() {
+  report_.ending = Ending::refused;
+  const auto left = limit_ ? std::chrono::floor<milliseconds>(*limit_ - now_) : milliseconds(0);
+  report_.error = Error{
+      Errc::cutover_too_late,
+      reaches_all()
+          ? fmt::format("the hold has {} ms left to be extended in, which needs {} ms; nothing was "
+                        "changed",
+                        std::max<std::int64_t>(left.count(), 0), time_needed().count())
+          : "not every HAProxy answers, so the hold was not extended; nothing was changed"};
+  return done();
+}
+
 Step ExtendPlan::write() {
+  if (request_.keep && (!reaches_all() || !limit_ || now_ + time_needed() > *limit_)) {
+    return refuse_late();
+  }
   stage_ = Stage::writing;
   Batch batch;
   batch.phase = "extending";
@@ -403,6 +457,14 @@ Step ExtendPlan::settle(WallTime now) {
     const auto answer = milliseconds(static_cast<int>(report_.switches[index].rtt_ms.value_or(0)));
     const WallTime before = *course.longer->deadline - request_.by;
     if (before - now > last_look + 2 * answer) continue;
+    if (request_.keep) {
+      // Nobody waits for that here: what is kept is wanted now.
+      report_.ending = Ending::endpoint_failed;
+      report_.switches[index].error =
+          Error{Errc::cutover_too_late,
+                "HAProxy has the new deadline, but so late that the guard may have missed it"};
+      continue;
+    }
     until = std::max(until, std::optional(before + last_release + 2 * answer));
   }
   if (!until) return done();

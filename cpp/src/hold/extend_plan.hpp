@@ -24,7 +24,13 @@ class ExtendPlan final : public Plan {
     std::vector<Record> records;  ///< holds that the journal knows
     Claim claim;
     std::chrono::milliseconds by{0};  ///< moves the deadline by this time
+    /// As of ExtendOptions; nothing: wherever it can, in whatever time.
+    std::optional<std::chrono::milliseconds> keep{};
   };
+
+  /// For a cutover it begins only where this time is left, and so many round trips.
+  static constexpr std::chrono::milliseconds least_time{200};
+  static constexpr int least_round_trips = 6;
 
   explicit ExtendPlan(Request request);
 
@@ -46,6 +52,7 @@ class ExtendPlan final : public Plan {
     settled
   };
 
+  Step proceed(const Observation& observation);
   Step ask(Stage stage);
   Step surveyed(const Observation& observation);
   void weigh(std::size_t endpoint, std::size_t frontend, const Seen& seen, WallTime now);
@@ -57,6 +64,11 @@ class ExtendPlan final : public Plan {
   [[nodiscard]] bool is_backed(std::size_t endpoint) const;
   [[nodiscard]] bool has_followed(std::size_t endpoint);
   void tell_behind();
+  void end_before(WallTime deadline);
+  [[nodiscard]] bool is_over() const { return limit_ && now_ >= *limit_; }
+  [[nodiscard]] bool reaches_all() const;
+  [[nodiscard]] std::chrono::milliseconds time_needed() const;
+  Step refuse_late();
   Step rehearse();
   Step rehearsed(const Observation& observation);
   [[nodiscard]] bool is_extended(const Record& record) const;
@@ -92,6 +104,8 @@ class ExtendPlan final : public Plan {
   std::vector<Seen> seen_;
   std::vector<bool> keeps_;  ///< per endpoint: it has process variables
   std::size_t next_record_{0};
+  WallTime now_;
+  std::optional<WallTime> limit_;  ///< the earliest old deadline, less what is kept
   Report report_;
 };
 

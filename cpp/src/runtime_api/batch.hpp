@@ -1,6 +1,7 @@
 // Commands for a fleet and their answers: the data between plan and engine.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -50,6 +51,9 @@ struct Batch {
   /// On new connections: a kept one may lead to the old worker of a reload.
   bool fresh{false};
   Haste haste{Haste::none};
+  /// Whoever has not answered by then has failed, whatever its own timeouts: something else has to
+  /// be done in time.
+  std::optional<std::chrono::milliseconds> within{};
   std::optional<std::int64_t> in_flight;  ///< for the progress line: requests still being served
 
   /// nullptr: there is none.

@@ -110,6 +110,25 @@ TEST_F(SessionTest, WhereOthersAreHeldTheLastOneIsNotWaitedForLong) {
   }
 }
 
+TEST_F(SessionTest, WhoHasNotAnsweredWithinTheTimeOfAllHasFailed) {
+  const FakeHaproxy good(path("a"), Manner::answers);
+  const FakeHaproxy hangs(path("b"), Manner::greets_only);
+  const FakeHaproxy silent(path("c"), Manner::silent);
+  for (const char* name : {"a", "b", "c"}) add(name);
+  options_.connect_timeout = options_.greeting_timeout = options_.reply_timeout =
+      std::chrono::hours(1);
+  Batch batch = batch_for(3);
+  batch.within = 10 * short_time;
+  for (const bool barrier : {false, true}) {
+    batch.barrier = barrier;
+    const auto answers = run(batch);
+    EXPECT_EQ(code_of(answers[0]), barrier ? std::optional(Errc::rolled_back) : std::nullopt);
+    EXPECT_TRUE(answers[1].error);
+    EXPECT_TRUE(answers[2].error);
+    EXPECT_EQ(answers[1].sent, !barrier);
+  }
+}
+
 TEST_F(SessionTest, BeforeHalfHaveAnsweredEachHasItsTime) {
   const FakeHaproxy hangs(path("a"), Manner::greets_only);
   add("a");

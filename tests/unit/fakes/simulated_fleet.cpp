@@ -85,6 +85,15 @@ static milliseconds longest_wait(const Batch& batch) {
   return longest;
 }
 
+milliseconds SimulatedFleet::time_of(const Batch& batch) const {
+  bool is_hanging = false;
+  for (std::size_t i = 0; i < batch.work.size(); ++i) {
+    is_hanging = is_hanging || (!batch.work[i].empty() && fault_of(i) == Fault::hangs);
+  }
+  const milliseconds most = batch.within.value_or(milliseconds::max());
+  return std::min(is_hanging ? std::max(hang, round_trip) : round_trip, most) + longest_wait(batch);
+}
+
 std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
   seen.cancelled = seen.cancelled || (cancel_at && steps >= *cancel_at);
   seen.now = WallTime(milliseconds(1'800'000'000'000)) + clock + seen.elapsed;
@@ -93,8 +102,9 @@ std::optional<Report> SimulatedFleet::carry_out(Plan& plan, Observation& seen) {
   if (auto* done = std::get_if<step::Done>(&step)) return std::move(done->report);
   if (const auto* batch = std::get_if<Batch>(&step)) {
     const bool stopped = cancel_at && steps + 1 >= *cancel_at;
+    const milliseconds time = time_of(*batch);
     seen.what = observed::Answers{run(*batch, stopped)};
-    seen.elapsed += milliseconds(1) + longest_wait(*batch);
+    seen.elapsed += time;
   } else if (const auto* write = std::get_if<step::WriteJournal>(&step)) {
     seen.what = observed::Journaled{keep(write->record)};
   } else if (const auto* cut = std::get_if<step::KeepCutover>(&step)) {
@@ -199,7 +209,7 @@ Answer SimulatedFleet::ask(std::size_t index, const std::vector<Command>& comman
   }
   Answer answer;
   answer.sent = true;
-  answer.timings = {1.0, 2.0, 3.0};
+  answer.timings = {1.0, 2.0, 2.0 + static_cast<double>(round_trip.count())};
   commands_asked += commands.size();
   for (const Command& command : commands) {
     answer.replies.push_back(this->answer(host, command.text(), fault));

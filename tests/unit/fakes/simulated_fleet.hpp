@@ -22,7 +22,7 @@ namespace stillgate::hold {
 enum class Fault {
   refuses_connection,  ///< no byte goes out
   loses_commands,      ///< sent, not run, no answer
-  hangs,               ///< as loses_commands, known by the deadline
+  hangs,               ///< as loses_commands, known by the deadline; see `hang`
   runs_half,           ///< the first command ran, no answer
   loses_answer,        ///< all ran, no answer
   refuses_writes,      ///< an answer, with `Permission denied` to each change
@@ -182,9 +182,14 @@ class SimulatedFleet {
   std::optional<std::size_t> first_write_batch;  ///< the batch in which a limit was first set
   std::optional<std::size_t> up_at;              ///< from that batch on every backend is up
   std::chrono::milliseconds clock{0};            ///< when the next course begins
+  std::chrono::milliseconds hang{0};             ///< a batch takes so long where a host hangs
+  std::chrono::milliseconds round_trip{1};       ///< every other batch, and what its answers tell
 
-  /// Carries out the plan until it is done. Each batch takes a virtual millisecond.
+  /// Carries out the plan until it is done.
   Report drive(Plan& plan);
+
+  /// How long the next batch takes.
+  [[nodiscard]] std::chrono::milliseconds time_of(const runtime_api::Batch& batch) const;
 
   /// One step alone, with its observation; the report where that was the last one.
   std::optional<Report> carry_out(Plan& plan, Observation& seen);

@@ -210,6 +210,66 @@ TEST(ExtendPlan, AStopBeforeAnythingIsWrittenChangesNothing) {
   EXPECT_EQ(deadline_at(fleet, 1), before);
 }
 
+/// The fleet's clock, so that the hold has this time left.
+void leave(SimulatedFleet& fleet, milliseconds left) {
+  const WallTime epoch(milliseconds(1'800'000'000'000));
+  fleet.clock =
+      std::chrono::duration_cast<milliseconds>(*fleet.records()[0].deadline - epoch) - left;
+}
+
+ExtendPlan::Request for_cutover(const SimulatedFleet& fleet, milliseconds keep) {
+  auto wanted = request(fleet);
+  wanted.claim.hold = fleet.records()[0].id;
+  wanted.keep = keep;
+  return wanted;
+}
+
+/// One that it comes to too late opens, with what must not serve yet.
+TEST(ExtendPlan, ForACutoverItIsEverywhereOrNowhere) {
+  SimulatedFleet fleet = held();
+  fleet.round_trip = milliseconds(100);
+  const auto before = *fleet.records()[0].deadline;
+  // Six round trips of 0.1 s, 0.2 s, and what the guard needs: 1.2 s.
+  leave(fleet, milliseconds(2200 + 200));
+  const Report well = extend(fleet, for_cutover(fleet, milliseconds(300)));
+  EXPECT_EQ(well.ending, Ending::done);
+  EXPECT_EQ(deadline_at(fleet, 0), before + more);
+  EXPECT_EQ(deadline_at(fleet, 1), before + more);
+
+  for (const auto& [left, keep] : {std::pair{2000, 0}, {3000, 2200}, {-50, 0}}) {
+    SimulatedFleet late = held();
+    late.round_trip = milliseconds(100);
+    leave(late, milliseconds(left));
+    const Report report = extend(late, for_cutover(late, milliseconds(keep)));
+    EXPECT_EQ(report.error->code, Errc::cutover_too_late) << left;
+    EXPECT_EQ(report.ending, Ending::refused) << left;
+    EXPECT_EQ(deadline_at(late, 0), before) << left;
+    EXPECT_EQ(deadline_at(late, 1), before) << left;
+  }
+
+  SimulatedFleet silent = held();
+  silent.faults[{0, 1}] = Fault::refuses_connection;
+  const Report report = extend(silent, for_cutover(silent, milliseconds(0)));
+  EXPECT_EQ(report.error->code, Errc::cutover_too_late);
+  EXPECT_EQ(deadline_at(silent, 0), before);
+}
+
+TEST(ExtendPlan, ForACutoverItEndsBeforeWhatIsKept) {
+  for (std::size_t first = 0; first < 6; ++first) {
+    SimulatedFleet fleet = held();
+    leave(fleet, milliseconds(3000));
+    fleet.hang = milliseconds(5000);
+    for (std::size_t batch = first; batch < 40; ++batch) fleet.faults[{batch, 1}] = Fault::hangs;
+    ExtendPlan plan(for_cutover(fleet, milliseconds(1000)));
+    Observation seen{observed::Begin{}, {}, {}, false};
+    const auto before = *fleet.records()[0].deadline;
+    std::optional<Report> report;
+    while (!report) report = fleet.carry_out(plan, seen);
+    // What an answer may take in any case.
+    EXPECT_LE(seen.now, before - milliseconds(1000) + ExtendPlan::least_time) << first;
+  }
+}
+
 TEST(LongerToken, AddsToBothTimesAndLeavesWhatItCannotRead) {
   Record record;
   record.id = "7d";

@@ -43,19 +43,25 @@ ChangeState state_of(const ChangeAtEndpoint& change) {
 CutoverPlan::CutoverPlan(Request request) : request_(std::move(request)) {
   report_.action = "cutover";
   rows_ = rows_of(request_);
+  // Before anybody has answered: who never does must not take the time of the undo.
+  for (const Record& record : request_.records) {
+    const bool is_this = !request_.claim.hold.empty() && record.id == request_.claim.hold;
+    if (is_this && record.deadline) end_before(*record.deadline);
+  }
 }
 
 Step CutoverPlan::next(const Observation& observation) {
   switch (at_) {
     case 0:
       for (;;) {
-        YIELD(1, look(false));
+        YIELD(1, look(observation, false));
         read(observation);
         if (!refuse(observation)) break;
         if (!may_wait_for_check(observation)) return done();
         YIELD(10, step::Wait{retry_pause});
       }
       if (request_.dry_run) {
+        if (refuse_late(observation)) return done();
         state_ = CutoverState::possible;
         return done();
       }
@@ -67,9 +73,9 @@ Step CutoverPlan::next(const Observation& observation) {
           if (!confirm_record(observation)) return done();
         }
         for (;;) {
-          YIELD(3, write());
+          YIELD(3, write(observation));
           read_written(observation);
-          YIELD(4, look(false));
+          YIELD(4, look(observation, false));
           read(observation);
           if (all_stand() || must_undo(observation)) break;
           YIELD(5, step::Wait{retry_pause});
@@ -78,8 +84,8 @@ Step CutoverPlan::next(const Observation& observation) {
       if (!all_stand()) {
         begin_undo(observation);
         for (;;) {
-          if (asks(write_back())) YIELD(6, write_back());
-          YIELD(7, look(true));
+          if (asks(write_back(observation))) YIELD(6, write_back(observation));
+          YIELD(7, look(observation, true));
           read(observation);
           if (!undo_again(observation)) break;
           YIELD(8, step::Wait{retry_pause});
@@ -95,8 +101,15 @@ Step CutoverPlan::next(const Observation& observation) {
 }
 
 /// Always on new connections: a kept one may lead to the old worker of a reload.
-Batch CutoverPlan::look(bool is_undoing) const {
+Batch CutoverPlan::look(const Observation& observation, bool is_undoing) const {
   Batch batch;
+  if (written_) {
+    batch.within = left(observation, is_undoing ? milliseconds(0) : time_needed() / 2);
+  } else if (deadline_) {
+    // Whoever is well answers in that time, so that it is known to be too late.
+    batch.within =
+        std::max(left(observation, milliseconds(0)).value_or(least_time), least_time / 2);
+  }
   batch.phase = written_ ? "verifying" : "checking";
   batch.uninterruptible = is_undoing;
   batch.fresh = written_;
@@ -107,8 +120,9 @@ Batch CutoverPlan::look(bool is_undoing) const {
 }
 
 /// Whatever does not stand yet, everywhere at the same instant.
-Batch CutoverPlan::write() {
+Batch CutoverPlan::write(const Observation& observation) {
   Batch batch;
+  batch.within = left(observation, time_needed() / 2);
   batch.phase = "cutting over";
   batch.barrier = true;
   for (const CutEndpoint& endpoint : rows_) {
@@ -121,8 +135,11 @@ Batch CutoverPlan::write() {
 }
 
 /// In the opposite order: what stood before serves before anything ends.
-Batch CutoverPlan::write_back() const {
+Batch CutoverPlan::write_back(const Observation& observation) const {
   Batch batch;
+  // The other half is for reading it back.
+  batch.within = left(observation, milliseconds(0));
+  if (batch.within) *batch.within /= 2;
   batch.phase = "undoing the cutover";
   batch.uninterruptible = true;
   for (const CutEndpoint& endpoint : rows_) {
@@ -189,10 +206,23 @@ void CutoverPlan::find_deadline() {
       const Record* record = record_of(endpoint.standing.seen, i, endpoint.url,
                                        request_.frontends[i], request_.records);
       if (record == nullptr || !record->deadline) continue;
-      const WallTime until = *record->deadline - request_.keep;
-      deadline_ = std::min(deadline_.value_or(until), until);
+      end_before(*record->deadline);
     }
   }
+}
+
+void CutoverPlan::end_before(WallTime deadline) {
+  const WallTime until = deadline - request_.keep;
+  deadline_ = std::min(deadline_.value_or(until), until);
+}
+
+/// Of the hold, beside what is kept of it. Nothing where it has ended: there is nothing to be in
+/// time for any more, as where this process was stopped, and what stands has to be known.
+std::optional<milliseconds> CutoverPlan::left(const Observation& observation,
+                                              milliseconds kept) const {
+  if (!deadline_ || observation.now >= *deadline_ + request_.keep) return std::nullopt;
+  const auto until = std::chrono::floor<milliseconds>(*deadline_ - kept - observation.now);
+  return std::max(until, milliseconds(2));
 }
 
 milliseconds CutoverPlan::time_needed() const {

@@ -17,7 +17,7 @@ class CutoverPlan final : public Plan {
 
   static constexpr std::chrono::milliseconds retry_pause{100};
   /// A cutover begins only where the hold has this time left, and so many round trips.
-  static constexpr std::chrono::milliseconds least_time{500};
+  static constexpr std::chrono::milliseconds least_time{1000};
   static constexpr int least_round_trips = 10;
 
   explicit CutoverPlan(Request request);
@@ -26,9 +26,9 @@ class CutoverPlan final : public Plan {
 
  private:
   // What is sent.
-  [[nodiscard]] runtime_api::Batch look(bool is_undoing) const;
-  [[nodiscard]] runtime_api::Batch write();
-  [[nodiscard]] runtime_api::Batch write_back() const;
+  [[nodiscard]] runtime_api::Batch look(const Observation& observation, bool is_undoing) const;
+  [[nodiscard]] runtime_api::Batch write(const Observation& observation);
+  [[nodiscard]] runtime_api::Batch write_back(const Observation& observation) const;
   [[nodiscard]] CutoverRecord record() const;
   [[nodiscard]] CutoverRecord record_behind() const;
 
@@ -44,6 +44,9 @@ class CutoverPlan final : public Plan {
   bool undo_again(const Observation& observation);
 
   void find_deadline();
+  void end_before(WallTime deadline);
+  [[nodiscard]] std::optional<std::chrono::milliseconds> left(const Observation& observation,
+                                                              std::chrono::milliseconds kept) const;
   [[nodiscard]] std::chrono::milliseconds time_needed() const;
   [[nodiscard]] bool all_stand() const;
   [[nodiscard]] bool is_time_over(const Observation& observation) const;

@@ -436,12 +436,54 @@ TEST(CutoverPlan, LeavesTheTimeThatIsKeptForTheUndoOfTheCommand) {
 
 TEST(CutoverPlan, IsAbandonedInTimeToUndoItBeforeTheDeadline) {
   SimulatedFleet fleet = held();
-  leave(fleet, milliseconds(1000));
+  leave(fleet, milliseconds(1300));
   // One HAProxy does not answer for 700 ms from the first write on.
   for (std::size_t batch = 2; batch < 20; ++batch) fleet.faults[{batch, 1}] = Fault::hangs;
   const Report report = cut(fleet, behind(fleet));
   EXPECT_EQ(state_of(report), CutoverState::undone);
   EXPECT_TRUE(stands(fleet, before()));
+}
+
+/// Whatever a silent HAProxy's own timeouts are: the others go back, and the time of the command's
+/// undo is left.
+TEST(CutoverPlan, WhoNeverAnswersTakesNoTimeThatIsKept) {
+  for (const std::size_t first : {0U, 1U, 2U}) {
+    SimulatedFleet fleet = held();
+    leave(fleet, milliseconds(3000));
+    fleet.hang = milliseconds(5000);
+    for (std::size_t batch = first; batch < 40; ++batch) fleet.faults[{batch, 1}] = Fault::hangs;
+    CutoverRequest wanted = behind(fleet);
+    wanted.claim.hold = fleet.records()[0].id;
+    wanted.keep = milliseconds(1000);
+    CutoverPlan plan(wanted);
+    Observation seen{observed::Begin{}, {}, {}, false};
+    std::optional<Report> report;
+    while (!report) report = fleet.carry_out(plan, seen);
+    EXPECT_FALSE(report->ok());
+    EXPECT_LE(seen.now, *fleet.records()[0].deadline - wanted.keep) << first;
+    EXPECT_EQ(fleet.hosts[0].serving, before()) << first;
+  }
+}
+
+/// As where its process was stopped in the middle, until the hold had ended.
+TEST(CutoverPlan, WhatStandsIsReadThoughTheHoldHasEnded) {
+  SimulatedFleet fleet = held();
+  leave(fleet, milliseconds(3000));
+  fleet.freezes[2] = [](SimulatedFleet& frozen) { frozen.clock += milliseconds(9000); };
+  CutoverPlan plan(behind(fleet));
+  Observation seen{observed::Begin{}, {}, {}, false};
+  std::optional<Report> report;
+  while (!report) report = fleet.carry_out(plan, seen);
+  EXPECT_EQ(state_of(*report), CutoverState::applied);
+  EXPECT_TRUE(stands(fleet, after()));
+}
+
+TEST(CutoverPlan, ADryRunInsideAHoldSaysThatThereIsNoTime) {
+  SimulatedFleet fleet = held();
+  leave(fleet, milliseconds(300));
+  CutoverRequest wanted = behind(fleet);
+  wanted.dry_run = true;
+  EXPECT_EQ(cut(fleet, wanted).error->code, Errc::cutover_too_late);
 }
 
 }  // namespace
