@@ -548,8 +548,15 @@ class _HoldCalls:
         self._teller.tell(lambda: note(ended))
         return self._log(_well(ended))
 
-    def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
-        return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
+    def extend(
+        self, hold: str, by: float, fleet: Optional[AnyFleet], keep: Optional[float] = None
+    ) -> Report:
+        if keep is None:
+            return (fleet or self._fleet.twin()).extend(*self._names, seconds=by, hold=hold)
+        core = cast(Fleet, fleet or self._fleet.twin())._core
+        options = {"seconds": by, "hold": hold, "for_cutover": True, "keep": keep}
+        report = to_report(core.extend(self._names, on_line=None, **options))
+        return self._log(_well(report))
 
     def mark(self, hold: str, what: str, words: str) -> None:
         at = time.time()

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from stillgate.watching import Watch
 
 MORE_TIME = 5.0  # seconds that a hold which is about to end is given for its cutover
+ENOUGH = 2.0  # seconds left for a cutover: with less the hold is extended before it
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
 
@@ -73,8 +74,12 @@ class Calls(Protocol):
         Errors: StillgateError.
         """
 
-    def extend(self, hold: str, by: float, fleet: Optional[AnyFleet]) -> Report:
-        """`fleet` makes the call, where somebody wants to stop() it."""
+    def extend(
+        self, hold: str, by: float, fleet: Optional[AnyFleet], keep: Optional[float] = None
+    ) -> Report:
+        """`fleet` makes the call, where somebody wants to stop() it. With `keep` everywhere or
+        nowhere, and over so many seconds before the old deadline.
+        """
 
     def mark(self, hold: str, what: str, words: str) -> None:
         """A step of the hold's timeline, which is now. Waits for nothing."""
@@ -142,6 +147,7 @@ class Suspension:
         # A bare lock, which no exception of a signal leaves half taken.
         self._unsettled = threading.Lock()
         self._unsettled.acquire()  # pylint: disable=consider-using-with
+        self._proven = False
         self._process = os.getpid()
         # No daemon: an interpreter that ends without leaving the block waits for the deadline.
         self._keeper = threading.Thread(target=self._keep, name="stillgate-keeper")
@@ -166,7 +172,10 @@ class Suspension:
         """Moves the deadline by 0.1 to 3600 seconds. `fleet` makes the call, if the caller wants to
         stop() it. Errors: those of Fleet.extend; then the deadline is unchanged.
         """
-        report = self._calls.extend(self.holds[0].id, seconds, fleet)
+        return self._extend(seconds, fleet, None)
+
+    def _extend(self, by: float, fleet: Optional[AnyFleet], keep: Optional[float]) -> Report:
+        report = self._calls.extend(self.holds[0].id, by, fleet, keep)
         deadline = report.holds[0].deadline
         if deadline is not None:
             self._move(deadline)
@@ -182,16 +191,20 @@ class Suspension:
     def apply_cutover(self, keep: float = 0.0, fleet: Optional[AnyFleet] = None) -> Report:
         """Applies the cutover that suspended() was given, now, on every HAProxy or on none, in
         place of the end of the block: if it cannot be had, the block can still undo its work, and
-        then the old code serves again. The hold is extended where it has not enough time left for
-        the cutover and, afterwards, `keep` seconds (0 to 3600). `fleet` makes the call, if the
-        caller wants to stop() it.
+        then the old code serves again. Where the hold has not enough time left for the cutover and,
+        afterwards, `keep` seconds (0 to 3600), it is extended, if all HAProxies can have that
+        before `keep` seconds are left of it. Without an answer the call ends then, too. `fleet`
+        makes the call, if the caller wants to stop() it.
 
         Errors: CheckRefused (nothing was changed), EndpointFailed (undone, or unknown), InputError
         (none was asked for).
         """
         self.cut_over = False
         try:
-            return self._cutover_in_time(keep, fleet)
+            if self._proven:
+                # Extended, if it has to be, by the proof: nothing is to come between that and this.
+                return self._calls.apply_cutover(self.holds[0].id, keep, fleet)
+            return self._in_time(keep, fleet, dry_run=False)
         finally:
             self.cutover = self._calls.cut
             if self.cutover is not None and self.cutover.cutover is not None:
@@ -199,13 +212,15 @@ class Suspension:
 
     def prove_cutover(self, keep: float = 0.0) -> None:
         """Asks all HAProxies whether apply_cutover() is possible now, and waits for a first check
-        that has not finished. Changes nothing. Errors: those of apply_cutover().
+        that has not finished. Extends the hold where it must, and changes nothing else. Errors:
+        those of apply_cutover().
         """
         try:
-            self._calls.apply_cutover(self.holds[0].id, keep, None, dry_run=True)
+            self._in_time(keep, None, dry_run=True)
         except StillgateError:
             self.cutover = self._calls.cut
             raise
+        self._proven = True
 
     def told(self) -> Dict[str, Any]:
         """what another process needs to continue the cutover, as JSON can say it."""
@@ -222,19 +237,28 @@ class Suspension:
         self.cutover = undone_after_all(self.cutover, back)
         return EndpointFailed(self.cutover)
 
-    def _cutover_in_time(self, keep: float, fleet: Optional[AnyFleet]) -> Report:
-        """It is extended here, where its deadline is known: else it would end in the middle."""
+    def _in_time(self, keep: float, fleet: Optional[AnyFleet], dry_run: bool) -> Report:
+        """It is extended here, where its deadline is known: else it would end in the middle. Only
+        where that leaves the time for it: an HAProxy that gets it too late opens, with what the
+        block has done undone nowhere.
+        """
         hold = self.holds[0].id
+        extended = self.remaining - keep < ENOUGH and self._extend_for_cutover(keep, fleet)
         try:
-            return self._calls.apply_cutover(hold, keep, fleet)
+            return self._calls.apply_cutover(hold, keep, fleet, dry_run)
         except ReportError as late:
-            if late.code != "cutover_too_late":
+            if late.code != "cutover_too_late" or extended:
                 raise
-            try:
-                self.extend(MORE_TIME + keep, fleet)
-            except StillgateError:
-                raise late from None
-            return self._calls.apply_cutover(hold, keep, fleet)
+            if not self._extend_for_cutover(keep, fleet):
+                raise late
+            return self._calls.apply_cutover(hold, keep, fleet, dry_run)
+
+    def _extend_for_cutover(self, keep: float, fleet: Optional[AnyFleet]) -> bool:
+        try:
+            self._extend(MORE_TIME + keep, fleet, keep)
+        except StillgateError:
+            return False
+        return True
 
     def _move(self, stored: float) -> None:
         """It moves only away. By its distance: the clock of the wall may be stepped."""

@@ -7,7 +7,7 @@ import shlex
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
 from stillgate.clock import boot_time
@@ -28,7 +28,7 @@ from stillgate.options import Progress
 from stillgate.postgres import knows_check_interval
 from stillgate.results.report import Report
 from stillgate.run_until import ENDED_BY_DEADLINE, CommandResult, Leash
-from stillgate.suspension import MORE_TIME, Suspension
+from stillgate.suspension import Suspension
 
 FAILED = (
     125  # Stillgate itself failed, as for env(1) and timeout(1); other statuses are the command's
@@ -37,7 +37,6 @@ UNDO_FAILED = 123  # the command failed, and so did --on-failure, or it could no
 GRACE = 2.0  # seconds, by default; less if the hold is shorter than twice that
 UNDO_SHARE = 3  # of the time of a hold, one part in so many is kept for --on-failure, by default
 LOOK = 0.1  # seconds
-TO_PROVE = 1.0  # seconds of a hold in which a cutover is proven, at least
 STOPPED = (
     "this process was stopped for so long that --on-failure had to be run; the cutover was not "
     "begun"
@@ -256,9 +255,6 @@ class HeldCommand:
         try:
             if self._wishes.on_failure is not None:
                 # What may take long is over before nobody would undo the migration any more.
-                if held.remaining - self._undo_time < TO_PROVE:
-                    with suppress(StillgateError):
-                        held.extend(MORE_TIME)
                 held.prove_cutover(self._undo_time)
                 if not self._arm_to_continue(held):
                     raise StillgateError("cutover_too_late", STOPPED)
