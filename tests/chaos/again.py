@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chaos import table
 from chaos.cell import Result
+from chaos.expect import named_for
 from chaos.matrix import Cell
 
 # A machine with other things to do is given more time: a cell has the machine to itself, then all
@@ -19,5 +20,7 @@ def spoilt(cell: Cell, result: Result, among_others: bool) -> bool:
     """Nothing but lateness, and no more than that, is laid to the cells beside it."""
     if table.row_of(cell, result).mark != table.FAILED:
         return False
-    a_little_late = all(one.late is not None and one.late < AMONG_OTHERS for one in result.broken)
+    named = {promise for one in named_for(cell) for promise in one.promises}
+    broken = [one for one in result.broken if one.promise not in named]
+    a_little_late = all(one.late is not None and one.late < AMONG_OTHERS for one in broken)
     return result.lag > BUSY or (among_others and a_little_late)

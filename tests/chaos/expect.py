@@ -61,6 +61,10 @@ OLD_WORKER = (
     "what waits in a worker that a reload replaces goes to that worker's servers: with "
     "--on-reload reject it is answered 503"
 )
+STAYS_AWAY = (
+    "the change has come to it, and then it is away until behind its deadline: the others go back, "
+    "with the command; a gate can answer 503 there (--on-expiry reject)"
+)
 BEHIND_THE_COMMAND = CUTOVER_PHASES[1:]
 NAMED: tuple[Named, ...] = (
     Named(
@@ -83,14 +87,29 @@ NAMED: tuple[Named, ...] = (
     Named(
         "*-cutover",
         ("haproxy_kill", "haproxy_restart"),
-        ("wrong_code",),
+        ("wrong_code_there",),
         STATES_LOST,
         ("resuming",),
     ),
-    Named("*-cutover", ("haproxy_reload",), ("wrong_code",), RELOAD_BEHIND, BEHIND_THE_COMMAND),
-    Named("maxconn-*-cutover", ("haproxy_restart",), ("wrong_code",), REOPENED, CUTOVER_PHASES[:3]),
-    Named("*-cutover", ("frozen",), ("wrong_code",), ALL_FROZEN, ("proving",)),
-    Named("gate-*-cutover", ("haproxy_reload",), ("wrong_code",), OLD_WORKER, ("holding",)),
+    Named(
+        "*-cutover", ("haproxy_reload",), ("wrong_code_there",), RELOAD_BEHIND, BEHIND_THE_COMMAND
+    ),
+    Named(
+        "maxconn-*-cutover",
+        ("haproxy_restart",),
+        ("wrong_code_there",),
+        REOPENED,
+        CUTOVER_PHASES[:3],
+    ),
+    Named(
+        "*-cutover",
+        ("socket_removed", "cut", "stall", "haproxy_stop"),
+        ("wrong_code_there",),
+        STAYS_AWAY,
+        ("cutting",),
+    ),
+    Named("*-cutover", ("frozen",), ("wrong_code", "wrong_code_there"), ALL_FROZEN, ("proving",)),
+    Named("gate-*-cutover", ("haproxy_reload",), ("wrong_code_there",), OLD_WORKER, ("holding",)),
     Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),
 )
 

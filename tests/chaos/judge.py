@@ -19,8 +19,8 @@ WAKING = 0.25  # and behind the end of a stop of HAProxy itself, for all that it
 
 @dataclass(frozen=True)
 class Broken:
-    """One promise that was not kept: held_late, request_failed, leak, limit, wrong_code,
-    process_left, record_left (a resume takes it away), file_left (nothing does), crashed. Or the
+    """One promise that was not kept: held_late, request_failed, leak, limit, wrong_code (at the
+    HAProxy that the fault struck: wrong_code_there), process_left, record_left (a resume takes it away), file_left (nothing does), crashed. Or the
     harness failed: not_reached, harness. `late` is by how many seconds, where that alone was
     broken.
     """
@@ -169,7 +169,8 @@ def _wrong_code(seen: Seen) -> Optional[Broken]:
         return None
     first = min(one.arrived or 0.0 for one in wrong)
     behind = "" if seen.deadline is None else f", {first - seen.deadline:+.3f} s to the deadline"
-    return Broken("wrong_code", f"{seen.name}: {len(wrong)} requests met the wrong schema{behind}")
+    promise = "wrong_code" if seen.effects.at is None else "wrong_code_there"
+    return Broken(promise, f"{seen.name}: {len(wrong)} requests met the wrong schema{behind}")
 
 
 def _limit(seen: Seen) -> Optional[Broken]:

@@ -128,6 +128,20 @@ def test_what_was_kept_breaks_nothing() -> None:
 
 
 @pytest.mark.parametrize(
+    ("struck", "promise"),
+    [(Effects(), "wrong_code"), (Effects(at=1.0), "wrong_code_there")],
+    ids=["the other HAProxy", "the one that the fault struck"],
+)
+def test_a_request_that_meets_the_wrong_schema_is_told_with_where(
+    struck: Effects, promise: str
+) -> None:
+    wrong = Request("new", 2.1, 2.2, 2.3, 200, wrong=True)
+    found = promises_broken(seen(requests=[wrong], effects=struck))
+    assert [one.promise for one in found] == [promise]
+    assert promises_broken(seen(requests=[Request("new", 2.1, 2.2, 2.3, 200)])) == []
+
+
+@pytest.mark.parametrize(
     "changes, promise",
     [
         ({"looks": [Look(2.3, 2.31, True, 300)]}, "held_late"),
@@ -168,6 +182,13 @@ def test_what_the_machine_has_spoilt_is_run_again(
 ) -> None:
     cell = Cell(GATE, "holding", "socket_removed")
     assert spoilt(cell, Result(broken=broken, lag=lag), among_others) == again
+
+
+def test_what_is_named_beside_it_does_not_make_lateness_worse() -> None:
+    broken = [Broken("record_left", "x.hold"), Broken("held_late", "A: 469 ms", 0.469)]
+    killed = Cell(GATE, "holding", "kill_deploy")
+    assert spoilt(killed, Result(broken=broken, lag=0.0), True)
+    assert not spoilt(Cell(GATE, "holding", "delay"), Result(broken=broken, lag=0.0), True)
 
 
 def test_how_late_it_was_is_told_with_what_was_late() -> None:
