@@ -303,6 +303,9 @@ class HeldCommand:
         that is there in any case.
         """
         assert self._undoing is not None
+        if not self._undoing.is_waiting():
+            # It has done so, because this process was stopped: what is left is to hear of it.
+            return
         seconds = min(held.remaining, self._undo_time)
         grace = min(GRACE, seconds / 2)
         self._undoing.arm(
