@@ -14,7 +14,7 @@ APT := $(NEEDED) ccache libgtest-dev libgmock-dev python3-build python3-tomli \
   python3-pytest python3-pytest-xdist python3-jsonschema python3-pyte \
   mypy black flake8 isort clang clang-16 clang-format clang-tidy libclang-rt-14-dev gcovr \
   fabric haproxy zsh patchelf gpgv debian-archive-keyring socat man-db prometheus chromium \
-  postgresql python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
+  postgresql mariadb-server-core mariadb-client-core python3-psycopg2 python3-h2 openssl openssh-client openssh-server wrk \
   python3-sphinx python3-myst-parser python3-sphinx-click furo ruby ruby-dev bundler build-essential libffi-dev
 BUILD = build/python-$(shell $(PYTHON) -c 'import sys; print(sys.implementation.cache_tag)')
 CXX_FILES = $(shell git ls-files 'cpp/*.[ch]pp' 'tests/*.[ch]pp')
