@@ -905,9 +905,9 @@ local function read_closed()
     local file, left = kernel.file, kernel.file and kernel.used and TABLE_BYTES or 0
     if left > 0 then file:seek("set") end
     while left > 0 do
-      local part = file:read(TABLE_PART)
-      if not part then break end
-      part, left = part .. (file:read("L") or ""), left - #part
+      local part = file:read(TABLE_PART) or ""
+      -- What is short is the end. A further read has the kernel go through its whole table to say so.
+      if #part < TABLE_PART then left = 0 else part, left = part .. (file:read("L") or ""), left - #part end
       -- A pattern for each row costs more than the kernel's part of it.
       local at = part:find(CLOSED, 1, true)
       while at do
