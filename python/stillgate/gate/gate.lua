@@ -27,6 +27,7 @@ local CALL_MS = 10          -- the same in tcp mode, where it may not sleep and 
 local CALLS_TO_TIDY = 256
 local MARKED, EXEMPT = 2047, 2046 -- the priority classes that the lines give to a request
 local WAKE_PART = 200       -- so many are woken at a time: HAProxy's other work comes in between
+local WAKE_MS = 5           -- how often a task checks that those who were woken go on
 local LOOK_PART = 10000     -- so many are looked at in one go
 local QUIET_FROM = 1000     -- where more wait, Lua does not collect its garbage,
 local QUIET_S = 1           -- nor for so long after that,
@@ -136,15 +137,16 @@ local function memory_left()
   return free_kb and free_kb - free_kb // TO_REFUSED - (collectgarbage("count") - used_kb) or math.huge
 end
 
--- Calls a function that is not to be interrupted. HAProxy makes Lua code yield after some hundred
--- instructions (tune.lua.forced-yield), and lets other code of ours run in between; where it is called by a C
--- function it cannot.
+-- Calls a function that is not to be interrupted, and returns its first result. HAProxy makes Lua code yield
+-- after some hundred instructions (tune.lua.forced-yield), and lets other code of ours run in between; where it
+-- is called by a C function it cannot. Here table.unpack() calls it, as what answers for an element that is missing:
+-- that is the cheapest of the ways, and each request that is let go takes it.
+local called = {__index = function(given, index)
+  if index == 0 then return given[1](given[2], given[3], given[4], given[5], given[6], given[7]) end
+end}
+
 local function whole(call, ...)
-  local given, results = table.pack(...), nil
-  string.gsub(".", "%.", function()
-    results = table.pack(call(table.unpack(given, 1, given.n)))
-  end)
-  return table.unpack(results, 1, results.n)
+  return (table.unpack(setmetatable({call, ...}, called), 0, 0))
 end
 
 local booted_at             -- on the clock below; nil without /proc/uptime
@@ -161,8 +163,8 @@ end
 
 local keep_beating          -- defined below
 
-local function worker_is_young()
-  return not started or now() - started < YOUNG_S
+local function worker_is_young(at)
+  return not started or (at or now()) - started < YOUNG_S
 end
 
 local function encode_name(name)
@@ -236,7 +238,8 @@ local function new_switch(name)
     oldest = 1,               -- no ticket below it waits
     to_wake = nil,            -- the next ticket to be woken; nil: nobody has to be
     waker = nil,              -- the task that wakes them
-    woken = {},               -- who was woken, and has not gone on yet
+    woken = {},               -- who was woken, and may not have gone on yet
+    under_way = 0,            -- how many of them have not
     placed = 0,               -- of this ticket and those before it the place in the registry is known
     seen_place = 0, seen_for = 0, -- how far a look for places has come, and for whom it began
     gone_at = nil,            -- the next ticket to be looked at for having given up
@@ -354,7 +357,8 @@ end
 
 -- Wakes some of those that wait, in order of arrival, when they are due. HAProxy runs all that are ready in one
 -- row, and what comes behind 5,000 of them waits for 100 ms; so it gets more only as those go on. Wherever it
--- is ended, as HAProxy ends Lua code that runs for a second, the next call goes on. True if it did something.
+-- is ended, as HAProxy ends Lua code that runs for a second, the next call goes on. True if it is to be called
+-- again at once.
 --
 -- A queue keeps the task of a request that was dropped while it waited there, and a push would wake a
 -- task that no longer exists. So each request has its own queue, and those that were dropped are left out.
@@ -367,32 +371,55 @@ local function wake_some(switch)
     find_places(switch)
     if switch.placed < switch.tickets then return true end
   end
-  local visits, under_way = switch.visits, {}
-  for _, visit in ipairs(switch.woken) do
-    if not visit.done and not is_gone(visit) then under_way[#under_way + 1] = visit end
-  end
-  switch.woken, switch.to_wake = under_way, math.max(switch.to_wake, oldest_of(switch))
-  local before = #under_way
-  while switch.to_wake <= switch.tickets do
+  local visits, woken, last = switch.visits, switch.woken, switch.tickets
+  switch.to_wake = math.max(switch.to_wake, oldest_of(switch))
+  while switch.to_wake <= last do
     local visit = visits[switch.to_wake]
     if visit and not visit.done and not is_gone(visit) then
-      if #under_way >= WAKE_PART or due_of(switch, switch.to_wake) > now() then return #under_way > before end
+      if switch.under_way >= WAKE_PART then return false end
+      if switch.ramp_over > 0 and due_of(switch, switch.to_wake) > now() then return false end
       visit.bell:push(true)
-      under_way[#under_way + 1] = visit
+      if visit.woken ~= switch.waker then
+        visit.woken, woken[#woken + 1] = switch.waker, visit
+        switch.under_way = switch.under_way + 1
+      end
     end
     switch.to_wake = switch.to_wake + 1
   end
   switch.to_wake = nil
-  return true
+  return false
+end
+
+-- Who was dropped after it was woken goes nowhere, and must not keep the next from being woken.
+local function wake_on(switch)
+  local under_way = {}
+  for _, visit in ipairs(switch.woken) do
+    if not visit.done and not is_gone(visit) then under_way[#under_way + 1] = visit end
+  end
+  switch.woken, switch.under_way = under_way, #under_way
+  return wake_some(switch)
+end
+
+-- Who goes on has the next ones woken: so some are always ready to run, and HAProxy does not wait for our task.
+-- An error here is no reason to refuse this request.
+local function count_on_its_way(visit)
+  local switch = visit.switch
+  if not visit.woken or visit.woken ~= switch.waker then return end
+  switch.under_way = switch.under_way - 1
+  if switch.to_wake and switch.under_way <= WAKE_PART // 2 then pcall(wake_some, switch) end
 end
 
 local function wake(switch)
   if switch.waiting == 0 or not has_queues then return end
   local mine = {}
-  switch.to_wake, switch.woken, switch.waker = oldest_of(switch), {}, mine
+  switch.to_wake, switch.woken, switch.under_way, switch.waker = oldest_of(switch), {}, 0, mine
   core.register_task(function()
     while switch.waker == mine and switch.to_wake do
-      if whole(wake_some, switch) then core.yield() else core.msleep(1) end
+      if whole(wake_on, switch) then
+        core.yield()
+      else
+        core.msleep(switch.ramp_over > 0 and 1 or WAKE_MS)
+      end
     end
   end)
   wake_some(switch)
@@ -789,9 +816,9 @@ local function close_short_cut(applet, switch)
 end
 
 -- A count ends when those that began before have had the time to come here.
-local function open_short_cut(txn, switch)
-  local at, count = now(), switch.count
-  if switch.mode ~= "open" or worker_is_young() or at < switch.count_until then return end
+local function open_short_cut(txn, switch, at)
+  local count = switch.count
+  if switch.mode ~= "open" or worker_is_young(at) or at < switch.count_until then return end
   if count and not count.closing then
     count.closing = at
     look_at_count(switch)
@@ -855,12 +882,16 @@ end
 -- Most releases of HAProxy do not notice that a held HTTP/1 client has gone, and no sample tells. The kernel
 -- knows: the connection of a client that has closed is in CLOSE_WAIT. Only what is found so counts, so behind
 -- PROXY or in another network namespace nobody is taken for gone. Opened before a chroot.
-local tables = {}
-for _, name in ipairs({"tcp", "tcp6"}) do
+local function open_table(name)
   local file = io.open("/proc/net/" .. name, "r")
   if file then file:setvbuf("full", TABLE_PART) end
-  tables[#tables + 1] = file
+  return {file = file}
 end
+
+-- The second has the connections of a bind that takes both IPv6 and IPv4. It is read only if there is one: the
+-- kernel goes through all of its table for each, 10 ms for 262,144 places.
+local tables = {open_table("tcp"), open_table("tcp6")}
+tables[1].used = true
 local CLOSED = " 08 "       -- no other field of two digits is padded by a zero
 local ADDRESSES = "(%x%x%x%x%x%x%x%x:%x%x%x%x) %x-(%x%x%x%x%x%x%x%x:%x%x%x%x)$"
 local ADDRESSES_LENGTH = 75 -- of IPv6, the longer ones
@@ -870,13 +901,13 @@ local closed, closed_at, closed_until = {}, 0, 0
 local function read_closed()
   local before = uptime() or 0
   closed, closed_at, closed_until = {}, now(), now() + TABLE_S
-  for _, file in ipairs(tables) do
-    local left = TABLE_BYTES
-    file:seek("set")
+  for _, kernel in ipairs(tables) do
+    local file, left = kernel.file, kernel.file and kernel.used and TABLE_BYTES or 0
+    if left > 0 then file:seek("set") end
     while left > 0 do
-      local part = file:read(TABLE_PART)
-      if not part then break end
-      part, left = part .. (file:read("L") or ""), left - #part
+      local part = file:read(TABLE_PART) or ""
+      -- What is short is the end. A further read has the kernel go through its whole table to say so.
+      if #part < TABLE_PART then left = 0 else part, left = part .. (file:read("L") or ""), left - #part end
       -- A pattern for each row costs more than the kernel's part of it.
       local at = part:find(CLOSED, 1, true)
       while at do
@@ -889,9 +920,11 @@ local function read_closed()
   closed_until = closed_at + TABLE_S + TABLE_PAUSES * ((uptime() or 0) - before)
 end
 
--- As the table has it; nil for an address that is not of IPv4.
+-- As the table has it; nil for an address that is not of IPv4. Such a one over IPv6 is ::ffff:192.0.2.1.
 local function place_in_table(address, port)
-  local a, b, c, d = tostring(address):match("(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+  local text = tostring(address)
+  local a, b, c, d = text:match("(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+  if a and text:find(":", 1, true) then tables[2].used = true end
   return a and port and string.format("%02X%02X%02X%02X:%04X", d, c, b, a, port)
 end
 
@@ -901,16 +934,17 @@ local function connection_of(txn)
   return here and there and here .. there
 end
 
-local function has_closed(visit)
+local function has_closed(visit, at)
   if not visit.connection or visit.switch.counters.most_waiting > TABLE_MANY then return false end
-  if now() >= closed_until then pcall(read_closed) end
+  if at >= closed_until then pcall(read_closed) end
   -- What was found before this request came is of another connection with the same ports.
   visit.closed = visit.began < closed_at and closed[visit.connection]
   return visit.closed
 end
 
 local function due_in_ms(visit)
-  return math.ceil((due_of(visit.switch, visit.ticket) - now()) * 1000)
+  local due = due_of(visit.switch, visit.ticket)
+  return due == 0 and 0 or math.ceil((due - now()) * 1000)
 end
 
 -- Below 2.4 only a request can ask whether this process is being replaced; and so the next one knows it,
@@ -989,14 +1023,15 @@ local function enter(switch, may_sleep, connection)
   return visit
 end
 
-local function leave(visit, through)
+local function leave(visit, through, at)
   local switch = visit.switch
   visit.done, switch.visits[visit.ticket] = true, nil
   if visit.thread then visit_of[visit.thread] = nil end
   switch.waiting, waiting_all = switch.waiting - 1, waiting_all - 1
   -- The counters of the hold that it waits in now, which may have begun after this request came.
-  switch.counters.longest = math.max(switch.counters.longest, now() - visit.began)
+  switch.counters.longest = math.max(switch.counters.longest, at - visit.began)
   count_end(switch, through and "released" or visit.closed and "given_up" or "rejected")
+  count_on_its_way(visit)
   return through
 end
 
@@ -1063,8 +1098,8 @@ local function let_go(txn, answer, class)
   end
 end
 
-local function pass(txn, answer, switch, class)
-  open_short_cut(txn, switch)
+local function pass(txn, answer, switch, class, at)
+  open_short_cut(txn, switch, at)
   let_go(txn, answer, class)
 end
 
@@ -1080,14 +1115,15 @@ local function arrive(txn, answer, is_http, may_sleep, class, switch)
     count_end(switch, "rejected")
     return refuse(switch)
   end
-  if switch.mode ~= "held" then return pass(txn, answer, switch, class) end
+  if switch.mode ~= "held" then return pass(txn, answer, switch, class, now()) end
   -- In tcp mode a client may have closed its half, and still want its answer.
   return enter(switch, may_sleep, is_http and connection_of(txn) or nil) or refuse(switch)
 end
 
 local function depart(txn, answer, visit, through, class)
-  if not leave(visit, through and not has_closed(visit)) then return refuse(visit.switch) end
-  pass(txn, answer, visit.switch, class)
+  local at = now()
+  if not leave(visit, through and not has_closed(visit, at), at) then return refuse(visit.switch) end
+  pass(txn, answer, visit.switch, class, at)
 end
 
 local function serve(txn, answer, is_http, may_sleep, class, switch)
@@ -1482,7 +1518,7 @@ local function look(switch)
   expire(switch)
   if stopping or worker_is_young() or switch.mode ~= "open" then recall(switch) end
   if switch.unsaved and now() - switch.tried_at >= SAVE_AGAIN_S then save(switch) end
-  if switch.mode ~= "held" then wake_some(switch) end
+  if switch.mode ~= "held" then wake_on(switch) end
   tell_old(switch)
   if switch.mode ~= "open" or worker_is_young() then look_at_count(switch) end
 end

@@ -5,13 +5,16 @@ can know, and they are counted.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from stillgate import gate
 from support.app import App
 from support.clients.gated import Http1, Http2
 from support.haproxy.gate import Gated
+from support.ports import Reserved
 from support.process import wait_until
 
 if TYPE_CHECKING:
@@ -135,6 +138,37 @@ def test_who_has_closed_is_noticed_without_abortonclose_and_under_a_chroot(
     proxy.open()
     assert {client.answer().status for client in kept} == {200}
     proxy.wait_waiting(0)
+    told = proxy.status()
+    assert (told["released"], told["given_up"], told["rejected"]) == (MANY, MANY, 0)
+    assert [arrival.id for arrival in app.arrivals()] == ["kept"] * MANY
+    for client in kept:
+        client.close()
+
+
+def test_who_has_closed_is_noticed_on_a_bind_of_both_families_and_however_long_the_table_is(
+    haproxy_version: Binary, gated: Start, app: App
+) -> None:
+    """Their connections are in a table of the kernel's own, and here it is read in many parts."""
+    text, short = gate.lua(), ("local TABLE_PART = 1 << 16", "local TABLE_PART = 1 << 8")
+    assert text.count(short[0]) == 1
+    with closing(Reserved(shared=True)) as both:
+        proxy = gated(
+            haproxy_version,
+            servers=[app.port],
+            h2=False,
+            lua_text=text.replace(*short),
+            before=[f"bind :::{both.port} v4v6"],
+            extra_defaults=["no option abortonclose"],
+        )
+        proxy.hold()
+        kept = [Http1(both.port).send("kept") for _ in range(MANY)]
+        gone = [Http1(both.port).send("gone") for _ in range(MANY)]
+        proxy.wait_waiting(2 * MANY)
+        for client in gone:
+            client.close()
+        proxy.open()
+        assert {client.answer().status for client in kept} == {200}
+        proxy.wait_waiting(0)
     told = proxy.status()
     assert (told["released"], told["given_up"], told["rejected"]) == (MANY, MANY, 0)
     assert [arrival.id for arrival in app.arrivals()] == ["kept"] * MANY

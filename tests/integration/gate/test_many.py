@@ -74,6 +74,27 @@ def test_a_part_that_the_deadline_wakes_is_followed_by_the_others(
     assert answers([client], [streams]) == {200: STREAMS}
 
 
+@pytest.mark.parametrize("nbthread", [1, 2])
+@pytest.mark.parametrize("label", ["3.0", "sid"])
+def test_who_goes_on_has_the_next_woken(
+    label: str, nbthread: int, haproxy_binaries: dict[str, Binary], gated: Start, app: App
+) -> None:
+    """Here nothing else wakes them after the first part. Below 2.8 nobody is woken."""
+    text = altered(
+        ("local WAKE_PART = 200", "local WAKE_PART = 10"),
+        ("local WAKE_MS = 5 ", "local WAKE_MS = 3600000 "),
+        ('  if switch.mode ~= "held" then wake_on(switch) end\n', ""),
+    )
+    binary = haproxy_binaries[label]
+    proxy = gated(binary, servers=[app.port], lua_text=text, nbthread=nbthread)
+    proxy.hold()
+    client = Http2(proxy.h2_port)
+    streams = [client.send("held") for _ in range(STREAMS)]
+    proxy.wait_waiting(STREAMS)
+    proxy.open()
+    assert answers([client], [streams]) == {200: STREAMS}
+
+
 def test_a_quarter_of_the_connections_is_left_to_others(
     haproxy_version: Binary, gated: Start, app: App
 ) -> None:
