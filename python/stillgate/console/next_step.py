@@ -90,7 +90,14 @@ def _waits(report: Report, held: List[Switch], now: float, is_mine: Callable[[Ho
     rejects = any(found.code == "rejecting" for one in held for found in one.findings)
     what = "requests get 503" if rejects else "traffic waits"
     resume = f"'stillgate resume {frontends}'"
+    others = [one.owner for one in report.holds if one.id in ids and not is_mine(one)]
+    sooner = (
+        f"{', '.join(dict.fromkeys(others))} can release it sooner, "
+        f"'stillgate resume {frontends} --force --reason TEXT' overrules"
+    )
     if not known or len(known) < len(deadlines):
+        if others:
+            return f"now: {what}, without a deadline; {sooner}"
         return f"now: {what}, and only a resume ends that: {resume}"
     left = math.ceil(max(known) - now)
     if left <= 0:
@@ -98,10 +105,8 @@ def _waits(report: Report, held: List[Switch], now: float, is_mine: Callable[[Ho
     until = f"now: {what} until {wall(max(known))}, {left} s left"
     if report.exit_status == SOMEBODY_ELSES:
         return until
-    others = [one.owner for one in report.holds if one.id in ids and not is_mine(one)]
     if others:
-        overruled = f"'stillgate resume {frontends} --force --reason TEXT' overrules"
-        return f"{until}; {', '.join(dict.fromkeys(others))} can release it sooner, {overruled}"
+        return f"{until}; {sooner}"
     more = f"'stillgate extend {frontends} 10' gives more time"
     return f"{until}; {resume} releases it, {more}"
 
