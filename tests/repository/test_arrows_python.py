@@ -32,6 +32,7 @@ ROOMS: dict[str, set[str]] = {
     },
     "inventory": {"errors", "files", "options", "results"},
     "past_holds": {"_core", "clock", "files", "results", "tables"},
+    "ownership": {"_core", "results"},
     "measured": {"_core", "files", "results"},
     "hold_report": {"results"},
     "forecast": {"results"},
@@ -63,9 +64,9 @@ ROOMS: dict[str, set[str]] = {
             "measured",
             "options",
         ),
-        *("past_holds", "results", "run_until"),
+        *("ownership", "past_holds", "results", "run_until"),
     },
-    "fabric": {"console", "errors", "fleet", "options", "results", "run_until"},
+    "fabric": {"console", "errors", "fleet", "options", "ownership", "results", "run_until"},
     "__main__": {"cli"},
 }
 # Who alone may import what is not Python's own, or takes long.

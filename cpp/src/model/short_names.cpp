@@ -51,11 +51,14 @@ void add_path(std::vector<std::string>& names, std::string_view path) {
   for (const std::size_t slash : slashes) names.emplace_back(path.substr(slash + 1));
 }
 
+/// `0` of `0.sock`: it tells nobody which HAProxy that is.
+bool is_number(std::string_view name) {
+  return name.find_first_not_of("0123456789") == std::string_view::npos;
+}
+
 /// What an endpoint may be called, the best name first.
 std::vector<std::string> names_of(const Nameable& one) {
   std::vector<std::string> names;
-  if (!one.given.empty()) names.emplace_back(one.given);
-  if (!one.node.empty()) names.emplace_back(one.node);
   constexpr std::string_view mark = "://";
   std::string_view rest = one.url.substr(0, one.url.find('?'));
   const std::size_t at = rest.find(mark);
@@ -66,8 +69,10 @@ std::vector<std::string> names_of(const Nameable& one) {
   } else {
     add_path(names, rest);
   }
-  std::erase(names, "");
+  std::erase_if(names, is_number);
   names.emplace_back(one.url);
+  if (!one.node.empty()) names.emplace(names.begin(), one.node);
+  if (!one.given.empty()) names.emplace(names.begin(), one.given);
   return names;
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Callable, List, Mapping, Tuple
 import click
 
 from stillgate.cli.options import frontends_argument, options_of
-from stillgate.cli.outcome import show_failure, show_refusal
+from stillgate.cli.outcome import say_next_step, show_failure, show_refusal
 from stillgate.console.documents import SCHEMA, to_json
 from stillgate.console.dry_hold import dry_run_document, dry_run_of, dry_run_words
 from stillgate.console.held_command import FAILED, HeldCommand
@@ -93,6 +93,7 @@ def hold(
         say(f"stillgate: {words}", sys.stderr)
     if course.error is not None:
         show_refusal(course.error)
+    say_next_step(course.next_step())
     return course.status
 
 

@@ -14,6 +14,7 @@ from stillgate.console.documents import failure_document, still_held_document, t
 from stillgate.console.held_command import FAILED
 from stillgate.console.hints import hinted, hinted_report
 from stillgate.console.next_step import next_step
+from stillgate.ownership import is_mine
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.console.streams import put, say, takes_words
@@ -95,9 +96,15 @@ def carry_out(
 
 def show_next_step(report: Report) -> None:
     """What is true of the traffic now, and what to type next, with the fleet as it was given."""
-    words = next_step(report, time.time())
+    words = next_step(report, time.time(), is_mine)
     if words is not None:
         put(hinted(words, _there))
+
+
+def say_next_step(words: Optional[str]) -> None:
+    """The same on standard error, of a hold."""
+    if words is not None:
+        say(hinted(words, _there), sys.stderr)
 
 
 def show_refusal(error: StillgateError) -> None:

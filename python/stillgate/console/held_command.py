@@ -15,6 +15,7 @@ from stillgate.console.documents import What, hold_document
 from stillgate.console.hold_screen import HoldLines, HoldScreen, HoldView
 from stillgate.console.keyboard import Keyboard, controlling_keyboard, is_terminal, own_keyboard
 from stillgate.console.look_after import apply_again_if_lost
+from stillgate.console.next_step import after_hold
 from stillgate.console.progress import ProgressLine
 from stillgate.console.sentences import rejecting_words, resumed_words
 from stillgate.console.show import get_ready_to_show
@@ -496,6 +497,10 @@ class HeldCommand:
         if self._held is not None and self.status != 0:
             words.append(self.what.words())
         return words
+
+    def next_step(self) -> Optional[str]:
+        """The very last line for people: what is true of the traffic now, and what to type."""
+        return after_hold(self.status, self.suspended, self.resumed, time.time())
 
 
 def _leash_failed(what: str, error: OSError) -> StillgateError:

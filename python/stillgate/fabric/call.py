@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence, Type
@@ -19,6 +20,8 @@ from stillgate.console.documents import (
     to_json,
 )
 from stillgate.console.held_command import FAILED, HeldCommand
+from stillgate.console.hints import hinted, hinted_report, options_of_call
+from stillgate.console.next_step import next_step
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_rehearsal, show_report
 from stillgate.console.streams import put, say, telling
@@ -30,6 +33,7 @@ from stillgate.fabric.settings import Settings, read_settings
 from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
 from stillgate.options import OPTIONS, call_names
+from stillgate.ownership import is_mine
 from stillgate.results.printing import tamed
 from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
@@ -71,6 +75,8 @@ class TaskCall:
         self._flags = flags
         self._as_json = as_json
         self._signals = _Signals()
+        # How the command line names this fleet, for the commands in messages.
+        self._there: List[str] = []
 
     def report(self) -> Optional[Report]:
         """All verbs except hold, with the options that were given. None in a dry run.
@@ -161,8 +167,10 @@ class TaskCall:
             self._show_course(course)
         if course.status:
             last = course.resumed or course.suspended
+            told_now = [] if self._as_json else [course.next_step() or ""]
+            words = "\n".join(filter(None, [_ended_words(course), *told_now]))
             raise TaskFailed(
-                _ended_words(course), course.status, course.error, last, course.result
+                self._hinted(words), course.status, course.error, last, course.result
             ) from course.error
         return course.result
 
@@ -171,7 +179,7 @@ class TaskCall:
             if self._as_json:
                 put(to_json(course.document()))
             elif isinstance(course.error, ReportError):
-                show_report(course.error.report)
+                show_report(hinted_report(course.error.report, self._there))
 
     # --- before -----------------------------------------------------------------------
 
@@ -187,6 +195,9 @@ class TaskCall:
         if settings.hosts and not connections:
             connections = [self._connection(host) for host in settings.hosts]
         fleet = self._fleet(settings, connections)
+        by_name = None if connections else settings.fleet
+        urls = [] if by_name is not None else fleet.endpoints
+        self._there = options_of_call(by_name, urls, settings.inventory if by_name else None)
         names = settings.frontends or tuple(fleet.frontends)
         if not names and self._action not in ("status", "cutover"):
             raise InputError(
@@ -229,8 +240,14 @@ class TaskCall:
         with telling():
             if self._as_json:
                 put(to_json(report.document))
-            else:
-                show_report(report)
+                return
+            show_report(hinted_report(report, self._there))
+            words = next_step(report, time.time(), is_mine)
+            if words is not None:
+                put(self._hinted(words))
+
+    def _hinted(self, words: str) -> str:
+        return hinted(words, self._there)
 
     def _show_dry(
         self, fleet: Fleet, names: Sequence[str], settings: Settings, command: str = ""
@@ -275,13 +292,14 @@ class TaskCall:
             if self._as_json:
                 put(to_json(still_held_document(self._action, status, held)))
             else:
-                show_report(held.report)
+                show_report(hinted_report(held.report, self._there))
         self._exit(str(held), status, held)
 
     def _exit(self, message: str, status: int, cause: BaseException) -> NoReturn:
         # Fabric prints the message to standard error.
         error = cause if isinstance(cause, StillgateError) else None
-        raise TaskFailed(tamed(f"stillgate: {self._action}: {message}"), status, error) from cause
+        words = tamed(f"stillgate: {self._action}: {self._hinted(message)}")
+        raise TaskFailed(words, status, error) from cause
 
 
 # --- words ----------------------------------------------------------------------------

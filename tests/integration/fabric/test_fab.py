@@ -28,12 +28,17 @@ def test_suspend_and_resume(label: str, fab: Fab, haproxy: Start) -> None:
     done = fab.run("suspend")
     assert (done.returncode, limits(*proxies)) == (0, [0, 0])
     rows = done.stdout.splitlines()
-    assert [row.split()[0] for row in rows[1:3]] == ["0", "127.0.0.1"]
-    assert rows[-1].startswith("suspend: done")
+    # The socket is 0.sock, and a bare number names nothing.
+    assert [row.split()[0] for row in rows[1:3]] == [proxies[0].folder.name, "127.0.0.1"]
+    assert rows[-2].startswith("suspend: done")
+    there = f"-e {ends[0]} -e {ends[1]}"
+    assert rows[-1] == (
+        f"now: traffic waits, and only a resume ends that: 'stillgate resume {F} {there}'"
+    )
     assert len(fab.records()) == 1
     done = fab.run("resume")
     assert (done.returncode, limits(*proxies)) == (0, [77, 88])
-    assert "resume: done" in done.stdout
+    assert "resume: done\nnow: nothing is held; traffic flows\n" in done.stdout
 
 
 def test_a_resume_that_comes_too_late_fails_once(fab: Fab, haproxy: Start) -> None:
@@ -114,6 +119,9 @@ def test_a_second_suspend_is_4(fab: Fab, haproxy: Start) -> None:
     done = fab.run("suspend")
     assert done.returncode == 4
     assert "already_held" in done.stdout and "already_held" in done.stderr
+    # What is to be typed has the fleet, in the table and in the message.
+    for told in (done.stdout, done.stderr):
+        assert f"'stillgate resume {F} -e {proxy.endpoints[0]}'" in told
     assert fab.run_json("suspend")[0] == 4
     assert limits(proxy) == [0]
     assert fab.run("resume").returncode == 0

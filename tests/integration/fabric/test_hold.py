@@ -57,6 +57,7 @@ def test_the_command_runs_while_nobody_passes_and_its_status_comes_through(
     assert done.stderr == (
         "stillgate: hold: the command ended with status 7; "
         "migration failed, undo none, cutover none, traffic released\n"
+        "now: nothing is held; traffic flows\n"
     )
     done = fab.run("hold", "--run", "true")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -10,7 +10,7 @@ import pytest
 
 import stillgate.tables  # noqa: F401  (by which results print)
 from stillgate.console.hints import hinted, hinted_report, options_of_call
-from stillgate.console.next_step import next_step
+from stillgate.console.next_step import after_hold, next_step
 from stillgate.console.sentences import rejecting_words, resumed_words
 from stillgate.results.from_core import to_report
 from stillgate.results.printing import draw, to_stream
@@ -131,14 +131,18 @@ def test_tables_use_the_short_name() -> None:
 
 
 NOW = 1_000_000.0
+UNKNOWN = {"verdict": "unknown"}
 HELD = {"verdict": "held", "hold_id": "a1", "endpoint_name": "lb1"}
 FINDING = {"code": "rejecting", "level": "warning", "message": "503"}
 
 
+def at(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat()
+
+
 def step(action: str, ending: int, *switches: dict[str, Any], deadline: Any = None) -> str:
     """At NOW, of a hold with that deadline."""
-    at = deadline and datetime.fromtimestamp(deadline, timezone.utc).isoformat()
-    holds = [hold_told(id="a1", deadline=at)]
+    holds = [hold_told(id="a1", deadline=deadline and at(deadline))]
     report = to_report(core_report(action, ending, switches=switches, holds=holds))
     return next_step(report, NOW) or ""
 
@@ -151,6 +155,51 @@ def test_while_it_is_held_the_time_and_the_commands_are_said(action: str) -> Non
     assert "'stillgate extend balanced 10' gives more time" in words
     assert "'stillgate resume balanced -f p'" in hinted(words, ["-f", "p"])
     assert "'stillgate extend balanced 10 -f p'" in hinted(words, ["-f", "p"])
+
+
+def test_whose_hold_it_is_decides_what_is_to_be_typed() -> None:
+    holds = [hold_told(id="a1", owner="anna@ci", deadline=at(NOW + 7.2))]
+    report = to_report(core_report("status", switches=[switch_told(**HELD)], holds=holds))
+    words = next_step(report, NOW, lambda hold: hold.owner == "me@here") or ""
+    assert words.endswith(
+        "8 s left; anna@ci can release it sooner, "
+        "'stillgate resume balanced --force --reason TEXT' overrules"
+    )
+    assert "'stillgate resume balanced' releases it" in (next_step(report, NOW) or "")
+
+
+def test_a_limit_of_zero_by_hand_is_resumed_with_a_number() -> None:
+    zero = {"limit_now": 0, "version": "3.0.11"}
+    words = step("status", 0, switch_told(verdict="held", **zero))
+    assert words == ("now: traffic waits, and only 'stillgate resume balanced --limit N' ends that")
+    refused = {"verdict": "unchanged", "error": error_told("limit_is_zero", "the limit is 0")}
+    words = step("suspend", 3, switch_told(**refused, **zero), switch_told(frontend="other"))
+    assert "new connections wait at balanced" in words and "--limit N' ends that" in words
+
+
+def test_what_refuses_its_clients_does_not_flow() -> None:
+    finding = {"code": "frontend_stopped", "level": "info", "message": "disabled"}
+    stopped = switch_told(findings=[finding])
+    assert step("status", 0, stopped) == "now: nothing is held; balanced refuses its clients"
+    error = {"error": error_told("frontend_stopped", "disabled")}
+    words = step("suspend", 3, switch_told(**error), switch_told(frontend="other"))
+    assert words.endswith("balanced refuses its clients, and elsewhere traffic flows")
+
+
+def test_what_was_not_seen_is_not_said_to_flow() -> None:
+    error = error_told("no_such_socket", "the path does not exist")
+    gone = switch_told(verdict="unchanged", version=None, endpoint_name="lb9", error=error)
+    words = step("suspend", 3, switch_told(verdict="unchanged"), gone)
+    assert words == "now: nothing is held; traffic flows, and is at lb9 as before"
+
+
+def test_a_hold_that_did_not_go_well_ends_with_what_is_true_now() -> None:
+    done = resumed(switch_told(verdict="resumed"))
+    assert after_hold(0, None, done, NOW) is None
+    assert after_hold(7, None, done, NOW) == "now: nothing is held; traffic flows"
+    assert after_hold(125, None, None, NOW) == "now: nothing was held; traffic is as before"
+    lost = to_report(core_report("resume", 1, switches=[switch_told(**{**HELD, **UNKNOWN})]))
+    assert "may wait at lb1" in (after_hold(125, done, lost, NOW) or "")
 
 
 def test_beyond_the_deadline_it_says_so() -> None:

@@ -52,6 +52,20 @@ TEST(ShortNames, TheHostsFirstWordElseMoreOfIt) {
               ElementsAre("[::1]:9001", "[::1]:9002"));
 }
 
+TEST(ShortNames, ABareNumberIsNoName) {
+  EXPECT_THAT(of_urls({"unix:///run/lb1/0.sock"}), ElementsAre("lb1"));
+  EXPECT_THAT(of_urls({"unix:///run/lb/0.sock", "unix:///run/lb/1.sock"}),
+              ElementsAre("0.sock", "1.sock"));
+  EXPECT_THAT(of_urls({"unix:///run/0/admin.sock", "unix:///run/1/admin.sock"}),
+              ElementsAre("0/admin.sock", "1/admin.sock"));
+  EXPECT_THAT(of_urls({"tcp://0:9999"}), ElementsAre("0:9999"));
+}
+
+TEST(ShortNames, AnOperatorMayNumberThem) {
+  EXPECT_THAT(short_names({{"unix:///run/a.sock", "1", {}}, {"unix:///run/b.sock", {}, "2"}}),
+              ElementsAre("1", "2"));
+}
+
 TEST(ShortNames, WhatNoPartTellsApartHasItsWholeUrl) {
   EXPECT_THAT(of_urls({"ssh://lb1?tcp=127.0.0.1:1", "ssh://lb1?tcp=127.0.0.1:2"}),
               ElementsAre("ssh://lb1?tcp=127.0.0.1:1", "ssh://lb1?tcp=127.0.0.1:2"));

@@ -12,8 +12,8 @@ std::optional<std::string> uncounted(const Seen& seen, std::size_t frontend) {
   if (gate == nullptr) return std::nullopt;
   if (!gate->all_unseen) {
     return "the gate is the Lua file of an older release, which does not count what passes beside "
-           "it; install the Lua file that 'stillgate gate' prints, and the lines of 'stillgate "
-           "gate --config'";
+           "it; install the Lua file that 'stillgate gate' prints, and the lines that it prints "
+           "with --config";
   }
   if (*gate->all_unseen == 0) return std::nullopt;
   return fmt::format(
@@ -44,8 +44,10 @@ std::optional<Error> gate_obstacle(const HoldRequest& request, const Seen& seen,
   }
   if (!seen.has_variables() && !seen.gate->table) {
     return Error{Errc::gate_missing,
-                 "HAProxy below 2.4 switches the gate by a stick table, and the backend "
-                 "'stillgate' with that table is missing; 'stillgate gate --config' prints it"};
+                 fmt::format("HAProxy below 2.4 switches the gate by a stick table, and the "
+                             "backend 'stillgate' with that table is missing; 'stillgate gate "
+                             "--config {}' prints it",
+                             name)};
   }
   if (request.options.on_reload != OnReload::release && !seen.gate->reloads) {
     return Error{Errc::gate_outdated,

@@ -1,0 +1,77 @@
+"""The last line for whoever was woken up: what is true now, how long still, what to type."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.haproxy.holds import F
+
+if TYPE_CHECKING:
+    from conftest import Start
+
+pytestmark = pytest.mark.usefixtures("state")
+
+
+def last_line(*arguments: str, status: int) -> str:
+    """Of standard output, or of a hold's standard error."""
+    done = subprocess.run(
+        [sys.executable, "-m", "stillgate", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == status, done.stdout
+    return done.stdout.splitlines()[-1]
+
+
+def test_whose_hold_it_is_decides_what_is_suggested(
+    haproxy: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = haproxy("3.0")
+    there = ["-e", proxy.endpoints[0]]
+    resume = f"'stillgate resume {F} -e {proxy.endpoints[0]}' releases it"
+    long = ["--max-hold", "600", "--no-lease"]
+    for owner in ([], ["--owner", "anna@ci"]):
+        said = last_line("suspend", F, *long, *owner, *there, status=0)
+        assert said.startswith("now: traffic waits") and resume.partition(" rel")[0] in said
+        # From another machine, as it were, the owner decides.
+        with monkeypatch.context() as elsewhere:
+            elsewhere.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
+            said = last_line("status", *there, status=0)
+        assert ("anna@ci can release it sooner" in said) == bool(owner), said
+        words = said.split("'")[1]
+        typed = shlex.split(words.replace("TEXT", "now"))[1:]
+        assert last_line(*typed, status=0) == "now: nothing is held; traffic flows"
+
+
+def test_a_limit_of_zero_is_nobodys_and_does_not_flow(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    there = ["-e", proxy.endpoints[0]]
+    last_line("exec", f"set maxconn frontend {F} 0", *there, status=0)
+    ends = f"'stillgate resume {F} --limit N -e {proxy.endpoints[0]}' ends that"
+    for verb, status in (("status", 0), ("suspend", 3), ("resume", 1)):
+        said = last_line(verb, F, *there, status=status)
+        assert said.startswith("now: ") and said.endswith(ends), said
+        assert "flows" not in said
+    typed = shlex.split(said.split("'")[1].replace(" N ", " 100 "))[1:]
+    assert last_line(*typed, status=0) == "now: nothing is held; traffic flows"
+
+
+def test_a_hold_that_did_not_go_well_ends_with_it(haproxy: Start) -> None:
+    proxy = haproxy("3.0")
+    there = ["--progress", "none", "-e", proxy.endpoints[0]]
+    flows = "now: nothing is held; traffic flows"
+    assert last_line("hold", F, *there, "--", "false", status=1) == flows
+    assert last_line("hold", "balancd", *there, "--", "true", status=125) == flows
+    assert last_line("hold", F, *there, "--", "true", status=0).endswith("0 leaked.")
+    gone = ["-e", "/nowhere/lb9.sock"]
+    said = last_line("hold", F, *there, *gone, "--", "true", status=125)
+    assert said == f"{flows}, and is at lb9 as before"
