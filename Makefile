@@ -23,6 +23,8 @@ PY_FILES = setup.py python tests docs
 export CMAKE_CXX_COMPILER_LAUNCHER = $(if $(shell command -v ccache),ccache)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
+# A precompiled header is taken for what is in it.
+export CCACHE_SLOPPINESS := pch_defines,time_macros
 CMAKE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=$(or $(CMAKE_BUILD_TYPE),RelWithDebInfo) --log-level=WARNING -DSTILLGATE_WERROR=ON \
   -DCMAKE_UNITY_BUILD=$(or $(CMAKE_UNITY_BUILD),OFF)
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
