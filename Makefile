@@ -39,7 +39,9 @@ OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n 3 tests/i
 # second thread for TSan to see. All other builds run them.
 ONE_THREAD = Lock.* Of/Interleavings.* RandomCourse.*
 space := $(subst ,, )
-SANITIZED = $(CMAKE) -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
+# Many sources as one: that each compiles by itself is seen by `compile`.
+SANITIZED = $(CMAKE) -DCMAKE_UNITY_BUILD=ON -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON \
+  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 
 # install PACKAGES, where there are Debian's; elsewhere CMake and pip say what is missing.
 install = if command -v apt-get >/dev/null; then \
