@@ -23,21 +23,29 @@ PY_FILES = setup.py python tests docs
 export CMAKE_CXX_COMPILER_LAUNCHER = $(if $(shell command -v ccache),ccache)
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
+# A precompiled header is taken for what is in it.
+export CCACHE_SLOPPINESS := pch_defines,time_macros
 CMAKE = cmake -S . -G Ninja -DCMAKE_BUILD_TYPE=$(or $(CMAKE_BUILD_TYPE),RelWithDebInfo) --log-level=WARNING -DSTILLGATE_WERROR=ON \
   -DCMAKE_UNITY_BUILD=$(or $(CMAKE_UNITY_BUILD),OFF)
+# Tests wait for a third of their time. On two cores: four of them at once, and three that are sanitized.
+CORES := $(shell nproc 2>/dev/null || echo 2)
+WORKERS := $(shell echo $$(($(CORES) < 2 ? 4 : $(CORES) * 2)))
+SANITIZED_WORKERS := $(shell echo $$(($(CORES) < 2 ? 3 : $(CORES) * 3 / 2)))
 # The guard's own tests with a sanitized guard, which says what it finds in files: it has no terminal.
 GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     export $${name}_OPTIONS=log_path=$(CURDIR)/build/$1/found; done; \
-  STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q -n 3 \
+  STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q -n $(SANITIZED_WORKERS) \
     -k 'not small' tests/integration/guard/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 # All of SSH, with a sanitized module in the command, and a sanitized guard.
-OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n 3 tests/integration/ssh
+OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n $(SANITIZED_WORKERS) tests/integration/ssh
 # Plans against a simulated fleet, every interleaving of them: nine tenths of the unit tests' time, and in them is no
 # second thread for TSan to see. All other builds run them.
 ONE_THREAD = Lock.* Of/Interleavings.* RandomCourse.*
 space := $(subst ,, )
-SANITIZED = $(CMAKE) -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
+# Many sources as one: that each compiles by itself is seen by `compile`.
+SANITIZED = $(CMAKE) -DCMAKE_UNITY_BUILD=ON -DSTILLGATE_TESTS=ON -DSTILLGATE_PYTHON=ON \
+  -DPython_EXECUTABLE=$(CURDIR)/$(VENV)
 
 # install PACKAGES, where there are Debian's; elsewhere CMake and pip say what is missing.
 install = if command -v apt-get >/dev/null; then \
@@ -93,7 +101,7 @@ test: setup compile chef-gems
 	$(VENV) tests/support/fabric/fetch.py
 	ctest --test-dir $(BUILD) --output-on-failure -j 6
 	tests/chef/gems.sh rspec --default-path tests/chef/spec
-	$(VENV) -m pytest -n 4
+	$(VENV) -m pytest -n $(WORKERS)
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json
 
