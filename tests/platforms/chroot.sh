@@ -47,3 +47,15 @@ copy_tree() {
   mkdir "$1/src"
   git ls-files -z | tar --null --files-from=- --create | tar --extract --directory "$1/src"
 }
+
+# wheels_in ROOT NAME...: what pip fetches elsewhere, as wheels of what Debian has installed there, in
+# ROOT/wheels. It wants python3-setuptools-whl, and copy_tree.
+wheels_in() {
+  local root=$1
+  shift
+  # shellcheck disable=SC2016
+  in_chroot "$root" bash -euc 'rm -rf /wheels && mkdir /wheels
+    cp /usr/share/python-wheels/setuptools-*.whl /wheels
+    python3 /src/tests/platforms/wheels_of.py /wheels "$@"' - \
+    wheel pybind11 click rich markdown-it-py mdurl pygments "$@"
+}

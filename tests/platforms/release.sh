@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes what a release consists of, in build/release, and shows it in clean chroots: the sdist, a wheel
+# Makes what a release consists of, in build/release, and shows it in clean chroots: the sdist, wheels
 # and a .deb for each suite, notes and checksums: release.sh [SUITE...]. Called by `make release`, as
 # root. What is built has no network.
 set -euo pipefail
@@ -9,11 +9,13 @@ source tests/platforms/chroot.sh
 python=${PYTHON:-python3}
 version=$(cat VERSION)
 release=$PWD/build/release
-# Debian 12 is the oldest whose compiler and Boost will do.
-[[ $# -gt 0 ]] || set -- bookworm trixie
+# Debian 12 is the oldest whose compiler and Boost will do; sid has a newer Python, and no .deb of ours.
+[[ $# -gt 0 ]] || set -- bookworm trixie sid
+# Debian 11's Python runs on Debian 12, and its wheel is built there.
+declare -A borrowed=([bookworm]='bullseye 3.9')
 needed=(g++ ccache cmake ninja-build pkg-config libfmt-dev libssl-dev libssh2-1-dev zlib1g-dev iproute2
-  pybind11-dev python3-dev python3-pip python3-wheel python3-setuptools python3-pybind11 python3-click python3-rich
-  build-essential debhelper dh-python lintian)
+  pybind11-dev python3-dev python3-pip python3-wheel python3-setuptools python3-setuptools-whl python3-pybind11
+  python3-click python3-rich python3-tomli build-essential debhelper dh-python lintian)
 
 prepare() {
   local suite=$1 root=$2 boost=libboost-dev
@@ -23,6 +25,10 @@ prepare() {
     "${needed[@]}" "$boost" >/dev/null
   copy_tree "$root"
   in_chroot "$root" --net bash /src/tests/platforms/libssh2.sh /libssh2
+  wheels_in "$root" tomli
+  rm -rf "build/wheels/$suite"
+  mkdir -p build/wheels
+  cp -r "$root/wheels" "build/wheels/$suite"
 }
 
 # in_clean SUITE SCRIPT WORD...: a script of this folder in a system of which nothing stays; this tree is
@@ -51,9 +57,14 @@ in_clean() {
 rm -rf "$release"
 mkdir -p "$release"
 for suite; do
-  root=$cache/platforms/$suite
+  root=$cache/platforms/$suite pythons=(python3)
   prepare "$suite" "$root"
-  in_chroot "$root" bash /src/tests/platforms/package.sh
+  read -r lender number <<<"${borrowed[$suite]:-}"
+  if [[ -n $number ]]; then
+    in_chroot "$root" --net bash /src/tests/platforms/borrow.sh "$lender" "python$number-dev"
+    pythons+=("python$number")
+  fi
+  in_chroot "$root" bash /src/tests/platforms/package.sh "${pythons[@]}"
   cp "$root"/dist/* "$release"
 done
 
@@ -61,8 +72,15 @@ done
 "$python" tests/platforms/notes.py "$version" <CHANGELOG.md >"$release/NOTES.md"
 
 for suite; do
-  in_clean "$suite" clean.sh deb
-  in_clean "$suite" clean.sh wheel deb
+  if compgen -G "$cache/platforms/$suite/dist/*.deb" >/dev/null; then
+    in_clean "$suite" clean.sh deb
+    in_clean "$suite" clean.sh wheel deb
+  else
+    in_clean "$suite" clean.sh wheel
+  fi
+  # shellcheck disable=SC2086
+  [[ -z ${borrowed[$suite]:-} ]] || in_clean "$suite" clean.sh lent ${borrowed[$suite]}
+  in_clean "$suite" clean.sh source
 done
 # Chef's gems are built for this machine's Ruby, Debian 12's.
 tests/chef/gems.sh
