@@ -9,26 +9,37 @@ source tests/platforms/chroot.sh
 python=${PYTHON:-python3}
 version=$(cat VERSION)
 release=$PWD/build/release
-# Debian 12 is the oldest whose compiler and Boost will do; sid has a newer Python, and no .deb of ours.
-[[ $# -gt 0 ]] || set -- bookworm trixie sid
+# Each gives the wheel of its own Python, a released Debian a .deb, too. Ubuntu 22.04 has Boost and pybind11
+# from Debian 12, so that comes before it.
+[[ $# -gt 0 ]] || set -- bookworm trixie sid noble jammy
 # Debian 11's Python runs on Debian 12, and its wheel is built there.
 declare -A borrowed=([bookworm]='bullseye 3.9')
 needed=(g++ ccache cmake ninja-build pkg-config libfmt-dev libssl-dev libssh2-1-dev zlib1g-dev iproute2
-  pybind11-dev python3-dev python3-pip python3-wheel python3-setuptools python3-setuptools-whl python3-pybind11
-  python3-click python3-rich python3-tomli build-essential debhelper dh-python lintian)
+  python3-dev python3-pip python3-wheel python3-setuptools build-essential)
+own=(pybind11-dev python3-pybind11 python3-setuptools-whl python3-click python3-rich python3-tomli debhelper dh-python
+  lintian)
 
 prepare() {
-  local suite=$1 root=$2 boost=libboost-dev
+  local suite=$1 root=$2 oldest=$cache/platforms/bookworm boost=libboost-dev
   [[ $suite != bookworm ]] || boost=libboost1.81-dev
   bootstrap "$suite" "$root"
-  in_chroot "$root" --net apt-get -qq -y --no-install-recommends install \
-    "${needed[@]}" "$boost" >/dev/null
-  copy_tree "$root"
-  in_chroot "$root" --net bash /src/tests/platforms/libssh2.sh /libssh2
-  wheels_in "$root" tomli
-  rm -rf "build/wheels/$suite"
   mkdir -p build/wheels
+  rm -rf "build/wheels/$suite"
+  if [[ $suite = jammy ]]; then
+    in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" >/dev/null
+    rm -rf "$root/boost" "$root/wheels"
+    mkdir "$root/boost"
+    cp -r "$oldest/usr/include/boost" "$root/boost"
+    cp -r "$oldest/wheels" "$root/wheels"
+    in_chroot "$root" python3 -m pip install -q --no-index --find-links /wheels pybind11
+    copy_tree "$root"
+  else
+    in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" "${own[@]}" "$boost" >/dev/null
+    copy_tree "$root"
+    wheels_in "$root" tomli
+  fi
   cp -r "$root/wheels" "build/wheels/$suite"
+  in_chroot "$root" --net bash /src/tests/platforms/libssh2.sh /libssh2
 }
 
 # in_clean SUITE SCRIPT WORD...: a script of this folder in a system of which nothing stays; this tree is
@@ -80,7 +91,8 @@ for suite; do
   fi
   # shellcheck disable=SC2086
   [[ -z ${borrowed[$suite]:-} ]] || in_clean "$suite" clean.sh lent ${borrowed[$suite]}
-  in_clean "$suite" clean.sh source
+  # docs/install.md's packages are too old in Ubuntu 22.04.
+  [[ $suite = jammy ]] || in_clean "$suite" clean.sh source
 done
 # Chef's gems are built for this machine's Ruby, Debian 12's.
 tests/chef/gems.sh
