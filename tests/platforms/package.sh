@@ -15,8 +15,14 @@ glibc=$(getconf GNU_LIBC_VERSION | sed 's/glibc //; s/\./_/')
 # The one place of the system that CMake is not to look in: libssh2.sh has built another.
 export CMAKE_ARGS='-DSTILLGATE_BUNDLED=ON -DSTILLGATE_LIBSSH2_STATIC=/libssh2/libssh2.a'
 [[ ! -d /boost ]] || CMAKE_ARGS+=' -DBoost_INCLUDE_DIR=/boost'
+# Debian's setuptools asks for what only Debian's own distutils has, and a Python of another Debian has none.
+setup='import runpy, sys, setuptools
+from distutils.command.install import install
+install.install_layout = getattr(install, "install_layout", None)
+sys.argv[0] = "setup.py"
+runpy.run_path("setup.py", run_name="__main__")'
 for python; do
-  CMAKE_BUILD_TYPE=Release "$python" setup.py -q bdist_wheel --plat-name "manylinux_${glibc}_$(uname -m)" --dist-dir /dist
+  CMAKE_BUILD_TYPE=Release "$python" -c "$setup" -q bdist_wheel --plat-name "manylinux_${glibc}_$(uname -m)" --dist-dir /dist
 done
 unset CMAKE_ARGS
 python3 setup.py -q sdist --dist-dir /dist
