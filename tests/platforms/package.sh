@@ -18,7 +18,8 @@ export CMAKE_ARGS='-DSTILLGATE_BUNDLED=ON -DSTILLGATE_LIBSSH2_STATIC=/libssh2/li
 # Debian's setuptools asks for what only Debian's own distutils has, and a Python of another Debian has none.
 setup='import runpy, sys, setuptools
 from distutils.command.install import install
-install.install_layout = getattr(install, "install_layout", None)
+for name in "install_layout", "prefix_option":
+    setattr(install, name, getattr(install, name, None))
 sys.argv[0] = "setup.py"
 runpy.run_path("setup.py", run_name="__main__")'
 for python; do
