@@ -1,5 +1,5 @@
-"""Makes wheels again of Python packages that Debian has installed, all of them pure Python, for a pip
-that reaches no index: wheels_of.py FOLDER NAME...
+"""Makes wheels again of Python packages that Debian has installed, all of them pure Python, for a
+pip that reaches no index: wheels_of.py FOLDER NAME...
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def metadata_of(found: Distribution) -> str:
 
 
 def links_followed(folder: Path) -> List[Path]:
-    """All files below `folder`, also behind links, as Debian's pybind11 has them for its headers."""
+    """All files below `folder`, also behind links, as Debian's pybind11 has them."""
     found: List[Path] = []
     for path in sorted(folder.iterdir()):
         found += links_followed(path) if path.is_dir() else [path]
