@@ -10,7 +10,7 @@ if [[ $1 = deb ]]; then
   source=$(echo "$given"/stillgate_*+deb"$VERSION_ID"_*.deb)
   program=/usr/bin/stillgate
 else
-  apt-get -qq -y --no-install-recommends install python3-venv python3-click python3-rich >/dev/null
+  apt-get -qq -y --no-install-recommends install python3-venv >/dev/null
   source=$(echo "$given"/stillgate-*-cp"$(python3 -c 'import sys; print("%d%d" % sys.version_info[:2])')"-*.whl)
   program=/opt/stillgate/bin/stillgate
 fi
@@ -25,7 +25,7 @@ minimal_ohai true
 CLIENT
 cat >/tmp/chef/attributes.json <<ATTRIBUTES
 {"stillgate": {"source": "$source", "fleet": ["unix:///tmp/admin.sock"]},
- "stillgate_test": {"folder": "/tmp", "command": "touch /tmp/converged", "method": "gate"}}
+ "stillgate_test": {"folder": "/tmp", "command": "touch /tmp/converged", "method": "gate", "wheels": "$wheels"}}
 ATTRIBUTES
 converge() {
   HOME=/tmp/chef BUNDLE_FROZEN=1 "$tree/tests/chef/bundle.sh" exec chef-client -z -c /tmp/chef/client.rb \

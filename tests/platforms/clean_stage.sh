@@ -3,6 +3,9 @@
 # shellcheck disable=SC1091
 source /etc/os-release
 given=$(realpath "$(dirname "$0")/../../build/release")
+suite=$(sed -n 's/^deb [^ ]* \([^ ]*\) .*/\1/p' /etc/apt/sources.list)
+# shellcheck disable=SC2034
+wheels=$(realpath "$(dirname "$0")/../../build/wheels/$suite")
 step() { printf '\n== %s: %s\n' "$PRETTY_NAME" "$*"; }
 apt-get -qq -y --no-install-recommends install haproxy >/dev/null
 

@@ -16,7 +16,8 @@ cd "$work"
 apt-get -qq source "libssh2=$has" >/dev/null
 cmake -S "$(echo libssh2-*/)" -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
   -DBUILD_SHARED_LIBS=OFF -DBUILD_STATIC_LIBS=ON -DBUILD_EXAMPLES=OFF -DBUILD_TESTING=OFF \
-  -DCRYPTO_BACKEND=OpenSSL -DENABLE_ZLIB_COMPRESSION=ON --log-level=WARNING
+  -DCRYPTO_BACKEND=OpenSSL -DENABLE_ZLIB_COMPRESSION=ON \
+  -DCMAKE_C_FLAGS=-Wno-deprecated-declarations --log-level=WARNING
 cmake --build build
 cp build/src/libssh2.a "$folder/libssh2-$has.a"
 ln -sf "libssh2-$has.a" "$folder/libssh2.a"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes what a release consists of, in build/release, and shows it in clean chroots: the sdist, a wheel
+# Makes what a release consists of, in build/release, and shows it in clean chroots: the sdist, wheels
 # and a .deb for each suite, notes and checksums: release.sh [SUITE...]. Called by `make release`, as
 # root. What is built has no network.
 set -euo pipefail
@@ -9,19 +9,36 @@ source tests/platforms/chroot.sh
 python=${PYTHON:-python3}
 version=$(cat VERSION)
 release=$PWD/build/release
-# Debian 12 is the oldest whose compiler and Boost will do.
-[[ $# -gt 0 ]] || set -- bookworm trixie
+# Each gives the wheel of its own Python, a released Debian a .deb, too. Ubuntu 22.04 has Boost and pybind11
+# from Debian 12, so that comes before it.
+[[ $# -gt 0 ]] || set -- bookworm trixie sid noble jammy
+# Debian 11's Python runs on Debian 12, and its wheel is built there.
+declare -A borrowed=([bookworm]='bullseye 3.9')
 needed=(g++ ccache cmake ninja-build pkg-config libfmt-dev libssl-dev libssh2-1-dev zlib1g-dev iproute2
-  pybind11-dev python3-dev python3-pip python3-wheel python3-setuptools python3-pybind11 python3-click python3-rich
-  build-essential debhelper dh-python lintian)
+  python3-dev python3-pip python3-wheel python3-setuptools build-essential)
+own=(pybind11-dev python3-pybind11 python3-setuptools-whl python3-click python3-rich python3-tomli debhelper dh-python
+  lintian)
 
 prepare() {
-  local suite=$1 root=$2 boost=libboost-dev
+  local suite=$1 root=$2 oldest=$cache/platforms/bookworm boost=libboost-dev
   [[ $suite != bookworm ]] || boost=libboost1.81-dev
   bootstrap "$suite" "$root"
-  in_chroot "$root" --net apt-get -qq -y --no-install-recommends install \
-    "${needed[@]}" "$boost" >/dev/null
-  copy_tree "$root"
+  mkdir -p build/wheels
+  rm -rf "build/wheels/$suite"
+  if [[ $suite = jammy ]]; then
+    in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" >/dev/null
+    rm -rf "$root/boost" "$root/wheels"
+    mkdir "$root/boost"
+    cp -r "$oldest/usr/include/boost" "$root/boost"
+    cp -r "$oldest/wheels" "$root/wheels"
+    in_chroot "$root" python3 -m pip install -q --no-index --find-links /wheels pybind11
+    copy_tree "$root"
+  else
+    in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" "${own[@]}" "$boost" >/dev/null
+    copy_tree "$root"
+    wheels_in "$root" tomli
+  fi
+  cp -r "$root/wheels" "build/wheels/$suite"
   in_chroot "$root" --net bash /src/tests/platforms/libssh2.sh /libssh2
 }
 
@@ -51,9 +68,14 @@ in_clean() {
 rm -rf "$release"
 mkdir -p "$release"
 for suite; do
-  root=$cache/platforms/$suite
+  root=$cache/platforms/$suite pythons=(python3)
   prepare "$suite" "$root"
-  in_chroot "$root" bash /src/tests/platforms/package.sh
+  read -r lender number <<<"${borrowed[$suite]:-}"
+  if [[ -n $number ]]; then
+    in_chroot "$root" --net bash /src/tests/platforms/borrow.sh "$lender" "python$number-dev"
+    pythons+=("python$number")
+  fi
+  in_chroot "$root" bash /src/tests/platforms/package.sh "${pythons[@]}"
   cp "$root"/dist/* "$release"
 done
 
@@ -61,8 +83,16 @@ done
 "$python" tests/platforms/notes.py "$version" <CHANGELOG.md >"$release/NOTES.md"
 
 for suite; do
-  in_clean "$suite" clean.sh deb
-  in_clean "$suite" clean.sh wheel deb
+  if compgen -G "$cache/platforms/$suite/dist/*.deb" >/dev/null; then
+    in_clean "$suite" clean.sh deb
+    in_clean "$suite" clean.sh wheel deb
+  else
+    in_clean "$suite" clean.sh wheel
+  fi
+  # shellcheck disable=SC2086
+  [[ -z ${borrowed[$suite]:-} ]] || in_clean "$suite" clean.sh lent ${borrowed[$suite]}
+  # docs/install.md's packages are too old in Ubuntu 22.04.
+  [[ $suite = jammy ]] || in_clean "$suite" clean.sh source
 done
 # Chef's gems are built for this machine's Ruby, Debian 12's.
 tests/chef/gems.sh

@@ -17,14 +17,8 @@ prepare() {
   local suite=$1 root=$2
   bootstrap "$suite" "$root"
   in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${packages[@]}" >/dev/null
-  # What pip's isolation fetches elsewhere. Debian's pybind11 is put into a wheel again.
-  in_chroot "$root" bash -euc 'rm -rf /wheels && mkdir -p /wheels/unpacked && cd /wheels
-    cp /usr/share/python-wheels/setuptools-*.whl .
-    cp -rL /usr/lib/python3/dist-packages/pybind11* unpacked
-    printf "%s: %s\n" Wheel-Version 1.0 Generator Debian Root-Is-Purelib true Tag py3-none-any \
-      >$(echo unpacked/pybind11-*.dist-info)/WHEEL
-    python3 -m wheel pack unpacked >/dev/null'
   copy_tree "$root"
+  wheels_in "$root"
 }
 
 "${PYTHON:-python3}" tests/support/haproxy/fetch.py

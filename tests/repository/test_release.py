@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
+import re
+import sys
+import zipfile
 from pathlib import Path
 from types import ModuleType
 
@@ -60,3 +64,50 @@ def test_the_notes_are_the_section_of_the_version() -> None:
     with pytest.raises(LookupError):
         section(text, "0.1")
     assert section((ROOT / "CHANGELOG.md").read_text(), (ROOT / "VERSION").read_text().strip())
+
+
+def test_a_package_of_debian_becomes_a_wheel_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the older kind, which has its requirements in a file of its own, and with links in it."""
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    (site / "odd").mkdir(parents=True)
+    elsewhere.mkdir()
+    (site / "odd" / "__init__.py").write_text("said = 'here'\n")
+    (elsewhere / "odd.h").write_text("// of the system\n")
+    (site / "odd" / "include").symlink_to(elsewhere)
+    info = site / "odd-1.2.egg-info"
+    info.mkdir()
+    (info / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: odd\nVersion: 1.2\n\nText\n")
+    (info / "requires.txt").write_text('other>=3\n\n[:python_version < "3.8"]\nolder\n')
+    monkeypatch.syspath_prepend(str(site))
+    made = script("wheels_of").make("odd", tmp_path)
+    assert made.name == "odd-1.2-py3-none-any.whl"
+    with zipfile.ZipFile(made) as archive:
+        names = set(archive.namelist())
+        recorded = archive.read("odd-1.2.dist-info/RECORD").decode().splitlines()
+    assert {"odd/__init__.py", "odd/include/odd.h", "odd-1.2.dist-info/WHEEL"} < names
+    assert {line.split(",")[0] for line in recorded} == names
+    # As pip reads it: in no other place, and with what it requires.
+    monkeypatch.setattr(sys, "path", [str(made)])
+    found = importlib.metadata.distribution("odd")
+    assert found.metadata["Version"] == "1.2"
+    assert found.metadata.get_all("Requires-Dist") == [
+        "other>=3",
+        'older; python_version < "3.8"',
+    ]
+    (site / "odd" / "part.so").write_bytes(b"")
+    monkeypatch.setattr(sys, "path", [str(site)])
+    with pytest.raises(SystemExit, match="not pure Python"):
+        script("wheels_of").make("odd", tmp_path)
+
+
+def test_the_page_has_a_wheel_for_each_python_from_the_oldest_on() -> None:
+    page = (ROOT / "docs" / "install.md").read_text()
+    told = [
+        int(minor) for minor in re.findall(r"^\| 3\.(\d+) \| \w+ .* \| 2\.\d\d \|$", page, re.M)
+    ]
+    project = (ROOT / "pyproject.toml").read_text()
+    oldest = re.search(r'^requires-python = ">=3\.(\d+)"', project, re.M)
+    assert oldest is not None
+    assert told == list(range(int(oldest[1]), told[-1] + 1)) and len(told) > 5

@@ -14,7 +14,7 @@ from stillgate import Fleet
 from support.command import ask
 from support.process import wait_until
 from support.ssh.home import ME, SshHome
-from support.ssh.server import SshServer, fingerprint, make_key, public_half
+from support.ssh.server import SshServer, fingerprint, make_key, public_half, release
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -44,10 +44,11 @@ def revoke(home: SshHome, *keys: Path, kind: str = "text") -> Path:
     return path
 
 
-def refusal(home: SshHome, name: str, socket: Path) -> str:
-    """Of what ssh refuses, too."""
-    ran = home.ssh(name, "true")
-    assert ran.returncode == 255 and "Host key verification failed." in ran.stderr
+def refusal(home: SshHome, name: str, socket: Path, by_ssh: bool = True) -> str:
+    """Of what ssh refuses, too, unless `by_ssh` says otherwise."""
+    if by_ssh:
+        ran = home.ssh(name, "true")
+        assert ran.returncode == 255 and "Host key verification failed." in ran.stderr
     (words,) = ask(home.url(name, socket))
     assert words is not None
     return words
@@ -169,7 +170,9 @@ def test_a_file_that_is_not_understood_refuses_every_key(
         RevokedHostKeys=f'"{file}"',
     )
     before = ssh_home.known_hosts.read_text()
-    said = refusal(ssh_home, name, socket)
+    # OpenSSH 10.6 expands the path, and then has a list. Stillgate refuses, as 9.2 does.
+    expands = how == "not expanded" and release() >= (10, 6)
+    said = refusal(ssh_home, name, socket, by_ssh=not expands)
     lines = ssh_home.config_file.read_text().splitlines()
     (number,) = [at for at, line in enumerate(lines, 1) if "RevokedHostKeys" in line]
     assert said.startswith(f"ssh_config: ssh to {ME}@127.0.0.1:{server.port}: its ssh-ed25519 ")

@@ -1,5 +1,4 @@
-# The package from a wheel, into a virtual environment that has the system's click and rich.
+# The package from a wheel, into a virtual environment of its own; its dependencies are a folder's wheels.
 stillgate_package 'stillgate' do
-  system_site_packages true
-  pip_options %w(--no-index --no-deps)
+  pip_options ['--no-index', '--find-links', node['stillgate_test']['wheels']]
 end
