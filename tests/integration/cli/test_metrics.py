@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import threading
 import urllib.parse
@@ -23,6 +24,7 @@ from support.app import App
 from support.clients.gated import Http1
 from support.command import COMMAND, F, run, to_fleet
 from support.haproxy.gate import Gated
+from support.haproxy.guards import guards
 from support.ports import Reserved
 from support.process import wait_until
 
@@ -202,6 +204,25 @@ def test_an_alert_fires_beyond_the_deadline(
     wait_until(lambda: prometheus.firing() == {"StillgateOverdue"}, "the alert")
     Fleet([url]).resume(F)
     assert exit_code(url) == 0
+
+
+def test_an_alert_fires_when_a_standby_guard_is_killed(
+    haproxy: Start, state: Path, watched: Callable[[str], Prometheus]
+) -> None:
+    url = haproxy("3.0").endpoints[0]
+    Fleet([url]).suspend(F, max_hold=600)
+
+    def told() -> bool:
+        return re.search(r"^stillgate_guard_lost\{.*\} 1$", metrics_of(url), re.M) is not None
+
+    assert not told()
+    wait_until(lambda: len(guards(state)) == 2, "the standby")
+    # The guard misses it. In place of a guard its standby goes on, and says nothing.
+    os.kill(guards(state)[1], signal.SIGKILL)
+    wait_until(told, "the guard's word")
+    prometheus = watched(metrics_of(url))
+    wait_until(lambda: prometheus.firing() == {"StillgateGuardLost"}, "the alert")
+    Fleet([url]).resume(F)
 
 
 @pytest.mark.parametrize(
