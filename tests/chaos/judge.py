@@ -20,9 +20,9 @@ WAKING = 0.25  # and behind the end of a stop of HAProxy itself, for all that it
 @dataclass(frozen=True)
 class Broken:
     """One promise that was not kept: held_late, request_failed, leak, limit, wrong_code (at the
-    HAProxy that the fault struck: wrong_code_there), process_left, record_left (a resume takes it away), file_left (nothing does), crashed. Or the
-    harness failed: not_reached, harness. `late` is by how many seconds, where that alone was
-    broken.
+    HAProxy that the fault struck: wrong_code_there), process_left, record_left (a resume takes it
+    away), file_left (nothing does), crashed. Or the harness failed: not_reached, harness. `late` is
+    by how many seconds, where that alone was broken.
     """
 
     promise: str

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from stillgate import _core
 from stillgate.ownership import is_mine
 from stillgate.results.from_core import to_report
 from stillgate.results.hold import Hold

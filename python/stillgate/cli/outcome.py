@@ -14,12 +14,12 @@ from stillgate.console.documents import failure_document, still_held_document, t
 from stillgate.console.held_command import FAILED
 from stillgate.console.hints import hinted, hinted_report
 from stillgate.console.next_step import next_step
-from stillgate.ownership import is_mine
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
 from stillgate.console.streams import put, say, takes_words
 from stillgate.errors import InputError, ReportError, StillgateError, StillHeld
 from stillgate.fleet import Fleet
+from stillgate.ownership import is_mine
 from stillgate.results.report import Report
 
 HOLDING = ("suspend", "hold")  # what was held is taken back

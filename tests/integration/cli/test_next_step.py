@@ -39,7 +39,8 @@ def test_whose_hold_it_is_decides_what_is_suggested(
     there = ["-e", proxy.endpoints[0]]
     resume = f"'stillgate resume {F} -e {proxy.endpoints[0]}' releases it"
     long = ["--max-hold", "600", "--no-lease"]
-    for owner in ([], ["--owner", "anna@ci"]):
+    owners: list[list[str]] = [[], ["--owner", "anna@ci"]]
+    for owner in owners:
         said = last_line("suspend", F, *long, *owner, *there, status=0)
         assert said.startswith("now: traffic waits") and resume.partition(" rel")[0] in said
         # From another machine, as it were, the owner decides.
