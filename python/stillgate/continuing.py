@@ -35,7 +35,9 @@ LEAST_PIPE = 1 << 16
 
 
 def undo_argv(command: str) -> List[str]:
-    """Runs the command; with CONTINUES in its environment it continues the cutover first."""
+    """Runs the command, if it is not empty; with CONTINUES in its environment it continues the
+    cutover first.
+    """
     path = [one for one in sys.path if one]
     me = [sys.executable, "-I", "-c", MODULE, command, *path]
     script = f'if [ -n "${CONTINUES}" ]; then exec {shlex.join(me)}; fi; exec {SHELL} -c "$1"'
@@ -154,6 +156,9 @@ def main() -> NoReturn:
     if state == "applied":
         _say("the holder was killed in the cutover, which was completed: the new code serves")
         sys.exit(0)
+    if not sys.argv[1]:
+        _say(f"the holder was killed, the cutover is {state}, and no --on-failure was given")
+        sys.exit(1)
     _say(f"the holder was killed, the cutover is {state}; running --on-failure")
     environment = {**os.environ, **release.environment(state)}
     del environment[CONTINUES]

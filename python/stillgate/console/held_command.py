@@ -164,7 +164,10 @@ class HeldCommand:
             )
 
     def _undo_argv(self) -> List[str]:
-        return [] if self._wishes.on_failure is None else undo_argv(self._wishes.on_failure)
+        if self._wishes.on_failure is None and not self._has_cutover:
+            return []
+        # Without a command it only continues a cutover.
+        return undo_argv(self._wishes.on_failure or "")
 
     def _leash(self, argv: Sequence[str]) -> Leash:
         """Started before anything is held: it costs no time of the hold."""
@@ -254,14 +257,15 @@ class HeldCommand:
         if not self._has_cutover:
             return True
         try:
-            if self._wishes.on_failure is not None:
-                # What may take long is over before nobody would undo the migration any more.
-                held.prove_cutover(self._undo_time)
-                if not self._arm_to_continue(held):
-                    raise StillgateError("cutover_too_late", STOPPED)
+            # What may take long is over before nobody would undo the migration any more.
+            held.prove_cutover(self._undo_time)
+            if not self._arm_to_continue(held):
+                raise StillgateError("cutover_too_late", STOPPED)
             held.apply_cutover(self._undo_time)
             self._disarm()
         except StillgateError as error:
+            if self._wishes.on_failure is None:
+                self._disarm()
             self.error = self._not_cut = error
             self._failed = "the cutover could not be had"
             return False
@@ -330,6 +334,9 @@ class HeldCommand:
         try:
             testament = will(held.told(), held.remaining, grace, pg)
         except OSError as error:
+            if self._wishes.on_failure is None:
+                # Nobody undoes the command: the old code would meet what it has done.
+                return True
             words = f"the leash could not get the cutover to continue: {error.strerror}"
             raise StillgateError("leash_failed", f"{words}; nothing was cut over") from error
         try:
@@ -349,7 +356,7 @@ class HeldCommand:
 
     def _disarm(self) -> bool:
         """False if the leash has begun to undo the command, because this process was stopped."""
-        if self._wishes.on_failure is None or self._undoing is None:
+        if self._undoing is None or not self._undo_argv():
             return True
         return self._undoing.disarm()
 

@@ -54,7 +54,9 @@ class Release:
     removes the file and leaves `undone`, with what the first HAProxy had for a limit at that time.
     """
 
-    def __init__(self, folder: Path, *options: str, then: str = "", undo: str = "") -> None:
+    def __init__(
+        self, folder: Path, *options: str, then: str = "", undo: str = "", undoes: bool = True
+    ) -> None:
         self.begun, self.migrated, self.go = folder / "begun", folder / "migrated", folder / "go"
         self.undoing, self.undone = folder / "undoing", folder / "undone"
         work = f"echo $$ >{self.begun}; touch {self.migrated}; until test -e {self.go}; "
@@ -62,7 +64,8 @@ class Release:
         # Not before the command is gone.
         undo = f"kill -0 $(cat {self.begun}) && exit 9; touch {self.undoing}; {undo or 'true'}; "
         undo += f"rm {self.migrated}; touch {self.undone}"
-        words = ["hold", F, *options, "--on-failure", undo, "--", "sh", "-c", work]
+        words = ["hold", F, *options, *(["--on-failure", undo] if undoes else [])]
+        words += ["--", "sh", "-c", work]
         self.process = subprocess.Popen(
             [*COMMAND, *words], stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True
         )
@@ -162,14 +165,18 @@ def killed_in_the_cutover(moment: str, tap: Tap, release: Release) -> str:
     return told
 
 
-@pytest.mark.parametrize("moment", ["before", "first", "read"])
+@pytest.mark.parametrize(
+    ("moment", "undoes"),
+    [("before", True), ("first", True), ("read", True), ("first", False)],
+    ids=["before", "first", "read", "no on-failure"],
+)
 def test_the_cutover_is_completed_though_the_holder_is_killed_in_it(
-    moment: str, proxy: HAProxy, tmp_path: Path
+    moment: str, undoes: bool, proxy: HAProxy, tmp_path: Path
 ) -> None:
     """Whatever of it was on its way leads to the new code; so does whoever continues it."""
     with Tap(proxy, {}) as tap:
         hold = ("--max-hold", str(patient(30.0)), *SERVE, "-e", tap.endpoint)
-        release = Release(tmp_path, *hold)
+        release = Release(tmp_path, *hold, undoes=undoes)
         release.wait_for(release.migrated)
         if moment == "first":
             # HAProxy 3.0 drops what else it has from a client that is gone.
