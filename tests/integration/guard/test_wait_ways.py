@@ -48,9 +48,13 @@ def reach(haproxy: Start, ways: Ways) -> Reach:
 
 def stays_held(proxy: HAProxy, done: Callable[[], bool]) -> None:
     """Until that is so."""
-    while not done():
+
+    def done_and_held() -> bool:
+        now = done()
         assert proxy.limit(F) == 0
-    assert proxy.limit(F) == 0
+        return now
+
+    wait_until(done_and_held, "what it is to stay held for")
 
 
 def after(seconds: float) -> Callable[[], bool]:
@@ -59,8 +63,19 @@ def after(seconds: float) -> Callable[[], bool]:
 
 
 def taken_over(state: Path, killed: int) -> Callable[[], bool]:
-    """The standby guard has begun, and has one of its own."""
-    return lambda: killed not in guards(state) and len(guards(state)) == 2
+    """The standby guard has begun, and has one of its own, which knows what to do."""
+    return lambda: killed not in guards(state) and has_standby(state)
+
+
+def has_standby(state: Path) -> bool:
+    """A standby that has not got the hold's order yet ends with its guard. With it, it opens what it
+    will need: program, connection, and three more at least.
+    """
+    found = guards(state)
+    try:
+        return len(found) == 2 and len(os.listdir(f"/proc/{found[1]}/fd")) >= 5
+    except FileNotFoundError:
+        return False
 
 
 ALL_WAYS = pytest.mark.parametrize("way", WAYS)
@@ -116,6 +131,7 @@ def test_the_death_of_the_active_guard_alone_opens_nothing(
 ) -> None:
     proxy, fleet = reach(label, way)
     fleet.suspend(F, method="maxconn", max_hold=LONG_S)
+    wait_until(lambda: has_standby(state), "the standby")
     for _ in range(2):
         first = guards(state)[0]
         os.kill(first, signal.SIGKILL)

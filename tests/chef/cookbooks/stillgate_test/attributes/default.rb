@@ -8,3 +8,4 @@ default['stillgate_test']['folder'] = nil
 default['stillgate_test']['on_failure'] = nil
 default['stillgate_test']['cutover'] = nil
 default['stillgate_test']['wait_up'] = false
+default['stillgate_test']['wheels'] = nil
