@@ -68,8 +68,8 @@ def taken_over(state: Path, killed: int) -> Callable[[], bool]:
 
 
 def has_standby(state: Path) -> bool:
-    """A standby that has not got the hold's order yet ends with its guard. With it, it opens what it
-    will need: program, connection, and three more at least.
+    """A standby that has not got the hold's order yet ends with its guard. With it, it opens what
+    it will need: program, connection, and three more at least.
     """
     found = guards(state)
     try:
