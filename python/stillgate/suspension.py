@@ -212,8 +212,8 @@ class Suspension:
 
     def prove_cutover(self, keep: float = 0.0) -> None:
         """Asks all HAProxies whether apply_cutover() is possible now, and waits for a first check
-        that has not finished. Extends the hold where it must, and changes nothing else. Errors:
-        those of apply_cutover().
+        that has not finished. Extends the hold where it must, and changes nothing else: call
+        apply_cutover() next, which does not extend it again. Errors: those of apply_cutover().
         """
         try:
             self._in_time(keep, None, dry_run=True)

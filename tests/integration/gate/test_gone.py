@@ -123,15 +123,10 @@ def test_http2_clients(
         client.close()
 
 
-def test_who_has_closed_is_noticed_without_abortonclose_and_under_a_chroot(
-    haproxy_version: Binary, gated: Start, app: App
-) -> None:
-    """At the release, by the kernel's table of connections. HAProxy alone serves all of them."""
-    own = {"chroot": True, "extra_defaults": ["no option abortonclose"]}
-    proxy = gated(haproxy_version, servers=[app.port], nbthread=2, **own)
+def serves_only_who_has_stayed(proxy: Gated, port: int, app: App) -> None:
     proxy.hold()
-    kept = [Http1(proxy.port).send("kept") for _ in range(MANY)]
-    gone = [Http1(proxy.port).send("gone", b"x" * size) for size in range(MANY)]
+    kept = [Http1(port).send("kept") for _ in range(MANY)]
+    gone = [Http1(port).send("gone", b"x" * size) for size in range(MANY)]
     proxy.wait_waiting(2 * MANY)
     for client in gone:
         client.close()
@@ -143,6 +138,15 @@ def test_who_has_closed_is_noticed_without_abortonclose_and_under_a_chroot(
     assert [arrival.id for arrival in app.arrivals()] == ["kept"] * MANY
     for client in kept:
         client.close()
+
+
+def test_who_has_closed_is_noticed_without_abortonclose_and_under_a_chroot(
+    haproxy_version: Binary, gated: Start, app: App
+) -> None:
+    """At the release, by the kernel's table of connections. HAProxy alone serves all of them."""
+    own = {"chroot": True, "extra_defaults": ["no option abortonclose"]}
+    proxy = gated(haproxy_version, servers=[app.port], nbthread=2, **own)
+    serves_only_who_has_stayed(proxy, proxy.port, app)
 
 
 def test_who_has_closed_is_noticed_on_a_bind_of_both_families_and_however_long_the_table_is(
@@ -160,20 +164,7 @@ def test_who_has_closed_is_noticed_on_a_bind_of_both_families_and_however_long_t
             before=[f"bind :::{both.port} v4v6"],
             extra_defaults=["no option abortonclose"],
         )
-        proxy.hold()
-        kept = [Http1(both.port).send("kept") for _ in range(MANY)]
-        gone = [Http1(both.port).send("gone") for _ in range(MANY)]
-        proxy.wait_waiting(2 * MANY)
-        for client in gone:
-            client.close()
-        proxy.open()
-        assert {client.answer().status for client in kept} == {200}
-        proxy.wait_waiting(0)
-    told = proxy.status()
-    assert (told["released"], told["given_up"], told["rejected"]) == (MANY, MANY, 0)
-    assert [arrival.id for arrival in app.arrivals()] == ["kept"] * MANY
-    for client in kept:
-        client.close()
+        serves_only_who_has_stayed(proxy, both.port, app)
 
 
 def test_many_that_give_up_in_hold_after_hold(
