@@ -1,7 +1,8 @@
-"""Processes of a test: waiting for what they do, and finding those that still run."""
+"""Processes of a test: waiting for what they do and listen to, and finding those that still run."""
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,14 @@ def wait_until(condition: Callable[[], bool], what: str, timeout: float = HANG_S
         if time.monotonic() > deadline:
             raise TimeoutError(f"{what}: not within {timeout:g} s")
         time.sleep(0.005)
+
+
+def accepts(path: Path) -> bool:
+    """Whether somebody listens there. The file alone is no sign: it is there from bind() on, and a
+    connection is refused until listen().
+    """
+    with socket.socket(socket.AF_UNIX) as connection:
+        return connection.connect_ex(str(path)) == 0
 
 
 def running_in_group(group: int) -> list[int]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 from stillgate import Fleet
 from support.closing import Closing
 from support.haproxy.server import HAProxy
-from support.process import wait_until
+from support.process import accepts, wait_until
 from support.ssh.home import SshHome
 from support.ssh.server import SshServer
 
@@ -57,10 +56,5 @@ class Ways(Closing):
 
     def _relay(self, *command: str) -> Fleet:
         self._relays.append(subprocess.Popen(command, stdin=subprocess.DEVNULL))
-        wait_until(lambda: _answers(self._path), "the relay")
+        wait_until(lambda: accepts(self._path), "the relay")
         return Fleet([f"unix://{self._path}"])
-
-
-def _answers(path: Path) -> bool:
-    with socket.socket(socket.AF_UNIX) as connection:
-        return connection.connect_ex(str(path)) == 0

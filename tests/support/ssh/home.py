@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Optional
 
 from support.closing import Closing
-from support.process import wait_until
+from support.process import accepts, wait_until
 from support.ssh.server import SshServer, make_key, public_half
 
 ME = pwd.getpwuid(os.geteuid()).pw_name
@@ -141,7 +141,7 @@ class Agent(Closing):
                 "DISPLAY": ":none",
             },
         )
-        wait_until(self.socket.exists, "ssh-agent")
+        wait_until(lambda: accepts(self.socket), "ssh-agent")
 
     @property
     def pid(self) -> int:
