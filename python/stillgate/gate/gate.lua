@@ -29,6 +29,7 @@ local MARKED, EXEMPT = 2047, 2046 -- the priority classes that the lines give to
 local WAKE_PART = 200       -- so many are woken at a time: HAProxy's other work comes in between
 local WAKE_MS = 5           -- how often a task checks that those who were woken go on
 local LOOK_PART = 10000     -- so many are looked at in one go
+local NEXT_MS = 1           -- until the next part: after core.yield() 3.0 goes on without a look at its connections
 local QUIET_FROM = 1000     -- where more wait, Lua does not collect its garbage,
 local QUIET_S = 1           -- nor for so long after that,
 local QUIET_KB = 256 * 1024 -- as long as that leaves no more than this
@@ -415,11 +416,8 @@ local function wake(switch)
   switch.to_wake, switch.woken, switch.under_way, switch.waker = oldest_of(switch), {}, 0, mine
   core.register_task(function()
     while switch.waker == mine and switch.to_wake do
-      if whole(wake_on, switch) then
-        core.yield()
-      else
-        core.msleep(switch.ramp_over > 0 and 1 or WAKE_MS)
-      end
+      local at_once = whole(wake_on, switch) or switch.ramp_over > 0
+      core.msleep(at_once and NEXT_MS or WAKE_MS)
     end
   end)
   wake_some(switch)
@@ -1534,7 +1532,7 @@ local function work(mine)
       if switch.waiting > 0 then pause_ms = math.min(pause_ms, FOLLOW_MS) end
     end
     if waiting_all > 0 and in_registry then
-      while not whole(count_gone_now_and_then) do core.yield() end
+      while not whole(count_gone_now_and_then) do core.msleep(NEXT_MS) end
     end
     spare_collections()
     beat = now()
