@@ -106,7 +106,7 @@ test: setup compile chef-gems
 	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json
 
 # The fault matrix, whole and CI's tenth of it, which 'make test' runs too.
-chaos: setup compile
+chaos: setup compile chef-gems
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --json build/chaos.json
 	$(VENV) tests/chaos/instants.py --json build/instants.json
@@ -115,7 +115,7 @@ chaos: setup compile
 	$(VENV) -m pytest -q -n 3 tests/integration/guard/test_fate.py tests/integration/guard/test_scarce.py
 	STILLGATE_ALL_STEPS=1 $(VENV) -m pytest -q tests/integration/fabric/test_release_steps.py
 
-chaos-short: setup compile
+chaos-short: setup compile chef-gems
 	$(VENV) tests/support/haproxy/fetch.py 2.6 3.0 sid
 	$(VENV) tests/chaos/run.py --short --json build/chaos-short.json
 	$(VENV) tests/chaos/instants.py --number 8 --json build/instants-short.json

@@ -6,12 +6,14 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
 import stillgate
 import stillgate.aio
+from chaos.chef_calls import converge, serving
 from stillgate.cli.main import main
 
 F = "balanced"
@@ -27,12 +29,15 @@ class Caller:
     """`run` gets the endpoint, the id of a hold where it wants one, and a folder, and returns the
     exit status. `broken` gets that, whether anything is held, and what was said on standard output.
     One that cuts over has OLD served before, and NEW behind it if it ends well; else one of them.
+    The calls are made `within`, and a slow one is struck at that `part` of the instants.
     """
 
     run: Run
     broken: Judge
     wants_hold: bool = False
     cuts_over: bool = False
+    within: Callable[[Path], AbstractContextManager[None]] = lambda folder: nullcontext()
+    part: float = 1.0
 
 
 def _holds_if_well(status: int, held: bool, said: str) -> str:
@@ -146,6 +151,20 @@ def _fab(*words: str) -> Run:
     return run
 
 
+def _holds_if_converged(status: int, held: bool, said: str) -> str:
+    """Behind the resource it is the recipe's hold, whatever stops the run."""
+    if held and "- hold all requests of" in said:
+        return ""
+    return f"status {status}, and {'held' if held else 'not held'}" if held != (status == 0) else ""
+
+
+def _chef(recipe: str, broken: Judge) -> Caller:
+    def run(endpoint: str, hold_id: str, folder: Path) -> int:
+        return converge(recipe, endpoint, folder)
+
+    return Caller(run, broken, within=serving, part=0.1)
+
+
 CALLERS = {
     "suspend": Caller(_cli("suspend", F, MAX_HOLD), _holds_if_well),
     "suspend-json": Caller(_cli("suspend", F, MAX_HOLD, "--json"), _holds_if_well),
@@ -163,4 +182,6 @@ CALLERS = {
     "aio-suspended": Caller(_aio_suspended, _never_held),
     "fab-suspend": Caller(_fab("suspend", f"--max-hold={LASTS:g}"), _holds_if_told),
     "fab-hold": Caller(_fab("hold", "-c", "true", f"--max-hold={LASTS:g}"), _never_held),
+    "chef-suspend": _chef("suspend", _holds_if_converged),
+    "chef-hold": _chef("hold_nothing", _never_held),
 }

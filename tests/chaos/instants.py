@@ -33,6 +33,7 @@ if __name__ == "__main__":
 
 import stillgate  # noqa: E402
 from chaos.callers import CALLERS, LASTS, NEW, OLD, STOPPED, Caller, F  # noqa: E402
+from support.chef.client import missing  # noqa: E402
 from support.haproxy.fetch import ensure  # noqa: E402
 from support.haproxy.gate import Gated  # noqa: E402
 from support.haproxy.server import HAProxy  # noqa: E402
@@ -257,9 +258,11 @@ def strike(verb: str, method: str, number: int, label: str) -> Outcome:
     outcome = Outcome(verb, method)
     with tempfile.TemporaryDirectory(prefix="sgi-", dir="/tmp") as folder:
         os.environ["STILLGATE_STATE_DIR"] = folder
-        with staged(label, method) as stage:
-            strike_ = Strike(stage, CALLERS[verb], Path(folder))
-            for _ in range(MEASURED):
+        caller = CALLERS[verb]
+        measured, number = (max(1, round(caller.part * one)) for one in (MEASURED, number))
+        with staged(label, method) as stage, caller.within(Path(folder)):
+            strike_ = Strike(stage, caller, Path(folder))
+            for _ in range(measured):
                 whole, took = strike_.play(None, NUMBERS[0])
                 if whole.broken:
                     talk = (Path(folder) / "stderr").read_text()
@@ -285,13 +288,19 @@ def options() -> argparse.Namespace:
 
 def main() -> int:
     asked = options()
+    verbs = asked.verb or list(CALLERS)
+    if without_chef := missing():
+        print(f"Without the resources of the cookbook: {without_chef}")
+        if os.environ.get("CI"):
+            return 1
+        verbs = [verb for verb in verbs if not verb.startswith("chef")]
     ensure([asked.label])
     context = multiprocessing.get_context("fork")
     outcomes = []
     with ProcessPoolExecutor(asked.jobs, context) as pool:
         running = [
             pool.submit(strike, verb, method, asked.number, asked.label)
-            for verb in asked.verb or CALLERS
+            for verb in verbs
             for method in asked.method or ("maxconn", "gate")
         ]
         for done in running:

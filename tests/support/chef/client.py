@@ -79,19 +79,25 @@ class Chef:
         nodes.mkdir(exist_ok=True)
         (nodes / f"{name}.json").write_text(json.dumps({"name": name, **attributes}))
 
+    def words(
+        self, recipe: str, *flags: str, stillgate: Mapping[str, Any] = {}, **test: Any
+    ) -> list[str]:
+        """Of the command line; writes the file of attributes."""
+        given = {"fleet": self.fleet, "program": str(STILLGATE), **stillgate}
+        attributes = {"stillgate": given, "stillgate_test": {"folder": str(self.folder), **test}}
+        file = self.folder / "attributes.json"
+        file.write_text(json.dumps(attributes))
+        words = ["-z", "-c", str(self.folder / "client.rb"), "-j", str(file), "--no-color"]
+        return [*words, "-o", f"recipe[stillgate_test::{recipe}]", *flags]
+
     @contextmanager
     def start(
         self, recipe: str, *flags: str, stillgate: Mapping[str, Any] = {}, **test: Any
     ) -> Iterator[subprocess.Popen[str]]:
         """`test` and `stillgate` are attributes. One that a test has left is ended."""
-        given = {"fleet": self.fleet, "program": str(STILLGATE), **stillgate}
-        attributes = {"stillgate": given, "stillgate_test": {"folder": str(self.folder), **test}}
-        file = self.folder / "attributes.json"
-        file.write_text(json.dumps(attributes))
-        command = [str(BUNDLE), "exec", "chef-client", "-z", "-c", str(self.folder / "client.rb")]
-        command += ["-j", str(file), "--no-color", "-o", f"recipe[stillgate_test::{recipe}]"]
+        words = self.words(recipe, *flags, stillgate=stillgate, **test)
         with subprocess.Popen(
-            [*command, *flags],
+            [str(BUNDLE), "exec", "chef-client", *words],
             env={
                 **os.environ,
                 "HOME": str(self.folder),
