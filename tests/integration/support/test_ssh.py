@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.process import wait_until
 from support.ssh.home import Agent, SshHome
 from support.ssh.server import SshServer, SshServerFailed, descendants, public_half
 
@@ -38,7 +39,8 @@ def test_nothing_is_left_of_a_server_with_open_connections(ssh_home: SshHome) ->
     assert ssh_home.ssh(name, "sleep 100 >/dev/null 2>&1 &").returncode == 0
     family = [server.pid, *descendants(server.pid)]
     server.close()
-    assert not any(Path(f"/proc/{pid}").exists() for pid in family)
+    # The first process of the machine buries them.
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "their end")
     assert not server.folder.exists()
 
 
