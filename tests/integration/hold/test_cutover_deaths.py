@@ -16,6 +16,16 @@ import pytest
 
 from support.app import App
 from support.command import COMMAND, run
+from support.haproxy.blue_green import (
+    ASKS,
+    BACKEND,
+    FIRST,
+    LAST,
+    NEW_CODE,
+    OLD_CODE,
+    SERVE,
+    serving,
+)
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
@@ -27,21 +37,6 @@ if TYPE_CHECKING:
     from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
-BACKEND = """\
-backend app
-    mode http
-    server blue 127.0.0.1:9
-    server green 127.0.0.1:9 disabled
-"""
-SERVE = ("--serve", "app/green=ready", "--serve", "app/blue=maint")
-FIRST, LAST = "set server app/green state ready", "set server app/blue state maint"
-ASKS = "show servers state"
-OLD_CODE, NEW_CODE = ["blue no check", "green MAINT"], ["blue MAINT", "green no check"]
-
-
-def serving(proxy: HAProxy) -> list[str]:
-    rows = [row for row in proxy.stat() if row["pxname"] == "app" and row["svname"] != "BACKEND"]
-    return [f"{row['svname']} {row['status']}" for row in rows]
 
 
 def resume(tap: Tap, *ends: str) -> subprocess.CompletedProcess[str]:

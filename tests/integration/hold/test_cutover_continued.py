@@ -1,0 +1,112 @@
+"""Who is killed in the cutover of `resume --cutover` or of suspended(), between two HAProxies: all
+of them come to one side inside the hold, whose deadline would else open one to each.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from support.command import COMMAND, run
+from support.haproxy.blue_green import BACKEND, FIRST, LAST, NEW_CODE, SERVE, SERVERS, serving
+from support.haproxy.gate_options import gate_options
+from support.haproxy.holds import F
+from support.haproxy.server import HAProxy
+from support.haproxy.tap import Tap
+from support.patience import HANG_S, patient
+from support.process import wait_until
+
+if TYPE_CHECKING:
+    from conftest import Binary, Start
+
+pytestmark = pytest.mark.usefixtures("state")
+SUSPENDED = f"""
+import sys, stillgate
+fleet = stillgate.Fleet(sys.argv[2:])
+green = stillgate.Cutover("given", {SERVERS!r})
+with fleet.suspended("{F}", max_hold=float(sys.argv[1]), cutover=green):
+    print("migrated", flush=True)
+"""
+
+
+class Dies:
+    """A caller that is killed when the second HAProxy has the change and the first has not."""
+
+    def __init__(self, proxies: list[HAProxy], tap: Tap) -> None:
+        self._second = proxies[1]
+        self._process: subprocess.Popen[str]
+        tap.hook(FIRST, self._kill)
+        # What else is on its way from the dead does not arrive either.
+        tap.hook(LAST, lambda: False)
+
+    def _kill(self) -> bool:
+        # HAProxy 3.0 carries out but the first of what it has not read when its sender dies.
+        wait_until(lambda: serving(self._second) == NEW_CODE, "the change of the second")
+        self._process.kill()
+        return False
+
+    def run(self, words: list[str]) -> str:
+        """Returns what was told; whoever continues it has come to its end."""
+        with subprocess.Popen(
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as self._process:
+            _, told = self._process.communicate(timeout=HANG_S)
+        assert self._process.returncode == -9, told
+        return told
+
+
+@pytest.fixture(params=["gate", "maxconn"], name="proxies")
+def held_by(
+    request: pytest.FixtureRequest,
+    haproxy: Start,
+    haproxy_binaries: dict[str, Binary],
+    tmp_path: Path,
+) -> list[HAProxy]:
+    lines = BACKEND.splitlines()
+    if request.param == "maxconn":
+        return [haproxy("3.0", extra=lines) for _ in range(2)]
+    version = haproxy_binaries["3.0"].version
+    return [
+        haproxy("3.0", **gate_options(F, tmp_path / name, version, extra=lines))
+        for name in ("first", "second")
+    ]
+
+
+@pytest.fixture(name="tap")
+def tapped(proxies: list[HAProxy]) -> Iterator[Tap]:
+    with Tap(proxies[0], {}) as tap:
+        yield tap
+
+
+def ends(proxies: list[HAProxy], tap: Tap) -> list[str]:
+    return ["-e", tap.endpoint, "-e", proxies[1].endpoints[0]]
+
+
+def die_in_resume(proxies: list[HAProxy], tap: Tap) -> str:
+    there = ends(proxies, tap)
+    held = run("suspend", F, "--max-hold", str(patient(30.0)), *there)
+    assert held.returncode == 0, held.stderr
+    return Dies(proxies, tap).run([*COMMAND, "resume", F, *SERVE, *there])
+
+
+def die_in_suspended(proxies: list[HAProxy], tap: Tap) -> str:
+    urls = [tap.endpoint, proxies[1].endpoints[0]]
+    words = [sys.executable, "-c", SUSPENDED, str(patient(30.0)), *urls]
+    return Dies(proxies, tap).run(words)
+
+
+@pytest.mark.parametrize("die", [die_in_resume, die_in_suspended])
+def test_all_come_to_one_side_though_the_caller_is_killed_between_two(
+    die: Callable[[list[HAProxy], Tap], str], proxies: list[HAProxy], tap: Tap
+) -> None:
+    told = die(proxies, tap)
+    assert [serving(one) for one in proxies] == [NEW_CODE, NEW_CODE], told
+    assert "killed in the cutover, which was completed" in told
+    # Nobody has let anything go.
+    back = run("resume", F, "--force", "--reason", "it stands", *ends(proxies, tap))
+    assert back.returncode == 0 and back.stdout.count("resumed") >= 2, back.stderr
