@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stillgate import Cutover, Fleet
 from support.command import COMMAND, run
-from support.haproxy.blue_green import BACKEND, FIRST, LAST, NEW_CODE, SERVE, SERVERS, serving
+from support.haproxy.blue_green import ASKS, BACKEND, FIRST, LAST, NEW_CODE, SERVE, SERVERS, serving
 from support.haproxy.gate_options import gate_options
-from support.haproxy.holds import F
+from support.haproxy.holds import F, deadline_in
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
 from support.patience import HANG_S, patient
@@ -110,3 +111,45 @@ def test_all_come_to_one_side_though_the_caller_is_killed_between_two(
     # Nobody has let anything go.
     back = run("resume", F, "--force", "--reason", "it stands", *ends(proxies, tap))
     assert back.returncode == 0 and back.stdout.count("resumed") >= 2, back.stderr
+
+
+def test_a_hold_ends_with_its_cutover_and_then_a_ramp(haproxy: Start) -> None:
+    proxy = haproxy("3.0", extra=BACKEND.splitlines())
+    with Tap(proxy, {}) as tap:
+        hold = ("--method", "maxconn", "--ramp", "0.3", *SERVE, "-e", tap.endpoint)
+        done = run("hold", F, *hold, "--", "true")
+        limits = [line for line in tap.lines if line.startswith(f"set maxconn frontend {F} ")]
+        assert done.returncode == 0, done.stderr
+        assert tap.lines.index(LAST) < tap.lines.index(limits[1])
+    assert serving(proxy) == NEW_CODE and proxy.limit(F) == 100
+    # 0, the steps of the ramp, and the old limit.
+    assert len(limits) > 3, limits
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_hold_that_is_about_to_end_is_extended_for_a_resume_everywhere_or_nowhere(
+    answers: bool, proxies: list[HAProxy], tap: Tap, state: Path
+) -> None:
+    """Else one would open to the old code while the other is cut over. Also by maxconn, whose guard
+    has to follow before the old deadline.
+    """
+    fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=0.3)
+    deadlines: list[float] = []
+
+    def note() -> None:
+        deadlines.append(deadline_in(state))
+
+    def swallow() -> bool:
+        return False
+
+    # Whoever extends asks again what is held, behind the proof.
+    if not answers:
+        tap.hook(ASKS, lambda: tap.hook("show info", swallow))
+    tap.hook(FIRST, note)
+    # Less is left than it takes, and more than an extension needs.
+    before = fleet.suspend(F, max_hold=2.9).holds[0].deadline
+    assert before is not None
+    report = fleet.resume(F, cutover=Cutover("given", SERVERS))
+    assert report.cutover is not None and report.cutover.state == "applied"
+    assert deadlines == [pytest.approx(before + (5 if answers else 0), abs=0.01)]
+    assert [serving(one) for one in proxies] == [NEW_CODE, NEW_CODE]

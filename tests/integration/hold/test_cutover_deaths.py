@@ -213,6 +213,38 @@ def test_what_cannot_be_completed_is_taken_back_and_the_command_undone(
         assert resume(tap, *ends[2:]).returncode == 0
 
 
+def test_a_cutover_is_completed_though_the_holder_is_killed_while_it_undoes_it(
+    haproxy: Start, tmp_path: Path
+) -> None:
+    """One HAProxy did not hear of the last change, and the first undoing of it is lost, too."""
+    proxies = [haproxy("3.0", extra=BACKEND.splitlines()) for _ in range(2)]
+    with Tap(proxies[0], {}) as tap:
+
+        def swallow() -> bool:
+            tap.hook(LAST, swallow)
+            return False
+
+        def kill() -> bool:
+            wait_until(lambda: serving(proxies[1]) == OLD_CODE, "the undoing at the second")
+            release.kill()
+            tap.hook(LAST, lambda: True)
+            return False
+
+        swallow()
+        tap.hook("set server app/green state maint", kill)
+        ends = ("-e", tap.endpoint, "-e", proxies[1].endpoints[0])
+        hold = ("--method", "maxconn", "--max-hold", str(patient(40.0)), "--retry-for", "0.3")
+        release = Release(tmp_path, *hold, "--undo-time", str(patient(10.0)), *SERVE, *ends)
+        release.go.touch()
+        told = release.end()
+        assert release.process.returncode == -signal.SIGKILL, told
+        assert "the cutover, which was completed" in told
+        assert [serving(proxy) for proxy in proxies] == [NEW_CODE, NEW_CODE]
+        assert release.migrated.exists() and not release.undone.exists()
+        assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+        assert resume(tap, *ends[2:]).returncode == 0
+
+
 @pytest.mark.parametrize("mended", [True, False])
 def test_one_that_stays_away_in_the_cutover_keeps_all_held_until_it_is_back(
     mended: bool, haproxy: Start, tmp_path: Path
