@@ -18,8 +18,8 @@ LONGEST = 3600.0  # seconds, where the hold has no deadline
 
 class CutoverLeash:
     """Entered before anything is changed or held, with what is known by then: the fleet and the
-    cutover. The engine tells begins() and ended(), by a thread of its own. Leave it before the
-    process ends, and behind ended().
+    cutover. The engine tells begins() and ended(), by a thread of its own; leave it when ended()
+    was told.
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
