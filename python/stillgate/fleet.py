@@ -269,7 +269,9 @@ class Fleet:
 
         A `cutover`, by its name or as it is, is applied to all HAProxies before anything is
         released. If it cannot be had everywhere, it is undone everywhere, nothing is released, and
-        `report.cutover` says why: the hold stays in effect until its deadline.
+        `report.cutover` says why: the hold stays in effect until its deadline. Should this process
+        be killed in the cutover, the leash completes it, or undoes it everywhere; where that cannot
+        be started, StillgateError `leash_failed` is raised, with nothing changed.
 
         Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
@@ -398,7 +400,7 @@ class Fleet:
         the block has done. The end raises CheckRefused or EndpointFailed, with StillHeld as its
         cause; undo the work, and resume(), before the deadline does. `hold.apply_cutover()` applies
         it inside the block, which can then undo its work itself. `hold.cut_over = False` leaves it
-        out. With `ready_first` the cutover's servers are brought to `drain` before anything is
+        out. Should this process be killed in it, the leash continues it, as that of resume(). With `ready_first` the cutover's servers are brought to `drain` before anything is
         held; if a check has not shown each of them to be up within so many seconds (0 to 3600),
         they go back to `maint`, and CheckRefused is raised.
         If the block and the resume both fail, the resume's exception is raised with the block's as
