@@ -4,6 +4,7 @@ of them come to one side inside the hold, whose deadline would else open one to 
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -26,12 +27,15 @@ if TYPE_CHECKING:
     from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
+# Its block forks a child that outlives it, with a copy of all that was open then.
 SUSPENDED = f"""
-import sys, stillgate
-fleet = stillgate.Fleet(sys.argv[2:])
+import os, sys, stillgate
+fleet = stillgate.Fleet(sys.argv[3:])
 green = stillgate.Cutover("given", {SERVERS!r})
 with fleet.suspended("{F}", max_hold=float(sys.argv[1]), cutover=green):
-    print("migrated", flush=True)
+    if os.fork() == 0:
+        os.close(1), os.close(2)
+        os._exit(len(os.read(int(sys.argv[2]), 1)))
 """
 
 
@@ -51,10 +55,12 @@ class Dies:
         self._process.kill()
         return False
 
-    def run(self, words: list[str]) -> str:
-        """Returns what was told; whoever continues it has come to its end."""
+    def run(self, words: list[str], *given: int) -> str:
+        """Returns what was told; whoever continues it has come to its end. It gets the descriptors
+        that are given.
+        """
         with subprocess.Popen(
-            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=given
         ) as self._process:
             _, told = self._process.communicate(timeout=HANG_S)
         assert self._process.returncode == -9, told
@@ -97,8 +103,13 @@ def die_in_resume(proxies: list[HAProxy], tap: Tap) -> str:
 
 def die_in_suspended(proxies: list[HAProxy], tap: Tap) -> str:
     urls = [tap.endpoint, proxies[1].endpoints[0]]
-    words = [sys.executable, "-c", SUSPENDED, str(patient(30.0)), *urls]
-    return Dies(proxies, tap).run(words)
+    until, over = os.pipe()
+    words = [sys.executable, "-c", SUSPENDED, str(patient(30.0)), str(until), *urls]
+    try:
+        return Dies(proxies, tap).run(words, until)
+    finally:
+        os.close(over)
+        os.close(until)
 
 
 @pytest.mark.parametrize("die", [die_in_resume, die_in_suspended])
