@@ -400,7 +400,9 @@ class Fleet:
         the block has done. The end raises CheckRefused or EndpointFailed, with StillHeld as its
         cause; undo the work, and resume(), before the deadline does. `hold.apply_cutover()` applies
         it inside the block, which can then undo its work itself. `hold.cut_over = False` leaves it
-        out. Should this process be killed in it, the leash continues it, as that of resume(). With `ready_first` the cutover's servers are brought to `drain` before anything is
+        out. Should this process be killed in the cutover, the leash continues it, as that of
+        resume(); it is a child of this process until the block has ended.
+        With `ready_first` the cutover's servers are brought to `drain` before anything is
         held; if a check has not shown each of them to be up within so many seconds (0 to 3600),
         they go back to `maint`, and CheckRefused is raised.
         If the block and the resume both fail, the resume's exception is raised with the block's as

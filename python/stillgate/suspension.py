@@ -61,8 +61,8 @@ class Calls(Protocol):
     """What a hold has done by its fleet."""
 
     def suspend(self, leashed: bool) -> Report:
-        """`leashed`: with a leash that continues the cutover that was asked for, should this process
-        be killed in it. Errors: StillgateError, and then nothing is held.
+        """`leashed`: with a leash that continues the cutover that was asked for, should this
+        process be killed in it. Errors: StillgateError, and then nothing is held.
         """
 
     def stop(self) -> None:
