@@ -18,8 +18,7 @@ LONGEST = 3600.0  # seconds, where the hold has no deadline
 
 class CutoverLeash:
     """Entered before anything is changed or held, with what is known by then: the fleet and the
-    cutover. The engine tells begins() and ended(), by a thread of its own; leave it when ended()
-    was told.
+    cutover. The engine calls begins() and ended(), on a thread of its own; after that it is left.
     """
 
     def __init__(self, told: Mapping[str, Any]) -> None:
