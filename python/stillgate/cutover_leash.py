@@ -40,8 +40,8 @@ class CutoverLeash:
         return self
 
     def begins(self, begun: Mapping[str, Any]) -> None:
-        """From now on a change may be on its way. Where the leash cannot be told of it, the cutover
-        goes on nevertheless: whoever asks for it has migrated, and without it the old code would
+        """From now on a change may be on its way. Where the leash cannot hear of it, the cutover
+        continues nevertheless: whoever asks for it has migrated, and without it the old code would
         meet that for certain.
         """
         if self._leash is None:
