@@ -17,7 +17,7 @@ from stillgate import Cutover, Fleet
 from support.command import COMMAND, run
 from support.haproxy.blue_green import ASKS, BACKEND, FIRST, LAST, NEW_CODE, SERVE, SERVERS, serving
 from support.haproxy.gate_options import gate_options
-from support.haproxy.holds import F, deadline_in
+from support.haproxy.holds import F, deadline_in, verdicts
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
 from support.patience import HANG_S, patient
@@ -90,21 +90,19 @@ def tapped(proxies: list[HAProxy]) -> Iterator[Tap]:
         yield tap
 
 
-def ends(proxies: list[HAProxy], tap: Tap) -> list[str]:
-    return ["-e", tap.endpoint, "-e", proxies[1].endpoints[0]]
+def urls(proxies: list[HAProxy], tap: Tap) -> list[str]:
+    return [tap.endpoint, proxies[1].endpoints[0]]
 
 
 def die_in_resume(proxies: list[HAProxy], tap: Tap) -> str:
-    there = ends(proxies, tap)
-    held = run("suspend", F, "--max-hold", str(patient(30.0)), *there)
-    assert held.returncode == 0, held.stderr
+    Fleet(urls(proxies, tap)).suspend(F, max_hold=patient(30.0))
+    there = [word for url in urls(proxies, tap) for word in ("-e", url)]
     return Dies(proxies, tap).run([*COMMAND, "resume", F, *SERVE, *there])
 
 
 def die_in_suspended(proxies: list[HAProxy], tap: Tap) -> str:
-    urls = [tap.endpoint, proxies[1].endpoints[0]]
     until, over = os.pipe()
-    words = [sys.executable, "-c", SUSPENDED, str(patient(30.0)), str(until), *urls]
+    words = [sys.executable, "-c", SUSPENDED, str(patient(30.0)), str(until), *urls(proxies, tap)]
     try:
         return Dies(proxies, tap).run(words, until)
     finally:
@@ -120,8 +118,8 @@ def test_all_come_to_one_side_though_the_caller_is_killed_between_two(
     assert [serving(one) for one in proxies] == [NEW_CODE, NEW_CODE], told
     assert "killed in the cutover, which was completed" in told
     # Nobody has let anything go.
-    back = run("resume", F, "--force", "--reason", "it stands", *ends(proxies, tap))
-    assert back.returncode == 0 and back.stdout.count("resumed") >= 2, back.stderr
+    back = Fleet(urls(proxies, tap)).resume(F, force=True, reason="it stands")
+    assert verdicts(back) == ["resumed", "resumed"]
 
 
 def test_a_hold_ends_with_its_cutover_and_then_a_ramp(haproxy: Start) -> None:
@@ -144,7 +142,7 @@ def test_a_hold_that_is_about_to_end_is_extended_for_a_resume_everywhere_or_nowh
     """Else one would open to the old code while the other is cut over. Also by maxconn, whose guard
     has to follow before the old deadline.
     """
-    fleet = Fleet([tap.endpoint, proxies[1].endpoints[0]], reply_timeout=0.3)
+    fleet = Fleet(urls(proxies, tap), reply_timeout=0.3)
     deadlines: list[float] = []
 
     def note() -> None:
