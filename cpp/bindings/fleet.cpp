@@ -351,6 +351,49 @@ Report cutover(FleetWithEvents& told, const py::kwargs& asked) {
   }));
 }
 
+/// A function of Python's, called and dropped by whatever thread: its references need the GIL.
+class Callback {
+ public:
+  explicit Callback(py::object function)
+      : function_(new py::object(std::move(function)), [](py::object* held) {
+          const py::gil_scoped_acquire acquired;
+          delete held;  // NOLINT(cppcoreguidelines-owning-memory)
+        }) {}
+
+  /// What it raises is told as that of a destructor: nobody waits for it.
+  template <class... Arguments>
+  void operator()(const Arguments&... arguments) const {
+    const py::gil_scoped_acquire acquired;
+    try {
+      (*function_)(arguments()...);
+    } catch (py::error_already_set& error) {
+      error.discard_as_unraisable("a watch of cutovers");
+    }
+  }
+
+ private:
+  std::shared_ptr<py::object> function_;
+};
+
+py::dict to_dict(const CutoverBegun& begun) {
+  py::dict told;
+  told["hold"] = begun.hold;
+  told["frontends"] = begun.frontends;
+  told["left"] = begun.left
+                     ? py::object(py::float_(std::chrono::duration<double>(*begun.left).count()))
+                     : py::none();
+  told["retry_for"] = std::chrono::duration<double>(begun.retry_for).count();
+  return told;
+}
+
+void watch_cutovers(FleetWithEvents& told, py::object begins, py::object ended) {
+  if (begins.is_none()) return told.fleet.watch_cutovers({});
+  told.fleet.watch_cutovers({[call = Callback(std::move(begins))](const CutoverBegun& begun) {
+                               call([&begun] { return to_dict(begun); });
+                             },
+                             [call = Callback(std::move(ended))] { call(); }});
+}
+
 Report extend(FleetWithEvents& told, const std::vector<std::string>& frontends,
               const py::object& on_line, const py::kwargs& asked) {
   const auto options = filled<ExtendOptions>(asked);
@@ -403,6 +446,7 @@ void export_fleet(py::module_& module) {
            py::arg("on_line"))
       .def("resume", &resume, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("cutover", &cutover)
+      .def("watch_cutovers", &watch_cutovers, py::arg("begins"), py::arg("ended"))
       .def_property_readonly("cut", [](const FleetWithEvents& told) { return told.cut; })
       .def("extend", &extend, py::arg("frontends"), py::kw_only(), py::arg("on_line"))
       .def("status", &status, py::arg("frontends"))

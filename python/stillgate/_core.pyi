@@ -157,6 +157,16 @@ class Fleet:
         **options: object,
     ) -> Report: ...
     def cutover(self, **options: object) -> Report: ...
+    def watch_cutovers(
+        self,
+        begins: Optional[Callable[[dict[str, object]], object]],
+        ended: Optional[Callable[[], object]],
+    ) -> None:
+        """Each cutover from now on, also one before a release, calls `begins` right before its first
+        change, with the id of its hold, the frontends, the seconds that are left of it (None: no
+        deadline) and the seconds to retry; and `ended` when nothing of it is on its way any more.
+        Whatever they raise is told as that of a destructor.
+        """
     @property
     def cut(self) -> Optional[Report]: ...
     def status(self, frontends: Sequence[str]) -> Report: ...

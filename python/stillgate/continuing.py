@@ -1,8 +1,8 @@
-"""Continues a release whose holder was killed in its cutover: the leash of --on-failure runs it.
+"""Continues a cutover whose caller was killed in it: the leash runs it.
 
 A change of the dead may still be on its way, and all that it may have sent leads to the new code.
 So the way is forward: the cutover is applied to all HAProxies, as the holder would have done it.
-Only if it cannot be had everywhere, it and the command are undone.
+Only if it cannot be had everywhere, it is undone, and with --on-failure the command, too.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ CONTINUES = "STILLGATE_CONTINUES"
 # Of the path of the dead process, not of the folder that it stood in.
 MODULE = "import sys; sys.path[:] = sys.argv[2:]; import stillgate.continuing as it; it.main()"
 FOR_THE_UNDO = 0.5  # of the time that is left, what the cutover leaves for --on-failure
+TO_TAKE_BACK = 0.5  # seconds that it leaves at most to be taken back in, where that is all
 RETRY_BACK = 1.0  # seconds of one attempt to take it back
 LOOK = 0.05  # seconds
 F_SETPIPE_SZ = 1031  # of fcntl.h; in Python from 3.10 on
@@ -99,10 +100,14 @@ class _Release:
         """Seconds of the hold."""
         return max(0.0, float(self._told["deadline"]) - boot_time())
 
-    def complete(self) -> str:
-        """What became of the cutover: applied, refused, undone or unknown."""
+    def complete(self, undoes: bool) -> str:
+        """What became of the cutover: applied, refused, undone or unknown. `undoes`: there is an
+        --on-failure to run if it cannot be had.
+        """
         inside = {"hold": self._told["hold"], "frontends": self._told["frontends"]}
         keep = self.left * FOR_THE_UNDO
+        if not undoes:
+            keep = min(keep, TO_TAKE_BACK)
         state = "busy"
         while state == "busy" and self.left > keep:
             # A call of somebody else's may be at it.
@@ -152,12 +157,12 @@ def _say(words: str) -> None:
 def main() -> NoReturn:
     """What it continues is on standard input, and the command of --on-failure in sys.argv[1]."""
     release = _Release(json.load(sys.stdin))
-    state = release.complete()
+    state = release.complete(bool(sys.argv[1]))
     if state == "applied":
         _say("the holder was killed in the cutover, which was completed: the new code serves")
         sys.exit(0)
     if not sys.argv[1]:
-        _say(f"the holder was killed, the cutover is {state}, and no --on-failure was given")
+        _say(f"the holder was killed in the cutover, which is {state} now")
         sys.exit(1)
     _say(f"the holder was killed, the cutover is {state}; running --on-failure")
     environment = {**os.environ, **release.environment(state)}

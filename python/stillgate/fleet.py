@@ -6,12 +6,14 @@ import json
 import logging
 import threading
 import time
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import (
+    TYPE_CHECKING,
     Any,
     Callable,
     Dict,
     Iterable,
+    Iterator,
     List,
     Mapping,
     Optional,
@@ -40,6 +42,9 @@ from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
 from stillgate.suspension import AnyFleet, Suspending, Suspension
 from stillgate.watching import GateWatch, GuardWatch, Watch
+
+if TYPE_CHECKING:
+    from stillgate.cutover_leash import CutoverLeash
 
 T = TypeVar("T")
 RETRY_BACK = 1.0  # seconds that one attempt to take a cutover back takes at most
@@ -264,7 +269,9 @@ class Fleet:
 
         A `cutover`, by its name or as it is, is applied to all HAProxies before anything is
         released. If it cannot be had everywhere, it is undone everywhere, nothing is released, and
-        `report.cutover` says why: the hold stays in effect until its deadline.
+        `report.cutover` says why: the hold stays in effect until its deadline. Should this process
+        be killed in the cutover, the leash completes it, or undoes it everywhere; where that cannot
+        be started, StillgateError `leash_failed` is raised, with nothing changed.
 
         Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
@@ -275,7 +282,8 @@ class Fleet:
         """
         options = self._told("resume", locals())
         names = self._named(frontends)
-        report = to_report(self._core.resume(names, on_line=self._on_line, **options))
+        with self._continued(options.get("cutover")):
+            report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report)
         return _logged(_well(report))
 
@@ -392,7 +400,9 @@ class Fleet:
         the block has done. The end raises CheckRefused or EndpointFailed, with StillHeld as its
         cause; undo the work, and resume(), before the deadline does. `hold.apply_cutover()` applies
         it inside the block, which can then undo its work itself. `hold.cut_over = False` leaves it
-        out. With `ready_first` the cutover's servers are brought to `drain` before anything is
+        out. Should this process be killed in the cutover, the leash continues it, as that of
+        resume(); it is a child of this process until the block has ended.
+        With `ready_first` the cutover's servers are brought to `drain` before anything is
         held; if a check has not shown each of them to be up within so many seconds (0 to 3600),
         they go back to `maint`, and CheckRefused is raised.
         If the block and the resume both fail, the resume's exception is raised with the block's as
@@ -465,6 +475,27 @@ class Fleet:
             custody.take_back(left, _tell_held)
             raise
 
+    @contextmanager
+    def _continued(self, cutover: Any) -> Iterator[None]:
+        """Should this process be killed in it, the leash continues that cutover of a call in here.
+        Errors: StillgateError, where there is none.
+        """
+        if cutover is None:
+            yield
+            return
+        with self._leash(cutover) as leash:
+            self._core.watch_cutovers(leash.begins, leash.ended)
+            try:
+                yield
+            finally:
+                self._core.watch_cutovers(None, None)
+
+    def _leash(self, cutover: Any) -> CutoverLeash:
+        from stillgate.cutover_leash import CutoverLeash
+
+        fleet = {"endpoints": self._given, "options": self._options}
+        return CutoverLeash({"fleet": fleet, "cutover": cutover})
+
     def _told(self, verb: str, arguments: Mapping[str, Any]) -> Dict[str, Any]:
         """The options among a verb's arguments; for None the engine has the default."""
         options = {name: _text(name, arguments[name]) for name in call_names(verb)}
@@ -512,14 +543,27 @@ class _HoldCalls:
         self._teller = teller
         self._on_line = teller.telling(fleet._on_line)
         # Of a fleet that makes no other call, and that is there before the hold.
-        self._custody = fleet.twin()._core.custody(**release)
+        self._ending = fleet.twin()._core
+        self._custody = self._ending.custody(**release)
         self.stop = self._custody.stop
+        self._leash: Optional[CutoverLeash] = None
+        self._leashed = ExitStack()
 
-    def suspend(self) -> Report:
+    def suspend(self, leashed: bool) -> Report:
         options = {**self._options, "holder_stays": True}
-        return self._fleet._suspend_as(
-            self._custody, self._log, self._names, options, self._on_line
-        )
+        try:
+            if leashed and "cutover" in options:
+                self._leash = self._leashed.enter_context(self._fleet._leash(options["cutover"]))
+            return self._fleet._suspend_as(
+                self._custody, self._log, self._names, options, self._on_line
+            )
+        except BaseException:
+            self._leashed.close()
+            raise
+
+    def _watch(self, core: _core.Fleet) -> None:
+        if self._leash is not None:
+            core.watch_cutovers(self._leash.begins, self._leash.ended)
 
     def _log(self, report: Report) -> Report:
         self._teller.tell(lambda: _logged(report))
@@ -540,7 +584,11 @@ class _HoldCalls:
 
     def release(self, at_deadline: bool, plain: bool, cut_over: bool) -> Report:
         cutover = self._options.get("cutover", {}) if cut_over else {}
-        self._custody.end(at_deadline, plain, cutover)
+        self._watch(self._ending)
+        try:
+            self._custody.end(at_deadline, plain, cutover)
+        finally:
+            self._leashed.close()
         if self._custody.ended is None:
             held = held_behind(self._custody)
             raise held or RuntimeError(self._custody.failure)
@@ -570,6 +618,7 @@ class _HoldCalls:
             raise InputError("bad_option", "cutover: suspended() was given none", "cutover")
         inside = {"hold": hold, "frontends": self._names, "keep": keep, "dry_run": dry_run}
         core = cast(Fleet, fleet or self._fleet.twin())._core
+        self._watch(core)
         try:
             report = to_report(core.cutover(cutover=wanted, retry_for=self._retry_for, **inside))
         finally:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import IO, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from weakref import WeakSet
 
 from stillgate import _core
 from stillgate.clock import LOOK, boot_time
@@ -126,6 +127,7 @@ class Leash:
     def start(self) -> None:
         """Errors: OSError, if it cannot be started."""
         self._peer, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        _started.add(self)
         with theirs:
             # Its own session: no Ctrl-Z and no Ctrl-C at the terminal reaches it.
             self._process = subprocess.Popen(
@@ -246,6 +248,13 @@ class Leash:
                 seconds = self._left()
                 self._limit = _limit_in(seconds)
                 self._tell(MOVE, seconds)
+
+    def let_go(self) -> None:
+        """It is not this process's, but of the one that this was forked from."""
+        peer, self._peer = self._peer, None
+        self._process = None
+        if peer is not None:
+            peer.close()
 
     def __enter__(self) -> Leash:
         return self
@@ -408,6 +417,18 @@ class Leash:
             return -1, 0, 0
         kind, value, by_deadline = SAID.unpack(packet)
         return kind, value, by_deadline
+
+
+_started: "WeakSet[Leash]" = WeakSet()
+
+
+def _leave_to_parent() -> None:
+    """In a child that was forked: as long as it has the socket, no leash hears of a death."""
+    for leash in _started:
+        leash.let_go()
+
+
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def _told(

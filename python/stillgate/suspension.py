@@ -60,8 +60,10 @@ class AnyFleet(Protocol):
 class Calls(Protocol):
     """What a hold has done by its fleet."""
 
-    def suspend(self) -> Report:
-        """Errors: StillgateError, and then nothing is held."""
+    def suspend(self, leashed: bool) -> Report:
+        """`leashed`: with a leash that continues the cutover that was asked for, should this
+        process be killed in it. Errors: StillgateError, and then nothing is held.
+        """
 
     def stop(self) -> None:
         """Ends a suspend that is under way early."""
@@ -126,6 +128,8 @@ class Suspension:
         """Whether the end of the block applies the cutover that was asked for."""
         self.cutover: Optional[Report] = None
         """The report of apply_cutover(), once there is one."""
+        self.leashed = True
+        """Whether a leash continues its cutover, should this process be killed in it."""
         self.ending = _core.Ending(calls.stop)
         self._calls = calls
         self._teller = teller
@@ -307,7 +311,7 @@ class Suspension:
     def _make(self) -> bool:
         """Whether all is held, and can be watched."""
         try:
-            self.report = self._calls.suspend()
+            self.report = self._calls.suspend(self.leashed)
         except BaseException as failure:  # pylint: disable=broad-except
             self._unmade = failure
             return False
@@ -460,6 +464,8 @@ class Suspending(_core.Block):
         # Calls may come from several threads, and a fleet makes one call at a time.
         self._begin_apart = begin_apart
         self._entered: Optional[Suspension] = None
+        # False: whoever enters it has a leash of its own, which continues the cutover.
+        self.leashed = True
 
     def __enter__(self) -> Suspension:
         if self._entered is not None:
@@ -468,6 +474,7 @@ class Suspending(_core.Block):
             )
         hold = self._begin()
         self._entered, self.ending = hold, hold.ending
+        hold.leashed = self.leashed
         try:
             hold.begin()
             return hold

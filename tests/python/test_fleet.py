@@ -18,6 +18,7 @@ from stillgate import (
     Fleet,
     HeldByOther,
     HoldExpired,
+    StillgateError,
     StillHeld,
     TooLate,
 )
@@ -39,12 +40,16 @@ class Core:
         self.statuses = statuses
         self.calls: list[tuple[str, list[str]]] = []
         self.cutovers: list[dict[str, object]] = []  # of what ended a hold
+        self.watched: list[bool] = []  # whether somebody continues its cutovers, from call to call
 
     def guard_descriptor(self) -> int:
         return -1
 
     def custody(self, **release: object) -> Custody:
         return Custody(self)
+
+    def watch_cutovers(self, begins: object, ended: object) -> None:
+        self.watched.append(begins is not None and ended is not None)
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def call(frontends: list[str], **options: Any) -> Any:
@@ -174,6 +179,28 @@ def test_only_a_block_that_ends_well_is_cut_over() -> None:
         with fleet.suspended("balanced", cutover=green, max_hold=0.1) as hold:
             wait_until(lambda: hold.expired, "the deadline")
     assert core.cutovers == [green.told(), {}, {}, {}]
+
+
+def test_without_a_leash_no_cutover_is_begun_and_nothing_held(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Nobody would continue it, should this process be killed in it."""
+    green = Cutover("green", {"app/s1": "ready"})
+    core = Core()
+    fleet = fleet_over(core)
+    fleet.resume("balanced", cutover=green)
+    assert core.watched == [True, False]
+    fleet.resume("balanced")
+    assert core.watched == [True, False] and len(core.calls) == 2
+    monkeypatch.setenv("STILLGATE_LEASH", str(tmp_path / "nothing"))
+    without = "No such file.*; nothing was changed"
+    with pytest.raises(StillgateError, match=without) as caught:
+        fleet.resume("balanced", cutover=green)
+    assert caught.value.code == "leash_failed"
+    with pytest.raises(StillgateError, match=without):
+        fleet.suspended("balanced", cutover=green).__enter__()
+    assert len(core.calls) == 2
+    fleet.resume("balanced")
 
 
 def test_the_deadline_resumes_while_the_block_still_runs() -> None:

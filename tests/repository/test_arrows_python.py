@@ -37,12 +37,22 @@ ROOMS: dict[str, set[str]] = {
     "hold_report": {"results"},
     "forecast": {"results"},
     "rehearsing": {"_core", "errors", "forecast", "results"},
-    "fleet": {
-        *("_core", "errors", "events", "held_after", "inventory", "measured", "options"),
-        *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
-    },
     # A program of its own, which the leash starts.
     "continuing": {"_core", "clock", "postgres", "results"},
+    "cutover_leash": {"clock", "continuing", "errors", "run_until"},
+    "fleet": {
+        *(
+            "_core",
+            "cutover_leash",
+            "errors",
+            "events",
+            "held_after",
+            "inventory",
+            "measured",
+            "options",
+        ),
+        *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
+    },
     "aio": {"_core", "errors", "fleet", "held_after", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},

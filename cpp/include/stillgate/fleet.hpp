@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stop_token>
@@ -19,6 +20,24 @@
 namespace [[gnu::visibility("default")]] stillgate {
 
 class HeldFleet;
+
+/// A cutover that is about to change something.
+struct CutoverBegun {
+  Cutover cutover;
+  bool back{false};
+  std::vector<std::string> frontends;  ///< that are held for it
+  std::string hold;  ///< the id of their hold; empty: none is asked for, or several
+  std::optional<std::chrono::milliseconds> left;  ///< of that hold
+  std::chrono::milliseconds retry_for{0};
+};
+
+/// Who is told of cutovers, so that somebody else can continue one should this process be killed in
+/// it. Both are called on the thread that makes the call, and must not throw.
+struct CutoverWatch {
+  std::function<void(const CutoverBegun&)> begins;  ///< right before its first change
+  /// All of it is known: it is in effect, undone, or unknown. Nothing is released before.
+  std::function<void()> ended;
+};
 
 /// Thread-safety: one call at a time per Fleet; progress() from any thread. Calls block. After a
 /// stop request they end within milliseconds: execute with Errc::cancelled in its outcomes, the
@@ -68,6 +87,9 @@ class Fleet {
   /// Changes what serves, on every HAProxy or on none: what cannot be had everywhere is undone
   /// everywhere. What stood before is kept on record first, so that `options.back` can restore it.
   Result<Report> cutover(const CutoverOptions& options, const std::stop_token& stop = {});
+
+  /// Of the cutovers of this fleet from now on, also of those before a release.
+  void watch_cutovers(CutoverWatch watch);
 
   /// What is held, by whom, since when; changes nothing. Without frontends: all frontends. An
   /// endpoint that does not answer then has one switch, with the frontend `*`.

@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "announced_cutover.hpp"
 #include "check_options.hpp"
 #include "cutover_lock.hpp"
 #include "drive.hpp"
@@ -133,6 +134,7 @@ struct Fleet::State {
   fleet::EndpointNames names;
   fleet::EventLog events;
   fleet::GuardKeeper guard;
+  CutoverWatch watch;
   std::shared_ptr<void> ssh_sessions{};
   std::optional<fleet::Looks> looks{};
 
@@ -167,9 +169,11 @@ struct Fleet::State {
     keep_sessions();
     return fleet::drive(plan, journal, means(), stop);
   }
-  /// Behind a hold on these frontends; without any, whoever holds.
+  /// Behind a hold on these frontends; without any, whoever holds. With less than `enough` left of
+  /// that hold it does not begin.
   Report cut_over(const CutoverOptions& wanted, const std::vector<std::string>& frontends,
-                  const hold::Claim& claim, const std::stop_token& stop);
+                  const hold::Claim& claim, const std::stop_token& stop,
+                  std::chrono::milliseconds enough = {});
   /// What is asked for, without a hold.
   [[nodiscard]] Result<hold::CutoverRequest> cutover_request(const CutoverOptions& wanted,
                                                              const fleet::Journal& journal) const;
@@ -240,7 +244,7 @@ Result<hold::CutoverRequest> Fleet::State::cutover_request(const CutoverOptions&
 
 Report Fleet::State::cut_over(const CutoverOptions& wanted,
                               const std::vector<std::string>& frontends, const hold::Claim& claim,
-                              const std::stop_token& stop) {
+                              const std::stop_token& stop, std::chrono::milliseconds enough) {
   const fleet::Journal journal(state_directory());
   std::optional<fleet::CutoverLock> lock;
   if (!wanted.dry_run) {
@@ -260,8 +264,13 @@ Report Fleet::State::cut_over(const CutoverOptions& wanted,
   request->records = journal.load().records;
   request->claim = claim;
   request->keep = wanted.keep;
+  request->enough = enough;
   hold::CutoverPlan plan(*std::move(request));
-  Report report = drive(plan, journal, stop);
+  Report report = [&] {
+    fleet::AnnouncedCutover announced(
+        plan, watch, {wanted.cutover, wanted.back, frontends, {}, {}, wanted.retry_for});
+    return drive(announced, journal, stop);
+  }();
   report.action = "cutover";
   if (!report.ok()) put_back(wanted.cutover, moved);
   return report;
@@ -298,18 +307,21 @@ void Fleet::State::put_back(const Cutover& cutover, const std::vector<hold::Cuto
 std::optional<Report> Fleet::State::cut_over_before_release(
     const std::vector<std::string>& frontends, const ResumeOptions& wanted,
     const std::stop_token& stop) {
-  // What a hold that is about to end is given for it.
+  // What a hold that is about to end is given for it, and with how much left it is: whoever
+  // continues it takes a while to begin.
   constexpr std::chrono::milliseconds more_time{5000};
+  constexpr std::chrono::milliseconds enough{3000};
   if (wanted.cutover.name.empty()) return std::nullopt;
   const hold::Claim claim = claim_of(wanted);
   CutoverOptions options;
   options.cutover = wanted.cutover;
   options.retry_for = wanted.retry_for;
-  Report report = cut_over(options, frontends, claim, stop);
+  Report report = cut_over(options, frontends, claim, stop, enough);
   if (report.error && report.error->code == Errc::cutover_too_late) {
-    if (extend(frontends, claim, more_time, {}, stop).ok()) {
-      report = cut_over(options, frontends, claim, stop);
-    }
+    // Everywhere or nowhere: an HAProxy that gets it too late opens to the old code. Whatever came
+    // of it, the hold that is there now is asked for its time.
+    (void)extend(frontends, claim, more_time, std::chrono::milliseconds(0), stop);
+    report = cut_over(options, frontends, claim, stop);
   }
   report.action = "resume";
   return report;
@@ -584,6 +596,8 @@ Result<Report> Fleet::cutover(const CutoverOptions& options, const std::stop_tok
   const hold::Claim claim{fleet::default_owner(), options.hold, false, {}};
   return state_->cut_over(options, options.frontends, claim, stop);
 }
+
+void Fleet::watch_cutovers(CutoverWatch watch) { state_->watch = std::move(watch); }
 
 Result<Report> Fleet::status(const std::vector<std::string>& frontends,
                              const std::stop_token& stop) {

@@ -206,7 +206,10 @@ class HeldCommand:
         progress = ProgressLine(voice, self._fleet)
         progress.begin()
         try:
-            with self._fleet.suspended(*frontends, **options) as held:
+            hold = self._fleet.suspended(*frontends, **options)
+            # This one's leash knows --on-failure, too.
+            hold.leashed = False
+            with hold as held:
                 progress.close()
                 self._held = held
                 begun = boot_time() - max(0.0, time.time() - held.holds[0].started_at)

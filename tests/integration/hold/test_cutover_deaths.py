@@ -16,6 +16,16 @@ import pytest
 
 from support.app import App
 from support.command import COMMAND, run
+from support.haproxy.blue_green import (
+    ASKS,
+    BACKEND,
+    FIRST,
+    LAST,
+    NEW_CODE,
+    OLD_CODE,
+    SERVE,
+    serving,
+)
 from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F
 from support.haproxy.server import HAProxy
@@ -27,21 +37,6 @@ if TYPE_CHECKING:
     from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
-BACKEND = """\
-backend app
-    mode http
-    server blue 127.0.0.1:9
-    server green 127.0.0.1:9 disabled
-"""
-SERVE = ("--serve", "app/green=ready", "--serve", "app/blue=maint")
-FIRST, LAST = "set server app/green state ready", "set server app/blue state maint"
-ASKS = "show servers state"
-OLD_CODE, NEW_CODE = ["blue no check", "green MAINT"], ["blue MAINT", "green no check"]
-
-
-def serving(proxy: HAProxy) -> list[str]:
-    rows = [row for row in proxy.stat() if row["pxname"] == "app" and row["svname"] != "BACKEND"]
-    return [f"{row['svname']} {row['status']}" for row in rows]
 
 
 def resume(tap: Tap, *ends: str) -> subprocess.CompletedProcess[str]:
@@ -214,6 +209,38 @@ def test_what_cannot_be_completed_is_taken_back_and_the_command_undone(
         assert release.undone.exists() and not release.migrated.exists(), told
         assert [serving(proxy) for proxy in proxies] == [OLD_CODE, OLD_CODE]
         assert (tmp_path / "told").read_text() == "undone\n"
+        assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+        assert resume(tap, *ends[2:]).returncode == 0
+
+
+def test_a_cutover_is_completed_though_the_holder_is_killed_while_it_undoes_it(
+    haproxy: Start, tmp_path: Path
+) -> None:
+    """One HAProxy did not hear of the last change, and the first undoing of it is lost, too."""
+    proxies = [haproxy("3.0", extra=BACKEND.splitlines()) for _ in range(2)]
+    with Tap(proxies[0], {}) as tap:
+
+        def swallow() -> bool:
+            tap.hook(LAST, swallow)
+            return False
+
+        def kill() -> bool:
+            wait_until(lambda: serving(proxies[1]) == OLD_CODE, "the undoing at the second")
+            release.kill()
+            tap.hook(LAST, lambda: True)
+            return False
+
+        swallow()
+        tap.hook("set server app/green state maint", kill)
+        ends = ("-e", tap.endpoint, "-e", proxies[1].endpoints[0])
+        hold = ("--method", "maxconn", "--max-hold", str(patient(40.0)), "--retry-for", "0.3")
+        release = Release(tmp_path, *hold, "--undo-time", str(patient(10.0)), *SERVE, *ends)
+        release.go.touch()
+        told = release.end()
+        assert release.process.returncode == -signal.SIGKILL, told
+        assert "the cutover, which was completed" in told
+        assert [serving(proxy) for proxy in proxies] == [NEW_CODE, NEW_CODE]
+        assert release.migrated.exists() and not release.undone.exists()
         assert [proxy.limit(F) for proxy in proxies] == [0, 0]
         assert resume(tap, *ends[2:]).returncode == 0
 

@@ -15,12 +15,14 @@ import pytest
 import stillgate
 from stillgate import CheckRefused, HoldExpired, aio
 from support.app import App
+from support.haproxy.blue_green import BACKEND, LAST, NEW_CODE, OLD_CODE, SERVERS, serving
 from support.haproxy.gate import Gated
 from support.haproxy.holds import F, Slow
+from support.haproxy.tap import Tap
 from support.patience import patient
 
 if TYPE_CHECKING:
-    from conftest import Binary
+    from conftest import Binary, Start
 
 pytestmark = pytest.mark.usefixtures("state")
 
@@ -164,3 +166,26 @@ def test_an_exception_of_the_block_comes_out_and_nothing_stays_held(proxy: Gated
         assert proxy.status()["mode"] == "open"
 
     run(work())
+
+
+def test_a_block_ends_with_its_cutover_and_is_released_as_it_was_told(
+    haproxy: Start, app: App
+) -> None:
+    proxy = haproxy("3.0", servers=[app.port], extra=BACKEND.splitlines())
+
+    async def work(endpoint: str) -> None:
+        fleet = aio.Fleet([endpoint])
+        green = stillgate.Cutover("given", SERVERS)
+        told: dict[str, Any] = {"wait_up": True, "ramp": 0.3, "cutover": green}
+        async with fleet.suspended(F, method="maxconn", **told) as hold:
+            assert serving(proxy) == OLD_CODE and proxy.limit(F) == 0
+        assert hold.resumed is not None and hold.resumed.cutover is not None
+        assert hold.resumed.cutover.state == "applied" and serving(proxy) == NEW_CODE
+        assert [one.verdict for one in hold.resumed.switches] == ["resumed"]
+
+    with Tap(proxy, {}) as tap:
+        run(work(tap.endpoint))
+        limits = [line for line in tap.lines if line.startswith(f"set maxconn frontend {F} ")]
+        assert tap.lines.index(LAST) < tap.lines.index(limits[1])
+    # 0, the steps of the ramp, and the old limit.
+    assert len(limits) > 3 and proxy.limit(F) == 100

@@ -201,14 +201,22 @@ bool CutoverPlan::may_wait_for_check(const Observation& observation) const {
 
 void CutoverPlan::find_deadline() {
   deadline_.reset();
+  holds_.clear();
   for (const CutEndpoint& endpoint : rows_) {
     for (std::size_t i = 0; i < request_.frontends.size(); ++i) {
       const Record* record = record_of(endpoint.standing.seen, i, endpoint.url,
                                        request_.frontends[i], request_.records);
-      if (record == nullptr || !record->deadline) continue;
-      end_before(*record->deadline);
+      if (record == nullptr) continue;
+      holds_.insert(record->id);
+      if (record->deadline) end_before(*record->deadline);
     }
   }
+}
+
+std::string CutoverPlan::hold_id() const { return holds_.size() == 1 ? *holds_.begin() : ""; }
+
+std::optional<WallTime> CutoverPlan::hold_deadline() const {
+  return deadline_ ? std::optional(*deadline_ + request_.keep) : std::nullopt;
 }
 
 void CutoverPlan::end_before(WallTime deadline) {
@@ -236,7 +244,7 @@ milliseconds CutoverPlan::time_needed() const {
 bool CutoverPlan::refuse_late(const Observation& observation) {
   if (!deadline_) return false;
   const auto left = std::chrono::floor<milliseconds>(*deadline_ - observation.now);
-  if (left >= time_needed()) return false;
+  if (left >= std::max(time_needed(), request_.enough)) return false;
   report_.ending = Ending::refused;
   report_.error = Error{
       Errc::cutover_too_late,

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "cutover_rows.hpp"
@@ -23,6 +24,11 @@ class CutoverPlan final : public Plan {
   explicit CutoverPlan(Request request);
 
   Step next(const Observation& observation) override;
+
+  /// Of the hold that it is behind, as last read: its id (empty: none is asked for, or several) and
+  /// its end.
+  [[nodiscard]] std::string hold_id() const;
+  [[nodiscard]] std::optional<WallTime> hold_deadline() const;
 
  private:
   // What is sent.
@@ -64,6 +70,7 @@ class CutoverPlan final : public Plan {
   CutoverState state_{CutoverState::refused};
   bool written_{false};
   std::chrono::milliseconds undo_began_{0};
+  std::set<std::string> holds_;       ///< by their ids
   std::optional<WallTime> deadline_;  ///< the earliest of the hold's, less what is kept of it
 };
 

@@ -36,6 +36,8 @@ struct CutoverRequest {
   std::vector<Record> records;  ///< holds that the journal knows
   Claim claim;
   std::chrono::milliseconds keep{0};  ///< of the hold, for what is to be done inside it afterwards
+  /// With less than this left of the hold it does not begin, either.
+  std::chrono::milliseconds enough{0};
 };
 
 /// What one HAProxy reports of what a cutover may touch.
