@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "run_until": {"_core", "clock"},
     "results": {"_core"},
     "errors": {"_core", "results"},
+    "cutovers": {"errors", "results"},
     "events": set(),
     "tables": {"clock", "results"},
     "watching": {"results"},
@@ -38,7 +39,8 @@ ROOMS: dict[str, set[str]] = {
     "forecast": {"results"},
     "rehearsing": {"_core", "errors", "forecast", "results"},
     "fleet": {
-        *("_core", "errors", "events", "held_after", "inventory", "measured", "options"),
+        *("_core", "cutovers", "errors", "events", "held_after", "inventory", "measured"),
+        *("options",),
         *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
     },
     # A program of its own, which the leash starts.
@@ -55,6 +57,7 @@ ROOMS: dict[str, set[str]] = {
             "__init__",
             "_core",
             "console",
+            "cutovers",
             "errors",
             "files",
             "fleet",
@@ -66,7 +69,10 @@ ROOMS: dict[str, set[str]] = {
         ),
         *("ownership", "past_holds", "results", "run_until"),
     },
-    "fabric": {"console", "errors", "fleet", "options", "ownership", "results", "run_until"},
+    "fabric": {
+        *("console", "cutovers", "errors", "fleet", "options", "ownership", "results"),
+        *("run_until",),
+    },
     "__main__": {"cli"},
 }
 # Who alone may import what is not Python's own, or takes long.
