@@ -132,17 +132,6 @@ def test_a_rewrite_that_does_not_fit_is_ended_in_the_server(
     assert (holding.document["traffic"], proxy.limit(F)) == ("released", 100)
 
 
-def test_a_statement_ends_by_an_error_of_its_own_before_any_signal(
-    database: Postgres, haproxy: Start
-) -> None:
-    migration = psql("ALTER TABLE payments ALTER amount TYPE numeric USING slow(amount)")
-    options = ("--max-hold", str(patient(4)), "--grace", "1", "--postgres")
-    holding = Holding(database, haproxy("3.0").endpoints[0], migration, *options).run()
-    assert_untouched(database)
-    assert holding.words == ("failed", "released"), holding.talk
-    assert "canceling statement due to statement timeout" in holding.talk
-
-
 @pytest.mark.parametrize(
     "options, words, said",
     [
@@ -189,7 +178,9 @@ def test_an_alter_that_waits_for_a_lock_gives_up_before_the_deadline(
 def test_the_release_in_one_command(
     database: Postgres, haproxy: Start, app: App, tmp_path: Path
 ) -> None:
-    """Migration, cutover and undo: what does not fit is undone everywhere, and what does is new."""
+    """Migration, cutover and undo: a statement that does not fit ends by an error of its own before
+    any signal, and all is undone; what fits is there, with the new code.
+    """
     checked = ["default-server check inter 100ms fall 2 rise 1"]
     proxies = [
         haproxy("3.0", servers=[app.port, app.port], extra_defaults=checked) for _ in range(2)
