@@ -226,7 +226,12 @@ class TaskCall:
             )
         if self._action == "extend" and "seconds" not in settings.options:
             raise InputError("bad_option", "--seconds: give a number of seconds", "seconds")
-        return _with_given_cutover(settings, fleet, cutover), fleet, names
+        settings = _with_given_cutover(settings, fleet, cutover)
+        # That of the settings is for calls to which it applies; a flag is for this one.
+        cuts_over = "cutover" in settings.options and not settings.options.get("back")
+        if not cuts_over and not self._flags.get("ready_first"):
+            settings = settings.without("ready_first")
+        return settings, fleet, names
 
     def _fleet(self, settings: Settings, connections: Sequence[Connection]) -> Fleet:
         options = settings.told(*(one.name for one in OPTIONS if one.of == "fleet"))

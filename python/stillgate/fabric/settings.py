@@ -55,6 +55,11 @@ class Settings:
         """With these options, too."""
         return replace(self, options={**self.options, **options})
 
+    def without(self, name: str) -> Settings:
+        """As if that option had not been given."""
+        left = {key: value for key, value in self.options.items() if key != name}
+        return replace(self, options=left)
+
     def told(self, *names_of: str) -> Dict[str, Any]:
         """Those of these options that were given."""
         return {name: self.options[name] for name in names_of if name in self.options}

@@ -43,7 +43,8 @@ def started(haproxy: Start, app: App, fab: Fab) -> HAProxy:
         '[fleet.production.cutover.old]\nservers = { "app/blue" = "ready" }\n'
     )
     fab.write_fabfile(FABFILE)
-    fab.write(fleet="production", inventory="stillgate.toml", method="maxconn")
+    settings = {"method": "maxconn", "ready_first": 30}
+    fab.write(fleet="production", inventory="stillgate.toml", **settings)
     return proxy
 
 
@@ -54,7 +55,8 @@ def serving(proxy: HAProxy) -> dict[str, str]:
 
 def test_resume_cutover_and_hold_take_it(fab: Fab, proxy: HAProxy) -> None:
     """From Python by words, or as it is."""
-    tasks = ["suspend", "resume", "--cutover", "both", "--serve", "app/green=ready"]
+    # The setting `ready_first` is for the calls that have a cutover.
+    tasks = ["check", "suspend", "resume", "--cutover", "both", "--serve", "app/green=ready"]
     done = fab.run(*tasks, "cutover", "given", *GREEN, "release")
     assert done.returncode == 0, done.stdout + done.stderr
     told = [line for line in done.stdout.splitlines() if line.startswith("cutover ")]
@@ -74,7 +76,7 @@ def test_what_is_wrong_is_named_and_nothing_is_sent(fab: Fab, proxy: HAProxy) ->
 
 def test_a_dry_run_says_what_would_be_sent_for_it(fab: Fab, proxy: HAProxy) -> None:
     before = serving(proxy)
-    done = fab.run("--dry", "hold", "--run", "./migrate", "--ready-first", "30", *GREEN)
+    done = fab.run("--dry", "hold", "--run", "./migrate", *GREEN)
     assert done.returncode == 0, done.stderr
     there = f"{proxy.endpoints[0]}: "
     lines = [line.replace(there, "") for line in done.stdout.splitlines()]
