@@ -26,6 +26,7 @@ from typing import (
 
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
+from stillgate.cutovers import cutover_named
 from stillgate.errors import InputError, ReportError, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
@@ -168,9 +169,11 @@ class Fleet:
         accept_hazard: bool = False,
         accept_shared_fate: bool = False,
         cutover: Union[str, Cutover, None] = None,
+        ready_first: float = 0.0,
     ) -> Report:
         """Everything that would stop or endanger such a hold, or that cutover. Changes nothing;
-        findings raise nothing.
+        findings raise nothing. With `ready_first` above 0 servers count as up that suspended()
+        would have checked first with it; `report.cutover.unshown` names them.
         """
         options = self._told("check", locals())
         names = self._named(frontends)
@@ -321,7 +324,8 @@ class Fleet:
         touches is left without a server that is up. The old values are kept on record, and
         `back` restores it. With `ready_first` its servers are first brought to `drain`, where
         HAProxy checks them; if a check has not shown each of them to be up within so many seconds
-        (0 to 3600), they go back to `maint` and nothing is changed. Where an answer is lost it asks
+        (0 to 3600), they go back to `maint` and nothing is changed; a `dry_run` counts them as up,
+        and says so. Where an answer is lost it asks
         again for `retry_for` seconds (0 to 3600), and then undoes it everywhere. `report.cutover`
         has each change.
 
@@ -506,14 +510,7 @@ class Fleet:
         return {name: value for name, value in options.items() if value is not None}
 
     def _cutover(self, given: Union[str, Cutover]) -> Cutover:
-        if isinstance(given, Cutover):
-            return given
-        if given in self.cutovers:
-            return self.cutovers[given]
-        known = ", ".join(sorted(self.cutovers)) or "none"
-        raise InputError(
-            "bad_option", f"cutover: the fleet has no cutover '{given}'; it has: {known}", "cutover"
-        )
+        return given if isinstance(given, Cutover) else cutover_named(self.cutovers, given)
 
     def _named(self, frontends: Tuple[str, ...]) -> List[str]:
         return [_text("frontend", name) for name in frontends] or self.frontends

@@ -310,11 +310,13 @@ OPTIONS = (
         Seconds(0),
         "First bring the cutover's servers to drain, and wait so many seconds until a check has "
         "shown each to be up; else hold nothing. 0: do not.",
-        ("hold", "cutover"),
+        ("check", "hold", "cutover"),
         default=0.0,
         helps={
+            "check": "Count those of the cutover's servers as up that --ready-first of such a hold "
+            "would have checked first; check waits for none. 0: do not.",
             "cutover": "First bring its servers to drain, and wait so many seconds until a check "
-            "has shown each to be up; else change nothing. 0: do not."
+            "has shown each to be up; else change nothing. 0: do not.",
         },
     ),
     Option(
@@ -324,7 +326,7 @@ OPTIONS = (
         "a map; repeatable. --cutover then only names it, else it is 'given'.",
         ("check", "resume", "hold", "cutover"),
         of="face",
-        fabric="",
+        fabric="flag",
         helps={
             "cutover": "A cutover given here, NAME being its name: BACKEND/SERVER=ready, =drain, "
             "=maint or =WEIGHT, FILE:KEY=VALUE of a map; repeatable."

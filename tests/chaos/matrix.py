@@ -75,6 +75,9 @@ VARIANTS = tuple(
         ("maxconn", "sid", False),
         ("gate", "3.0", True),
         ("maxconn", "3.0", True),
+        ("gate", "2.6", True),
+        ("gate", "sid", True),
+        ("maxconn", "sid", True),
     )
 )
 # Of the cutover's cells, those of the short tenth: its holder and one of its HAProxies die where

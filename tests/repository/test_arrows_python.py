@@ -23,6 +23,7 @@ ROOMS: dict[str, set[str]] = {
     "run_until": {"_core", "clock"},
     "results": {"_core"},
     "errors": {"_core", "results"},
+    "cutovers": {"errors", "results"},
     "events": set(),
     "tables": {"clock", "results"},
     "watching": {"results"},
@@ -44,6 +45,7 @@ ROOMS: dict[str, set[str]] = {
         *(
             "_core",
             "cutover_leash",
+            "cutovers",
             "errors",
             "events",
             "held_after",
@@ -65,6 +67,7 @@ ROOMS: dict[str, set[str]] = {
             "__init__",
             "_core",
             "console",
+            "cutovers",
             "errors",
             "files",
             "fleet",
@@ -76,7 +79,10 @@ ROOMS: dict[str, set[str]] = {
         ),
         *("ownership", "past_holds", "results", "run_until"),
     },
-    "fabric": {"console", "errors", "fleet", "options", "ownership", "results", "run_until"},
+    "fabric": {
+        *("console", "cutovers", "errors", "fleet", "options", "ownership", "results"),
+        *("run_until",),
+    },
     "__main__": {"cli"},
 }
 # Who alone may import what is not Python's own, or takes long.

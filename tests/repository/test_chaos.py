@@ -221,14 +221,17 @@ def test_a_reload_excuses_an_idle_connection_closed_and_nothing_that_waited() ->
 def test_the_short_form_is_about_a_tenth_and_has_every_fault_and_phase() -> None:
     whole = [cell for cell in all_cells() if means_nothing(cell) is None]
     short = short_cells()
-    assert len(whole) / 12 <= len(short) <= len(whole) / 8
+    assert len(whole) / 15 <= len(short) <= len(whole) / 8
     assert set(short) <= set(whole) and len(set(short)) == len(short)
     for method in ("gate", "maxconn"):
         own = [one for one in short if one.variant.method == method and not one.variant.cutover]
         assert {cell.phase for cell in own} == set(PHASES)
         meaningful = {cell.fault for cell in whole if cell.variant.method == method}
         assert {cell.fault for cell in own} == meaningful
-    assert {cell.variant for cell in short} == set(VARIANTS)
+    # A cutover on one version: CI has no time for more of them.
+    assert {cell.variant for cell in short} == {
+        one for one in VARIANTS if not one.cutover or one.label == "3.0"
+    }
 
 
 def test_every_fault_can_be_done() -> None:

@@ -50,8 +50,6 @@ def test_the_command_line_knows_what_the_cookbook_says(verb: str, source: str) -
 
 # Options of the command line that no recipe has. A new one is given to a resource, or named here.
 NOT_IN_RECIPES = {
-    # A recipe names a cutover of the inventory.
-    "serve",
     # Of the call and not of the hold: the inventory has these times, and Chef reads the document.
     *("connect-timeout", "greeting-timeout", "reply-timeout", "event-format", "on-event"),
     # Without a guard a run that dies would leave traffic held.
@@ -63,6 +61,7 @@ NOT_IN_RECIPES = {
 def test_the_cookbook_has_what_the_command_line_can(verb: str) -> None:
     text = (COOKBOOK / "libraries" / "arguments.rb").read_text()
     said = set(re.findall(r"'([a-z-]+)' =>", text)) | {"fleet", "endpoint", "inventory", "json"}
+    said |= set(re.findall(r'"--([a-z-]+)=', text))
     options = [one for one in cli.commands[verb].params if isinstance(one, click.Option)]
     known = {one.opts[0][2:] for one in options}
     assert known - said - NOT_IN_RECIPES == set()

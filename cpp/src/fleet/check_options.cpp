@@ -152,8 +152,8 @@ std::optional<Error> check_cutover(const Cutover& cutover, bool back) {
 
 std::optional<Error> check_cutover(const CutoverOptions& options) {
   if (auto error = check_bounds(options)) return error;
-  if (options.ready_first.count() > 0 && (options.back || options.dry_run)) {
-    return input(Errc::bad_option, "ready_first", "does not go with back or dry_run");
+  if (options.ready_first.count() > 0 && options.back) {
+    return input(Errc::bad_option, "ready_first", "does not go with back");
   }
   return check_cutover(options.cutover, options.back);
 }

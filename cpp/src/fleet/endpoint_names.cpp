@@ -66,6 +66,7 @@ void EndpointNames::put_into(Report& report) {
   }
   shorten(report.error);
   if (!report.cutover) return;
+  for (std::string& words : report.cutover->unshown) shorten(words);
   for (CutoverChange& one : report.cutover->changes) {
     one.endpoint_name = of(one.endpoint);
     shorten(one.error);

@@ -177,9 +177,10 @@ struct Fleet::State {
   /// What is asked for, without a hold.
   [[nodiscard]] Result<hold::CutoverRequest> cutover_request(const CutoverOptions& wanted,
                                                              const fleet::Journal& journal) const;
-  /// Whether it is possible; changes nothing. So long it waits for a first check.
+  /// Whether it is possible; changes nothing. So long it waits for a first check; those that
+  /// `ready_first` would have checked before count as up.
   Report try_cutover(const Cutover& cutover, std::chrono::milliseconds check_for,
-                     const std::stop_token& stop);
+                     std::chrono::milliseconds ready_first, const std::stop_token& stop);
   /// The cutover's servers are up, shown by checks, or all are as before. `moved`: what was brought
   /// to drain for it.
   Report make_ready(const CutoverOptions& wanted, std::vector<hold::CutoverRow>& moved,
@@ -254,7 +255,8 @@ Report Fleet::State::cut_over(const CutoverOptions& wanted,
     lock = *std::move(taken);
   }
   std::vector<hold::CutoverRow> moved;
-  if (wanted.ready_first.count() > 0) {
+  const bool is_ready_first = wanted.ready_first.count() > 0;
+  if (is_ready_first && !wanted.dry_run) {
     Report ready = make_ready(wanted, moved, stop);
     if (!ready.ok()) return ready;
   }
@@ -265,6 +267,7 @@ Report Fleet::State::cut_over(const CutoverOptions& wanted,
   request->claim = claim;
   request->keep = wanted.keep;
   request->enough = enough;
+  request->ready_first = is_ready_first && wanted.dry_run;
   hold::CutoverPlan plan(*std::move(request));
   Report report = [&] {
     fleet::AnnouncedCutover announced(
@@ -373,13 +376,15 @@ Report Fleet::State::check(const std::vector<std::string>& frontends, const Susp
   }
   if (loaded.error && !report.error) report.error = std::move(loaded.error);
   if (wanted.cutover.name.empty() || report.ending == Ending::cancelled) return report;
-  return with_cutover(std::move(report), try_cutover(wanted.cutover, {}, stop));
+  return with_cutover(std::move(report), try_cutover(wanted.cutover, {}, wanted.ready_first, stop));
 }
 
 Report Fleet::State::try_cutover(const Cutover& cutover, std::chrono::milliseconds check_for,
+                                 std::chrono::milliseconds ready_first,
                                  const std::stop_token& stop) {
   CutoverOptions tried;
   tried.cutover = cutover;
+  tried.ready_first = ready_first;
   tried.dry_run = true;
   tried.retry_for = check_for;
   return cut_over(tried, {}, {}, stop);
@@ -417,7 +422,7 @@ Report Fleet::State::suspend(const std::vector<std::string>& frontends,
 /// What could not be had behind the hold is known before it.
 Report Fleet::State::suspend_proven(const std::vector<std::string>& frontends,
                                     const SuspendOptions& wanted, const std::stop_token& stop) {
-  Report tried = try_cutover(wanted.cutover, CutoverOptions().retry_for, stop);
+  Report tried = try_cutover(wanted.cutover, CutoverOptions().retry_for, {}, stop);
   tried.action = "suspend";
   if (!tried.ok()) return tried;
   Report report = suspend_now(frontends, wanted, stop);

@@ -11,7 +11,8 @@ import click
 from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import say_next_step, show_failure, show_refusal
 from stillgate.console.documents import SCHEMA, to_json
-from stillgate.console.dry_hold import dry_run_document, dry_run_of, dry_run_words
+from stillgate.console.dry_cutover import dry_run_words
+from stillgate.console.dry_hold import dry_run_document, dry_run_of
 from stillgate.console.held_command import FAILED, HeldCommand
 from stillgate.console.progress import with_progress
 from stillgate.console.show import show_report
@@ -112,7 +113,7 @@ def _show_dry(
         document = {"schema": SCHEMA, "action": "hold", **dry_run_document(haproxies, report)}
         put(to_json(document))
     elif report.ok:
-        for line in dry_run_words(haproxies):
+        for line in dry_run_words(haproxies, report.cutover.unshown if report.cutover else ()):
             say(line)
     else:
         show_report(report)

@@ -8,8 +8,8 @@ from typing import Any, Callable, Dict, List, Optional, Tuple, TypeVar
 import click
 
 from stillgate.cli.outcome import note_call
-from stillgate.cli.serve import UNNAMED, cutover_of
 from stillgate.console.hints import options_of_call
+from stillgate.cutovers import UNNAMED, add_given, cutover_of
 from stillgate.errors import InputError
 from stillgate.fleet import Fleet
 from stillgate.options import OPTIONS, Choice, Flag, Option, Seconds, Texts, Whole, of_verb
@@ -82,14 +82,8 @@ def make_fleet(
         made = Fleet(endpoints, **chosen)
     else:
         made = Fleet.load(name, inventory, **chosen)
-    if given_here is None:
-        return made
-    if given_here.name in made.cutovers:
-        words = (
-            f"serve: the inventory has a cutover '{given_here.name}'; give this one another name"
-        )
-        raise InputError("bad_option", words, "serve")
-    made.cutovers[given_here.name] = given_here
+    if given_here is not None:
+        add_given(made.cutovers, given_here)
     return made
 
 

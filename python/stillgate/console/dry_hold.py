@@ -4,31 +4,20 @@ made only then are in <>.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
+from stillgate.console.dry_cutover import (
+    DryHaproxy,
+    Line,
+    changes_by_endpoint,
+    lines_of,
+    ready_lines,
+)
 from stillgate.gate import encode
+from stillgate.results.cutover import CutoverChange
 from stillgate.results.report import Report, Switch
 
 VARIABLES, COMPARES, WAITS = (2, 4), (2, 6), (3, 0)  # the HAProxies that have them
-
-
-@dataclass(frozen=True)
-class Line:
-    """`sent` is a line of the runtime API, or None where `words` say all. Those of one phase go to
-    all HAProxies before the next phase begins.
-    """
-
-    phase: str
-    sent: Optional[str]
-    words: str = ""
-
-
-@dataclass(frozen=True)
-class DryHaproxy:
-    endpoint: str
-    endpoint_name: str
-    lines: List[Line]
 
 
 def dry_run_of(check: Report, command: str, options: Mapping[str, Any]) -> List[DryHaproxy]:
@@ -36,8 +25,11 @@ def dry_run_of(check: Report, command: str, options: Mapping[str, Any]) -> List[
     by_endpoint: Dict[str, List[Switch]] = {}
     for one in check.switches:
         by_endpoint.setdefault(one.endpoint, []).append(one)
+    changes = changes_by_endpoint(check.cutover)
     return [
-        DryHaproxy(url, those[0].endpoint_name, _lines(those, command, options))
+        DryHaproxy(
+            url, those[0].endpoint_name, _lines(those, changes.get(url, []), command, options)
+        )
         for url, those in by_endpoint.items()
     ]
 
@@ -53,23 +45,22 @@ def dry_run_document(haproxies: Sequence[DryHaproxy], check: Report) -> Dict[str
     }
 
 
-def dry_run_words(haproxies: Sequence[DryHaproxy]) -> List[str]:
-    """What is the same at many is there once."""
-    same: Dict[Tuple[Line, ...], List[str]] = {}
-    for one in haproxies:
-        same.setdefault(tuple(one.lines), []).append(one.endpoint_name or one.endpoint)
-    told = []
-    for lines, places in same.items():
-        told.append(f"{', '.join(places)}:")
-        told += [f"  {line.phase:8} {line.sent or line.words}" for line in lines]
-    return [*told, "dry run: nothing was changed"]
-
-
 # --- in order -------------------------------------------------------------------------
 
 
-def _lines(switches: Sequence[Switch], command: str, options: Mapping[str, Any]) -> List[Line]:
-    lines = [Line("check", None, "reads what it is and what it holds (as stillgate check does)")]
+def _lines(
+    switches: Sequence[Switch],
+    changes: Sequence[CutoverChange],
+    command: str,
+    options: Mapping[str, Any],
+) -> List[Line]:
+    ready_first = bool(options.get("ready_first"))
+    lines = ready_lines(changes, ready_first)
+    if options.get("cutover"):
+        lines.append(Line("check", None, "reads whether the cutover would be possible"))
+    lines.append(
+        Line("check", None, "reads what it is and what it holds (as stillgate check does)")
+    )
     lines += [line for one in switches for line in _guard(one)]
     lines += _locks(switches)
     for phase in (_arm, _hold):
@@ -78,13 +69,16 @@ def _lines(switches: Sequence[Switch], command: str, options: Mapping[str, Any])
     lines += [line for one in switches for line in _record(one)]
     lines.append(Line("run", None, command))
     if options.get("cutover"):
-        words = f"changes what serves: stillgate cutover {options['cutover']} --dry-run"
-        lines.append(Line("cutover", None, words))
+        words = "extends the hold on every HAProxy, where it has too little time left for this"
+        lines += [Line("cutover", None, words), *lines_of(changes, ready_first)]
     if options.get("wait_up") or options.get("wait_up_for"):
         lines.append(Line("wait", None, "reads until a server of each backend is up (--wait-up)"))
     ramp_ms = round(1000 * (options.get("ramp") or 0.0))
     lines += [line for one in switches for line in _release(one, ramp_ms)]
     lines += [line for one in switches for line in _ended(one)]
+    if options.get("cutover"):
+        words = "reads for 1 s whether a reload has lost the cutover, and then applies it again"
+        lines.append(Line("look", None, words))
     return lines
 
 

@@ -41,7 +41,7 @@ __all__ = [
 T = TypeVar("T")
 _OWN_HELP = {
     "run": "The command to run while the frontends are held, for /bin/sh.",
-    "name": "A cutover of the inventory.",
+    "name": "A cutover of the inventory, or with --serve the name of that one.",
 }
 _OWN_POSITIONAL = ("name",)
 
@@ -69,7 +69,7 @@ def _task(work: Callable[..., T]) -> Callable[..., T]:
 
     body.__signature__ = signature  # type: ignore[attr-defined]
     made = task(
-        iterable=["frontend"],
+        iterable=[word for word in ("frontend", "serve") if word in rows],
         positional=[
             *(name for name in own if name in _OWN_POSITIONAL),
             *(name for name, one in rows.items() if _is_positional(one)),

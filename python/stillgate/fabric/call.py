@@ -8,7 +8,19 @@ import threading
 import time
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NoReturn, Optional, Sequence, Type
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    NoReturn,
+    Optional,
+    Sequence,
+    Type,
+    Union,
+)
 
 from fabric import Connection
 from invoke.exceptions import Exit
@@ -26,14 +38,17 @@ from stillgate.console.progress import with_progress
 from stillgate.console.show import show_rehearsal, show_report
 from stillgate.console.streams import put, say, telling
 from stillgate.console.wishes import Wishes
+from stillgate.cutovers import UNNAMED, add_given, cutover_named, cutover_of
 from stillgate.errors import InputError, ReportError, StillgateError, StillHeld, error_of
+from stillgate.fabric.dry import dry_lines
 from stillgate.fabric.hosts import patience_of, urls_of
 from stillgate.fabric.once_for_all_hosts import Told
 from stillgate.fabric.settings import Settings, read_settings
 from stillgate.fabric.values import Host
 from stillgate.fleet import Fleet
-from stillgate.options import OPTIONS, call_names
+from stillgate.options import BY_NAME, OPTIONS, call_names
 from stillgate.ownership import is_mine
+from stillgate.results.cutover import Cutover
 from stillgate.results.printing import tamed
 from stillgate.results.rehearsal import Rehearsal
 from stillgate.results.report import Report
@@ -118,11 +133,11 @@ class TaskCall:
     def cutover(self, name: Any) -> Optional[Report]:
         """None in a dry run. Errors: TaskFailed, after everything was shown."""
         with self._ending():
-            if not isinstance(name, str) or not name:
+            if not isinstance(name, Cutover) and (not isinstance(name, str) or not name):
                 raise InputError("bad_option", "--name: name a cutover of the inventory", "name")
-            settings, fleet, _ = self._prepared()
+            settings, fleet, _ = self._prepared(name)
             if self._dry():
-                self._show_dry(fleet, [name], settings)
+                self._show_dry(fleet, [], settings)
                 return None
             report = fleet.cutover(name, **settings.told(*call_names("cutover")))
             self._show(report)
@@ -183,8 +198,12 @@ class TaskCall:
 
     # --- before -----------------------------------------------------------------------
 
-    def _prepared(self) -> tuple[Settings, Fleet, Sequence[str]]:
-        """Checks all input before anything is sent."""
+    def _prepared(
+        self, cutover: Union[str, Cutover, None] = None
+    ) -> tuple[Settings, Fleet, Sequence[str]]:
+        """Checks all input before anything is sent. `cutover`: that of the verb of that name; else
+        the settings have one or none.
+        """
         connections = self._told.connections
         settings = read_settings(
             self._told.given,
@@ -207,6 +226,11 @@ class TaskCall:
             )
         if self._action == "extend" and "seconds" not in settings.options:
             raise InputError("bad_option", "--seconds: give a number of seconds", "seconds")
+        settings = _with_given_cutover(settings, fleet, cutover)
+        # That of the settings is for calls to which it applies; a flag is for this one.
+        cuts_over = "cutover" in settings.options and not settings.options.get("back")
+        if not cuts_over and not self._flags.get("ready_first"):
+            settings = settings.without("ready_first")
         return settings, fleet, names
 
     def _fleet(self, settings: Settings, connections: Sequence[Connection]) -> Fleet:
@@ -254,7 +278,12 @@ class TaskCall:
     ) -> None:
         """On standard error: a dry run has no result, and no JSON document."""
         out = sys.stderr if self._as_json else sys.stdout
-        for line in _dry_lines(self._action, fleet.endpoints, names, settings, command):
+        has_cutover = self._action in BY_NAME["serve"].verbs
+        wanted = settings.options.get("cutover") if has_cutover else None
+        if isinstance(wanted, str) and not settings.options.get("back"):
+            wanted = cutover_named(fleet.cutovers, wanted)
+        lines = dry_lines(self._action, fleet.endpoints, names, settings.options, command, wanted)
+        for line in lines:
             say(line, out)
         say("dry run: nothing was sent", out)
         out.flush()
@@ -302,44 +331,22 @@ class TaskCall:
         raise TaskFailed(words, status, error) from cause
 
 
+def _with_given_cutover(
+    settings: Settings, fleet: Fleet, cutover: Union[str, Cutover, None]
+) -> Settings:
+    """With the cutover of the verb, and with that of --serve under its name."""
+    wanted = cutover or settings.options.get("cutover")
+    given = settings.options.get("serve")
+    if given:
+        wanted = wanted or UNNAMED
+        if isinstance(wanted, Cutover):
+            words = "serve: the cutover is given already, as it is"
+            raise InputError("bad_option", words, "serve")
+        add_given(fleet.cutovers, cutover_of(wanted, given))
+    return settings if wanted is None else settings.but(cutover=wanted)
+
+
 # --- words ----------------------------------------------------------------------------
-
-
-def _dry_lines(
-    action: str,
-    endpoints: Sequence[str],
-    names: Sequence[str],
-    settings: Settings,
-    command: str,
-) -> List[str]:
-    """What would be sent where, and what would be run."""
-    recorded = "limit" not in settings.options or action == "hold"
-    limit = "<the limit on record>" if recorded else str(settings.options["limit"])
-    # Only the HAProxies know which method it will be.
-    shut = {"maxconn": "set maxconn frontend {} 0", "gate": "close the gate of {}"}.get(
-        settings.options.get("method", "auto"),
-        "close the gate of {0}, or set maxconn frontend {0} 0",
-    )
-    opened = f"open the gate of {{0}}, or set maxconn frontend {{0}} {limit}"
-    closing = [shut.format(name) for name in names]
-    opening = [opened.format(name) for name in names]
-
-    def each(commands: Sequence[str]) -> List[str]:
-        return [f"{endpoint}: {one}" for endpoint in endpoints for one in commands]
-
-    if action == "suspend":
-        return each(closing)
-    if action == "resume":
-        return each(opening)
-    if action == "cutover":
-        back = "the opposite of " if settings.options.get("back") else ""
-        return each([f"{back}the cutover {name}" for name in names])
-    if action == "extend":
-        seconds = settings.options["seconds"]
-        return each([f"extend the hold of {name} by {seconds:g} s" for name in names])
-    if action == "hold":
-        return [*each(closing), f"run: {command}", *each(opening)]
-    return each([" ".join([action, *names]) + " (reads only)"])
 
 
 def _ended_words(course: HeldCommand) -> str:

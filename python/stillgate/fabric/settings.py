@@ -6,7 +6,7 @@ Nothing here knows Fabric: settings, environment and flags come as plain values.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from stillgate.errors import InputError
@@ -14,6 +14,7 @@ from stillgate.fabric.values import (
     Host,
     Place,
     Socket,
+    changes,
     choice,
     hosts,
     names,
@@ -23,6 +24,7 @@ from stillgate.fabric.values import (
     text,
     text_or_nothing,
     texts,
+    wanted_cutover,
     whole,
     wrong,
 )
@@ -48,6 +50,15 @@ class Settings:
     inventory: Optional[str] = None
     frontends: Tuple[str, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def but(self, **options: Any) -> Settings:
+        """With these options, too."""
+        return replace(self, options={**self.options, **options})
+
+    def without(self, name: str) -> Settings:
+        """As if that option had not been given."""
+        left = {key: value for key, value in self.options.items() if key != name}
+        return replace(self, options=left)
 
     def told(self, *names_of: str) -> Dict[str, Any]:
         """Those of these options that were given."""
@@ -77,7 +88,11 @@ _READERS: Dict[str, Reader] = {
     "socket": socket,
     "auth": choice("password", "keyboard-interactive"),
 }
-_FLAG_READERS = {one.name: _reader(one) for one in OPTIONS if one.fabric in ("both", "flag")}
+_FLAG_READERS: Dict[str, Reader] = {
+    **{one.name: _reader(one) for one in OPTIONS if one.fabric in ("both", "flag")},
+    "cutover": wanted_cutover,
+    "serve": changes,
+}
 KEYS = tuple(_READERS)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, Mapping, Tuple, Union
 
 from stillgate.errors import InputError
+from stillgate.results.cutover import Cutover
 
 # One of Fabric's hosts: text, or keyword arguments of its Connection.
 Host = Union[str, Mapping[str, Any]]
@@ -47,6 +48,16 @@ def texts(place: Place, value: Any) -> Tuple[str, ...]:
     if not several or not all(isinstance(one, str) and one for one in value):
         raise wrong(place, "must be a list of strings", value)
     return tuple(value)
+
+
+def changes(place: Place, value: Any) -> Tuple[str, ...]:
+    """Of a cutover; one text is one change, because a map's value may have blanks."""
+    return texts(place, [value] if isinstance(value, str) else value)
+
+
+def wanted_cutover(place: Place, value: Any) -> Union[str, Cutover]:
+    """By its name; a caller in Python may have one as it is."""
+    return value if isinstance(value, Cutover) else text(place, value)
 
 
 def names(place: Place, value: Any) -> Tuple[str, ...]:

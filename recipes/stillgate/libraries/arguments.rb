@@ -43,16 +43,24 @@ module StillgateCookbook
       words + flags('wait-up' => resource.wait_up)
     end
 
+    # By its name, or as it is.
+    def cutover(resource)
+      given = resource.cutover
+      return StillgateCookbook::Cutovers.changes(given).map { |change| "--serve=#{change}" } if given.is_a?(Hash)
+
+      valued('cutover' => given)
+    end
+
     # `hold_id`: end this hold and no other, and change nothing else on the way.
     def resume(resource, hold_id = nil)
       forced = resource.force && hold_id.nil?
       words = valued(
         'limit' => resource.limit,
-        'cutover' => hold_id.nil? ? resource.cutover : nil,
         'owner' => resource.owner,
         'hold' => hold_id,
         'reason' => forced ? resource.reason : nil
       )
+      words += cutover(resource) if hold_id.nil?
       words + release(resource) + flags('accept-hazard' => resource.accept_hazard, 'force' => forced)
     end
 

@@ -106,9 +106,11 @@ property :limit, Integer,
          desired_state: false,
          description: 'Restore this limit, instead of the recorded one.'
 
-property :cutover, String,
+property :cutover, [String, Hash],
+         coerce: proc { |wanted| StillgateCookbook::Cutovers.of(wanted) },
          desired_state: false,
-         description: 'A cutover of the inventory, applied to all HAProxies before anything is released, or to none.'
+         description: 'A cutover of the inventory by its name, or a Hash of servers, weights and maps. Applied to all ' \
+                      'HAProxies before anything is released, or to none.'
 
 property :wait_up, [true, false],
          default: false,

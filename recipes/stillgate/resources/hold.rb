@@ -72,10 +72,11 @@ action_class do
 
   def hold_options
     arguments = StillgateCookbook::Arguments
-    arguments.fleet(new_resource) + arguments.hold(new_resource) + arguments.release(new_resource) + arguments.valued(
+    own = arguments.valued(
       'grace' => new_resource.grace, 'on-failure' => new_resource.on_failure, 'undo-time' => new_resource.undo_time,
-      'cutover' => new_resource.cutover, 'ready-first' => new_resource.ready_first
+      'ready-first' => new_resource.ready_first
     )
+    %i(fleet hold release cutover).flat_map { |part| arguments.public_send(part, new_resource) } + own
   end
 
   def told_command

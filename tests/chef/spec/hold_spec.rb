@@ -116,6 +116,29 @@ RSpec.describe 'stillgate_hold' do
     end
   end
 
+  context 'with a cutover as it is' do
+    recipe do
+      stillgate_hold 'balanced' do
+        command './migrate'
+        cutover(
+          servers: { 'app/green-1' => :ready, 'app/blue.1' => 'maint' },
+          'weights' => { 'app/green-1' => 100 },
+          maps: { '/etc/haproxy/release.map' => { active: 'two words', 'b' => 'a=c' } }
+        )
+      end
+    end
+
+    before { answers['hold'] = { 'ok' => true, 'command' => { 'status' => 0 } }.to_json }
+
+    it 'gives each change to the command line, by no name' do
+      chef_run
+      expect(words_of('hold').grep(/--serve|--cutover/)).to eq(
+        %w(--serve=app/green-1=ready --serve=app/blue.1=maint --serve=app/green-1=100) +
+        ['--serve=/etc/haproxy/release.map:active=two words', '--serve=/etc/haproxy/release.map:b=a=c']
+      )
+    end
+  end
+
   context 'with a text for the shell that is sensitive' do
     recipe do
       stillgate_hold 'balanced' do

@@ -169,6 +169,13 @@ RSpec.describe 'stillgate_traffic' do
     'fleet []' => /fleet's value \[\] must name an endpoint/,
     "fleet ['']" => /fleet's value .* must not have an empty endpoint/,
     'limit 0' => /limit's value 0 must be from 1/,
+    'cutover({})' => /cutover: names no server/,
+    "cutover(servers: { 'app/s1' => 'redy', 's2' => 'ready' })" => %r{cutover: servers: app/s1 => "redy": must be ready, drain, maint\ncutover: servers: s2 => "ready": must be named BACKEND/SERVER},
+    "cutover(weights: { 'app/s1' => 257 })" => %r{cutover: weights: app/s1 => 257: must be a whole number from 0 to 256},
+    "cutover(maps: { '/r.map' => { 'a=b' => 'x' } })" => %r{cutover: maps: /r.map: a=b => "x": must be a key without =},
+    "cutover(maps: { '/r.map' => 'x' })" => %r{cutover: maps: /r.map: must be a Hash of keys and values, not "x"},
+    "cutover(server: { 'app/s1' => 'ready' })" => /cutover: server: is none of servers, weights, maps/,
+    'cutover 7' => /cutover/,
   }.each do |line, message|
     context "with #{line}" do
       recipe do

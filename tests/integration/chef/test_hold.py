@@ -187,13 +187,13 @@ def test_a_release_is_undone_or_cut_over(chef: Chef, haproxy: Start, app: App) -
     )
     chef.fleet = "here"
 
-    def converged(command: str) -> tuple[int, list[str], str]:
+    def converged(command: str, cutover: object = "green") -> tuple[int, list[str], str]:
         done = chef.run(
             "hold_command",
             stillgate={"inventory": str(inventory)},
             command=command,
             on_failure="touch undone",
-            cutover="green",
+            cutover=cutover,
             wait_up=True,
         )
         states = [row["status"] for row in proxy.stat() if row["svname"] in ("s1", "s2")]
@@ -205,6 +205,12 @@ def test_a_release_is_undone_or_cut_over(chef: Chef, haproxy: Start, app: App) -
     assert (chef.folder / "undone").exists()
     status, states, text = converged("true")
     assert (status, states) == (0, ["MAINT", "UP"]), text
+    # And back, by one that is in no inventory.
+    chef.fleet = proxy.endpoints
+    blue = {"servers": {f"{F}_servers/s1": "ready", f"{F}_servers/s2": "drain"}}
+    proxy.cli(f"set server {F}_servers/s1 state drain")
+    status, states, text = converged("true", blue)
+    assert (status, states) == (0, ["UP", "DRAIN"]), text
 
 
 def test_a_list_of_words_is_read_by_no_shell(chef: Chef, haproxy: Start) -> None:

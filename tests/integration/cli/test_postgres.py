@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
 import pytest
 
+from support.app import App
 from support.haproxy.holds import F
 from support.patience import HANG_S, patient
 from support.postgres import Postgres, PostgresMissing
@@ -59,16 +61,19 @@ def database() -> Iterator[Postgres]:
 
 
 class Holding:
-    """A hold whose command migrates."""
+    """A hold whose command migrates, at an endpoint or where the options say."""
 
-    def __init__(self, database: Postgres, endpoint: str, argv: list[str], *options: str) -> None:
+    def __init__(
+        self, database: Postgres, endpoint: Optional[str], argv: list[str], *options: str
+    ) -> None:
         self._environment = {
             **os.environ,
             "PGHOST": str(database.folder),
             "PGUSER": "demo",
             "PGDATABASE": "postgres",
         }
-        self._command = [*COMMAND, "hold", "--json", F, *options, "-e", endpoint, "--", *argv]
+        there = [] if endpoint is None else ["-e", endpoint]
+        self._command = [*COMMAND, "hold", "--json", F, *options, *there, "--", *argv]
         self.document: dict[str, Any] = {}
         self.talk = ""
 
@@ -127,17 +132,6 @@ def test_a_rewrite_that_does_not_fit_is_ended_in_the_server(
     assert (holding.document["traffic"], proxy.limit(F)) == ("released", 100)
 
 
-def test_a_statement_ends_by_an_error_of_its_own_before_any_signal(
-    database: Postgres, haproxy: Start
-) -> None:
-    migration = psql("ALTER TABLE payments ALTER amount TYPE numeric USING slow(amount)")
-    options = ("--max-hold", str(patient(4)), "--grace", "1", "--postgres")
-    holding = Holding(database, haproxy("3.0").endpoints[0], migration, *options).run()
-    assert_untouched(database)
-    assert holding.words == ("failed", "released"), holding.talk
-    assert "canceling statement due to statement timeout" in holding.talk
-
-
 @pytest.mark.parametrize(
     "options, words, said",
     [
@@ -179,6 +173,54 @@ def test_an_alter_that_waits_for_a_lock_gives_up_before_the_deadline(
             reader.wait(HANG_S)
     wait_until(lambda: database.psql(sql=BUSY) == "0", "the reader's end")
     assert_untouched(database)
+
+
+def test_the_release_in_one_command(
+    database: Postgres, haproxy: Start, app: App, tmp_path: Path
+) -> None:
+    """Migration, cutover and undo: a statement that does not fit ends by an error of its own before
+    any signal, and all is undone; what fits is there, with the new code.
+    """
+    checked = ["default-server check inter 100ms fall 2 rise 1"]
+    proxies = [
+        haproxy("3.0", servers=[app.port, app.port], extra_defaults=checked) for _ in range(2)
+    ]
+    for proxy in proxies:
+        proxy.cli(f"set server {F}_servers/s2 state drain")
+    (tmp_path / "stillgate.toml").write_text(
+        f"[fleet.production]\nendpoints = {[one.endpoints[0] for one in proxies]}\n"
+        "[fleet.production.cutover.green]\n"
+        f'servers = {{ "{F}_servers/s2" = "ready", "{F}_servers/s1" = "maint" }}\n'
+    )
+    limits = "SELECT current_setting('statement_timeout') <> '0'"
+    (tmp_path / "undo").write_text(f'psql -Xq -c "CREATE TABLE undone AS {limits} AS ended"\n')
+    migration = tmp_path / "migrate.sql"
+    options = ["-f", "production", "--inventory", str(tmp_path / "stillgate.toml")]
+    options += ["--cutover", "green", "--wait-up", "--postgres", "--max-hold", str(patient(6))]
+    options += ["--on-failure", f"sh {tmp_path}/undo"]
+    psql_file = ["psql", "-X", "-1", "-v", "ON_ERROR_STOP=1", "-f", str(migration)]
+    holding = Holding(database, None, psql_file, *options)
+
+    def states() -> list[str]:
+        rows = [row for proxy in proxies for row in proxy.stat() if row["pxname"] != F]
+        return [row["status"] for row in rows if row["svname"] in ("s1", "s2")]
+
+    migration.write_text(
+        "CREATE TABLE half ();\nALTER TABLE payments ALTER amount TYPE numeric USING slow(amount);"
+    )
+    holding.run()
+    assert_untouched(database)
+    told = [holding.document[name] for name in ("migration", "undo", "cutover", "traffic")]
+    assert told == ["failed", "done", "none", "released"], holding.talk
+    assert "canceling statement due to statement timeout" in holding.talk
+    assert database.psql(sql="SELECT to_regclass('half') IS NULL, * FROM undone") == "t|t"
+    assert states() == ["UP", "DRAIN"] * 2
+
+    migration.write_text(f"CREATE TABLE receipts AS {limits} AS ended;")
+    holding.run()
+    told = [holding.document[name] for name in ("migration", "undo", "cutover", "traffic")]
+    assert told == ["done", "none", "applied", "released"], holding.talk
+    assert (database.psql(sql="SELECT * FROM receipts"), states()) == ("t", ["MAINT", "UP"] * 2)
 
 
 def test_a_server_that_cannot_be_asked_is_told_before_anything_is_held(

@@ -137,6 +137,35 @@ def test_a_server_without_a_check_counts_and_that_is_said(haproxy: Start, app: A
     assert "note: " in done.stdout and "green has no health check" in done.stdout
 
 
+def test_check_names_what_it_would_have_checked_first_and_changes_nothing(
+    haproxy: Start, app: App, dead: int
+) -> None:
+    proxies = [started(haproxy, "3.0", app.port, port) for port in (app.port, dead)]
+    there = [word for n, one in enumerate(proxies) for word in ("-e", f"lb{n}={one.endpoints[0]}")]
+    serve = ["--serve", "app/green=ready", "--serve", "app/blue=maint"]
+    method = ["--method", "maxconn"]
+    for command in (
+        ["check", F, *method, "--ready-first", "30"],
+        ["cutover", "given", "--ready-first", "30", "--dry-run"],
+    ):
+        asked = run(*command, *there, *serve)
+        assert asked.returncode == 0, asked.stdout + asked.stderr
+        assert asked.stdout.count("would be checked first") == 2, asked.stdout
+        assert "lb1: would be checked first, in drain, and must each be up then: app/green" in (
+            asked.stdout
+        )
+    assert [status(proxy) for proxy in proxies] == ["MAINT", "MAINT"]
+
+    refused = run("check", F, *method, *there, *serve)
+    assert refused.returncode == 3 and "green is in maint, where nothing" in refused.stdout
+    # Where a check says already that it is down, the hold would wait for it in vain.
+    proxies[1].cli("set server app/green state drain")
+    wait_until(lambda: status(proxies[1]).startswith("DOWN"), "a check has failed")
+    late = run("check", F, *method, *there, *serve, "--ready-first", "30")
+    assert late.returncode == 3, late.stdout
+    assert "lb1: app/green is DOWN" in late.stdout and "--ready-first would wait" in late.stdout
+
+
 def test_it_goes_with_a_cutover(haproxy: Start) -> None:
     fleet = Fleet(haproxy("3.0").endpoints)
     with pytest.raises(InputError, match="ready_first: goes with a cutover"):

@@ -28,6 +28,8 @@ struct CutoverRequest {
   std::vector<CutoverRow> known;       ///< on record under this name
   bool back{false};                    ///< afterwards nothing is on record any more
   bool dry_run{false};
+  /// A dry run of `--ready-first`: what that would have checked before is no reason against it.
+  bool ready_first{false};
   std::chrono::milliseconds retry_for{0};
   /// So long it waits at its beginning for a first check of a server that is to serve.
   std::chrono::milliseconds check_for{0};

@@ -128,24 +128,44 @@ struct Outlook {
   std::vector<std::string> words{};  ///< of the servers that are to serve
 };
 
+/// `--ready-first` waits for each of them.
+bool is_made_ready(const CutEndpoint& endpoint, const std::string& place) {
+  return std::ranges::any_of(endpoint.changes, [&place](const ChangeAtEndpoint& change) {
+    return change.row.place == place && makes_ready(change.row);
+  });
+}
+
+/// `--ready-first` would bring it to drain, where a check shows whether it is up, or wait for the
+/// check that is to come.
+bool is_checked_first(const CutEndpoint& endpoint, const std::string& place) {
+  const auto* server = server_at(endpoint.standing, place);
+  if (server == nullptr || !is_made_ready(endpoint, place)) return false;
+  if (server->state == "maint") return server->checked;
+  return health_at(endpoint.standing, place).up == Up::soon;
+}
+
 /// Going back, it is enough that a server may be up: nothing has checked it since.
-Outlook outlook_of(const CutEndpoint& endpoint, const std::string& name, bool back) {
+Outlook outlook_of(const CutEndpoint& endpoint, const std::string& name,
+                   const CutoverRequest& request) {
   Outlook outlook;
   for (const auto& [server, state] : endpoint.standing.backends.at(name)) {
     const std::string place = fmt::format("{}/{}", name, server);
     if (!will_serve(endpoint, place, state)) continue;
     ServerHealth health = health_at(endpoint.standing, place);
-    if (back && (state.state == "maint" || health.up == Up::soon)) health.up = Up::unshown;
+    const bool is_unchecked = state.state == "maint" || health.up == Up::soon;
+    if (request.back && is_unchecked) health.up = Up::unshown;
+    if (request.ready_first && is_checked_first(endpoint, place)) health.up = Up::shown;
     outlook.best = std::max(outlook.best, health.up);
     outlook.words.push_back(fmt::format("{} {}", server, health.words));
   }
   return outlook;
 }
 
-void weigh_none_up(const CutEndpoint& endpoint, bool back, Refusals& refusals, Proof& proof) {
+void weigh_none_up(const CutEndpoint& endpoint, const CutoverRequest& request, Refusals& refusals,
+                   Proof& proof) {
   for (const std::string& name : touched(endpoint)) {
     if (!endpoint.standing.backends.contains(name)) continue;
-    const Outlook outlook = outlook_of(endpoint, name, back);
+    const Outlook outlook = outlook_of(endpoint, name, request);
     if (outlook.best == Up::shown) continue;
     const std::string why = outlook.words.empty() ? "none is to be ready" : listed(outlook.words);
     if (outlook.best == Up::unshown) {
@@ -159,6 +179,29 @@ void weigh_none_up(const CutEndpoint& endpoint, bool back, Refusals& refusals, P
                               endpoint.url, name, why)});
     if (outlook.best != Up::soon) refusals.make_final();
   }
+}
+
+/// What `--ready-first` would have checked, and what it would wait for in vain as it is now.
+void weigh_ready_first(const CutEndpoint& endpoint, Refusals& refusals, Proof& proof) {
+  std::vector<std::string> first;
+  for (const ChangeAtEndpoint& change : endpoint.changes) {
+    if (!makes_ready(change.row)) continue;
+    const std::string& place = change.row.place;
+    const ServerHealth health = health_at(endpoint.standing, place);
+    if (is_checked_first(endpoint, place)) {
+      first.push_back(place);
+    } else if (health.up == Up::no) {
+      refusals.add({Errc::cutover_not_ready,
+                    fmt::format("{}: {} {}; --ready-first would wait for it, and refuse unless it "
+                                "comes up in time",
+                                endpoint.url, place, health.words)});
+      refusals.make_final();
+    }
+  }
+  if (first.empty()) return;
+  proof.unshown.push_back(
+      fmt::format("{}: would be checked first, in drain, and must each be up then: {}",
+                  endpoint.url, listed(first)));
 }
 
 void weigh_endpoint(CutEndpoint& endpoint, Refusals& refusals) {
@@ -243,7 +286,9 @@ Proof refuse(CutRows& rows, const CutoverRequest& request, Report& report, WallT
   for (const CutEndpoint& endpoint : rows) weigh_hold(endpoint, request, report, refusals, now);
   if (report.error) refusals.make_final();
   for (const CutEndpoint& endpoint : rows) {
-    if (all_known(endpoint)) weigh_none_up(endpoint, request.back, refusals, proof);
+    if (!all_known(endpoint)) continue;
+    if (request.ready_first) weigh_ready_first(endpoint, refusals, proof);
+    weigh_none_up(endpoint, request, refusals, proof);
   }
   if (refusals.is_final()) proof.awaits_check = false;
   return proof;

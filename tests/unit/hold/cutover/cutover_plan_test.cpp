@@ -184,6 +184,45 @@ TEST(CutoverPlan, AServerInMaintenanceIsUpOnlyWhereNothingCouldShowIt) {
   EXPECT_THAT(unchecked.cutover->unshown[0], HasSubstr("green1 has no health check"));
 }
 
+/// A dry run of it: what it would have checked before anything else is no reason to refuse.
+TEST(CutoverPlan, ADryRunCountsWhatReadyFirstWouldHaveChecked) {
+  SimulatedFleet fleet = fleet_of(2);
+  for (Host& host : fleet.hosts) host.serving.servers["app/green1"].state = "maint";
+  CutoverRequest tried = request(fleet);
+  tried.dry_run = tried.ready_first = true;
+  const Report report = cut(fleet, tried);
+  EXPECT_EQ(state_of(report), CutoverState::possible);
+  ASSERT_EQ(report.cutover->unshown.size(), 2U);
+  EXPECT_EQ(report.cutover->unshown[1],
+            "unix:///run/1.sock: would be checked first, in drain, and must each be up then: "
+            "app/green1");
+  EXPECT_EQ(fleet.hosts[0].serving.servers["app/green1"].state, "maint");
+
+  // It may become up, but is not now; and one that is in maintenance for good mends nothing.
+  fleet.start_over();
+  SimulatedServer& green1 = fleet.hosts[0].serving.servers["app/green1"];
+  green1.state = "drain";
+  green1.running = false;
+  const Report down = cut(fleet, tried);
+  EXPECT_EQ(down.error->code, Errc::cutover_not_ready);
+  EXPECT_THAT(down.error->message, HasSubstr("app/green1 is DOWN (L4CON); --ready-first would"));
+  fleet.start_over();
+  green1 = {"maint", "1", true};
+  fleet.hosts[0].serving.servers["app_green/s1"].state = "maint";
+  const Report other = cut(fleet, tried);
+  EXPECT_EQ(other.error->code, Errc::cutover_none_up);
+  EXPECT_THAT(other.error->message, HasSubstr("the backend 'app_green' would have no server"));
+
+  // A check that is still to come is not waited for: it would be, before.
+  fleet.start_over();
+  green1.state = "drain";
+  fleet.hosts[0].serving.servers["app_green/s1"].state = "ready";
+  fleet.hosts[0].check_health["app/green1"] = 2;
+  tried.check_for = milliseconds(1000);
+  EXPECT_EQ(cut(fleet, tried).cutover->unshown.size(), 2U);
+  EXPECT_EQ(fleet.batches, 1U);
+}
+
 TEST(CutoverPlan, WaitsForTheFirstCheckOfAServerThatHasLeftMaintenance) {
   for (const bool running : {true, false}) {
     SimulatedFleet fleet = fleet_of(1);

@@ -1,8 +1,8 @@
-"""A cutover as the command line gives it on the spot."""
+"""Cutovers by their names: those of the inventory, and one that is given on the spot."""
 
 from __future__ import annotations
 
-from typing import Dict, Iterable, TypeVar
+from typing import Dict, Iterable, Mapping, TypeVar
 
 from stillgate.errors import InputError
 from stillgate.results.cutover import Cutover
@@ -34,6 +34,23 @@ def cutover_of(name: str, changes: Iterable[str]) -> Cutover:
         else:
             raise _wrong(text, f"a server is {', '.join(STATES)} or has a weight")
     return Cutover(name, servers, weights, maps)
+
+
+def add_given(cutovers: Dict[str, Cutover], given: Cutover) -> None:
+    """`cutovers` are the inventory's. Errors: InputError."""
+    if given.name in cutovers:
+        words = f"serve: the inventory has a cutover '{given.name}'; give this one another name"
+        raise InputError("bad_option", words, "serve")
+    cutovers[given.name] = given
+
+
+def cutover_named(cutovers: Mapping[str, Cutover], name: str) -> Cutover:
+    """Errors: InputError, with those that there are."""
+    if name in cutovers:
+        return cutovers[name]
+    known = ", ".join(sorted(cutovers)) or "none"
+    words = f"cutover: the fleet has no cutover '{name}'; it has: {known}"
+    raise InputError("bad_option", words, "cutover")
 
 
 def _set_once(values: Dict[str, V], key: str, value: V, text: str) -> None:

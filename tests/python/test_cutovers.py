@@ -1,11 +1,11 @@
-"""A cutover as the command line gives it."""
+"""A cutover as the command line and Fabric give it on the spot."""
 
 from __future__ import annotations
 
 import pytest
 
 from stillgate import Cutover, InputError
-from stillgate.cli.serve import cutover_of
+from stillgate.cutovers import cutover_of
 
 
 def test_servers_weights_and_entries_of_maps() -> None:
