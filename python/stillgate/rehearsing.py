@@ -82,6 +82,7 @@ def _surroundings(
     gated = [url for url, those in by_endpoint.items() if any(s.method == "gate" for s in those)]
     proofs = _proofs(some, gated, names)
     depths = _depths(some, infos)
+    queues = _queues(some, gated)
     found = []
     for url, switches in by_endpoint.items():
         answer = infos.get(url)
@@ -97,6 +98,7 @@ def _surroundings(
                 bounds=_bounds(proof),
                 depths=depths.get(url, {}),
                 cuts=_cuts(switches, proof),
+                queues_s=queues.get(url),
                 error=answer.error if answer else None,
             )
         )
@@ -114,6 +116,20 @@ def _proofs(
         with suppress(ValueError, KeyError, TypeError):
             told = json.loads(outcome.reply or "")["frontends"]
             found[outcome.endpoint] = {name: one for name, one in told.items() if dict(one)}
+    return found
+
+
+def _queues(
+    some: Callable[[List[str]], WatchedFleet], urls: List[str]
+) -> Dict[str, Dict[str, float]]:
+    """`timeout queue` of each backend, in seconds, by the gate; one of an older release does not
+    know.
+    """
+    found: Dict[str, Dict[str, float]] = {}
+    for outcome in some(urls).execute("stillgate queues") if urls else ():
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            told = json.loads(outcome.reply or "")["queue_ms"]
+            found[outcome.endpoint] = {name: float(ms) / 1000 for name, ms in told.items()}
     return found
 
 
