@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from stillgate.console.metrics import is_overdue
+from stillgate.console.metrics import is_overdue, is_stopped
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report, Switch
 
@@ -59,7 +59,7 @@ class Time(NamedTuple):
 
 
 # The worst first.
-_ORDER = ("unknown", "OVERDUE", "503", "open", "mixed", "held")
+_ORDER = ("unknown", "OVERDUE", "503", "stopped", "open", "mixed", "held")
 
 
 class LiveState:
@@ -143,7 +143,9 @@ class LiveState:
         answering = sum(row.state != "unknown" for row in rows)
         if not held and not any(row.state == "mixed" for row in rows):
             word = "OPEN" if answering == len(rows) else "UNKNOWN"
-            return f"{word}, {answering} of {len(rows)} HAProxies answer"
+            stopped = sum(row.state == "stopped" for row in rows)
+            where = f", STOPPED at {stopped}" if stopped else ""
+            return f"{word}{where}, {answering} of {len(rows)} HAProxies answer"
         told = [
             self._time_words(now),
             self.waiting().words(),
@@ -200,7 +202,7 @@ class LiveState:
         hold = next((hold for hold in self._holds() if hold.id == one.hold_id), None)
         if is_overdue(one, hold, self.at):
             return "OVERDUE"
-        return one.verdict
+        return "stopped" if one.verdict == "open" and is_stopped(one) else one.verdict
 
     def _switches(self) -> List[Switch]:
         return self.report.switches if self.report else []
@@ -242,7 +244,9 @@ def summed(rows: Sequence[Row]) -> str:
 
 def _worst(states: Set[str]) -> str:
     bad = [state for state in _ORDER[:3] if state in states]
-    return bad[0] if bad else "mixed"
+    if bad:
+        return bad[0]
+    return "mixed" if "held" in states else "stopped"
 
 
 def _note(switches: Sequence[Switch]) -> str:

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from stillgate import Fleet
+from stillgate.console.next_step import next_step
 from support.haproxy.holds import F
+from support.haproxy.versions import SAFE
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -64,6 +67,30 @@ def test_a_limit_of_zero_is_nobodys_and_does_not_flow(haproxy: Start) -> None:
         assert "flows" not in said
     typed = shlex.split(said.split("'")[1].replace(" N ", " 100 "))[1:]
     assert last_line(*typed, status=0) == "now: nothing is held; traffic flows"
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_frontend_that_is_disabled_does_not_flow(label: str, haproxy: Start) -> None:
+    proxy = haproxy(label)
+    fleet = Fleet([f"lb1={proxy.endpoints[0]}"])
+    there = ["--exit-code", "-e", f"lb1={proxy.endpoints[0]}"]
+    for ends in (f"enable frontend {F}", None):
+        proxy.cli(f"{'disable' if ends else 'shutdown'} frontend {F}")
+        report = fleet.status(F)
+        assert [one.code for one in report.switches[0].findings] == ["frontend_stopped"]
+        assert next_step(report, 0) == f"now: nothing is held; {F} refuses its clients"
+        refused = fleet.check(F).switches[0].error
+        assert refused is not None and refused.code == "frontend_stopped"
+        if ends is None:
+            break
+        if label == "3.0":
+            refuses = f"now: nothing is held; {F} refuses its clients"
+            assert last_line("status", F, *there, status=9) == refuses
+            typed = shlex.split(report.switches[0].findings[0].message.split("'")[1])
+            last_line(*typed[1:], "-e", proxy.endpoints[0], status=0)
+        else:
+            proxy.cli(ends)
+        assert fleet.status(F).switches[0].findings == []
 
 
 def test_a_hold_that_did_not_go_well_ends_with_it(haproxy: Start) -> None:
