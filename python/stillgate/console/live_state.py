@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from stillgate.console.metrics import is_overdue, is_stopped
 from stillgate.results.hold import Hold
@@ -139,7 +139,7 @@ class LiveState:
         if self.report is None:
             return "looking"
         rows = self.rows()
-        held = sum(row.state in ("held", "OVERDUE", "503") for row in rows)
+        held = _count_held(rows)
         answering = sum(row.state != "unknown" for row in rows)
         if not held and not any(row.state == "mixed" for row in rows):
             word = "OPEN" if answering == len(rows) else "UNKNOWN"
@@ -153,6 +153,23 @@ class LiveState:
             f"{held} of {len(rows)} HAProxies",
         ]
         return ", ".join(told)
+
+    def document(self, now: float) -> Dict[str, Any]:
+        """The latest report as JSON, with what the line of totals says."""
+        assert self.report is not None
+        time, waiting, rows = self.time(now), self.waiting(), self.rows()
+        guess = None if waiting.guessed is None else waiting.about
+        totals = {
+            "words": self.totals(now),
+            "held_s": time and time.held_s,
+            "left_s": time and time.left_s,
+            "waiting": waiting.counted if waiting.whole else None,
+            "waiting_about": guess,
+            "leaked": total([_leaked(one) for one in self._switches()]),
+            "held": _count_held(rows),
+            "haproxies": len(rows),
+        }
+        return {**self.report.document, "totals": totals}
 
     def _time_words(self, now: float) -> str:
         time = self.time(now)
@@ -209,6 +226,10 @@ class LiveState:
 
     def _holds(self) -> List[Hold]:
         return self.report.holds if self.report else []
+
+
+def _count_held(rows: Sequence[Row]) -> int:
+    return sum(row.state in ("held", "OVERDUE", "503") for row in rows)
 
 
 def total(numbers: Sequence[Optional[int]]) -> Optional[int]:
