@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "hold/check/method.hpp"
@@ -178,9 +177,8 @@ void StatusPlan::judge_lock(Switch& one, const LockSeen& lock, WallTime now) {
   }
   if (lock.ended && lock.ended->how == How::expired) {
     one.findings.push_back(Finding::of(
-        FindingCode::expired, fmt::format("the last hold ended at its deadline {:%F} {}",
-                                          std::chrono::floor<std::chrono::seconds>(lock.ended->at),
-                                          clock(lock.ended->at))));
+        FindingCode::expired,
+        fmt::format("the last hold ended at its deadline {}", day_and_clock(lock.ended->at))));
   }
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 
 from stillgate import Fleet
 from stillgate.console.next_step import next_step
+from support.command import run
 from support.haproxy.holds import F
 from support.haproxy.versions import SAFE
 
@@ -54,6 +57,29 @@ def test_whose_hold_it_is_decides_what_is_suggested(
         words = said.split("'")[1]
         typed = shlex.split(words.replace("TEXT", "now"))[1:]
         assert last_line(*typed, status=0) == "now: nothing is held; traffic flows"
+
+
+def test_times_are_in_the_local_zone_with_the_zone(
+    haproxy: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one form everywhere: of the engine's messages, the tables and the last line."""
+    proxy = haproxy("3.0")
+    there = ["-e", proxy.endpoints[0]]
+    (hold,) = Fleet(proxy.endpoints).suspend(F, max_hold=600, owner="anna").holds
+    assert hold.deadline is not None
+    monkeypatch.setenv("TZ", "XYZ-14:30")
+    moment = time.gmtime(hold.deadline + 14.5 * 3600)
+    until = time.strftime("until %H:%M:%S XYZ", moment)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
+        for verb, status in (("status", 0), ("suspend", 4), ("resume", 4)):
+            said = run(verb, F, *there)
+            told = said.stdout + said.stderr
+            assert said.returncode == status and until in told, told
+            # Nowhere is there another one.
+            times = re.findall(r"\d\d:\d\d:\d\d.{0,4}", told)
+            assert times and all(one.endswith(" XYZ") for one in times), told
+    assert run("resume", F, *there).returncode == 0
 
 
 def test_a_limit_of_zero_is_nobodys_and_does_not_flow(haproxy: Start) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stillgate import EndpointFailed, Fleet, HoldExpired, InputError
+from stillgate.clock import wall
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.gate_options import gate_options
@@ -164,12 +165,17 @@ def test_wait_up_waits_for_a_server_in_each_backend(switched: HAProxy, app: App)
 
 def test_wait_up_gives_up_and_says_so(switched: HAProxy) -> None:
     fleet = Fleet(switched.endpoints)
-    fleet.suspend(F, no_lease=True)
+    (hold,) = fleet.suspend(F, max_hold=600).holds
     switched.cli(f"set server {F}_servers/s1 state maint")
     with pytest.raises(EndpointFailed) as caught:
         fleet.resume(F, wait_up=True, retry_for=0.5)
     assert (codes(caught.value.report), switched.limit(F)) == (["application_down"], 0)
-    assert f"backend '{F}_servers'" in caught.value.message
+    # Which servers, why, what to type, and for how long it is held.
+    assert f"backend '{F}_servers' at " in caught.value.message
+    assert ": s1 is MAINT; start the application, or run " in caught.value.message
+    assert hold.deadline is not None
+    until = f"{F} is held until {wall(hold.deadline)}, 5"
+    assert until in caught.value.message and caught.value.message.endswith(" s left")
     assert verdicts(fleet.resume(F)) == ["resumed"]
 
 
