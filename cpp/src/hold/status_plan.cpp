@@ -113,11 +113,11 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   if (seen.in_flight() == 0 || seen.names.size() == 1) one.in_flight = seen.in_flight();
   tell_gate(one, seen, frontend);
   if (seen.frontends[frontend]->stopped) {
-    one.findings.push_back(Finding::of(
-        FindingCode::frontend_stopped,
-        fmt::format("the frontend is disabled or shut down, and refuses its clients; "
-                    "'stillgate exec \"enable frontend {}\"' ends the first, a reload both",
-                    one.frontend)));
+    one.findings.push_back(
+        Finding::of(FindingCode::frontend_stopped,
+                    fmt::format("the frontend is disabled or shut down, and refuses its clients; "
+                                "'enable frontend {}' at its socket ends the first, a reload both",
+                                one.frontend)));
   }
   const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (one.verdict == Verdict::open) {

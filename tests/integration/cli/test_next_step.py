@@ -112,8 +112,8 @@ def test_a_frontend_that_is_disabled_does_not_flow(label: str, haproxy: Start) -
         if label == "3.0":
             refuses = f"now: nothing is held; {F} refuses its clients"
             assert last_line("status", F, *there, status=9) == refuses
-            typed = shlex.split(report.switches[0].findings[0].message.split("'")[1])
-            last_line(*typed[1:], "-e", proxy.endpoints[0], status=0)
+            typed = report.switches[0].findings[0].message.split("'")[1]
+            last_line("exec", typed, "-e", proxy.endpoints[0], status=0)
         else:
             proxy.cli(ends)
         assert fleet.status(F).switches[0].findings == []
