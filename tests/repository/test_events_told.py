@@ -1,4 +1,4 @@
-"""The tables of docs/json.md, "Events": each field and figure that the source writes, and no other."""
+"""The tables of docs/json.md, "Events": each field and figure that is written, and no other."""
 
 from __future__ import annotations
 

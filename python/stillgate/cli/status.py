@@ -53,7 +53,8 @@ def state_of(report: Report, now: float) -> int:
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="Exit with what is so: 0 all open, 9 a frontend is disabled, 10 held, 11 something is unknown, 12 overdue.",
+    help="Exit with what is so: 0 all open, 9 a frontend is disabled, 10 held, 11 something is "
+    "unknown, 12 overdue.",
 )
 @options_of("status")
 @click.pass_context

@@ -32,9 +32,9 @@ class Hold:
 class Event:
     """One line of the history. `event` is checked, held, drained, reapplied, extended, resumed,
     expired, rolled_back, endpoint_lost, guard_lost or guard_died; `at` is seconds since the epoch;
-    `source` is check, suspend, extend, resume or guard; `seq` counts what that process told. `endpoint` and
-    `frontend` are None where the hold as a whole is meant. Figures have their unit in their name.
-    `document` is the line itself, parsed.
+    `source` is check, suspend, extend, resume or guard; `seq` counts what that process told.
+    `endpoint` and `frontend` are None where the hold as a whole is meant. Figures have their unit
+    in their name. `document` is the line itself, parsed.
     """
 
     event: str

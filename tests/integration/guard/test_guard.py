@@ -11,7 +11,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import pytest
 
@@ -144,7 +144,7 @@ def test_a_status_counts_the_guards_that_are_alive(haproxy: Start, app: App, sta
     fleet = Fleet(endpoints(proxies))
     suspend(proxies, 600)
 
-    def alive() -> Any:
+    def alive() -> Optional[int]:
         report = fleet.status(F)
         assert report.document["holds"][0]["guards"] == report.holds[0].guards
         return report.holds[0].guards
