@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from stillgate.console import looker
 from stillgate.console.live_drawing import Signs, bar, live_lines, sparkline
 from stillgate.console.live_keys import Keys
 from stillgate.console.live_state import LiveState, Waiting
@@ -234,3 +236,29 @@ def test_a_look_does_not_take_a_question_away() -> None:
     keys.press("e", state)
     keys.rest(state)
     assert keys.line == "Extend by 15 s: balanced, held by deploy@host? y/n"
+
+
+class Looked:
+    """Stands for a fleet: notes when somebody looks."""
+
+    def __init__(self) -> None:
+        self.looks: list[float] = []
+
+    def look(self, *frontends: str) -> Report:
+        self.looks.append(time.monotonic())
+        return report(held())
+
+    def stop(self) -> None:
+        pass
+
+
+def test_it_looks_no_more_than_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a shorter second."""
+    assert looker.EVERY == 1.0
+    monkeypatch.setattr(looker, "EVERY", 0.2)
+    fleet: Any = Looked()
+    begun = time.monotonic()
+    with looker.Looker(fleet, ["balanced"]) as looking:
+        for _ in range(3):
+            assert isinstance(looking.news.get(timeout=60), Report)
+    assert fleet.looks[2] - begun >= 2 * 0.2
