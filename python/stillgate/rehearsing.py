@@ -145,6 +145,8 @@ def _cuts(switches: Sequence[Switch], proof: Mapping[str, Any]) -> Dict[str, Cut
     """What the check knows of HAProxy's timeouts."""
     cuts: Dict[str, Cut] = {}
     for one in switches:
+        if one.method == "maxconn":
+            continue  # HAProxy has not accepted who waits in the kernel, and times nothing
         longest = proof.get(one.frontend, {}).get("longest_ms")
         if isinstance(longest, (int, float)):
             by = proof[one.frontend].get("longest_by", "")

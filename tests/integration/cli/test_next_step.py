@@ -103,6 +103,10 @@ def test_a_frontend_that_is_disabled_does_not_flow(label: str, haproxy: Start) -
     for ends in (f"enable frontend {F}", None):
         proxy.cli(f"{'disable' if ends else 'shutdown'} frontend {F}")
         report = fleet.status(F)
+        if report.switches[0].error is not None:
+            # 2.2 knows a frontend no more that was shut down.
+            assert (label, ends) == ("2.2", None)
+            break
         assert [one.code for one in report.switches[0].findings] == ["frontend_stopped"]
         assert next_step(report, 0) == f"now: nothing is held; {F} refuses its clients"
         refused = fleet.check(F).switches[0].error

@@ -184,7 +184,9 @@ def test_inspect_delay_cuts_and_limits_it(
     own = ["tcp-request inspect-delay 5s"]
     gate = gated(haproxy_binaries["3.0"], servers=[app.port], mode="tcp", before=own)
     hold = ["--max-hold", "15", "--watch", "1", "-e", gate.proxy.endpoints[0]]
-    status, told = run_json("rehearse", F, *hold)
+    status, told = run_json("rehearse", F, *hold, "--method", "maxconn")
+    assert (status, told["haproxies"][0]["cuts"]) == (0, [])
+    status, told = run_json("rehearse", F, *hold, "--method", "gate")
     assert status == 3 and not told["fits"]
     (cut,) = told["haproxies"][0]["cuts"]
     assert cut["after_s"] == 5 and "'tcp-request inspect-delay' of 'balanced'" in cut["words"]

@@ -47,6 +47,7 @@ std::vector<Stream> streams() {
       {"empty success", Closing::quit, 1, greeted + "\n> ", {""}},
       {"refusal", Closing::quit, 1, greeted + "[3]: No.\n\n> ", {"[3]: No.\n"}},
       {"a prompt in the body", Closing::quit, 1, greeted + "a\n> b\n> \n\n> ", {"a\n> b\n> \n"}},
+      {"the last of two", Closing::quit, 2, greeted + "a\n\n> b\n> c\n\n> ", {"a\n", "b\n> c\n"}},
       {"no line feed ahead", Closing::quit, 1, greeted + "value=<a>\n> ", {"value=<a>"}},
       {"three kept", Closing::keep, 3, greeted + "a\n\n> \n> c\nd\n\n> ", {"a\n", "", "c\nd\n"}},
       {"help in the greeting", Closing::keep, 1, "\n> Unknown command.\n\n> x\n\n> ", {"x\n"}},
