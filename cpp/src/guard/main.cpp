@@ -110,7 +110,10 @@ int be_standby() {
   const auto since = stillgate::engine::boot_time();
   stillgate::guard::Provisions provisions;
   auto order = stillgate::guard::stand_by(provisions);
-  if (!order || !may_begin(*order, since)) return 0;
+  if (!order || !may_begin(*order, since)) {
+    provisions.leave();
+    return 0;
+  }
   guard_until_the_end(*order, {}, provisions, true);
   return 0;
 }

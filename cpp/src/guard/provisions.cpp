@@ -11,6 +11,7 @@
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -157,6 +158,10 @@ void Provisions::show(const fleet::GuardOrder& order, milliseconds patience) {
     presence_ = fleet::show_guard(folder, id);
   });
   (void)errands_->finish(patience);
+}
+
+void Provisions::leave() {
+  if (errands_ && !errands_->finish(milliseconds(0))) ::_exit(0);
 }
 
 }  // namespace stillgate::guard

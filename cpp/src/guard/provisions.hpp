@@ -40,6 +40,8 @@ class Provisions {
   /// Others can see from then on that this guard is alive; see fleet/guard/presence.hpp. Waits so
   /// long for the disk. The first call counts.
   void show(const fleet::GuardOrder& order, std::chrono::milliseconds patience);
+  /// For a process that has nothing more to do: ends it where its thread waits for the disk.
+  void leave();
 
   /// A guard can run, if not well in the worst case: there are a loop and a thread for errands.
   [[nodiscard]] bool are_enough() const noexcept { return loop_ && errands_; }
