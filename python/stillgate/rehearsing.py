@@ -79,7 +79,8 @@ def _surroundings(
     for one in check.switches:
         by_endpoint.setdefault(one.endpoint, []).append(one)
     infos = {answer.endpoint: answer for answer in fleet.info()}
-    gated = [url for url, those in by_endpoint.items() if any(s.method == "gate" for s in those)]
+    # One whose gate is refused may be refused for what the gate knows.
+    gated = [url for url, those in by_endpoint.items() if any(s.method != "maxconn" for s in those)]
     proofs = _proofs(some, gated, names)
     depths = _depths(some, infos)
     queues = _queues(some, gated)
