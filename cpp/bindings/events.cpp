@@ -64,6 +64,7 @@ void export_events(py::module_& module) {
     if (text == nullptr) throw py::error_already_set();
     return py::reinterpret_steal<py::str>(text);
   });
+  module.def("live_guards", &live_guards, py::arg("hold_id"));
   module.def("event_lines", &event_lines, py::arg("text"), py::arg("frontends"), py::arg("format"));
 }
 

@@ -195,6 +195,9 @@ def parse_stat(text: str) -> list[dict[str, str]]:
 def error_codes() -> list[str]: ...
 def guard_program() -> str: ...
 def state_directory() -> str: ...
+def live_guards(hold_id: str) -> Optional[int]:
+    """Of this machine, as far as anybody knows."""
+
 def event_lines(text: bytes, frontends: Sequence[str], format: str) -> tuple[list[str], int]:
     """The events in `text`, one line each, that are of these frontends, or all; and how many lines
     are no events. In the format json a line stays as it is. Raises the input error class for

@@ -12,7 +12,7 @@ from stillgate.results.rehearsal import Cut, Fills, Herd, Rehearsal, RehearsedHa
 from stillgate.results.report import Report, Switch
 
 MARGIN = 0.8  # of the time after which something fails: traffic is not even
-QUEUE_S = 5.0  # `timeout queue`, where it is what most have as `timeout connect`
+QUEUE_S = 5.0  # where nobody knows `timeout queue`: what most have as `timeout connect`
 LONGEST_S = 3600.0
 LEAST_ANSWER_S = 0.001  # HAProxy counts whole milliseconds
 BACKEND, SERVER = 1, 2  # types of rows
@@ -35,8 +35,8 @@ class Bound(NamedTuple):
 @dataclass(frozen=True)
 class Seen:
     """One HAProxy. `switches` are the check's; `maxconn` and `connections` are of the whole
-    process; the others are by frontend: the gate's limit, the depth of the kernel's queue, the
-    timeouts that end a wait.
+    process; `queues_s` is `timeout queue` by backend, None where nobody knows; the others are by
+    frontend: the gate's limit, the depth of the kernel's queue, the timeouts that end a wait.
     """
 
     endpoint: str
@@ -48,6 +48,7 @@ class Seen:
     bounds: Mapping[str, Bound] = field(default_factory=dict)
     depths: Mapping[str, int] = field(default_factory=dict)
     cuts: Mapping[str, Cut] = field(default_factory=dict)
+    queues_s: Optional[Mapping[str, float]] = None
     error: Optional[Error] = None
 
 
@@ -273,7 +274,7 @@ def _one(seen: Seen, moments: Sequence[float], max_waiting: int) -> RehearsedHap
     fills = [
         *(fill for one in frontends for fill in _fills(one)),
         *_process_fills(seen, frontends),
-        *_server_fills(frontends, backends),
+        *_server_fills(seen, frontends, backends),
     ]
     return RehearsedHaproxy(
         endpoint=seen.endpoint,
@@ -359,7 +360,9 @@ def _process_fills(seen: Seen, frontends: Sequence[_Frontend]) -> List[Fills]:
     return found
 
 
-def _server_fills(frontends: Sequence[_Frontend], backends: Sequence[_Backend]) -> List[Fills]:
+def _server_fills(
+    seen: Seen, frontends: Sequence[_Frontend], backends: Sequence[_Backend]
+) -> List[Fills]:
     """When the last one that is released would be in a queue for too long."""
     rate = sum(one.rate for one in frontends)
     found = []
@@ -367,12 +370,15 @@ def _server_fills(frontends: Sequence[_Frontend], backends: Sequence[_Backend]) 
         capacity = one.capacity
         if capacity is None or one.slots is None or rate <= 0:
             continue
-        at_s = (QUEUE_S * capacity + one.slots) / (rate * one.share)
+        known = seen.queues_s is not None
+        queue_s = QUEUE_S if seen.queues_s is None else seen.queues_s.get(one.name, math.inf)
+        at_s = (queue_s * capacity + one.slots) / (rate * one.share)
         if at_s <= LONGEST_S:
             words = (
                 f"more waits than the servers of backend '{one.name}' take ({one.slots:,} at a "
                 f"time, {one.answer_s * 1000:.0f} ms each): once released, the last one would be "
-                f"in their queue for {QUEUE_S:g} s, where 'timeout queue' may end it"
+                f"in their queue for {queue_s:g} s, where 'timeout queue' "
+                + ("ends it" if known else "may end it")
             )
             found.append(Fills("servers", at_s, words, True))
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
@@ -83,6 +83,7 @@ def with_history(report: Report) -> Report:
     except OSError:
         return report
     by_guard = [one for one in events if one.source == "guard" and one.hold]
+    _count_guards(report, events)
     for hold, told in zip(report.holds, report.document["holds"]):
         hold.events.extend(one for one in by_guard if one.hold and one.hold.id == hold.id)
         told["events"] = [event_document(one) for one in hold.events]
@@ -96,6 +97,20 @@ def with_history(report: Report) -> Report:
             switch.findings.append(expiry)
             told["findings"] = [vars(one) for one in switch.findings]
     return report
+
+
+def _count_guards(report: Report, events: Sequence[Event]) -> None:
+    """Of holds that a guard ends: how many of the two are alive, for those that began here."""
+    guarded = {one.hold_id for one in report.switches if "guard" in (one.lease or "")}
+    began = {one.hold.id for one in events if one.event == "held" and one.hold}
+    for number, hold in enumerate(report.holds):
+        if hold.id not in guarded:
+            continue
+        alive = _core.live_guards(hold.id)
+        if alive == 0 and hold.id not in began:
+            alive = None
+        report.holds[number] = replace(hold, guards=alive)
+        report.document["holds"][number]["guards"] = alive
 
 
 def ended_by_haproxy(report: Report) -> Dict[str, List[Switch]]:

@@ -79,9 +79,11 @@ def _surroundings(
     for one in check.switches:
         by_endpoint.setdefault(one.endpoint, []).append(one)
     infos = {answer.endpoint: answer for answer in fleet.info()}
-    gated = [url for url, those in by_endpoint.items() if any(s.method == "gate" for s in those)]
+    # One whose gate is refused may be refused for what the gate knows.
+    gated = [url for url, those in by_endpoint.items() if any(s.method != "maxconn" for s in those)]
     proofs = _proofs(some, gated, names)
     depths = _depths(some, infos)
+    queues = _queues(some, gated)
     found = []
     for url, switches in by_endpoint.items():
         answer = infos.get(url)
@@ -97,6 +99,7 @@ def _surroundings(
                 bounds=_bounds(proof),
                 depths=depths.get(url, {}),
                 cuts=_cuts(switches, proof),
+                queues_s=queues.get(url),
                 error=answer.error if answer else None,
             )
         )
@@ -117,6 +120,20 @@ def _proofs(
     return found
 
 
+def _queues(
+    some: Callable[[List[str]], WatchedFleet], urls: List[str]
+) -> Dict[str, Dict[str, float]]:
+    """`timeout queue` of each backend, in seconds, by the gate; one of an older release does not
+    know.
+    """
+    found: Dict[str, Dict[str, float]] = {}
+    for outcome in some(urls).execute("stillgate queues") if urls else ():
+        with suppress(ValueError, KeyError, TypeError, AttributeError):
+            told = json.loads(outcome.reply or "")["queue_ms"]
+            found[outcome.endpoint] = {name: float(ms) / 1000 for name, ms in told.items()}
+    return found
+
+
 def _bounds(proof: Mapping[str, Any]) -> Dict[str, Bound]:
     bounds = {}
     for name, told in proof.items():
@@ -129,6 +146,8 @@ def _cuts(switches: Sequence[Switch], proof: Mapping[str, Any]) -> Dict[str, Cut
     """What the check knows of HAProxy's timeouts."""
     cuts: Dict[str, Cut] = {}
     for one in switches:
+        if one.method == "maxconn":
+            continue  # HAProxy has not accepted who waits in the kernel, and times nothing
         longest = proof.get(one.frontend, {}).get("longest_ms")
         if isinstance(longest, (int, float)):
             by = proof[one.frontend].get("longest_by", "")

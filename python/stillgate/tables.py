@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 SHOWN_LINES = 3
 MOST_PLACES = 5
+GUARDS = 2  # of a hold by maxconn: one that works, and its standby
+GUARD_WORDS = {
+    0: ": NOTHING ENDS THIS HOLD but its holder or a resume",
+    1: ": if it dies before another has started, nothing ends this hold but a resume",
+    2: "",
+}
 BETWEEN = 2  # columns of a terminal between two of a table
 COLUMNS = (
     "endpoint",
@@ -331,12 +337,15 @@ def until_words(hold: Hold, switches: Sequence[Switch]) -> str:
 
 
 def _guard_lines(holds: List[Hold]) -> List[str]:
-    """What the guard did to them, of a status."""
-    return [
-        f"guard: {wall(event.at)} {event.event.replace('_', ' ')}: {event.message}"
-        for hold in holds
-        for event in hold.events
-    ]
+    """What the guard did to them, of a status, and how many are alive."""
+    lines = []
+    for hold in holds:
+        for event in hold.events:
+            what = event.event.replace("_", " ")
+            lines.append(f"guard: {wall(event.at)} {what}: {event.message}")
+        if hold.guards is not None:
+            lines.append(f"guards: {hold.guards} of {GUARDS}{GUARD_WORDS[hold.guards]}")
+    return lines
 
 
 def _gate_lines(switches: List[Switch]) -> List[str]:

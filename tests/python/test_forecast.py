@@ -188,6 +188,17 @@ def test_the_herd_takes_the_servers_so_long() -> None:
     assert told.fits
 
 
+def test_timeout_queue_counts_where_the_gate_knows_it() -> None:
+    busy = looks(slots=50, answer_ms=100)
+    told, one = of(Seen("a", "lb1", [switch()], busy, queues_s={"app": 1.0, "other": 0.1}))
+    assert ("servers", 5.5, True) in [(full.what, full.at_s, full.fails) for full in one.fills]
+    assert told.advised_s == 4.4 and "for 1 s, where 'timeout queue' ends it" in told.reason
+    assert all(
+        full.what != "servers"
+        for full in of(Seen("a", "l", [switch()], busy, queues_s={}))[1].fills
+    )
+
+
 def test_servers_without_maxconn_get_all_at_once() -> None:
     told, one = of(Seen("a", "lb1", [switch()], looks(answer_ms=100)))
     assert one.herd is not None and one.herd.servers_s is None and one.herd.slots is None

@@ -88,6 +88,7 @@ def test_a_finding_with_an_errors_code_has_that_code() -> None:
     both = rows("finding").keys() & rows("error").keys()
     assert both == {
         "crash_hazard",
+        "frontend_stopped",
         "gate_bypassed",
         "gate_missing",
         "gate_unproven",

@@ -121,6 +121,10 @@ class Fleet {
 /// ~/.local/state/stillgate (root: /var/lib/stillgate).
 [[nodiscard]] std::filesystem::path state_directory();
 
+/// How many guards of that hold are alive: 2 where all is well. Only those of this machine, with
+/// this folder of the journal; nothing where nobody knows.
+[[nodiscard]] std::optional<int> live_guards(const std::string& hold_id);
+
 /// The version of Stillgate that runs, such as "0.1.0"; version.hpp has that of the headers.
 [[nodiscard]] const char* version() noexcept;
 

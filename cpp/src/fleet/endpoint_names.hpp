@@ -1,6 +1,7 @@
 // What the endpoints of a fleet are called in its reports and events.
 #pragma once
 
+#include <cstddef>
 #include <functional>
 #include <map>
 #include <optional>
@@ -27,6 +28,11 @@ class EndpointNames {
 
   /// Reads the nodes out of the answers to `show info`; one per endpoint.
   void learn(const std::vector<runtime_api::Answer>& answers);
+
+  /// Whether that endpoint, by its place, was given a name or has said what it calls itself.
+  [[nodiscard]] bool knows(std::size_t endpoint) const {
+    return !given_[endpoint].empty() || !nodes_[endpoint].empty();
+  }
 
   [[nodiscard]] const std::map<std::string, std::string, std::less<>>& all();
   void put_into(Report& report);

@@ -43,7 +43,7 @@ using runtime_api::Command;
 Outcome outcome_of(const Endpoint& endpoint, Answer answer) {
   Outcome outcome{endpoint.url(), {}, std::move(answer.error), answer.timings};
   if (outcome.error) return outcome;
-  auto& reply = answer.replies.front();
+  auto& reply = answer.replies.back();
   if (reply.refusal) {
     outcome.error = std::move(reply.refusal);
   } else {
@@ -547,9 +547,15 @@ Result<std::vector<Outcome>> Fleet::execute(const std::string& command,
   batch.phase = "asking";
   batch.closing = runtime_api::Closing::quit;
   batch.work.assign(state_->endpoints.size(), {*std::move(checked)});
+  // What an HAProxy calls itself, on the same connection, where nobody has asked yet.
+  for (std::size_t i = 0; command != "show info" && i < batch.work.size(); ++i) {
+    if (state_->names.knows(i)) continue;
+    batch.work[i].insert(batch.work[i].begin(), Command::show_info());
+  }
   state_->keep_sessions();
   engine::Session session(state_->endpoints, state_->options, state_->progress, stop);
   auto answers = session.run(batch, stop);
+  state_->names.learn(answers);
   std::vector<Outcome> outcomes;
   outcomes.reserve(answers.size());
   for (std::size_t i = 0; i < answers.size(); ++i) {

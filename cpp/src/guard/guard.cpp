@@ -101,7 +101,14 @@ void Guard::make_endpoints() {
 }
 
 /// The releases come first in each turn, and nothing else keeps them from it.
-void Guard::run() noexcept {
+void Guard::run(bool took_over) noexcept {
+  if (took_over) {
+    guarded([this] {
+      events_.report(EventKind::guard_died,
+                     "the guard has died; its standby keeps the hold in its place, and starts "
+                     "another standby");
+    });
+  }
   guarded([this] { keep_standby(); });
   while (!leaving_ && !state_.all_finished()) {
     step_endpoints();
@@ -292,6 +299,10 @@ void Guard::keep_standby() {
   if (leaving_ || state_.all_finished()) return;
   standby_.keep(boot_time(), state_.order(), state_.revision());
   keep_promise();
+  if (standby_.take_death()) {
+    events_.report(EventKind::guard_died,
+                   "the standby guard has died; the guard keeps the hold, and starts another");
+  }
   if (standby_.is_ready()) {
     standby_told_ = false;
   } else if (started_ && standby_.failure() && !std::exchange(standby_told_, true)) {

@@ -48,7 +48,8 @@ class Guard {
   Guard& operator=(const Guard&) = delete;
   ~Guard() = default;
 
-  void run() noexcept;
+  /// `took_over`: as the standby of a guard that has died.
+  void run(bool took_over) noexcept;
 
  private:
   void make_endpoints();

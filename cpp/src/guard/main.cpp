@@ -27,6 +27,8 @@
 
 namespace {
 
+using std::chrono::milliseconds;
+
 /// In the background and in its own session: no terminal's end, and no Ctrl-C meant for
 /// others, reaches it. The working folder stays: ssh_config may name files relative to it.
 void detach(bool is_standby) {
@@ -75,19 +77,23 @@ void take_secrets(stillgate::fleet::GuardOrder& order) {
 
 /// A guard that takes over holds something: it goes on until it has what it needs.
 void guard_until_the_end(stillgate::fleet::GuardOrder& order, const std::string& received,
-                         stillgate::guard::Provisions& provisions) {
+                         stillgate::guard::Provisions& provisions, bool took_over) {
   constexpr timespec pause{0, 50'000'000};
   std::optional<stillgate::guard::Guard> guard;
   while (!guard) {
     try {
       take_secrets(order);
       (void)provisions.take(order);
-      if (provisions.are_enough()) guard.emplace(order, received, provisions);
+      if (provisions.are_enough()) {
+        guard.emplace(order, received, provisions);
+        // What is held waits for no disk.
+        provisions.show(order, took_over ? milliseconds(0) : milliseconds(1000));
+      }
     } catch (const std::exception&) {  // NOLINT(bugprone-empty-catch): tried again
     }
     if (!guard) ::nanosleep(&pause, nullptr);
   }
-  guard->run();
+  guard->run(took_over);
 }
 
 /// Where each guard dies as soon as it begins, each leaves a standby guard that begins: that must
@@ -104,8 +110,11 @@ int be_standby() {
   const auto since = stillgate::engine::boot_time();
   stillgate::guard::Provisions provisions;
   auto order = stillgate::guard::stand_by(provisions);
-  if (!order || !may_begin(*order, since)) return 0;
-  guard_until_the_end(*order, {}, provisions);
+  if (!order || !may_begin(*order, since)) {
+    provisions.leave();
+    return 0;
+  }
+  guard_until_the_end(*order, {}, provisions, true);
   return 0;
 }
 
@@ -125,7 +134,7 @@ int be_guard() {
     refuse(*error);
     return 1;
   }
-  guard_until_the_end(*order, received, provisions);
+  guard_until_the_end(*order, received, provisions, false);
   return 0;
 }
 

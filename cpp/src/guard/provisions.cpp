@@ -6,15 +6,18 @@
 #include <string>
 #include <system_error>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include <fmt/format.h>
 
 #include "engine/file_limit.hpp"
 #include "engine/ssh_sessions.hpp"
+#include "fleet/guard/presence.hpp"
 
 namespace stillgate::guard {
 
@@ -147,6 +150,18 @@ std::optional<Error> Provisions::take(const fleet::GuardOrder& order) {
     return no_memory(bytes);
   }
   return std::nullopt;
+}
+
+void Provisions::show(const fleet::GuardOrder& order, milliseconds patience) {
+  if (std::exchange(shown_, true)) return;
+  errands_->run([this, folder = order.state_folder, id = order.record.id] {
+    presence_ = fleet::show_guard(folder, id);
+  });
+  (void)errands_->finish(patience);
+}
+
+void Provisions::leave() {
+  if (errands_ && !errands_->finish(milliseconds(0))) ::_exit(0);
 }
 
 }  // namespace stillgate::guard

@@ -37,6 +37,11 @@ class Provisions {
   /// Takes all that the hold of this order needs. Again after an error: takes what is missing.
   /// Error: guard_failed, with the limit that forbids it, and what to do.
   std::optional<Error> take(const fleet::GuardOrder& order);
+  /// Others can see from then on that this guard is alive; see fleet/guard/presence.hpp. Waits so
+  /// long for the disk. The first call counts.
+  void show(const fleet::GuardOrder& order, std::chrono::milliseconds patience);
+  /// For a process that has nothing more to do: ends it where its thread waits for the disk.
+  void leave();
 
   /// A guard can run, if not well in the worst case: there are a loop and a thread for errands.
   [[nodiscard]] bool are_enough() const noexcept { return loop_ && errands_; }
@@ -47,6 +52,8 @@ class Provisions {
 
  private:
   FleetOptions options_;
+  std::shared_ptr<void> presence_;  ///< the errands' alone, from the first of them on
+  bool shown_{false};
   std::unique_ptr<engine::Loop> loop_;
   std::unique_ptr<Errands> errands_;
   std::shared_ptr<void> threads_;

@@ -150,6 +150,7 @@ void Standby::listen(milliseconds now) {
 }
 
 void Standby::lose(milliseconds now, std::string why) {
+  died_ = died_ || ready_;
   const bool was_good = ready_ && now - started_at_ >= long_enough;
   close();
   pause_ = was_good ? milliseconds(0) : std::clamp(2 * pause_, first_pause, longest_pause);
@@ -213,6 +214,7 @@ std::optional<fleet::GuardOrder> stand_by(Provisions& provisions) {
       (void)fleet::send_all(standby_descriptor, error->message + "\n");
       return std::nullopt;
     }
+    provisions.show(*order, milliseconds(1000));
     ready = fleet::send_all(standby_descriptor, here);
   }
   ::close(standby_descriptor);

@@ -6,6 +6,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "engine/loop.hpp"
 #include "fleet/guard/order.hpp"
@@ -42,6 +43,8 @@ class Standby {
   }
   /// Why there is none: of the last attempt that failed.
   [[nodiscard]] const std::optional<std::string>& failure() const noexcept { return failure_; }
+  /// Whether one that was ready has died since the last call.
+  [[nodiscard]] bool take_death() noexcept { return std::exchange(died_, false); }
   /// The hold is over: it goes too.
   void dismiss();
 
@@ -57,6 +60,7 @@ class Standby {
   int fd_{-1};
   std::unique_ptr<engine::Watch> watch_;
   bool ready_{false};
+  bool died_{false};
   std::string said_;
   std::string unsent_;
   std::size_t written_{0};

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <utility>
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include "hold/check/method.hpp"
@@ -113,6 +112,13 @@ Switch StatusPlan::judge(std::size_t endpoint, std::size_t frontend, const Seen&
   // Whose the streams are is not asked here: it costs HAProxy too much to be watched.
   if (seen.in_flight() == 0 || seen.names.size() == 1) one.in_flight = seen.in_flight();
   tell_gate(one, seen, frontend);
+  if (seen.frontends[frontend]->stopped) {
+    one.findings.push_back(
+        Finding::of(FindingCode::frontend_stopped,
+                    fmt::format("the frontend is disabled or shut down, and refuses its clients; "
+                                "'enable frontend {}' at its socket ends the first, a reload both",
+                                one.frontend)));
+  }
   const Record* record = record_of(seen, frontend, one.endpoint, one.frontend, request_.records);
   if (one.verdict == Verdict::open) {
     if (record != nullptr) {
@@ -171,9 +177,8 @@ void StatusPlan::judge_lock(Switch& one, const LockSeen& lock, WallTime now) {
   }
   if (lock.ended && lock.ended->how == How::expired) {
     one.findings.push_back(Finding::of(
-        FindingCode::expired, fmt::format("the last hold ended at its deadline {:%F} {}",
-                                          std::chrono::floor<std::chrono::seconds>(lock.ended->at),
-                                          clock(lock.ended->at))));
+        FindingCode::expired,
+        fmt::format("the last hold ended at its deadline {}", day_and_clock(lock.ended->at))));
   }
 }
 

@@ -39,13 +39,14 @@ ReplyReader::State ReplyReader::scan() {
     if (const State state = scan_greeting(); state == State::failed) return state;
     if (prompts_due_ > 0) return State::more;
   }
-  if (closing_ == Closing::quit) return State::more;
-  while (replies_.size() < expected_) {
+  const bool is_last_framed = closing_ == Closing::keep;
+  while (replies_.size() + (is_last_framed ? 0 : 1) < expected_) {
     const auto at = find_prompt();
     if (!at) return State::more;
     replies_.push_back(buffer_.substr(start_, *at - start_));
     start_ = scanned_ = *at + prompt.size();
   }
+  if (!is_last_framed) return State::more;
   if (buffer_.size() > start_) {
     return fail(Errc::malformed_reply, "HAProxy sent more replies than it got commands");
   }
@@ -91,7 +92,8 @@ std::optional<std::size_t> ReplyReader::find_prompt() {
 
 ReplyReader::State ReplyReader::end_of_stream() {
   const std::string_view rest = std::string_view(buffer_).substr(start_);
-  if (closing_ == Closing::quit && prompts_due_ == 0 && rest.ends_with(prompt)) {
+  const bool is_last = replies_.size() + 1 == expected_;
+  if (closing_ == Closing::quit && prompts_due_ == 0 && is_last && rest.ends_with(prompt)) {
     replies_.emplace_back(rest.substr(0, rest.size() - prompt.size()));
     start_ = buffer_.size();
     return State::complete;

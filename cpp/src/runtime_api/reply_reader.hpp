@@ -16,7 +16,8 @@ enum class Closing {
   /// By the prompt `\n> `; the connection stays open. Only for commands whose replies cannot
   /// hold a line that begins with `> `: the ones that Stillgate itself makes.
   keep,
-  /// By `quit` after the command, and the end of the stream, so that a reply may have any text.
+  /// By `quit` after the last command, and the end of the stream, so that its reply may have any
+  /// text; the ones before it end by their prompts.
   quit,
 };
 

@@ -10,7 +10,7 @@ import click
 from stillgate.cli.options import frontends_argument, options_of
 from stillgate.cli.outcome import carry_out, show_failure, show_next_step
 from stillgate.console.live_screen import watch as watch_fleet
-from stillgate.console.metrics import is_overdue, metrics_text
+from stillgate.console.metrics import is_overdue, is_stopped, metrics_text
 from stillgate.console.show import show_report
 from stillgate.console.streams import put
 from stillgate.errors import StillgateError
@@ -18,7 +18,7 @@ from stillgate.fleet import Fleet
 from stillgate.results.report import Report, Switch
 
 FAILED = 1  # an endpoint did: what the metrics and the state tell themselves
-OPEN, HELD, UNKNOWN, OVERDUE = 0, 10, 11, 12
+OPEN, STOPPED, HELD, UNKNOWN, OVERDUE = 0, 9, 10, 11, 12
 
 
 def state_of(report: Report, now: float) -> int:
@@ -28,6 +28,8 @@ def state_of(report: Report, now: float) -> int:
     def of_switch(switch: Switch) -> int:
         if is_overdue(switch, holds.get(switch.hold_id or ""), now):
             return OVERDUE
+        if switch.verdict == "open" and is_stopped(switch):
+            return STOPPED
         return {"open": OPEN, "held": HELD}.get(switch.verdict, UNKNOWN)
 
     return max(map(of_switch, report.switches), default=OPEN)
@@ -51,7 +53,8 @@ def state_of(report: Report, now: float) -> int:
 @click.option(
     "--exit-code",
     is_flag=True,
-    help="Exit with what is so: 0 all open, 10 held, 11 something is unknown, 12 overdue.",
+    help="Exit with what is so: 0 all open, 9 a frontend is disabled, 10 held, 11 something is "
+    "unknown, 12 overdue.",
 )
 @options_of("status")
 @click.pass_context

@@ -112,7 +112,7 @@ class HoldLines(HoldView):
         now = time.time()
         self._state.see(report, now)
         if self._as_json:
-            return tamed(to_line(report.document))
+            return tamed(to_line(self._state.document(now)))
         return tamed(f"stillgate: {wall(now)} {self._state.totals(now)}")
 
 

@@ -38,20 +38,19 @@ def watch(fleet: Fleet, frontends: Sequence[str], as_json: bool) -> int:
     while True:
         begun = time.monotonic()
         now = time.time()
-        report = _look(fleet, frontends, state)
+        _look(fleet, frontends, state)
         if as_json:
-            put(to_line(report.document))
+            put(to_line(state.document(now)))
         else:
             put(f"{wall(now)} {state.totals(now)}")
         sys.stdout.flush()
         time.sleep(max(0.0, begun + EVERY - time.monotonic()))
 
 
-def _look(fleet: Fleet, frontends: Sequence[str], state: LiveState) -> Report:
+def _look(fleet: Fleet, frontends: Sequence[str], state: LiveState) -> None:
     report = fleet.look(*frontends)
     state.know_arrivals(arrivals_before(report))
     state.see(report, time.time())
-    return report
 
 
 class _Screen:

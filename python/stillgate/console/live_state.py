@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from typing import Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Any, Deque, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
-from stillgate.console.metrics import is_overdue
+from stillgate.console.metrics import is_overdue, is_stopped
 from stillgate.results.hold import Hold
 from stillgate.results.report import Report, Switch
 
@@ -59,7 +59,7 @@ class Time(NamedTuple):
 
 
 # The worst first.
-_ORDER = ("unknown", "OVERDUE", "503", "open", "mixed", "held")
+_ORDER = ("unknown", "OVERDUE", "503", "stopped", "open", "mixed", "held")
 
 
 class LiveState:
@@ -139,11 +139,13 @@ class LiveState:
         if self.report is None:
             return "looking"
         rows = self.rows()
-        held = sum(row.state in ("held", "OVERDUE", "503") for row in rows)
+        held = _count_held(rows)
         answering = sum(row.state != "unknown" for row in rows)
         if not held and not any(row.state == "mixed" for row in rows):
             word = "OPEN" if answering == len(rows) else "UNKNOWN"
-            return f"{word}, {answering} of {len(rows)} HAProxies answer"
+            stopped = sum(row.state == "stopped" for row in rows)
+            where = f", STOPPED at {stopped}" if stopped else ""
+            return f"{word}{where}, {answering} of {len(rows)} HAProxies answer"
         told = [
             self._time_words(now),
             self.waiting().words(),
@@ -151,6 +153,23 @@ class LiveState:
             f"{held} of {len(rows)} HAProxies",
         ]
         return ", ".join(told)
+
+    def document(self, now: float) -> Dict[str, Any]:
+        """The latest report as JSON, with what the line of totals says."""
+        assert self.report is not None
+        time, waiting, rows = self.time(now), self.waiting(), self.rows()
+        guess = None if waiting.guessed is None else waiting.about
+        totals = {
+            "words": self.totals(now),
+            "held_s": time and time.held_s,
+            "left_s": time and time.left_s,
+            "waiting": waiting.counted if waiting.whole else None,
+            "waiting_about": guess,
+            "leaked": total([_leaked(one) for one in self._switches()]),
+            "held": _count_held(rows),
+            "haproxies": len(rows),
+        }
+        return {**self.report.document, "totals": totals}
 
     def _time_words(self, now: float) -> str:
         time = self.time(now)
@@ -200,13 +219,17 @@ class LiveState:
         hold = next((hold for hold in self._holds() if hold.id == one.hold_id), None)
         if is_overdue(one, hold, self.at):
             return "OVERDUE"
-        return one.verdict
+        return "stopped" if one.verdict == "open" and is_stopped(one) else one.verdict
 
     def _switches(self) -> List[Switch]:
         return self.report.switches if self.report else []
 
     def _holds(self) -> List[Hold]:
         return self.report.holds if self.report else []
+
+
+def _count_held(rows: Sequence[Row]) -> int:
+    return sum(row.state in ("held", "OVERDUE", "503") for row in rows)
 
 
 def total(numbers: Sequence[Optional[int]]) -> Optional[int]:
@@ -242,7 +265,9 @@ def summed(rows: Sequence[Row]) -> str:
 
 def _worst(states: Set[str]) -> str:
     bad = [state for state in _ORDER[:3] if state in states]
-    return bad[0] if bad else "mixed"
+    if bad:
+        return bad[0]
+    return "mixed" if "held" in states else "stopped"
 
 
 def _note(switches: Sequence[Switch]) -> str:

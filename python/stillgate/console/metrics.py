@@ -44,6 +44,10 @@ _LEASE = _Family("stillgate_hold_lease", "1, with what ends the hold at its dead
 _GUARD_LOST = _Family(
     "stillgate_guard_lost", "1 where this machine's guard of the hold was lost, or its standby."
 )
+_GUARDS = _Family("stillgate_guards", "Guards of the hold alive on this machine, of two.")
+_STOPPED = _Family(
+    "stillgate_frontend_stopped", "1 where the frontend is disabled or shut down, else 0."
+)
 _IN_FLIGHT = _Family("stillgate_in_flight_requests", "Requests in flight.", "requests")
 _LEAKED = _Family(
     "stillgate_leaked_requests", "The most that can have passed since the drain.", "requests"
@@ -67,6 +71,7 @@ _COUNTED = {
 }
 FAMILIES = (
     *(_UP, _HELD, _OVERDUE, _DEADLINE, _STARTED, _LEFT, _LEASE, _GUARD_LOST, _IN_FLIGHT, _LEAKED),
+    *(_GUARDS, _STOPPED),
     *(_WAITING, _MOST, _LONGEST, *_COUNTED.values()),
 )
 
@@ -108,6 +113,11 @@ def is_overdue(switch: Switch, hold: Optional[Hold], now: float) -> Optional[boo
     return hold.deadline is not None and hold.deadline < now
 
 
+def is_stopped(switch: Switch) -> bool:
+    """Somebody has disabled the frontend, or shut it down: it refuses its clients."""
+    return any(one.code == "frontend_stopped" for one in switch.findings)
+
+
 def _figures(
     switch: Switch, hold: Optional[Hold], now: float
 ) -> List[Tuple[_Family, Optional[float]]]:
@@ -121,6 +131,8 @@ def _figures(
         (_STARTED, hold.started_at if hold else None),
         (_LEFT, None if deadline is None else round(deadline - now, 3)),
         (_GUARD_LOST, _guard_lost(hold)),
+        (_GUARDS, hold.guards if hold else None),
+        (_STOPPED, float(is_stopped(switch)) if known else None),
         (_IN_FLIGHT, switch.in_flight),
         (_LEAKED, switch.leaked),
         (_WAITING, switch.waiting),
@@ -133,9 +145,10 @@ def _figures(
 
 def _guard_lost(hold: Optional[Hold]) -> Optional[bool]:
     """A guard that has said nothing may be well, or on another machine."""
-    if hold is None or not hold.events:
+    if hold is None or (not hold.events and hold.guards is None):
         return None
-    return any(event.event == "guard_lost" for event in hold.events)
+    told = any(event.event in ("guard_lost", "guard_died") for event in hold.events)
+    return told or hold.guards == 0
 
 
 def _head(family: _Family) -> List[str]:

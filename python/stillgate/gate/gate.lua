@@ -6,6 +6,7 @@
 --   stillgate prove [FRONTEND...]   whether that frontend's requests come through this gate
 --   stillgate held [FRONTEND...]    has a probe of each wait for two seconds as a held request does, and says under
 --                                   which number `show sess` lists its bind
+--   stillgate queues                how long each backend's `timeout queue` is
 --   stillgate lock FRONTEND ID MILLISECONDS RECORD [AFTER]  takes the lock on a hold of that frontend, if it
 --                                   is free, and if that id has the lock on the frontend AFTER; holds nothing
 --   stillgate unlock FRONTEND ID    frees it, if that id has it
@@ -1421,9 +1422,16 @@ local function read_line(found, section, words, place)
   end
 end
 
+-- `timeout connect` counts where there is no `timeout queue`; 0 is none.
+local function read_timeout(times, words)
+  if words[1] == "timeout" and (words[2] == "queue" or words[2] == "connect") then
+    times[words[2]] = in_ms(words[3])
+  end
+end
+
 -- Plainly: what a quote or a condition does is not known here, and not what a proof depends on.
 local function read_configuration()
-  local found, named, last, section = {proxies = {}}, {}, nil, nil
+  local found, named, last, section, times = {proxies = {}, backends = {}}, {}, nil, nil, {}
   for path in (os.getenv("HAPROXY_CFGFILES") or ""):gmatch("[^;]+") do
     local file, number = io.open(path, "r"), 0
     for line in file and file:lines() or function() end do
@@ -1431,17 +1439,26 @@ local function read_configuration()
       local words = {}
       for word in line:gsub("#.*", ""):gmatch("%S+") do words[#words + 1] = word end
       local kind, name, from = words[1], words[2], words[3] == "from" and words[4]
+      local base = from and named[from] or last
+      local function inherited()
+        return {queue = base and base.times.queue, connect = base and base.times.connect}
+      end
       if kind == "defaults" then
         if name == "from" then name, from = nil, words[3] end
-        section = {delay = from and named[from] and named[from].delay}
-        last, named[name or ""] = section, section
+        base = from and named[from]
+        section = {delay = base and base.delay, times = inherited()}
+        last, named[name or ""], times = section, section, section.times
       elseif kind == "frontend" or kind == "listen" then
-        local base = from and named[from] or last
-        section = {delay = base and base.delay}
+        section, times = {delay = base and base.delay}, inherited()
         found.proxies[name or ""] = section
-      elseif kind == "global" or kind == "backend" then
-        section = nil
+        if kind == "listen" then found.backends[name or ""] = times end
+      elseif kind == "backend" then
+        section, times = nil, inherited()
+        found.backends[name or ""] = times
+      elseif kind == "global" then
+        section, times = nil, {}
       else
+        read_timeout(times, words)
         read_line(found, section, words, path .. ":" .. number)
       end
     end
@@ -1451,7 +1468,7 @@ local function read_configuration()
 end
 
 -- HAProxy names its files when it has read them, and init comes before a chroot.
-local configuration = {proxies = {}}
+local configuration = {proxies = {}, backends = {}}
 core.register_init(function()
   configuration = read_configuration()
   collectgarbage("collect") -- what is held later has little room, perhaps
@@ -1508,6 +1525,15 @@ core.register_cli({"stillgate", "held"}, "stillgate held [FRONTEND...]", functio
     told[name] = {listed = held.listed}
   end
   applet:send(json({format = tonumber(FORMAT), frontends = told}) .. "\n")
+end)
+
+core.register_cli({"stillgate", "queues"}, "stillgate queues", function(applet)
+  local told = {}
+  for name, times in pairs(configuration.backends) do
+    local longest = times.queue or times.connect or 0
+    if longest > 0 then told[name] = longest end
+  end
+  applet:send(json({format = tonumber(FORMAT), queue_ms = told}) .. "\n")
 end)
 
 -- The files carry commands to other processes: a stopping one, a young one, and one that holds read them.

@@ -13,7 +13,8 @@ __all__ = ["Event", "Hold", "PastHold", "PastHolds"]
 @dataclass(frozen=True)
 class Hold:
     """A suspension; times are seconds since the epoch. Without a deadline only a resume ends it.
-    `events`, in a status, is what the guard of this machine did to it.
+    In a status, `events` is what the guard of this machine did to it, and `guards` how many of its
+    two guards are alive; None: it has none, or nobody here knows.
     """
 
     id: str
@@ -24,15 +25,16 @@ class Hold:
     deadline: Optional[float]
     max_hold_s: Optional[float]
     events: List[Event] = field(default_factory=list)
+    guards: Optional[int] = None
 
 
 @dataclass(frozen=True)
 class Event:
     """One line of the history. `event` is checked, held, drained, reapplied, extended, resumed,
-    expired, rolled_back, endpoint_lost or guard_lost; `at` is seconds since the epoch; `source` is
-    check, suspend, extend, resume or guard; `seq` counts what that process told. `endpoint` and
-    `frontend` are None where the hold as a whole is meant. Figures have their unit in their name.
-    `document` is the line itself, parsed.
+    expired, rolled_back, endpoint_lost, guard_lost or guard_died; `at` is seconds since the epoch;
+    `source` is check, suspend, extend, resume or guard; `seq` counts what that process told.
+    `endpoint` and `frontend` are None where the hold as a whole is meant. Figures have their unit
+    in their name. `document` is the line itself, parsed.
     """
 
     event: str

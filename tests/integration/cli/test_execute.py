@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stillgate import Fleet, Outcome
-from support.command import run
+from support.command import run, to_fleet
 from support.haproxy.faulty_peer import (
     FaultyPeer,
     close,
@@ -57,6 +57,22 @@ def test_unix_and_tcp_on_each_version(haproxy_version: Binary, haproxy: Start) -
     assert rows.value is not None
     limits = {row.pxname: row.slim for row in rows.value if row.svname == "FRONTEND"}
     assert limits == {"balanced": 100}
+
+
+def test_an_answer_is_named_by_its_haproxys_node(haproxy: Start) -> None:
+    """As by every other verb, on the connection of the command itself."""
+    proxies = [haproxy("3.0", extra_global=[f"node lb{number}"]) for number in (7, 8)]
+    urls = [proxy.endpoints[0] for proxy in proxies]
+    before = int(proxies[0].info()["CumConns"])
+    told = Fleet(urls).execute("show stat 1 1 1")
+    assert [one.endpoint_name for one in told] == ["lb7", "lb8"]
+    assert all(one.reply is not None and one.reply.startswith("# pxname") for one in told)
+    # This one, and that of the count itself.
+    assert int(proxies[0].info()["CumConns"]) == before + 2
+    fleet = Fleet([f"mine={urls[0]}", urls[1]])
+    assert [one.endpoint_name for one in fleet.execute("bogus")] == ["mine", "lb8"]
+    shown = run("exec", "show info", *to_fleet(*urls)).stdout
+    assert [line for line in shown.splitlines() if line.startswith("# ")] == ["# lb7", "# lb8"]
 
 
 def test_refusals_on_each_version(haproxy_version: Binary, haproxy: Start) -> None:

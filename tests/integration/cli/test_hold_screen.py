@@ -10,10 +10,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from stillgate import Fleet
-from support.command import COMMAND, run
+from support.command import COMMAND, SCHEMA, run
 from support.haproxy.holds import F
 from support.process import wait_until
 from support.screen import LINES, Terminal
@@ -252,8 +253,16 @@ def test_a_hold_without_a_terminal_says_a_line_a_second(form: list[str], haproxy
     done = run(*hold_words(haproxy("3.0"), *form), "sleep", "2.5")
     assert done.returncode == 0
     if form:
-        told = [json.loads(line) for line in done.stderr.splitlines() if line.startswith("{")]
-        assert [one["switches"][0]["verdict"] for one in told[:2]] == ["held", "held"]
+        first, *told = done.stderr.splitlines()
+        assert first.startswith("held: ") and len(told) >= 2
+        for document in map(json.loads, told):
+            jsonschema.validate(document, SCHEMA)
+            assert document["switches"][0]["verdict"] == "held"
+            totals = document["totals"]
+            assert totals["words"].startswith(f"HELD {totals['held_s']:.1f} s of 300, ")
+            assert totals["held_s"] + totals["left_s"] == pytest.approx(300)
+            assert (totals["leaked"], totals["held"], totals["haproxies"]) == (0, 1, 1)
+            assert totals["waiting"] == document["switches"][0]["waiting"]
         assert json.loads(done.stdout)["action"] == "hold"
     else:
         lines = [line for line in done.stderr.splitlines() if " HELD " in line]

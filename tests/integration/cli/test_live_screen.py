@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import jsonschema
 import pytest
 
 from stillgate import Fleet
-from support.command import COMMAND
+from support.command import COMMAND, SCHEMA
 from support.haproxy.holds import F
 from support.process import wait_until
 from support.screen import Terminal
@@ -108,6 +109,9 @@ def test_where_there_is_no_terminal_it_is_a_line_a_look(form: list[str], haproxy
         watching.stdout.read()
     for line in lines:
         if form:
-            assert json.loads(line)["action"] == "status"
+            document = json.loads(line)
+            jsonschema.validate(document, SCHEMA)
+            assert document["totals"]["words"] == "OPEN, 1 of 1 HAProxies answer"
+            assert (document["totals"]["held"], document["totals"]["held_s"]) == (0, None)
         else:
             assert line.endswith("OPEN, 1 of 1 HAProxies answer\n")

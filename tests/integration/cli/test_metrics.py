@@ -24,7 +24,7 @@ from support.app import App
 from support.clients.gated import Http1
 from support.command import COMMAND, F, run, to_fleet
 from support.haproxy.gate import Gated
-from support.haproxy.guards import guards
+from support.haproxy.guards import active, standby
 from support.ports import Reserved
 from support.process import wait_until
 
@@ -206,20 +206,24 @@ def test_an_alert_fires_beyond_the_deadline(
     assert exit_code(url) == 0
 
 
-def test_an_alert_fires_when_a_standby_guard_is_killed(
-    haproxy: Start, state: Path, watched: Callable[[str], Prometheus]
+@pytest.mark.parametrize("who", [active, standby], ids=["active", "standby"])
+def test_an_alert_fires_when_a_guard_is_killed(
+    who: Callable[[Path], int],
+    haproxy: Start,
+    state: Path,
+    watched: Callable[[str], Prometheus],
 ) -> None:
     url = haproxy("3.0").endpoints[0]
     Fleet([url]).suspend(F, max_hold=600)
 
-    def told() -> bool:
-        return re.search(r"^stillgate_guard_lost\{.*\} 1$", metrics_of(url), re.M) is not None
+    def is_told(name: str, value: int) -> bool:
+        line = rf"^stillgate_{name}\{{.*\}} {value}$"
+        return re.search(line, metrics_of(url), re.M) is not None
 
-    assert not told()
-    wait_until(lambda: len(guards(state)) == 2, "the standby")
-    # The guard misses it. In place of a guard its standby goes on, and says nothing.
-    os.kill(guards(state)[1], signal.SIGKILL)
-    wait_until(told, "the guard's word")
+    assert is_told("guard_lost", 0) and is_told("guards", 2)
+    os.kill(who(state), signal.SIGKILL)
+    # The other one goes on, and starts another.
+    wait_until(lambda: is_told("guard_lost", 1) and is_told("guards", 2), "the other one's word")
     prometheus = watched(metrics_of(url))
     wait_until(lambda: prometheus.firing() == {"StillgateGuardLost"}, "the alert")
     Fleet([url]).resume(F)
@@ -230,6 +234,7 @@ def test_an_alert_fires_when_a_standby_guard_is_killed(
     [
         ("stillgate_overdue", "StillgateOverdue", None, "1m"),
         ("stillgate_guard_lost", "StillgateGuardLost", None, "1m"),
+        ("stillgate_guards", "StillgateNoGuard", None, "1m"),
         ("stillgate_up", "StillgateUnreachable", "4m", "6m"),
         ("node_textfile_mtime_seconds", "StillgateMetricsStale", "4m", "6m"),
     ],
@@ -238,7 +243,8 @@ def test_an_alert_rule(
     sample: str, alert: str, before: str | None, after: str, tmp_path: Path
 ) -> None:
     """By promtool, which waits for no minutes."""
-    values = {"stillgate_up": ("0", "1"), "node_textfile_mtime_seconds": ("0", "0+60")}
+    values = {"stillgate_up": ("0", "1"), "stillgate_guards": ("0", "2")}
+    values |= {"node_textfile_mtime_seconds": ("0", "0+60")}
     bad, good = values.get(sample, ("1", "0"))
     assert fires(sample, bad, alert, after, tmp_path)
     assert not fires(sample, good, alert, "10m", tmp_path)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from stillgate import Fleet
+from stillgate.console.next_step import next_step
+from support.command import run
 from support.haproxy.holds import F
+from support.haproxy.versions import SAFE
 
 if TYPE_CHECKING:
     from conftest import Start
@@ -53,6 +59,29 @@ def test_whose_hold_it_is_decides_what_is_suggested(
         assert last_line(*typed, status=0) == "now: nothing is held; traffic flows"
 
 
+def test_times_are_in_the_local_zone_with_the_zone(
+    haproxy: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In one form everywhere: of the engine's messages, the tables and the last line."""
+    proxy = haproxy("3.0")
+    there = ["-e", proxy.endpoints[0]]
+    (hold,) = Fleet(proxy.endpoints).suspend(F, max_hold=600, owner="anna").holds
+    assert hold.deadline is not None
+    monkeypatch.setenv("TZ", "XYZ-14:30")
+    moment = time.gmtime(hold.deadline + 14.5 * 3600)
+    until = time.strftime("until %H:%M:%S XYZ", moment)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
+        for verb, status in (("status", 0), ("suspend", 4), ("resume", 4)):
+            said = run(verb, F, *there)
+            told = said.stdout + said.stderr
+            assert said.returncode == status and until in told, told
+            # Nowhere is there another one.
+            times = re.findall(r"\d\d:\d\d:\d\d.{0,4}", told)
+            assert times and all(one.endswith(" XYZ") for one in times), told
+    assert run("resume", F, *there).returncode == 0
+
+
 def test_a_limit_of_zero_is_nobodys_and_does_not_flow(haproxy: Start) -> None:
     proxy = haproxy("3.0")
     there = ["-e", proxy.endpoints[0]]
@@ -64,6 +93,34 @@ def test_a_limit_of_zero_is_nobodys_and_does_not_flow(haproxy: Start) -> None:
         assert "flows" not in said
     typed = shlex.split(said.split("'")[1].replace(" N ", " 100 "))[1:]
     assert last_line(*typed, status=0) == "now: nothing is held; traffic flows"
+
+
+@pytest.mark.parametrize("label", SAFE)
+def test_a_frontend_that_is_disabled_does_not_flow(label: str, haproxy: Start) -> None:
+    proxy = haproxy(label)
+    fleet = Fleet([f"lb1={proxy.endpoints[0]}"])
+    there = ["--exit-code", "-e", f"lb1={proxy.endpoints[0]}"]
+    for ends in (f"enable frontend {F}", None):
+        proxy.cli(f"{'disable' if ends else 'shutdown'} frontend {F}")
+        report = fleet.status(F)
+        if report.switches[0].error is not None:
+            # 2.2 knows a frontend no more that was shut down.
+            assert (label, ends) == ("2.2", None)
+            break
+        assert [one.code for one in report.switches[0].findings] == ["frontend_stopped"]
+        assert next_step(report, 0) == f"now: nothing is held; {F} refuses its clients"
+        refused = fleet.check(F).switches[0].error
+        assert refused is not None and refused.code == "frontend_stopped"
+        if ends is None:
+            break
+        if label == "3.0":
+            refuses = f"now: nothing is held; {F} refuses its clients"
+            assert last_line("status", F, *there, status=9) == refuses
+            typed = report.switches[0].findings[0].message.split("'")[1]
+            last_line("exec", typed, "-e", proxy.endpoints[0], status=0)
+        else:
+            proxy.cli(ends)
+        assert fleet.status(F).switches[0].findings == []
 
 
 def test_a_hold_that_did_not_go_well_ends_with_it(haproxy: Start) -> None:

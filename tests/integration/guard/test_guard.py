@@ -11,12 +11,13 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Optional
 
 import pytest
 
 import stillgate
 from stillgate import CheckRefused, EndpointFailed, Fleet, StillgateError, TooLate
+from stillgate.hold_report import report_of
 from support.app import App
 from support.haproxy.guards import (
     STANDBY_SOCKETS,
@@ -67,6 +68,11 @@ def suspend(proxies: list[HAProxy], max_hold: float = 1.5) -> stillgate.Report:
     return Fleet(endpoints(proxies)).suspend(F, method="maxconn", max_hold=patient(max_hold))
 
 
+def events_of(state: Path, kind: str) -> list[dict[str, Any]]:
+    lines = (state / "history.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == kind]
+
+
 def is_running(pid: int) -> bool:
     """Neither gone nor dead and unreaped."""
     try:
@@ -112,13 +118,60 @@ def test_a_guard_that_is_killed_is_replaced_by_its_standby_guard(
     label: str, who: Any, haproxy: Start, app: App, state: Path
 ) -> None:
     proxies = pair(haproxy, app, label)
+    fleet = Fleet(endpoints(proxies))
     report = suspend(proxies)
     before = guards(state)
     os.kill(who(state), signal.SIGKILL)
     wait_until(lambda: len(guards(state)) == 2 and guards(state) != before, "a new pair")
     assert [proxy.limit(F) for proxy in proxies] == [0, 0]
+    wait_until(lambda: events_of(state, "guard_died") != [], "the word of the other one")
+    (hold,) = fleet.status(F).holds
+    assert [one.event for one in hold.events if one.event == "guard_died"] == ["guard_died"]
     assert report.holds[0].deadline is not None
     ends_in_time(proxies, report.holds[0].deadline, state)
+    (died,) = events_of(state, "guard_died")
+    is_standby = who is standby
+    assert died["message"].startswith("the standby guard" if is_standby else "the guard")
+    assert died["hold"]["id"] == hold.id and died["source"] == "guard"
+    # Afterwards too, on the timeline of the hold.
+    (past,) = stillgate.history(F)
+    assert "guard_died" in [step.what for step in report_of(past, []).steps]
+
+
+def test_a_status_counts_the_guards_that_are_alive(haproxy: Start, app: App, state: Path) -> None:
+    """The one that is stopped replaces nobody, so the numbers stay to be seen."""
+    proxies = pair(haproxy, app, "3.0")
+    fleet = Fleet(endpoints(proxies))
+    suspend(proxies, 600)
+
+    def alive() -> Optional[int]:
+        report = fleet.status(F)
+        assert report.document["holds"][0]["guards"] == report.holds[0].guards
+        return report.holds[0].guards
+
+    assert alive() == 2
+    first, second = active(state), standby(state)
+    os.kill(first, signal.SIGSTOP)
+    os.kill(second, signal.SIGKILL)
+    wait_until(lambda: alive() == 1, "the end of one")
+    assert "guards: 1 of 2" in str(fleet.status(F))
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: alive() == 0, "the end of both")
+    assert "guards: 0 of 2: NOTHING ENDS THIS HOLD" in str(fleet.status(F))
+    fleet.resume(F)
+
+
+def test_of_a_hold_from_elsewhere_nobody_counts_the_guards(
+    haproxy: Start, state: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = haproxy("3.0")
+    fleet = Fleet(proxy.endpoints)
+    fleet.suspend(F, method="maxconn", max_hold=600)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
+        (hold,) = fleet.status(F).holds
+        assert hold.guards is None
+    fleet.resume(F)
 
 
 def test_a_guard_that_dies_with_its_promise_to_hold_has_told_its_standby_guard(
@@ -204,8 +257,7 @@ def test_a_new_process_is_held_again(
     assert one.verdict == "open" or "reloaded" in [found.code for found in one.findings]
     assert report.holds[0].deadline is not None
     ends_in_time(proxies, report.holds[0].deadline, state)
-    events = [json.loads(line) for line in (state / "history.jsonl").read_text().splitlines()]
-    (reapplied,) = [event for event in events if event["event"] == "reapplied"]
+    (reapplied,) = events_of(state, "reapplied")
     assert (reapplied["source"], reapplied["endpoint"]) == ("guard", proxies[0].endpoints[0])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import threading
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from stillgate import EndpointFailed, Fleet, HoldExpired, InputError
+from stillgate.clock import wall
 from support.app import App
 from support.clients.load import Load
 from support.haproxy.gate_options import gate_options
@@ -164,12 +166,17 @@ def test_wait_up_waits_for_a_server_in_each_backend(switched: HAProxy, app: App)
 
 def test_wait_up_gives_up_and_says_so(switched: HAProxy) -> None:
     fleet = Fleet(switched.endpoints)
-    fleet.suspend(F, no_lease=True)
+    (hold,) = fleet.suspend(F, max_hold=600).holds
     switched.cli(f"set server {F}_servers/s1 state maint")
     with pytest.raises(EndpointFailed) as caught:
         fleet.resume(F, wait_up=True, retry_for=0.5)
     assert (codes(caught.value.report), switched.limit(F)) == (["application_down"], 0)
-    assert f"backend '{F}_servers'" in caught.value.message
+    # Which servers, why, what to type, and for how long it is held.
+    assert f"backend '{F}_servers' at " in caught.value.message
+    assert ": s1 is MAINT; start the application, or run " in caught.value.message
+    assert hold.deadline is not None
+    until = re.escape(f"{F} is held until {wall(hold.deadline)}")
+    assert re.search(rf"; {until}, \d+ s left$", caught.value.message)
     assert verdicts(fleet.resume(F)) == ["resumed"]
 
 

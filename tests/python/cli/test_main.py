@@ -166,3 +166,5 @@ def test_the_man_page_is_up_to_date_and_renders() -> None:
     )
     assert done.stderr == ""
     assert "suspend" in done.stdout
+    headings = [line for line in done.stdout.splitlines() if line and line == line.upper().strip()]
+    assert {"NAME", "DESCRIPTION", "EXAMPLES"} <= set(headings)

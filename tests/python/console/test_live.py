@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
 
+from stillgate.console import looker
 from stillgate.console.live_drawing import Signs, bar, live_lines, sparkline
 from stillgate.console.live_keys import Keys
 from stillgate.console.live_state import LiveState, Waiting
@@ -52,6 +54,34 @@ def test_the_first_line_says_it_all() -> None:
     state = seen(held(1, waiting=1000), held(2, waiting=200), held(3, waiting=4))
     assert state.totals(state.at) == "HELD 6.3 s of 15, 1,204 waiting, 0 leaked, 3 of 3 HAProxies"
     assert lines_of(state)[0] == state.totals(state.at)
+
+
+def test_a_line_of_json_says_the_same() -> None:
+    state = seen(held(1, waiting=1000), held(2, waiting=200, leaked=3), held(3, waiting=4))
+    document = state.document(state.at)
+    totals = document.pop("totals")
+    assert state.report is not None and document == state.report.document
+    assert totals["words"] == state.totals(state.at)
+    assert (totals["held_s"], totals["left_s"]) == pytest.approx((6.3, 8.7))
+    assert (totals["waiting"], totals["waiting_about"], totals["leaked"]) == (1204, 1204, 3)
+    assert (totals["held"], totals["haproxies"]) == (3, 3)
+
+
+def test_a_line_of_json_has_the_estimate_where_nobody_counts() -> None:
+    state = LiveState({("unix:///run/lb1/a.sock", "balanced"): 100.0})
+    state.see(report(held(1, waiting=None, leaked=None)), BEGUN + 3)
+    totals = state.document(state.at)["totals"]
+    assert (totals["waiting"], totals["waiting_about"], totals["leaked"]) == (None, 300, None)
+    unknown = seen(held(1, waiting=None)).document(BEGUN)["totals"]
+    assert (unknown["waiting"], unknown["waiting_about"]) == (None, None)
+
+
+def test_what_refuses_its_clients_is_seen() -> None:
+    disabled = {"code": "frontend_stopped", "level": "warning", "message": "it is disabled"}
+    open_one = {"verdict": "open", "hold_id": None}
+    state = seen(held(1, **open_one, findings=[disabled]), held(2, **open_one))
+    assert state.totals(state.at) == "OPEN, STOPPED at 1, 2 of 2 HAProxies answer"
+    assert [(row.name, row.state) for row in state.rows()] == [("lb1", "stopped"), ("lb2", "open")]
 
 
 def test_what_is_open_on_one_of_them_is_seen_in_the_count() -> None:
@@ -206,3 +236,29 @@ def test_a_look_does_not_take_a_question_away() -> None:
     keys.press("e", state)
     keys.rest(state)
     assert keys.line == "Extend by 15 s: balanced, held by deploy@host? y/n"
+
+
+class Looked:
+    """Stands for a fleet: notes when somebody looks."""
+
+    def __init__(self) -> None:
+        self.looks: list[float] = []
+
+    def look(self, *frontends: str) -> Report:
+        self.looks.append(time.monotonic())
+        return report(held())
+
+    def stop(self) -> None:
+        pass
+
+
+def test_it_looks_no_more_than_once_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By a shorter second."""
+    assert looker.EVERY == 1.0
+    monkeypatch.setattr(looker, "EVERY", 0.2)
+    fleet: Any = Looked()
+    begun = time.monotonic()
+    with looker.Looker(fleet, ["balanced"]) as looking:
+        for _ in range(3):
+            assert isinstance(looking.news.get(timeout=60), Report)
+    assert fleet.looks[2] - begun >= 2 * 0.2

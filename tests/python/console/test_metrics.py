@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stillgate.cli.status import HELD, OPEN, OVERDUE, UNKNOWN, state_of
+from stillgate.cli.status import HELD, OPEN, OVERDUE, STOPPED, UNKNOWN, state_of
 from stillgate.console.metrics import FAMILIES, metrics_text
 from stillgate.results.from_core import to_event, to_report
 from stillgate.results.report import Report
@@ -23,6 +24,7 @@ GATE = {
 AT = f'endpoint="{URL}"'
 HERE = f'{AT},frontend="balanced"'
 OVERDUE_TOLD = {"code": "overdue", "level": "warning", "message": "it is"}
+DISABLED = {"code": "frontend_stopped", "level": "warning", "message": "disabled"}
 REJECTING = {"code": "rejecting", "level": "warning", "message": "503"}
 SILENT = switch_told(
     frontend="*", verdict="unknown", version=None, error=error_told("refused", "nobody")
@@ -44,10 +46,10 @@ def values(of: Report, fleet: str | None = None, now: float = DEADLINE - 1.5) ->
     return {name.removeprefix("stillgate_"): value for name, _, value in samples}
 
 
-def with_guard_lost() -> Report:
+def with_event(kind: str) -> Report:
     found = report(held(), holds=[hold_told()])
     told = {
-        **{"schema": 1, "event": "guard_lost", "at": "2023-11-14T22:13:21.000Z", "hold": None},
+        **{"schema": 1, "event": kind, "at": "2023-11-14T22:13:21.000Z", "hold": None},
         **{"source": "guard", "host": "here", "pid": 42, "seq": 1, "endpoint": None},
         **{"frontend": None, "endpoints": [], "message": "lost", "figures": {}},
     }
@@ -60,6 +62,7 @@ def test_a_hold_by_the_gate() -> None:
     assert values(report(gate, holds=[hold_told()])) == {
         f"up{{{AT}}}": "1",
         f"held{{{HERE}}}": "1",
+        f"frontend_stopped{{{HERE}}}": "0",
         f"overdue{{{HERE}}}": "0",
         f"hold_deadline_timestamp_seconds{{{HERE}}}": "1700000003",
         f"hold_started_timestamp_seconds{{{HERE}}}": "1700000000",
@@ -82,6 +85,7 @@ def test_what_is_unknown_is_left_out() -> None:
     assert found == {
         f"up{{{AT}}}": "1",
         f"held{{{HERE}}}": "1",
+        f"frontend_stopped{{{HERE}}}": "0",
         f'hold_lease{{{HERE},lease="haproxy"}}': "1",
     }
     assert values(report(SILENT)) == {f"up{{{AT}}}": "0"}
@@ -96,7 +100,17 @@ def test_overdue_and_a_guard_that_was_lost() -> None:
     after = values(report(held(), holds=[hold_told()]), now=DEADLINE + 2)
     assert after[f"overdue{{{HERE}}}"] == "1"
     assert after[f"hold_remaining_seconds{{{HERE}}}"] == "-2"
-    assert values(with_guard_lost())[f"guard_lost{{{HERE}}}"] == "1"
+    for kind, lost in (("guard_lost", "1"), ("guard_died", "1"), ("reapplied", "0")):
+        assert values(with_event(kind))[f"guard_lost{{{HERE}}}"] == lost
+
+
+def test_the_guards_are_counted_where_they_are_known() -> None:
+    found = report(held(), holds=[hold_told()])
+    assert f"guards{{{HERE}}}" not in values(found)
+    for alive, lost in ((2, "0"), (1, "0"), (0, "1")):
+        found.holds[0] = replace(found.holds[0], guards=alive)
+        assert values(found)[f"guards{{{HERE}}}"] == str(alive)
+        assert values(found)[f"guard_lost{{{HERE}}}"] == lost
 
 
 def test_a_family_is_there_once_and_labels_are_escaped() -> None:
@@ -106,7 +120,7 @@ def test_a_family_is_there_once_and_labels_are_escaped() -> None:
     assert f'stillgate_up{{fleet="a\\"",{AT}}} 1\n' in text
     assert 'endpoint="unix:///a\\"b\\\\c\\nd"' in text
     kinds = [line for line in text.splitlines() if line.startswith("# TYPE")]
-    assert len(kinds) == len(set(kinds)) == 3
+    assert len(kinds) == len(set(kinds)) == 4
     assert text.endswith("\n# EOF\n")
     values(report(*twice))
 
@@ -123,6 +137,8 @@ def test_a_name_ends_with_its_unit_and_stands_on_the_page() -> None:
     [
         ([], OPEN),
         ([switch_told()], OPEN),
+        ([switch_told(), switch_told(findings=[DISABLED])], STOPPED),
+        ([switch_told(findings=[DISABLED]), held()], HELD),
         ([switch_told(), held()], HELD),
         ([held(), SILENT], UNKNOWN),
         ([SILENT, held(findings=[OVERDUE_TOLD]), switch_told()], OVERDUE),

@@ -55,6 +55,21 @@ TEST(StatusPlan, TellsAllFrontendsAndWhoHolds) {
   EXPECT_FALSE(report.holds[0].deadline);
 }
 
+TEST(StatusPlan, WhatRefusesItsClientsIsToldWhateverIsHeld) {
+  SimulatedFleet fleet = held();
+  fleet.hosts[1].shut = true;
+  const Report report = status(fleet);
+  const auto is_told = [](const Switch& one) {
+    return std::any_of(one.findings.begin(), one.findings.end(),
+                       [](const Finding& found) { return found.code == "frontend_stopped"; });
+  };
+  EXPECT_FALSE(is_told(report.switches[0]));
+  EXPECT_EQ(report.switches[2].verdict, Verdict::open);
+  EXPECT_TRUE(is_told(report.switches[2]));
+  EXPECT_EQ(report.switches[3].verdict, Verdict::held);
+  EXPECT_TRUE(is_told(report.switches[3]));
+}
+
 TEST(StatusPlan, AReloadWithinTheHoldIsTold) {
   SimulatedFleet fleet = held();
   fleet.hosts[1].pid = 4711;

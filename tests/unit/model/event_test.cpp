@@ -212,7 +212,7 @@ TEST(ParseEvent, WhatIsNoEventIsRefused) {
 }
 
 TEST(EventFormatTest, KindsHaveNamesThatLeadBack) {
-  for (int i = 0; i <= static_cast<int>(EventKind::guard_lost); ++i) {
+  for (int i = 0; i <= static_cast<int>(EventKind::guard_died); ++i) {
     const auto kind = static_cast<EventKind>(i);
     EXPECT_EQ(event_kind(name(kind)), kind);
   }

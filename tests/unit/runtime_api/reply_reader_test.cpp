@@ -1,5 +1,6 @@
 // The reply reader: any chopping of the bytes gives the same, and no cut gives success.
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -47,6 +48,12 @@ std::vector<Stream> streams() {
       {"empty success", Closing::quit, 1, greeted + "\n> ", {""}},
       {"refusal", Closing::quit, 1, greeted + "[3]: No.\n\n> ", {"[3]: No.\n"}},
       {"a prompt in the body", Closing::quit, 1, greeted + "a\n> b\n> \n\n> ", {"a\n> b\n> \n"}},
+      {"two and the end", Closing::quit, 2, greeted + "a\n\n> b\nc\n\n> ", {"a\n", "b\nc\n"}},
+      {"a prompt in the body of the last",
+       Closing::quit,
+       2,
+       greeted + "a\n\n> b\n> c\n\n> ",
+       {"a\n", "b\n> c\n"}},
       {"no line feed ahead", Closing::quit, 1, greeted + "value=<a>\n> ", {"value=<a>"}},
       {"three kept", Closing::keep, 3, greeted + "a\n\n> \n> c\nd\n\n> ", {"a\n", "", "c\nd\n"}},
       {"help in the greeting", Closing::keep, 1, "\n> Unknown command.\n\n> x\n\n> ", {"x\n"}},
@@ -69,7 +76,7 @@ TEST(ReplyReader, AnyChoppingGivesTheSame) {
 TEST(ReplyReader, CutAnywhereIsNeverSuccess) {
   for (const Stream& stream : streams()) {
     // A body that holds a whole prompt cannot be told from a shorter reply when cut there.
-    if (std::string(stream.name) == "a prompt in the body") continue;
+    if (std::string_view(stream.name).starts_with("a prompt in the body")) continue;
     for (std::size_t kept = 0; kept < stream.bytes.size(); ++kept) {
       const ReplyReader fresh(true, stream.closing, stream.expected, cap);
       const Read read = read_in_pieces(fresh, stream.bytes.substr(0, kept), 3);

@@ -27,12 +27,20 @@ std::optional<Counters> counters_before(const Record& record, std::string_view e
   return journal->find(endpoint, frontend)->counters;
 }
 
-std::string clock(WallTime time) {
+namespace {
+
+std::string local(WallTime time, const char* form) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
   std::tm parts{};
   ::localtime_r(&seconds, &parts);
   std::array<char, 64> text{};
-  return {text.data(), std::strftime(text.data(), text.size(), "%H:%M:%S %Z", &parts)};
+  return {text.data(), std::strftime(text.data(), text.size(), form, &parts)};
 }
+
+}  // namespace
+
+std::string clock(WallTime time) { return local(time, "%H:%M:%S %Z"); }
+
+std::string day_and_clock(WallTime time) { return local(time, "%Y-%m-%d %H:%M:%S %Z"); }
 
 }  // namespace stillgate::hold

@@ -31,5 +31,7 @@ namespace stillgate::hold {
 
 /// A time of the day, as messages show it: in the local zone, with the zone.
 [[nodiscard]] std::string clock(WallTime time);
+/// The same of any day, with its date.
+[[nodiscard]] std::string day_and_clock(WallTime time);
 
 }  // namespace stillgate::hold

@@ -94,6 +94,20 @@ TEST(Survey, ReadsBackendsAndCounters) {
   EXPECT_EQ(seen.counters(1), (Counters{7, 85, 30}));
 }
 
+/// It gets nothing after the release either, so it neither adds to what the others take nor, where
+/// it has no limit, makes that unknown.
+TEST(Survey, AServerInMaintenanceTakesNothing) {
+  const std::string last = "s,s2,0,2,10,40,UP,1,http,,\n";
+  for (const std::string limit : {"99", ""}) {
+    std::string text = stat;
+    text.replace(text.find(last), last.size(), last + "s,s3,0,0," + limit + ",0,MAINT,1,http,,\n");
+    EXPECT_EQ(read(answers(info, text, ""), {"a"}).backends[0].slots, 40) << limit;
+  }
+  std::string open = stat;
+  open.replace(open.find(last), last.size(), last + "s,s3,0,0,,0,UP,1,http,,\n");
+  EXPECT_FALSE(read(answers(info, open, ""), {"a"}).backends[0].slots);
+}
+
 /// One backend with these servers: status, check_status and fall of each.
 BackendSeen backend_of(const std::vector<std::array<std::string, 3>>& servers) {
   std::string text =
