@@ -257,6 +257,30 @@ def test_a_server_that_takes_none(proxy: HAProxy, ssh_home: SshHome, sshd: Start
     assert server.log().count("drop connection") > (5 if release() < (10, 6) else 2)
 
 
+@pytest.mark.skipif(release() < (9, 8), reason="OpenSSH before 9.8 has no PerSourcePenalties")
+@pytest.mark.parametrize("seconds", [2, 600])
+def test_a_server_that_penalises_this_address(
+    seconds: int, proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    server = sshd(PerSourcePenalties=f"authfail:{seconds}s min:0s")
+    stranger = ssh_home.host("stranger", server, key=ssh_home.key(name="strange"))
+    name = ssh_home.host("lb1", server)
+    (said,) = ask(ssh_home.url(stranger, proxy.sockets[0]))
+    assert said is not None and said.startswith("ssh_auth_failed: ")
+    wait_until(lambda: "penalty: failed authentication" in server.log(), "the penalty")
+    (said,) = ask(ssh_home.url(name, proxy.sockets[0]))
+    if seconds == 2:
+        # It is over within the tries.
+        assert said is None
+    else:
+        assert said is not None and said.startswith("ssh_banner: ")
+        assert "or its PerSourcePenalties keep this address out for failed logins" in said
+        assert said.endswith("(Not allowed at this time)")
+    # Its log tells that from MaxStartups.
+    dropped = [line for line in server.log().splitlines() if line.startswith("drop connection")]
+    assert dropped != [] and all("penalty: failed authentication" in line for line in dropped)
+
+
 def test_two_hundred_sessions(proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh) -> None:
     server = sshd()
     names = [f"lb{number}" for number in range(200)]
