@@ -23,7 +23,7 @@ own=(pybind11-dev python3-pybind11 python3-setuptools-whl python3-click python3-
   lintian)
 
 prepare() {
-  local suite=$1 root=$2 oldest=$cache/platforms/bookworm boost=libboost-dev
+  local suite=$1 root=$2 oldest=$cache/platforms/bookworm boost=libboost-dev also
   [[ $suite != bookworm ]] || boost=libboost1.81-dev
   bootstrap "$suite" "$root"
   mkdir -p build/wheels
@@ -34,13 +34,19 @@ prepare() {
     mkdir "$root/boost"
     cp -r "$oldest/usr/include/boost" "$root/boost"
     cp -r "$oldest/wheels" "$root/wheels"
+    # The same source package, which Ubuntu's archive does not have everywhere.
+    mkdir -p "$root/libssh2"
+    cp -r "$oldest/libssh2/source" "$root/libssh2"
     # Its own setuptools is older than the table [project] of pyproject.toml.
     in_chroot "$root" python3 -m pip install -q --no-index --find-links /wheels pybind11 setuptools wheel
     copy_tree "$root"
   else
     in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" "${own[@]}" "$boost" >/dev/null
     copy_tree "$root"
-    wheels_in "$root" tomli
+    # What Python 3.9 and 3.10 want besides. From Debian 13 on it is compiled, and for one Python alone.
+    also=()
+    [[ $suite != bookworm ]] || also=(tomli)
+    wheels_in "$root" "${also[@]}"
   fi
   cp -r "$root/wheels" "build/wheels/$suite"
   in_chroot "$root" --net bash /src/tests/platforms/libssh2.sh /libssh2
