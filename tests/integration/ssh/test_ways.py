@@ -258,7 +258,7 @@ def test_a_server_that_takes_none(proxy: HAProxy, ssh_home: SshHome, sshd: Start
 
 
 @pytest.mark.skipif(release() < (9, 8), reason="OpenSSH before 9.8 has no PerSourcePenalties")
-@pytest.mark.parametrize("seconds", [2, 600])
+@pytest.mark.parametrize("seconds", [4, 600])
 def test_a_server_that_penalises_this_address(
     seconds: int, proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh
 ) -> None:
@@ -269,16 +269,17 @@ def test_a_server_that_penalises_this_address(
     assert said is not None and said.startswith("ssh_auth_failed: ")
     wait_until(lambda: "penalty: failed authentication" in server.log(), "the penalty")
     (said,) = ask(ssh_home.url(name, proxy.sockets[0]))
-    if seconds == 2:
-        # It is over within the tries.
+    dropped = [line for line in server.log().splitlines() if line.startswith("drop connection")]
+    if seconds == 4:
+        # It is over within the tries; on a busy machine, before the first.
         assert said is None
     else:
         assert said is not None and said.startswith("ssh_banner: ")
         assert "or its PerSourcePenalties keep this address out for failed logins" in said
         assert said.endswith("(Not allowed at this time)")
+        assert dropped != []
     # Its log tells that from MaxStartups.
-    dropped = [line for line in server.log().splitlines() if line.startswith("drop connection")]
-    assert dropped != [] and all("penalty: failed authentication" in line for line in dropped)
+    assert all("penalty: failed authentication" in line for line in dropped)
 
 
 def test_two_hundred_sessions(proxy: HAProxy, ssh_home: SshHome, sshd: StartSsh) -> None:
