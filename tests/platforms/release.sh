@@ -38,7 +38,7 @@ prepare() {
     mkdir -p "$root/libssh2"
     cp -r "$oldest/libssh2/source" "$root/libssh2"
     # Its own setuptools is older than the table [project] of pyproject.toml.
-    in_chroot "$root" python3 -m pip install -q --no-index --find-links /wheels pybind11 setuptools wheel
+    in_chroot "$root" python3 -m pip install -q --upgrade --no-index --find-links /wheels pybind11 setuptools wheel
     copy_tree "$root"
   else
     in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" "${own[@]}" "$boost" >/dev/null
