@@ -36,13 +36,17 @@ install_wheel() {
   /venv/bin/pip install -q --no-index --find-links "$wheels" "$(wheel_for python3)"
 }
 
-# With the Python of another Debian, which has no pip here.
+# With the Python of another Debian, which here has neither pip nor distutils; up to Python 3.9 pip wants
+# that, and setuptools has one.
 install_lent() {
   bash "$(dirname "$0")/borrow.sh" "$lender" "python$number"
   apt-get -qq -y --no-install-recommends install python3-venv >/dev/null
   python3 -m venv /pip
   "python$number" -m venv --without-pip /lent
-  /pip/bin/pip --python /lent/bin/python install -q --no-index --find-links "$wheels" \
+  python3 -m zipfile --extract "$(echo "$wheels"/setuptools-*.whl)" /unpacked
+  mkdir /distutils
+  mv /unpacked/setuptools/_distutils /distutils/distutils
+  PYTHONPATH=/distutils /pip/bin/pip --python /lent/bin/python install -q --no-index --find-links "$wheels" \
     "$(wheel_for "python$number")"
 }
 

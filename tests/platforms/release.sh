@@ -1,7 +1,8 @@
 #!/bin/bash
 # Makes what a release consists of, in build/release, and shows it in clean chroots: the sdist, wheels
-# and a .deb for each suite, notes and checksums: release.sh [SUITE...]. Called by `make release`, as
-# root. What is built has no network.
+# and a .deb for each suite, notes and checksums: release.sh [make|show] [SUITE...]. Called by `make release`,
+# as root. What is built has no network. `make` and `show` do one half of it alone; what has been made from
+# the same files with the same packages is not made again.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 # shellcheck source=tests/platforms/chroot.sh
@@ -9,6 +10,8 @@ source tests/platforms/chroot.sh
 python=${PYTHON:-python3}
 version=$(cat VERSION)
 release=$PWD/build/release
+part=all
+if [[ ${1:-} = make || ${1:-} = show ]]; then part=$1; shift; fi
 # Each gives the wheel of its own Python, a released Debian a .deb, too. Ubuntu 22.04 has Boost and pybind11
 # from Debian 12, so that comes before it.
 [[ $# -gt 0 ]] || set -- bookworm trixie sid noble jammy
@@ -20,7 +23,7 @@ own=(pybind11-dev python3-pybind11 python3-setuptools-whl python3-click python3-
   lintian)
 
 prepare() {
-  local suite=$1 root=$2 oldest=$cache/platforms/bookworm boost=libboost-dev
+  local suite=$1 root=$2 oldest=$cache/platforms/bookworm boost=libboost-dev also
   [[ $suite != bookworm ]] || boost=libboost1.81-dev
   bootstrap "$suite" "$root"
   mkdir -p build/wheels
@@ -31,12 +34,19 @@ prepare() {
     mkdir "$root/boost"
     cp -r "$oldest/usr/include/boost" "$root/boost"
     cp -r "$oldest/wheels" "$root/wheels"
-    in_chroot "$root" python3 -m pip install -q --no-index --find-links /wheels pybind11
+    # The same source package, which Ubuntu's archive does not have everywhere.
+    mkdir -p "$root/libssh2"
+    cp -r "$oldest/libssh2/source" "$root/libssh2"
+    # Its own setuptools is older than the table [project] of pyproject.toml.
+    in_chroot "$root" python3 -m pip install -q --upgrade --no-index --find-links /wheels pybind11 setuptools wheel
     copy_tree "$root"
   else
     in_chroot "$root" --net apt-get -qq -y --no-install-recommends install "${needed[@]}" "${own[@]}" "$boost" >/dev/null
     copy_tree "$root"
-    wheels_in "$root" tomli
+    # What Python 3.9 and 3.10 want besides. From Debian 13 on it is compiled, and for one Python alone.
+    also=()
+    [[ $suite != bookworm ]] || also=(tomli)
+    wheels_in "$root" "${also[@]}"
   fi
   cp -r "$root/wheels" "build/wheels/$suite"
   in_chroot "$root" --net bash /src/tests/platforms/libssh2.sh /libssh2
@@ -65,36 +75,57 @@ in_clean() {
   rmdir "$cache"/platforms/scratch.* 2>/dev/null || true
 }
 
-rm -rf "$release"
-mkdir -p "$release"
-for suite; do
-  root=$cache/platforms/$suite pythons=(python3)
+# made_from ROOT: a word for all that goes into what is built there.
+made_from() {
+  {
+    { git ls-files -z -- . ':!tests'; git ls-files -z tests/platforms/{package,libssh2,borrow}.sh; } | xargs -0 sha256sum
+    in_chroot "$1" dpkg-query -W
+  } | sha256sum
+}
+
+make_for() {
+  local suite=$1 root=$cache/platforms/$1 pythons=(python3) lender number from
   prepare "$suite" "$root"
   read -r lender number <<<"${borrowed[$suite]:-}"
   if [[ -n $number ]]; then
     in_chroot "$root" --net bash /src/tests/platforms/borrow.sh "$lender" "python$number-dev"
     pythons+=("python$number")
   fi
-  in_chroot "$root" bash /src/tests/platforms/package.sh "${pythons[@]}"
+  from=$(made_from "$root")
+  if [[ $from != "$(cat "$root/made-from" 2>/dev/null)" ]]; then
+    rm -f "$root/made-from"
+    in_chroot "$root" bash /src/tests/platforms/package.sh "${pythons[@]}"
+    echo "$from" >"$root/made-from"
+  fi
+  "$python" tests/platforms/check_wheel.py "$root"/dist/*.whl
   cp "$root"/dist/* "$release"
-done
+}
 
-"$python" tests/platforms/check_wheel.py "$release"/*.whl
-"$python" tests/platforms/notes.py "$version" <CHANGELOG.md >"$release/NOTES.md"
-
-for suite; do
+show_for() {
+  local suite=$1
   if compgen -G "$cache/platforms/$suite/dist/*.deb" >/dev/null; then
     in_clean "$suite" clean.sh deb
     in_clean "$suite" clean.sh wheel deb
   else
     in_clean "$suite" clean.sh wheel
   fi
-  # shellcheck disable=SC2086
+  # shellcheck disable=SC2086 # It is two words.
   [[ -z ${borrowed[$suite]:-} ]] || in_clean "$suite" clean.sh lent ${borrowed[$suite]}
   # docs/install.md's packages are too old in Ubuntu 22.04.
   [[ $suite = jammy ]] || in_clean "$suite" clean.sh source
-done
-# Chef's gems are built for this machine's Ruby, Debian 12's.
-tests/chef/gems.sh
-for kind in deb wheel; do in_clean bookworm clean_chef.sh "$kind"; done
-(cd "$release" && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)
+  # Chef's gems are built for this machine's Ruby, Debian 12's.
+  [[ $suite = bookworm ]] || return 0
+  tests/chef/gems.sh
+  in_clean bookworm clean_chef.sh deb
+  in_clean bookworm clean_chef.sh wheel
+}
+
+if [[ $part != show ]]; then
+  [[ $part != all ]] || rm -rf "$release"
+  mkdir -p "$release"
+  for suite; do make_for "$suite"; done
+  "$python" tests/platforms/notes.py "$version" <CHANGELOG.md >"$release/NOTES.md"
+fi
+[[ $part != make ]] || exit 0
+for suite; do show_for "$suite"; done
+(cd "$release" && rm -f SHA256SUMS && sha256sum -- * >SHA256SUMS && cat SHA256SUMS)

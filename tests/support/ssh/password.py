@@ -21,4 +21,4 @@ def taking(password: str, folder: Path) -> Mapping[str, str]:
         capture_output=True,
         text=True,
     ).stdout.strip()
-    return {"LD_PRELOAD": str(compiled), "SHADOW_HASH": hashed}
+    return {"LD_PRELOAD": str(compiled), "SHADOW_HASH": hashed, "SHADOW_PASSWORD": password}
