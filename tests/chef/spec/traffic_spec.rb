@@ -131,8 +131,8 @@ RSpec.describe 'stillgate_traffic' do
       answers['status'] = HELD
       chef_run
       expect(words_of('resume')[3..]).to eq(
-        %w(--fleet=production --inventory=/etc/fleets.toml --limit=2000 --cutover=green
-           --owner=chef@fauxhai.local --ramp=2.5 --retry-for=10 --wait-up-for=app,api --wait-up balanced other)
+        %w(--fleet=production --inventory=/etc/fleets.toml --limit=2000
+           --owner=chef@fauxhai.local --cutover=green --ramp=2.5 --retry-for=10 --wait-up-for=app,api --wait-up balanced other)
       )
       expect(options[calls.index(words_of('resume'))]).to include(timeout: 30)
     end
