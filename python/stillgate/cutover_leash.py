@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Mapping, Optional, Type
@@ -24,6 +25,8 @@ class CutoverLeash:
     def __init__(self, told: Mapping[str, Any]) -> None:
         self._told = told
         self._leash: Optional[Leash] = None
+        self.ended_at: Optional[float] = None
+        """The time at which the last cutover was over; None where none has changed anything."""
 
     def __enter__(self) -> CutoverLeash:
         """Errors: StillgateError, where the leash cannot be started."""
@@ -66,6 +69,7 @@ class CutoverLeash:
 
     def ended(self) -> None:
         """Nothing of it is on its way any more."""
+        self.ended_at = time.time()
         if self._leash is not None:
             self._leash.disarm()
 

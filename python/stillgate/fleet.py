@@ -285,9 +285,9 @@ class Fleet:
         """
         options = self._told("resume", locals())
         names = self._named(frontends)
-        with self._continued(options.get("cutover")):
+        with self._continued(options.get("cutover")) as leash:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
-        note(report)
+        note(report, cut_at=leash.ended_at if leash else None)
         return _logged(_well(report))
 
     def extend(
@@ -480,17 +480,17 @@ class Fleet:
             raise
 
     @contextmanager
-    def _continued(self, cutover: Any) -> Iterator[None]:
+    def _continued(self, cutover: Any) -> Iterator[Optional[CutoverLeash]]:
         """Should this process be killed in it, the leash continues that cutover of a call in here.
         Errors: StillgateError, where there is none.
         """
         if cutover is None:
-            yield
+            yield None
             return
         with self._leash(cutover) as leash:
             self._core.watch_cutovers(leash.begins, leash.ended)
             try:
-                yield
+                yield leash
             finally:
                 self._core.watch_cutovers(None, None)
 

@@ -171,7 +171,7 @@ def _steps(hold: PastHold, lines: Sequence[Mapping[str, Any]]) -> List[Step]:
         _event_step(hold, told.get("held"), "committed"),
         _drained(hold, told.get("drained"), lines),
         _command(noted),
-        _cutover(noted, lines),
+        _cutover(hold, noted, lines),
         _released(hold, ends[0] if ends else None),
     )
     for order, step in enumerate(six):
@@ -205,7 +205,7 @@ def _command(noted: Mapping[str, Step]) -> Step:
     return Step(found.at_s, "command", found.words)
 
 
-def _cutover(noted: Mapping[str, Step], lines: Sequence[Mapping[str, Any]]) -> Step:
+def _cutover(hold: PastHold, noted: Mapping[str, Step], lines: Sequence[Mapping[str, Any]]) -> Step:
     if "cutover" in noted:
         return noted["cutover"]
     resumed = [line for line in lines if line["action"] == "resume" and "cutover" in line]
@@ -214,7 +214,9 @@ def _cutover(noted: Mapping[str, Step], lines: Sequence[Mapping[str, Any]]) -> S
     state = resumed[-1]["cutover"]
     if state is None:
         return Step(None, "cutover", "none was asked for", False)
-    return Step(None, "cutover", f"{state}, by the resume")
+    at = resumed[-1].get("cut_at")
+    at_s = at - hold.started_at if isinstance(at, (int, float)) else None
+    return Step(at_s, "cutover", f"{state}, by the resume")
 
 
 def _released(hold: PastHold, end: Optional[Event]) -> Step:

@@ -25,8 +25,10 @@ _ID = re.compile(r"^[0-9a-f]{1,64}$")
 _COUNTED = ("held", "released", "given_up", "rejected", "longest_wait_ms", "most_waiting")
 
 
-def note(report: Report, at: Optional[float] = None) -> None:
-    """The report of a suspend, a look or a resume: a line for each of its holds."""
+def note(report: Report, at: Optional[float] = None, cut_at: Optional[float] = None) -> None:
+    """The report of a suspend, a look or a resume: a line for each of its holds. `cut_at` is when
+    the cutover of a resume was over.
+    """
     moment = time.time() if at is None else at
     with suppress(OSError):
         for hold in {one.hold_id for one in report.switches if one.hold_id}:
@@ -40,6 +42,7 @@ def note(report: Report, at: Optional[float] = None) -> None:
                 _make_room(path.parent)
             if report.action == "resume":
                 line["cutover"] = report.cutover.state if report.cutover else None
+                line["cut_at"] = cut_at
             append_line(path, json.dumps(line, separators=(",", ":")), MOST_BYTES)
 
 

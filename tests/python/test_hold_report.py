@@ -46,8 +46,8 @@ def noted(what: str, at: float, words: str = "") -> dict[str, Any]:
     return {"at": BEGUN + at, "action": "step", "what": what, "words": words, "switches": []}
 
 
-def resumed(at: float, cutover: Optional[str]) -> dict[str, Any]:
-    return {"at": BEGUN + at, "action": "resume", "cutover": cutover, "switches": []}
+def resumed(at: float, cutover: Optional[str], **more: float) -> dict[str, Any]:
+    return {"at": BEGUN + at, "action": "resume", "cutover": cutover, "switches": [], **more}
 
 
 def whole() -> HoldReport:
@@ -97,7 +97,10 @@ def test_what_was_not_to_be_is_said() -> None:
     assert told["cutover"].words == "none was asked for"
 
 
-def test_a_cutover_that_a_resume_made_has_no_time_of_its_own() -> None:
+def test_a_cutover_that_a_resume_made_has_its_time_where_it_was_noted() -> None:
+    lines = [resumed(3, "applied", cut_at=BEGUN + 2.5)]
+    found = six(report_of(past(event("held", 0.02)), lines))["cutover"]
+    assert (found.at_s, found.happened, found.words) == (2.5, True, "applied, by the resume")
     found = six(report_of(past(event("held", 0.02)), [resumed(3, "applied")]))["cutover"]
     assert (found.at_s, found.happened, found.words) == (None, True, "applied, by the resume")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -384,6 +385,12 @@ def test_the_command_line_takes_one_on_the_spot(haproxy: Start, release_map: Pat
     assert run("suspend", F, *there, "--max-hold", "60").returncode == 0
     resumed = run("resume", F, *there, "--cutover", "now", *serve)
     assert resumed.returncode == 0 and standing(proxy, release_map) == after
+    told = json.loads(run("report", "--json").stdout)["steps"]
+    began, cut, released = (
+        next(one["at_s"] for one in told if one["what"] == what)
+        for what in ("committed", "cutover", "released")
+    )
+    assert began < cut < released
     assert run("cutover", "now", "--back", *there).returncode == 0
     assert run("cutover", "now", *there, *serve).returncode == 0
     assert standing(proxy, release_map) == after
