@@ -143,6 +143,7 @@ def test_a_hold_is_ended_by_its_holder_or_by_force(
         monkeypatch.setenv("STILLGATE_STATE_DIR", str(tmp_path / "elsewhere"))
         words = refused_words(fleet)
         assert "anna@lb" in words and "migration 42" in words and hold.id in words
+        assert "if it is yours, or with their word" in words
         assert hold.id in refused_words(fleet, hold="another", owner="anna@lb")
         with pytest.raises(InputError) as caught:
             fleet.resume(F, force=True)
