@@ -128,7 +128,7 @@ def test_the_readme_example_works_when_pasted(tmp_path: Path) -> None:
     from_shell, _, from_python = done.stdout.partition("and from Python\n")
     assert "the migration runs\n" in from_shell
     assert "ready to hold" in from_shell
-    assert ": migration 42\n1 of 1 switches held\n" in from_shell
+    assert ": migration 42\nguards: 2 of 2\n1 of 1 switches held\n" in from_shell
     assert "resume: done" in from_shell
     assert "Error" not in from_python, from_python
     told = ["ready to hold", "1 of 1 switches held", "the migration runs"]
