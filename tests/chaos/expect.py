@@ -82,7 +82,7 @@ NAMED: tuple[Named, ...] = (
         ("committing", "verifying", "draining"),
     ),
     # Only where the answers last beyond the deadline, as on a busy machine.
-    Named("gate-*", ("delay",), ("record_left",), SILENT_AT_THE_END, ("resuming",)),
+    Named("gate-*", ("delay",), ("record_left",), SILENT_AT_THE_END, ("cutting", "resuming")),
     Named("gate-*-cutover", ("stall",), ("record_left",), SILENT_AT_THE_END, ("proving",)),
     Named(
         "maxconn-*",
@@ -115,7 +115,13 @@ NAMED: tuple[Named, ...] = (
         STAYS_AWAY,
         ("cutting",),
     ),
-    Named("*-cutover", ("frozen",), ("wrong_code", "wrong_code_there"), ALL_FROZEN, ("proving",)),
+    Named(
+        "*-cutover",
+        ("frozen",),
+        ("wrong_code", "wrong_code_there"),
+        ALL_FROZEN,
+        ("holding", "proving"),
+    ),
     Named("gate-*-cutover", ("haproxy_reload",), ("wrong_code_there",), OLD_WORKER, ("holding",)),
     Named("maxconn-*", ("stall",), ("held_late",), LATE_COMMIT, ("committing",)),
 )
