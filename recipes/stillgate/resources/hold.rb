@@ -111,8 +111,16 @@ action_class do
       raise
     ensure
       # A signal also ends a child that Chef forked and that has not become its command yet.
-      let_through(holding, failure) if Process.pid == holder
+      let_through_for_sure(holding, failure) if Process.pid == holder
     end
+  end
+
+  # A signal that comes meanwhile has Chef end the process of the resume.
+  def let_through_for_sure(holding, failure)
+    let_through(holding, failure)
+  rescue SystemExit, SignalException
+    let_through(holding, failure)
+    raise
   end
 
   def let_through(holding, failure)
