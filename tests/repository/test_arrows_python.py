@@ -55,11 +55,22 @@ ROOMS: dict[str, set[str]] = {
         ),
         *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
     },
+    "look_after": {"clock", "errors", "fleet", "results"},
     "aio": {"_core", "errors", "fleet", "held_after", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {
-        *("clock", "errors", "fleet", "gate", "continuing", "hold_report", "options", "past_holds"),
+        *(
+            "clock",
+            "errors",
+            "fleet",
+            "gate",
+            "continuing",
+            "hold_report",
+            "look_after",
+            "options",
+            "past_holds",
+        ),
         *("postgres", "results", "run_until", "suspension", "tables"),
     },
     "cli": {

@@ -14,7 +14,6 @@ from stillgate.clock import boot_time
 from stillgate.console.documents import What, hold_document
 from stillgate.console.hold_screen import HoldLines, HoldScreen, HoldView
 from stillgate.console.keyboard import Keyboard, controlling_keyboard, is_terminal, own_keyboard
-from stillgate.console.look_after import apply_again_if_lost
 from stillgate.console.next_step import after_hold
 from stillgate.console.progress import ProgressLine
 from stillgate.console.sentences import rejecting_words, resumed_words
@@ -25,6 +24,7 @@ from stillgate.console.wishes import Wishes
 from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
+from stillgate.look_after import apply_again_if_lost
 from stillgate.options import Progress
 from stillgate.postgres import knows_check_interval
 from stillgate.results.report import Report
