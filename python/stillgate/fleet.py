@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from stillgate.cutover_leash import CutoverLeash
 
 T = TypeVar("T")
+STOPPED = 130  # the exit status of a call that a signal has ended
 RETRY_BACK = 1.0  # seconds that one attempt to take a cutover back takes at most
 # Options of suspended() that are those of resume().
 RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")
@@ -274,7 +275,9 @@ class Fleet:
         released. If it cannot be had everywhere, it is undone everywhere, nothing is released, and
         `report.cutover` says why: the hold stays in effect until its deadline. Should this process
         be killed in the cutover, the leash completes it, or undoes it everywhere; where that cannot
-        be started, StillgateError `leash_failed` is raised, with nothing changed.
+        be started, StillgateError `leash_failed` is raised, with nothing changed. After the release
+        the call looks for a second whether a reload has lost it: then it is applied again, and
+        EndpointFailed with the code `cutover_lost` is raised.
 
         Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
@@ -288,6 +291,8 @@ class Fleet:
         with self._continued(options.get("cutover")) as leash:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report, cut_at=leash.ended_at if leash else None)
+        if report.cutover and report.cutover.state == "applied" and report.exit_status != STOPPED:
+            report = self._looked_after(report, options["cutover"], retry_for)
         return _logged(_well(report))
 
     def extend(
@@ -404,8 +409,9 @@ class Fleet:
         the block has done. The end raises CheckRefused or EndpointFailed, with StillHeld as its
         cause; undo the work, and resume(), before the deadline does. `hold.apply_cutover()` applies
         it inside the block, which can then undo its work itself. `hold.cut_over = False` leaves it
-        out. Should this process be killed in the cutover, the leash continues it, as that of
-        resume(); it is a child of this process until the block has ended.
+        out. Once all is released, the end of the block looks for a second whether a reload has
+        lost it, as resume() does. Should this process be killed in the cutover, the leash continues
+        it, as that of resume(); it is a child of this process until the block has ended.
         With `ready_first` the cutover's servers are brought to `drain` before anything is
         held; if a check has not shown each of them to be up within so many seconds (0 to 3600),
         they go back to `maint`, and CheckRefused is raised.
@@ -493,6 +499,11 @@ class Fleet:
                 yield leash
             finally:
                 self._core.watch_cutovers(None, None)
+
+    def _looked_after(self, released: Report, cutover: Dict[str, Any], retry_for: float) -> Report:
+        from stillgate.look_after import look_after
+
+        return look_after(self, released, cutover, retry_for)
 
     def _leash(self, cutover: Any) -> CutoverLeash:
         from stillgate.cutover_leash import CutoverLeash
@@ -593,6 +604,9 @@ class _HoldCalls:
         self._teller.tell(lambda: note(ended))
         return self._log(_well(ended))
 
+    def look_after(self, released: Report) -> Report:
+        return self._fleet.twin()._looked_after(released, self._options["cutover"], self._retry_for)
+
     def extend(
         self, hold: str, by: float, fleet: Optional[AnyFleet], keep: Optional[float] = None
     ) -> Report:
@@ -673,7 +687,7 @@ def _tell_held(custody: _core.Custody, left: BaseException) -> None:
 
 
 def _well(report: Report) -> Report:
-    if report.exit_status == 130:
+    if report.exit_status == STOPPED:
         raise KeyboardInterrupt
     if not report.ok:
         raise error_of(report)

@@ -3,33 +3,49 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Dict, List, Optional
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, Optional, Protocol
 
 from stillgate.clock import boot_time
-from stillgate.errors import ReportError, StillgateError
-from stillgate.fleet import Fleet
-from stillgate.results.cutover import CutoverChange
+from stillgate.errors import EndpointFailed, ReportError, StillgateError
+from stillgate.results.cutover import Cutover, CutoverChange
+from stillgate.results.outcome import Error
+from stillgate.results.report import Report
 
 SETTLING = 1.0  # seconds; no stats socket announces a reload that is under way
 PAUSE = 0.1
 
 
-def apply_again_if_lost(fleet: Fleet, cutover: Any, retry_for: float) -> Optional[StillgateError]:
-    """Looks for SETTLING, on new connections, whether the cutover that was applied is in effect
-    still. Where it is not, it is applied once more. None: it was in effect all the time.
+class CutoverFleet(Protocol):
+    """A fleet, as far as it cuts over."""
+
+    def cutover(
+        self, cutover: Cutover, *, dry_run: bool = False, retry_for: float = 10.0
+    ) -> Report:
+        ...
+
+
+def look_after(
+    fleet: CutoverFleet, released: Report, told: Mapping[str, Any], retry_for: float
+) -> Report:
+    """The report of a release after the cutover `told`, as it is once that was looked at: for
+    SETTLING, on new connections. If it is no longer in effect it is applied once more, and the
+    report has the error `cutover_lost`.
     """
+    cutover = Cutover(**told)
     give_up_at = boot_time() + SETTLING
     while True:
         last = boot_time() >= give_up_at
         lost = _lost(fleet, cutover)
         if lost:
-            return _applied_again(fleet, cutover, retry_for, lost)
+            words = f"{_words(lost)}; {_applied_again(fleet, cutover, retry_for)}"
+            return _with_error(released, words)
         if last:
-            return None
+            return released
         time.sleep(PAUSE)
 
 
-def _lost(fleet: Fleet, cutover: Any) -> List[CutoverChange]:
+def _lost(fleet: CutoverFleet, cutover: Cutover) -> List[CutoverChange]:
     """What is known to be another value than was set."""
     try:
         report = fleet.cutover(cutover, dry_run=True, retry_for=0.0)
@@ -39,16 +55,12 @@ def _lost(fleet: Fleet, cutover: Any) -> List[CutoverChange]:
     return [one for one in found if one.now is not None and one.now != one.wanted]
 
 
-def _applied_again(
-    fleet: Fleet, cutover: Any, retry_for: float, lost: List[CutoverChange]
-) -> StillgateError:
-    name = cutover if isinstance(cutover, str) else cutover.name
+def _applied_again(fleet: CutoverFleet, cutover: Cutover, retry_for: float) -> str:
     try:
         fleet.cutover(cutover, retry_for=retry_for)
-        then = "it was applied again and is in effect, but until then requests met the old values"
+        return "it was applied again and is in effect, but until then requests met the old values"
     except StillgateError as error:
-        then = f"it could not be applied again ({error}); run 'stillgate cutover {name}'"
-    return StillgateError("cutover_lost", f"{_words(lost)}; {then}")
+        return f"it could not be applied again ({error}); run 'stillgate cutover {cutover.name}'"
 
 
 def _words(lost: List[CutoverChange]) -> str:
@@ -61,3 +73,12 @@ def _words(lost: List[CutoverChange]) -> str:
         "the cutover was lost after the release: other values are there than were set, as after "
         f"a reload ({listed})"
     )
+
+
+def _with_error(released: Report, words: str) -> Report:
+    """Beside what else the release met."""
+    met: Optional[Error] = released.error
+    error = Error("cutover_lost", words if met is None else f"{words}; and: {met}")
+    status = released.exit_status or EndpointFailed.exit_status
+    document = {**released.document, "ok": False, "error": vars(error)}
+    return replace(released, ok=False, exit_status=status, error=error, document=document)

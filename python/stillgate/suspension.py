@@ -76,6 +76,9 @@ class Calls(Protocol):
         Errors: StillgateError.
         """
 
+    def look_after(self, released: Report) -> Report:
+        """The report of the release; not ok where the cutover was lost after it."""
+
     def extend(
         self, hold: str, by: float, fleet: Optional[AnyFleet], keep: Optional[float] = None
     ) -> Report:
@@ -120,6 +123,8 @@ class Suspension:
     ) -> None:
         self.resumed: Optional[Report] = None
         """The resume's report, once there is one."""
+        self.over_at: Optional[float] = None
+        """The clock.boot_time() at which the release had come to its end."""
         self.on_move: Callable[[], object] = lambda: None
         """Called when the deadline has moved, by whatever thread; it must not wait."""
         self.plain = False
@@ -361,6 +366,7 @@ class Suspension:
             self._expired = True
         except BaseException as failure:  # pylint: disable=broad-except
             self._failure = failure
+        self.over_at = clock.boot_time()
 
     def left_held(self) -> Optional[StillHeld]:
         """What could not be ended; for who has not entered the block."""
@@ -407,8 +413,8 @@ class Suspension:
         return False
 
     def finish(self) -> None:
-        """After the end: waits for listeners and raises what failed. Errors:
-        EndpointFailed, HoldExpired.
+        """After the end: waits for listeners, looks after a cutover, and raises what failed.
+        Errors: EndpointFailed, HoldExpired.
         """
         if os.getpid() != self._process:
             return
@@ -425,6 +431,10 @@ class Suspension:
                 tell_held(self._failure, self.left_held())
                 raise self._failure
             raise self._failure from expired
+        if self.resumed is not None and _applied(self.resumed, self.cutover):
+            looked = self._calls.look_after(self.resumed)
+            if looked is not self.resumed:
+                raise EndpointFailed(looked) from expired
         if expired is not None:
             raise expired
 
@@ -435,6 +445,12 @@ class Suspension:
             and self.resumed is not None
             and all(one.verdict == "open" or one.ended for one in self.resumed.switches)
         )
+
+
+def _applied(*reports: Optional[Report]) -> bool:
+    """Whether the cutover was, in the hold or with its release."""
+    cutovers = [one.cutover for one in reports if one is not None]
+    return any(one is not None and one.state == "applied" for one in cutovers)
 
 
 def _readable(descriptors: Sequence[int], seconds: float) -> List[int]:

@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     # A program of its own, which the leash starts.
     "continuing": {"_core", "clock", "postgres", "results"},
     "cutover_leash": {"clock", "continuing", "errors", "run_until"},
+    "look_after": {"clock", "errors", "results"},
     "fleet": {
         *(
             "_core",
@@ -50,27 +51,17 @@ ROOMS: dict[str, set[str]] = {
             "events",
             "held_after",
             "inventory",
+            "look_after",
             "measured",
             "options",
         ),
         *("past_holds", "rehearsing", "results", "suspension", "tables", "watching"),
     },
-    "look_after": {"clock", "errors", "fleet", "results"},
     "aio": {"_core", "errors", "fleet", "held_after", "past_holds", "results", "suspension"},
     # The package's face, which imports a room when one of its names is first used.
     "__init__": {"aio", "errors", "fleet", "past_holds", "results", "suspension"},
     "console": {
-        *(
-            "clock",
-            "errors",
-            "fleet",
-            "gate",
-            "continuing",
-            "hold_report",
-            "look_after",
-            "options",
-            "past_holds",
-        ),
+        *("clock", "errors", "fleet", "gate", "continuing", "hold_report", "options", "past_holds"),
         *("postgres", "results", "run_until", "suspension", "tables"),
     },
     "cli": {

@@ -22,7 +22,10 @@ def resume(
     Restores the old limit. Before its deadline only the holder ends a hold.
 
     Exit status 5: the hold had ended before (its deadline, somebody else, by hand), so requests met
-    It says so once; the next resume is well.
+    the work half done. It says so once; the next resume is well.
+
+    With --cutover it looks for a second after the release whether a reload has lost the cutover.
+    Then it applies it again, and ends with status 1.
     """
     return carry_out(
         "resume", make_fleet, as_json, lambda fleet, tell: tell(fleet.resume(*frontends, **options))

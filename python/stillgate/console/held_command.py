@@ -24,7 +24,6 @@ from stillgate.console.wishes import Wishes
 from stillgate.continuing import CONTINUES, command_environment, undo_argv, will
 from stillgate.errors import HoldExpired, InputError, ReportError, StillgateError
 from stillgate.fleet import Fleet
-from stillgate.look_after import apply_again_if_lost
 from stillgate.options import Progress
 from stillgate.postgres import knows_check_interval
 from stillgate.results.report import Report
@@ -42,7 +41,6 @@ STOPPED = (
     "this process was stopped for so long that --on-failure had to be run; the cutover was not "
     "begun"
 )
-RETRY_FOR = 10.0  # seconds, by default
 TO_RELEASE = 0.5  # seconds of a hold that are kept for its end
 STANDARD_ERROR = 2
 
@@ -105,9 +103,6 @@ class HeldCommand:
                     self._voice = voice
                     told = {**options, "at_deadline": self._end_all}
                     self._hold(voice, frontends, told, keyboard)
-                    if self._cutover_state() == "applied":
-                        retry_for = options.get("retry_for") or RETRY_FOR
-                        self.error = apply_again_if_lost(self._fleet, options["cutover"], retry_for)
         except InputError:
             raise
         except HoldExpired as error:
@@ -224,8 +219,8 @@ class HeldCommand:
                     self._course(held)
                 view.end()
         finally:
-            if begun is not None:
-                self._held_s = boot_time() - begun
+            if begun is not None and self._held is not None:
+                self._held_s = (self._held.over_at or boot_time()) - begun
             progress.close()
             if view is not None:
                 view.close()

@@ -1,0 +1,199 @@
+"""A reload that begins before the release and ends after it: each call that cuts over and releases
+sees that the new worker serves what is configured, says so, and applies the cutover again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import stillgate.aio
+from stillgate import Cutover, EndpointFailed, Fleet
+from support.command import run
+from support.haproxy.blue_green import (
+    ASKS,
+    BACKEND,
+    LAST,
+    NEW_CODE,
+    OLD_CODE,
+    SERVE,
+    SERVERS,
+    serving,
+)
+from support.haproxy.gate_options import gate_options
+from support.haproxy.holds import F, verdicts
+from support.haproxy.server import HAProxy
+from support.haproxy.tap import Tap
+from support.patience import patient
+
+if TYPE_CHECKING:
+    from conftest import Binary, Start
+
+pytestmark = pytest.mark.usefixtures("state")
+GREEN = Cutover("given", SERVERS)
+OPTIONS: dict[str, Any] = {"max_hold": patient(30.0), "retry_for": 1.0}
+ENDS = ("--retry-for", "1", *SERVE)
+LOST = "the cutover was lost after the release"
+
+
+@pytest.fixture(name="start")
+def starter(
+    haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path
+) -> Callable[[str], HAProxy]:
+    def start(label: str) -> HAProxy:
+        version = haproxy_binaries[label].version
+        options = gate_options(F, tmp_path / "gate", version, extra=BACKEND.splitlines())
+        return haproxy(label, **{**options, "master_worker": True})
+
+    return start
+
+
+def reload_behind(proxy: HAProxy, tap: Tap, again: bool = True) -> None:
+    """What is asked in the old worker is as it was set; the look after the first one behind the
+    release is at the new worker. Not `again`: that cannot be had a second time.
+    """
+
+    def swallow() -> bool:
+        tap.hook(LAST, swallow)
+        return False
+
+    def reload() -> None:
+        proxy.reload()
+        if not again:
+            swallow()
+
+    # Read back, and then the first look after the release.
+    tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, reload)))
+
+
+def by_hold(url: str) -> str:
+    hold = ["hold", F, "--max-hold", str(patient(30.0)), *ENDS, "-e", url, "--", "true"]
+    held = run(*hold)
+    assert held.returncode == 125, held.stderr
+    return held.stderr
+
+
+def by_resume(url: str) -> str:
+    Fleet([url]).suspend(F, max_hold=patient(30.0))
+    resumed = run("resume", F, *ENDS, "-e", url)
+    assert resumed.returncode == 1, resumed.stderr
+    assert "now: nothing is held; traffic flows" in resumed.stdout
+    return resumed.stdout
+
+
+def by_json(url: str) -> str:
+    Fleet([url]).suspend(F, max_hold=patient(30.0))
+    resumed = run("resume", F, *ENDS, "-e", url, "--json")
+    told = json.loads(resumed.stdout)
+    assert (resumed.returncode, told["ok"], told["error"]["code"]) == (1, False, "cutover_lost")
+    assert [one["verdict"] for one in told["switches"]] == ["resumed"]
+    return str(told["error"]["message"])
+
+
+def told_of(error: EndpointFailed) -> str:
+    assert error.code == "cutover_lost" and verdicts(error.report) == ["resumed"]
+    return error.message
+
+
+def by_block(url: str) -> str:
+    with pytest.raises(EndpointFailed) as failed:
+        with Fleet([url]).suspended(F, cutover=GREEN, **OPTIONS):
+            pass
+    return told_of(failed.value)
+
+
+def by_block_that_applies_it(url: str) -> str:
+    with pytest.raises(EndpointFailed) as failed:
+        with Fleet([url]).suspended(F, cutover=GREEN, **OPTIONS) as held:
+            held.apply_cutover()
+    assert held.resumed is not None and held.resumed.ok
+    return told_of(failed.value)
+
+
+def by_asyncio(url: str) -> str:
+    async def cut_over() -> None:
+        async with stillgate.aio.Fleet([url]).suspended(F, cutover=GREEN, **OPTIONS):
+            pass
+
+    with pytest.raises(EndpointFailed) as failed:
+        asyncio.run(cut_over())
+    return told_of(failed.value)
+
+
+def by_asyncio_resume(url: str) -> str:
+    async def cut_over() -> None:
+        fleet = stillgate.aio.Fleet([url])
+        await fleet.suspend(F, max_hold=patient(30.0))
+        await fleet.resume(F, cutover=GREEN, retry_for=1.0)
+
+    with pytest.raises(EndpointFailed) as failed:
+        asyncio.run(cut_over())
+    return told_of(failed.value)
+
+
+WAYS = [
+    *(by_hold, by_resume, by_json, by_block, by_block_that_applies_it),
+    *(by_asyncio, by_asyncio_resume),
+]
+
+
+@pytest.mark.parametrize(
+    ("label", "way"),
+    [
+        *(("3.0", way) for way in WAYS),
+        *((label, way) for label in ("2.2", "2.6", "sid") for way in (by_hold, by_resume)),
+    ],
+)
+def test_it_is_seen_told_and_applied_again(
+    label: str, way: Callable[[str], str], start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start(label)
+    with Tap(proxy, {}) as tap:
+        reload_behind(proxy, tap)
+        told = way(tap.endpoint)
+    assert LOST in told and "server app/blue state is ready, not maint" in told
+    assert "it was applied again" in told
+    assert serving(proxy) == NEW_CODE, told
+
+
+@pytest.mark.parametrize("way", [by_hold, by_resume, by_block])
+def test_where_it_cannot_be_applied_again_the_command_is_told(
+    way: Callable[[str], str], start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        reload_behind(proxy, tap, again=False)
+        told = way(tap.endpoint)
+    assert LOST in told and "run 'stillgate cutover given" in told
+    assert serving(proxy) == OLD_CODE, told
+
+
+def test_what_stays_in_effect_is_no_news(start: Callable[[str], HAProxy]) -> None:
+    """Though it is looked at, on new connections, ten times."""
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        Fleet([tap.endpoint]).suspend(F, max_hold=patient(30.0))
+        seen = tap.lines.count(ASKS)
+        report = Fleet([tap.endpoint]).resume(F, cutover=GREEN)
+        assert report.ok and tap.lines.count(ASKS) - seen > 5
+    assert serving(proxy) == NEW_CODE
+
+
+def test_a_block_that_fails_behind_its_cutover_is_looked_after_too(
+    start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        reload_behind(proxy, tap)
+        with pytest.raises(EndpointFailed) as failed:
+            with Fleet([tap.endpoint]).suspended(F, cutover=GREEN, **OPTIONS) as held:
+                held.apply_cutover()
+                raise ValueError("the block's own")
+    assert LOST in told_of(failed.value)
+    assert isinstance(failed.value.__context__, ValueError)
+    assert serving(proxy) == NEW_CODE
