@@ -46,6 +46,7 @@ from stillgate.watching import GateWatch, GuardWatch, Watch
 
 if TYPE_CHECKING:
     from stillgate.cutover_leash import CutoverLeash
+    from stillgate.look_after import Process
 
 T = TypeVar("T")
 STOPPED = 130  # the exit status of a call that a signal has ended
@@ -292,7 +293,7 @@ class Fleet:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report, cut_at=leash.ended_at if leash else None)
         if report.cutover and report.cutover.state == "applied" and report.exit_status != STOPPED:
-            report = self._looked_after(report, options["cutover"], retry_for)
+            report = self._looked_after(report, options["cutover"], retry_for, {})
         return _logged(_well(report))
 
     def extend(
@@ -500,10 +501,21 @@ class Fleet:
             finally:
                 self._core.watch_cutovers(None, None)
 
-    def _looked_after(self, released: Report, cutover: Dict[str, Any], retry_for: float) -> Report:
+    def _looked_after(
+        self,
+        released: Report,
+        cutover: Dict[str, Any],
+        retry_for: float,
+        before: Mapping[str, Process],
+    ) -> Report:
         from stillgate.look_after import look_after
 
-        return look_after(self, released, cutover, retry_for)
+        return look_after(self, released, cutover, retry_for, before)
+
+    def _processes(self) -> Dict[str, Process]:
+        from stillgate.look_after import processes
+
+        return processes(self)
 
     def _leash(self, cutover: Any) -> CutoverLeash:
         from stillgate.cutover_leash import CutoverLeash
@@ -556,6 +568,11 @@ class _HoldCalls:
         self.stop = self._custody.stop
         self._leash: Optional[CutoverLeash] = None
         self._leashed = ExitStack()
+        self._before: Dict[str, Process] = {}
+
+    def prepare(self) -> None:
+        if "cutover" in self._options:
+            self._before = self._fleet._processes()
 
     def suspend(self, leashed: bool) -> Report:
         options = {**self._options, "holder_stays": True}
@@ -605,7 +622,9 @@ class _HoldCalls:
         return self._log(_well(ended))
 
     def look_after(self, released: Report) -> Report:
-        return self._fleet.twin()._looked_after(released, self._options["cutover"], self._retry_for)
+        return self._fleet.twin()._looked_after(
+            released, self._options["cutover"], self._retry_for, self._before
+        )
 
     def extend(
         self, hold: str, by: float, fleet: Optional[AnyFleet], keep: Optional[float] = None

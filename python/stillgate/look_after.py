@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Protocol
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Protocol
 
 from stillgate.clock import boot_time
 from stillgate.errors import EndpointFailed, ReportError, StillgateError
 from stillgate.results.cutover import Cutover, CutoverChange
+from stillgate.results.haproxy import Info
+from stillgate.results.lists import Answers
 from stillgate.results.outcome import Error
 from stillgate.results.report import Report
 
@@ -24,19 +26,47 @@ class CutoverFleet(Protocol):
     ) -> Report:
         ...
 
+    def info(self) -> Answers[Info]:
+        ...
+
+
+class Process(NamedTuple):
+    """Of an HAProxy: in a container its successor may have the same pid."""
+
+    pid: int
+    uptime_s: int
+
+    def is_still(self, now: Optional[Process]) -> bool:
+        """Whether it is this one that answers now."""
+        return now is not None and now.pid == self.pid and now.uptime_s >= self.uptime_s
+
+
+def processes(fleet: CutoverFleet) -> Dict[str, Process]:
+    """Which process answers at each endpoint that does."""
+    known = {one.endpoint: one.value for one in fleet.info() if one.value is not None}
+    return {url: Process(info.pid, info.uptime_s) for url, info in known.items()}
+
 
 def look_after(
-    fleet: CutoverFleet, released: Report, told: Mapping[str, Any], retry_for: float
+    fleet: CutoverFleet,
+    released: Report,
+    told: Mapping[str, Any],
+    retry_for: float,
+    before: Mapping[str, Process],
 ) -> Report:
     """The report of a release after the cutover `told`, as it is once that was looked at: for
     SETTLING, on new connections. If it is no longer in effect it is applied once more, and the
-    report has the error `cutover_lost`.
+    report has the error `cutover_lost`. In a process that was there `before`, and so has lost
+    nothing, somebody wants other values, as a block that has taken its cutover back.
     """
     cutover = Cutover(**told)
     give_up_at = boot_time() + SETTLING
     while True:
         last = boot_time() >= give_up_at
         lost = _lost(fleet, cutover)
+        if lost and before:
+            now = processes(fleet)
+            lost = [one for one in lost if not _is_wanted(one, before, now)]
         if lost:
             words = f"{_words(lost)}; {_applied_again(fleet, cutover, retry_for)}"
             return _with_error(released, words)
@@ -53,6 +83,13 @@ def _lost(fleet: CutoverFleet, cutover: Cutover) -> List[CutoverChange]:
         report = error.report
     found = report.cutover.changes if report.cutover else []
     return [one for one in found if one.now is not None and one.now != one.wanted]
+
+
+def _is_wanted(
+    change: CutoverChange, before: Mapping[str, Process], now: Mapping[str, Process]
+) -> bool:
+    known = before.get(change.endpoint)
+    return known is not None and known.is_still(now.get(change.endpoint))
 
 
 def _applied_again(fleet: CutoverFleet, cutover: Cutover, retry_for: float) -> str:

@@ -60,6 +60,9 @@ class AnyFleet(Protocol):
 class Calls(Protocol):
     """What a hold has done by its fleet."""
 
+    def prepare(self) -> None:
+        """Before anything is held, on the caller's own thread: a signal ends it."""
+
     def suspend(self, leashed: bool) -> Report:
         """`leashed`: with a leash that continues the cutover that was asked for, should this
         process be killed in it. Errors: StillgateError, and then nothing is held.
@@ -284,6 +287,7 @@ class Suspension:
         """Returns when all is held. Whatever it raises, the caller leaves `ending`.
         Errors: those of Fleet.suspend.
         """
+        self._calls.prepare()
         self._teller.start()
         self._keeper.start()
         self._unsettled.acquire()  # pylint: disable=consider-using-with

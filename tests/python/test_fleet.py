@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import pytest
 
@@ -50,6 +50,9 @@ class Core:
 
     def watch_cutovers(self, begins: object, ended: object) -> None:
         self.watched.append(begins is not None and ended is not None)
+
+    def execute(self, command: str, payload: Optional[str]) -> list[Any]:
+        return []
 
     def __getattr__(self, verb: str) -> Callable[..., Any]:
         def call(frontends: list[str], **options: Any) -> Any:

@@ -184,6 +184,22 @@ def test_what_stays_in_effect_is_no_news(start: Callable[[str], HAProxy]) -> Non
     assert serving(proxy) == NEW_CODE
 
 
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_block_that_takes_its_cutover_back_has_lost_nothing(
+    by_hand: bool, start: Callable[[str], HAProxy]
+) -> None:
+    """The same process has other values: that is somebody's will, and nobody overrides it."""
+    proxy = start("3.0")
+    fleet = Fleet(proxy.endpoints)
+    with fleet.suspended(F, cutover=GREEN, **OPTIONS) as held:
+        held.apply_cutover()
+        if by_hand:
+            proxy.cli("set server app/blue state ready", "set server app/green state maint")
+        else:
+            fleet.twin().cutover(GREEN, back=True)
+    assert serving(proxy) == OLD_CODE
+
+
 def test_a_block_that_fails_behind_its_cutover_is_looked_after_too(
     start: Callable[[str], HAProxy]
 ) -> None:
