@@ -57,7 +57,7 @@ install_source() {
   [[ $(wc -l <<<"$lines") = 5 ]]
   [[ $VERSION_CODENAME != bookworm ]] || lines=${lines//libboost-dev/libboost1.81-dev}
   lines=${lines//apt-get install/apt-get -qq -y --no-install-recommends install}
-  lines=${lines///opt/stillgate/bin/pip//usr/bin/unshare --net /opt/stillgate/bin/pip}
+  lines=$(sed 's|/opt/stillgate/bin/pip |/usr/bin/unshare --net &|' <<<"$lines")
   mkdir /source
   tar --extract --file "$given"/stillgate-*.tar.gz --directory /source --strip-components 1
   cd /source
