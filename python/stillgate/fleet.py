@@ -27,7 +27,7 @@ from typing import (
 import stillgate._core as _core
 import stillgate.tables  # noqa: F401  (results print by it)
 from stillgate.cutovers import cutover_named
-from stillgate.errors import InputError, ReportError, error_of
+from stillgate.errors import InputError, ReportError, TooLate, error_of
 from stillgate.events import Listener, Teller, to_listener
 from stillgate.held_after import held_behind, tell_held
 from stillgate.measured import note, note_ended, note_step
@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from stillgate.look_after import Process
 
 T = TypeVar("T")
-STOPPED = 130  # the exit status of a call that a signal has ended
 RETRY_BACK = 1.0  # seconds that one attempt to take a cutover back takes at most
 # Options of suspended() that are those of resume().
 RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")
@@ -292,7 +291,9 @@ class Fleet:
         with self._continued(options.get("cutover")) as leash:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report, cut_at=leash.ended_at if leash else None)
-        if report.cutover and report.cutover.state == "applied" and report.exit_status != STOPPED:
+        # Whoever has to hear of something that is still held hears it at once.
+        is_let_go = report.exit_status in (0, TooLate.exit_status)
+        if is_let_go and report.cutover and report.cutover.state == "applied":
             report = self._looked_after(report, options["cutover"], retry_for, {})
         return _logged(_well(report))
 
@@ -706,7 +707,7 @@ def _tell_held(custody: _core.Custody, left: BaseException) -> None:
 
 
 def _well(report: Report) -> Report:
-    if report.exit_status == STOPPED:
+    if report.exit_status == 130:
         raise KeyboardInterrupt
     if not report.ok:
         raise error_of(report)
