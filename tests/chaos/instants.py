@@ -12,6 +12,7 @@ import argparse
 import json
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from support.chef.client import missing  # noqa: E402
 from support.haproxy.fetch import ensure  # noqa: E402
 from support.haproxy.gate import Gated  # noqa: E402
 from support.haproxy.server import HAProxy  # noqa: E402
+from support.process import wait_until  # noqa: E402
 
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MEASURED = 5  # calls that nobody stops, before the others
@@ -253,10 +255,25 @@ class Strike:
         return f"not held, and in the journal: {files}"
 
 
+@contextmanager
+def state_folder() -> Iterator[str]:
+    folder = tempfile.mkdtemp(prefix="sgi-", dir="/tmp")
+    try:
+        yield folder
+    finally:
+
+        def is_gone() -> bool:
+            # A guard that is about to leave still writes to the history.
+            shutil.rmtree(folder, ignore_errors=True)
+            return not os.path.exists(folder)
+
+        wait_until(is_gone, "the end of the last guard")
+
+
 def strike(verb: str, method: str, number: int, label: str) -> Outcome:
     """Signals at so many instants of it."""
     outcome = Outcome(verb, method)
-    with tempfile.TemporaryDirectory(prefix="sgi-", dir="/tmp") as folder:
+    with state_folder() as folder:
         os.environ["STILLGATE_STATE_DIR"] = folder
         caller = CALLERS[verb]
         measured, number = (max(1, round(caller.part * one)) for one in (MEASURED, number))
@@ -303,7 +320,7 @@ def main() -> int:
             for verb in verbs
             for method in asked.method or ("maxconn", "gate")
         ]
-        for done in running:
+        for done in as_completed(running):
             outcome = done.result()
             outcomes.append(outcome)
             print(outcome.words(), flush=True)
