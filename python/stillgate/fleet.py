@@ -292,8 +292,8 @@ class Fleet:
         with self._continued(options.get("cutover")) as leash:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report, cut_at=leash.ended_at if leash else None)
-        if report.cutover and report.cutover.state == "applied" and report.exit_status != STOPPED:
-            report = self._looked_after(report, options["cutover"], retry_for, {})
+        if _is_cut_over(report) and report.exit_status != STOPPED:
+            report = self._looked_after(report, options["cutover"], retry_for)
         return _logged(_well(report))
 
     def extend(
@@ -506,11 +506,16 @@ class Fleet:
         released: Report,
         cutover: Dict[str, Any],
         retry_for: float,
-        before: Mapping[str, Process],
+        ready_first: float = 0.0,
+        inside: Optional[Report] = None,
+        before: Optional[Mapping[str, Process]] = None,
     ) -> Report:
-        from stillgate.look_after import look_after
+        """`inside`: of the cutover, where it is not part of the release."""
+        from stillgate.look_after import Sought, look_after, written_at
 
-        return look_after(self, released, cutover, retry_for, before)
+        written = written_at(released, inside)
+        sought = Sought(Cutover(**cutover), retry_for, ready_first, written)
+        return look_after(self, released, sought, before or {})
 
     def _processes(self) -> Dict[str, Process]:
         from stillgate.look_after import processes
@@ -623,7 +628,12 @@ class _HoldCalls:
 
     def look_after(self, released: Report) -> Report:
         return self._fleet.twin()._looked_after(
-            released, self._options["cutover"], self._retry_for, self._before
+            released,
+            self._options["cutover"],
+            self._retry_for,
+            self._options["ready_first"],
+            self.cut,
+            self._before,
         )
 
     def extend(
@@ -703,6 +713,12 @@ def _tell_held(custody: _core.Custody, left: BaseException) -> None:
     # A report tells it itself.
     if not isinstance(left, ReportError):
         tell_held(left, held_behind(custody))
+
+
+def _is_cut_over(resumed: Report) -> bool:
+    """Whether a resume has applied its cutover, and let anything go to it."""
+    applied = resumed.cutover is not None and resumed.cutover.state == "applied"
+    return applied and any(one.verdict != "held" for one in resumed.switches)
 
 
 def _well(report: Report) -> Report:

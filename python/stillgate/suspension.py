@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from stillgate.watching import Watch
 
 MORE_TIME = 5.0  # seconds that a hold which is about to end is given for its cutover
+STALE = 1.0  # seconds after an expired hold: its cutover is not looked after any more
 ENOUGH = 2.0  # seconds left for a cutover: with less the hold is extended before it
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
@@ -435,12 +436,19 @@ class Suspension:
                 tell_held(self._failure, self.left_held())
                 raise self._failure
             raise self._failure from expired
-        if self.resumed is not None and _applied(self.resumed, self.cutover):
+        if self.resumed is not None and self._is_to_be_looked_after():
             looked = self._calls.look_after(self.resumed)
             if looked is not self.resumed:
                 raise EndpointFailed(looked) from expired
         if expired is not None:
             raise expired
+
+    def _is_to_be_looked_after(self) -> bool:
+        """Not the cutover of a block that ended long after its deadline: who has wanted what
+        since then, nobody knows.
+        """
+        late = self._expired and clock.boot_time() - (self.over_at or 0.0) > STALE
+        return _applied(self.resumed, self.cutover) and not late
 
     def _ended_by_others(self) -> bool:
         """A guard ends when it sees that; the resume then finds nothing held."""

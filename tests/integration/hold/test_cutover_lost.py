@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import stillgate.aio
-from stillgate import Cutover, EndpointFailed, Fleet
+from stillgate import Cutover, EndpointFailed, Fleet, HoldExpired
+from stillgate.clock import boot_time
 from support.command import run
 from support.haproxy.blue_green import (
     ASKS,
@@ -30,6 +31,7 @@ from support.haproxy.holds import F, verdicts
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
 from support.patience import patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -38,6 +40,11 @@ pytestmark = pytest.mark.usefixtures("state")
 GREEN = Cutover("given", SERVERS)
 OPTIONS: dict[str, Any] = {"max_hold": patient(30.0), "retry_for": 1.0}
 ENDS = ("--retry-for", "1", *SERVE)
+DEAD = """\
+backend dead
+    mode http
+    server none 127.0.0.1:9 disabled
+"""
 LOST = "the cutover was lost after the release"
 
 
@@ -47,7 +54,9 @@ def starter(
 ) -> Callable[[str], HAProxy]:
     def start(label: str) -> HAProxy:
         version = haproxy_binaries[label].version
-        options = gate_options(F, tmp_path / "gate", version, extra=BACKEND.splitlines())
+        options = gate_options(
+            F, tmp_path / "gate", version, extra=[*BACKEND.splitlines(), *DEAD.splitlines()]
+        )
         return haproxy(label, **{**options, "master_worker": True})
 
     return start
@@ -213,3 +222,83 @@ def test_a_block_that_fails_behind_its_cutover_is_looked_after_too(
     assert LOST in told_of(failed.value)
     assert isinstance(failed.value.__context__, ValueError)
     assert serving(proxy) == NEW_CODE
+
+
+def back(url: str) -> None:
+    Fleet([url]).cutover(GREEN, back=True)
+
+
+def sets_it_back(url: str) -> None:
+    for command in ("set server app/blue state ready", "set server app/green state maint"):
+        assert Fleet([url]).execute(command)[0].ok
+
+
+@pytest.mark.parametrize("takes_back", [back, sets_it_back])
+def test_who_takes_it_back_while_it_is_looked_at_is_not_overruled(
+    takes_back: Callable[[str], None], start: Callable[[str], HAProxy]
+) -> None:
+    """Between the second look and the third one after a resume."""
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        later: list[Callable[[], None]] = [lambda: takes_back(tap.endpoint)]
+        for _ in range(3):
+            later.append(lambda: tap.hook(ASKS, later.pop()))
+        # Proven, read back and looked at once before.
+        tap.hook(LAST, lambda: tap.hook(ASKS, later.pop()))
+        Fleet([tap.endpoint]).suspend(F, max_hold=patient(30.0))
+        assert Fleet([tap.endpoint]).resume(F, cutover=GREEN).ok
+        assert not later
+    assert serving(proxy) == OLD_CODE
+
+
+def test_a_block_takes_its_cutover_back_behind_a_reload_too(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """The process is none that was there before the hold; but the record has ended."""
+    proxy = start("3.0")
+    fleet = Fleet(proxy.endpoints)
+    with fleet.suspended(F, cutover=GREEN, **OPTIONS) as held:
+        proxy.reload()
+        held.apply_cutover()
+        back(proxy.endpoints[0])
+    assert serving(proxy) == OLD_CODE
+
+
+def test_what_happened_long_behind_the_deadline_is_left_alone(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """As after each later reload: somebody may have wanted it."""
+    proxy = start("3.0")
+    with pytest.raises(HoldExpired):
+        with Fleet(proxy.endpoints).suspended(F, cutover=GREEN, max_hold=patient(3.0)) as held:
+            held.apply_cutover()
+            wait_until(lambda: held.over_at is not None, "the release")
+            wait_until(lambda: boot_time() - (held.over_at or 0.0) > 1.0, "a second")
+            proxy.reload()
+    assert serving(proxy) == OLD_CODE
+
+
+def test_a_stop_of_the_next_call_stops_a_hold_with_a_cutover(
+    start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start("3.0")
+    fleet = Fleet(proxy.endpoints)
+    fleet.stop()
+    with pytest.raises(KeyboardInterrupt):
+        with fleet.suspended(F, cutover=GREEN, **OPTIONS):
+            pass
+    assert serving(proxy) == OLD_CODE
+
+
+def test_where_nothing_is_released_nothing_is_lost_after_the_release(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """The hold stays in effect: the next resume looks."""
+    proxy = start("3.0")
+    Fleet(proxy.endpoints).suspend(F, max_hold=patient(30.0))
+    with Tap(proxy, {}) as tap:
+        reload_behind(proxy, tap)
+        with pytest.raises(EndpointFailed) as failed:
+            waits: dict[str, Any] = {"wait_up": True, "wait_up_for": "dead", "retry_for": 0.2}
+            Fleet([tap.endpoint]).resume(F, cutover=GREEN, **waits)
+    assert failed.value.code == "application_down" and verdicts(failed.value.report) == ["held"]
