@@ -278,7 +278,8 @@ class Fleet:
         be killed in the cutover, the leash completes it, or undoes it everywhere; where that cannot
         be started, StillgateError `leash_failed` is raised, with nothing changed. After the release
         the call looks for a second whether a reload has lost it: then it is applied again, and
-        EndpointFailed with the code `cutover_lost` is raised.
+        EndpointFailed with the code `cutover_lost` is raised. Servers that the reload has brought
+        to `maint` are checked first, for `retry_for` seconds.
 
         Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no

@@ -151,12 +151,24 @@ def _taken_back(fleet: CutoverFleet, sought: Sought) -> Set[str]:
 
 
 def _applied_again(fleet: CutoverFleet, sought: Sought) -> str:
+    """A reload brings a server that is `disabled` in the configuration back to `maint`, where
+    nothing checks it.
+    """
+    cutover, retry_for = sought.cutover, sought.retry_for
+    ready_first = sought.ready_first or retry_for
+    command = f"stillgate cutover {cutover.name}"
     try:
-        fleet.cutover(sought.cutover, retry_for=sought.retry_for)
+        try:
+            fleet.cutover(cutover, retry_for=retry_for)
+        except ReportError as error:
+            if error.code != "cutover_none_up":
+                raise
+            command = f"{command} --ready-first {ready_first:g}"
+            fleet.cutover(cutover, ready_first=ready_first, retry_for=retry_for)
         return "it was applied again and is in effect, but until then requests met the old values"
     except StillgateError as error:
-        command = f"stillgate cutover {sought.cutover.name}"
-        return f"it could not be applied again ({error}); run '{command}'"
+        serve = ", with the same --serve if it is in no inventory"
+        return f"it could not be applied again ({error}); run '{command}'{serve}"
 
 
 def _words(lost: List[CutoverChange]) -> str:

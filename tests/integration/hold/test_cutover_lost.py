@@ -15,6 +15,7 @@ import pytest
 import stillgate.aio
 from stillgate import Cutover, EndpointFailed, Fleet, HoldExpired
 from stillgate.clock import boot_time
+from support.app import App
 from support.command import run
 from support.haproxy.blue_green import (
     ASKS,
@@ -276,6 +277,46 @@ def test_what_happened_long_behind_the_deadline_is_left_alone(
             wait_until(lambda: boot_time() - (held.over_at or 0.0) > 1.0, "a second")
             proxy.reload()
     assert serving(proxy) == OLD_CODE
+
+
+CHECKED = """\
+backend app
+    mode http
+    server blue 127.0.0.1:{port}
+    server green 127.0.0.1:{port} check inter 100ms rise 1 disabled
+"""
+
+
+def checks_first(url: str) -> str:
+    held = run(
+        "hold", F, "--max-hold", "30", "--ready-first", "10", *SERVE, "-e", url, "--", "true"
+    )
+    assert held.returncode == 125, held.stderr
+    return held.stderr
+
+
+def was_drained(url: str) -> str:
+    Fleet([url]).cutover(Cutover("drained", {"app/green": "drain"}))
+    Fleet([url]).suspend(F, max_hold=patient(30.0))
+    resumed = run("resume", F, *SERVE, "-e", url)
+    assert resumed.returncode == 1, resumed.stderr
+    return resumed.stdout
+
+
+@pytest.mark.parametrize("way", [checks_first, was_drained])
+def test_servers_that_a_reload_has_disabled_are_checked_before_it_is_applied_again(
+    way: Callable[[str], str], haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path
+) -> None:
+    with App() as app:
+        lines = CHECKED.format(port=app.port).splitlines()
+        version = haproxy_binaries["3.0"].version
+        options = gate_options(F, tmp_path / "gate", version, extra=lines)
+        proxy = haproxy("3.0", **{**options, "master_worker": True})
+        with Tap(proxy, {}) as tap:
+            reload_behind(proxy, tap)
+            told = way(tap.endpoint)
+        assert LOST in told and "it was applied again" in told
+        assert serving(proxy) == ["blue MAINT", "green UP"], told
 
 
 def test_a_stop_of_the_next_call_stops_a_hold_with_a_cutover(
