@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -344,6 +345,8 @@ class Fleet:
         else:
             wanted = self._cutover(cutover)
         report = to_report(self._core.cutover(cutover=wanted.told(), **options))
+        if report.cutover is not None:
+            report = replace(report, cutover=replace(report.cutover, back=back))
         return _logged(_well(report))
 
     def status(self, *frontends: str) -> Report:
