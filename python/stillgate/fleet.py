@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from stillgate.look_after import Process
 
 T = TypeVar("T")
+RETRY_FOR = 10.0  # seconds, where a call says nothing else
 STOPPED = 130  # the exit status of a call that a signal has ended
 RETRY_BACK = 1.0  # seconds that one attempt to take a cutover back takes at most
 # Options of suspended() that are those of resume().
@@ -289,14 +290,30 @@ class Fleet:
         Errors: EndpointFailed, HeldByOther (nothing was released), TooLate (the hold had ended
         before; told once).
         """
-        options = self._told("resume", locals())
+        return self._resume(_as_it_is, frontends, self._told("resume", locals()))
+
+    def resume_then(self, receive: Callable[[Report], T], *frontends: str, **options: Any) -> T:
+        """As resume(), and calls `receive(report)`, which may show it: also where a signal ends the
+        look after a cutover, when all is released. Returns what `receive` returns.
+        """
+        arguments: Dict[str, Any] = dict.fromkeys(call_names("resume"))
+        return self._resume(receive, frontends, self._told("resume", {**arguments, **options}))
+
+    def _resume(
+        self, receive: Callable[[Report], T], frontends: Tuple[str, ...], options: Dict[str, Any]
+    ) -> T:
         names = self._named(frontends)
         with self._continued(options.get("cutover")) as leash:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report, cut_at=leash.ended_at if leash else None)
         if _is_cut_over(report) and report.exit_status != STOPPED:
-            report = self._looked_after(report, options["cutover"], retry_for)
-        return _logged(_well(report))
+            try:
+                retry_for = options.get("retry_for", RETRY_FOR)
+                report = self._looked_after(report, options["cutover"], retry_for)
+            except KeyboardInterrupt:
+                receive(_logged(_well(report)))
+                raise
+        return receive(_logged(_well(report)))
 
     def extend(
         self,
@@ -717,6 +734,10 @@ def _tell_held(custody: _core.Custody, left: BaseException) -> None:
     # A report tells it itself.
     if not isinstance(left, ReportError):
         tell_held(left, held_behind(custody))
+
+
+def _as_it_is(report: Report) -> Report:
+    return report
 
 
 def _is_cut_over(resumed: Report) -> bool:

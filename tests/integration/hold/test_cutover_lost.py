@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +19,7 @@ import stillgate.aio
 from stillgate import Cutover, EndpointFailed, Fleet, HoldExpired
 from stillgate.clock import boot_time
 from support.app import App
-from support.command import run
+from support.command import COMMAND, run
 from support.haproxy.blue_green import (
     ASKS,
     BACKEND,
@@ -31,7 +34,7 @@ from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F, verdicts
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
-from support.patience import patient
+from support.patience import HANG_S, patient
 from support.process import wait_until
 
 if TYPE_CHECKING:
@@ -343,3 +346,29 @@ def test_where_nothing_is_released_nothing_is_lost_after_the_release(
             waits: dict[str, Any] = {"wait_up": True, "wait_up_for": "dead", "retry_for": 0.2}
             Fleet([tap.endpoint]).resume(F, cutover=GREEN, **waits)
     assert failed.value.code == "application_down" and verdicts(failed.value.report) == ["held"]
+
+
+def test_a_stop_of_the_look_takes_nothing_from_what_is_told(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """All is released by then: neither people nor programs are to hear that it was stopped."""
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        Fleet([tap.endpoint]).suspend(F, max_hold=patient(30.0))
+        words = [*COMMAND, "resume", F, *SERVE, "-e", tap.endpoint, "--json"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as resuming:
+            # Read back, and then the first look.
+            stop = partial(resuming.send_signal, signal.SIGINT)
+            tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, stop)))
+            told = json.loads(resuming.communicate(timeout=HANG_S)[0])
+    assert (resuming.returncode, told["ok"], told["cutover"]["state"]) == (0, True, "applied")
+    assert [one["verdict"] for one in told["switches"]] == ["resumed"]
+
+
+def test_what_goes_back_is_not_told_to_be_in_effect(start: Callable[[str], HAProxy]) -> None:
+    proxy = start("3.0")
+    there = [*SERVE, "-e", proxy.endpoints[0]]
+    done = run("cutover", "given", *there)
+    assert "cutover given: in effect on every HAProxy" in done.stdout
+    done = run("cutover", "given", "--back", "-e", proxy.endpoints[0])
+    assert "cutover given --back: in effect on every HAProxy" in done.stdout
