@@ -92,16 +92,14 @@ def look_after(
     """
     give_up_at = boot_time() + SETTLING
     had: Dict[str, Process] = dict(before)
-    is_seen = False
+    # Before the values: a process that is there afterwards, too, is the one that has them.
+    answering = processes(fleet)
     while True:
         last = boot_time() >= give_up_at
-        # Before the values: a process that is there afterwards, too, is the one that has them.
-        answering = {} if is_seen else processes(fleet)
         found = _found(fleet, sought.cutover)
         lost = [one for one in found if one.now is not None and one.now != one.wanted]
         others = {one.endpoint for one in found if one.now != one.wanted}
         had.update({url: answering[url] for url in _places(found) - others if url in answering})
-        is_seen = is_seen or (bool(found) and not others)
         if lost:
             lost = _without_wanted(fleet, sought, lost, had)
         if lost:
