@@ -129,6 +129,8 @@ class Suspension:
         """The resume's report, once there is one."""
         self.over_at: Optional[float] = None
         """The clock.boot_time() at which the release had come to its end."""
+        self.is_looking = False
+        """All is over, but for the look after the cutover; also where a signal has ended that."""
         self.on_move: Callable[[], object] = lambda: None
         """Called when the deadline has moved, by whatever thread; it must not wait."""
         self.plain = False
@@ -437,7 +439,9 @@ class Suspension:
                 raise self._failure
             raise self._failure from expired
         if self.resumed is not None and self._is_to_be_looked_after():
+            self.is_looking = True
             looked = self._calls.look_after(self.resumed)
+            self.is_looking = False
             if looked is not self.resumed:
                 raise EndpointFailed(looked) from expired
         if expired is not None:

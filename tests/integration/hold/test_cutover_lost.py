@@ -372,3 +372,19 @@ def test_what_goes_back_is_not_told_to_be_in_effect(start: Callable[[str], HAPro
     assert "cutover given: in effect on every HAProxy" in done.stdout
     done = run("cutover", "given", "--back", "-e", proxy.endpoints[0])
     assert "cutover given --back: in effect on every HAProxy" in done.stdout
+
+
+def test_a_stop_of_the_look_takes_nothing_from_what_a_hold_tells(
+    start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        words = ["hold", F, "--max-hold", str(patient(30.0)), *SERVE, "-e", tap.endpoint, "--json"]
+        words = [*COMMAND, *words, "--", "true"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holding:
+            stop = partial(holding.send_signal, signal.SIGINT)
+            tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, stop)))
+            told = json.loads(holding.communicate(timeout=HANG_S)[0])
+    assert (holding.returncode, told["ok"], told["error"]) == (0, True, None)
+    four = [told[one] for one in ("migration", "undo", "cutover", "traffic")]
+    assert four == ["done", "none", "applied", "released"]
