@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from stillgate.look_after import Process
 
 T = TypeVar("T")
+RETRY_FOR = 10.0  # seconds, where a call says nothing else
 RETRY_BACK = 1.0  # seconds that one attempt to take a cutover back takes at most
 # Options of suspended() that are those of resume().
 RELEASING = ("ramp", "wait_up", "wait_up_for", "retry_for")
@@ -277,7 +279,8 @@ class Fleet:
         be killed in the cutover, the leash completes it, or undoes it everywhere; where that cannot
         be started, StillgateError `leash_failed` is raised, with nothing changed. After the release
         the call looks for a second whether a reload has lost it: then it is applied again, and
-        EndpointFailed with the code `cutover_lost` is raised.
+        EndpointFailed with the code `cutover_lost` is raised. Servers that the reload has brought
+        to `maint` are checked first, for `retry_for` seconds.
 
         Before its deadline only the holder ends a hold: the same `owner` (user@host by default), or
         the machine and user whose journal has it, or whoever gives its id as `hold`, which ends no
@@ -286,16 +289,30 @@ class Fleet:
         Errors: EndpointFailed, HeldByOther (nothing was released), TooLate (the hold had ended
         before; told once).
         """
-        options = self._told("resume", locals())
+        return self._resume(_as_it_is, frontends, self._told("resume", locals()))
+
+    def resume_then(self, receive: Callable[[Report], T], *frontends: str, **options: Any) -> T:
+        """As resume(), and calls `receive(report)`, which may show it: also where a signal ends the
+        look after a cutover, when all is released. Returns what `receive` returns.
+        """
+        arguments: Dict[str, Any] = dict.fromkeys(call_names("resume"))
+        return self._resume(receive, frontends, self._told("resume", {**arguments, **options}))
+
+    def _resume(
+        self, receive: Callable[[Report], T], frontends: Tuple[str, ...], options: Dict[str, Any]
+    ) -> T:
         names = self._named(frontends)
         with self._continued(options.get("cutover")) as leash:
             report = to_report(self._core.resume(names, on_line=self._on_line, **options))
         note(report, cut_at=leash.ended_at if leash else None)
-        # Whoever has to hear of something that is still held hears it at once.
-        is_let_go = report.exit_status in (0, TooLate.exit_status)
-        if is_let_go and report.cutover and report.cutover.state == "applied":
-            report = self._looked_after(report, options["cutover"], retry_for, {})
-        return _logged(_well(report))
+        if _is_cut_over(report):
+            try:
+                retry_for = options.get("retry_for", RETRY_FOR)
+                report = self._looked_after(report, options["cutover"], retry_for)
+            except KeyboardInterrupt:
+                receive(_logged(_well(report)))
+                raise
+        return receive(_logged(_well(report)))
 
     def extend(
         self,
@@ -344,6 +361,8 @@ class Fleet:
         else:
             wanted = self._cutover(cutover)
         report = to_report(self._core.cutover(cutover=wanted.told(), **options))
+        if report.cutover is not None:
+            report = replace(report, cutover=replace(report.cutover, back=back))
         return _logged(_well(report))
 
     def status(self, *frontends: str) -> Report:
@@ -507,11 +526,16 @@ class Fleet:
         released: Report,
         cutover: Dict[str, Any],
         retry_for: float,
-        before: Mapping[str, Process],
+        ready_first: float = 0.0,
+        inside: Optional[Report] = None,
+        before: Optional[Mapping[str, Process]] = None,
     ) -> Report:
-        from stillgate.look_after import look_after
+        """`inside`: of the cutover, where it is not part of the release."""
+        from stillgate.look_after import Sought, look_after, written_at
 
-        return look_after(self, released, cutover, retry_for, before)
+        written = written_at(released, inside)
+        sought = Sought(Cutover(**cutover), retry_for, ready_first, written)
+        return look_after(self, released, sought, before or {})
 
     def _processes(self) -> Dict[str, Process]:
         from stillgate.look_after import processes
@@ -624,7 +648,12 @@ class _HoldCalls:
 
     def look_after(self, released: Report) -> Report:
         return self._fleet.twin()._looked_after(
-            released, self._options["cutover"], self._retry_for, self._before
+            released,
+            self._options["cutover"],
+            self._retry_for,
+            self._options["ready_first"],
+            self.cut,
+            self._before,
         )
 
     def extend(
@@ -704,6 +733,18 @@ def _tell_held(custody: _core.Custody, left: BaseException) -> None:
     # A report tells it itself.
     if not isinstance(left, ReportError):
         tell_held(left, held_behind(custody))
+
+
+def _as_it_is(report: Report) -> Report:
+    return report
+
+
+def _is_cut_over(resumed: Report) -> bool:
+    """Whether a resume has applied its cutover, and let all go to it: whoever has to hear of
+    something that is still held hears it at once.
+    """
+    applied = resumed.cutover is not None and resumed.cutover.state == "applied"
+    return applied and resumed.exit_status in (0, TooLate.exit_status)
 
 
 def _well(report: Report) -> Report:

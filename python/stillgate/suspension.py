@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from stillgate.watching import Watch
 
 MORE_TIME = 5.0  # seconds that a hold which is about to end is given for its cutover
+STALE = 1.0  # seconds after an expired hold: its cutover is not looked after any more
 ENOUGH = 2.0  # seconds left for a cutover: with less the hold is extended before it
 F = TypeVar("F", bound=Callable[..., Any])
 log = logging.getLogger("stillgate")
@@ -128,6 +129,8 @@ class Suspension:
         """The resume's report, once there is one."""
         self.over_at: Optional[float] = None
         """The clock.boot_time() at which the release had come to its end."""
+        self.is_looking = False
+        """All is over, but for the look after the cutover; also where a signal has ended that."""
         self.on_move: Callable[[], object] = lambda: None
         """Called when the deadline has moved, by whatever thread; it must not wait."""
         self.plain = False
@@ -435,12 +438,21 @@ class Suspension:
                 tell_held(self._failure, self.left_held())
                 raise self._failure
             raise self._failure from expired
-        if self.resumed is not None and _applied(self.resumed, self.cutover):
+        if self.resumed is not None and self._is_to_be_looked_after():
+            self.is_looking = True
             looked = self._calls.look_after(self.resumed)
+            self.is_looking = False
             if looked is not self.resumed:
                 raise EndpointFailed(looked) from expired
         if expired is not None:
             raise expired
+
+    def _is_to_be_looked_after(self) -> bool:
+        """Not the cutover of a block that ended long after its deadline: who has wanted what
+        since then, nobody knows.
+        """
+        late = self._expired and clock.boot_time() - (self.over_at or 0.0) > STALE
+        return _applied(self.resumed, self.cutover) and not late
 
     def _ended_by_others(self) -> bool:
         """A guard ends when it sees that; the resume then finds nothing held."""

@@ -154,7 +154,8 @@ def _draw_cutover(cutover: CutoverResult, out: Console) -> None:
     _draw_failures(out, [(f"{one.what} at {_place(one)}", one.error) for one in cutover.changes])
     for words in cutover.unshown:
         out.print(f"note: {words}", soft_wrap=True)
-    out.print(f"cutover {cutover.name}: {CUTOVER_WORDS[cutover.state]}", soft_wrap=True)
+    name = f"{cutover.name} --back" if cutover.back else cutover.name
+    out.print(f"cutover {name}: {CUTOVER_WORDS[cutover.state]}", soft_wrap=True)
 
 
 @draw.register(PastHolds)

@@ -84,7 +84,12 @@ def hold(
         if dry_run:
             return _show_dry(make_fleet(), frontends, shlex.join(argv), options, as_json)
         course = HeldCommand(make_fleet(), argv, wishes=wishes, quiet_stdout=as_json, talk=True)
-        course.run(frontends, options)
+        try:
+            course.run(frontends, options)
+        except KeyboardInterrupt:
+            # What was done is true whether or not somebody waits for the look.
+            if not course.was_stopped_looking:
+                raise
     except StillgateError as error:
         return show_failure("hold", error, as_json)
     if as_json:

@@ -28,5 +28,8 @@ def resume(
     Then it applies it again, and ends with status 1.
     """
     return carry_out(
-        "resume", make_fleet, as_json, lambda fleet, tell: tell(fleet.resume(*frontends, **options))
+        "resume",
+        make_fleet,
+        as_json,
+        lambda fleet, tell: fleet.resume_then(tell, *frontends, **options),
     )

@@ -418,6 +418,11 @@ class HeldCommand:
     # --- what came of it ------------------------------------------------------------------
 
     @property
+    def was_stopped_looking(self) -> bool:
+        """A signal has ended the look after the cutover: all the rest is done."""
+        return self._held is not None and self._held.is_looking
+
+    @property
     def status(self) -> int:
         """The exit status: the command's own, 123 if the undo did not work either, 124 at the
         deadline, 125 if Stillgate failed.

@@ -50,10 +50,12 @@ class CutoverResult:
     """What became of a cutover: `state` is possible (a dry run, a check), refused (nothing was
     changed), applied (on every HAProxy), undone (everywhere) or unknown (it may be in effect
     on some). `unshown` says in words what counts as up although no check shows it: servers without
-    a check, with `fall 1`, or that `ready_first` would have checked first.
+    a check, with `fall 1`, or that `ready_first` would have checked first. `back`: it is the old
+    values that were wanted.
     """
 
     name: str
     state: str
     changes: List[CutoverChange]
     unshown: List[str] = field(default_factory=list)
+    back: bool = False

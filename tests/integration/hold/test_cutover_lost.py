@@ -6,15 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 import stillgate.aio
-from stillgate import Cutover, EndpointFailed, Fleet
-from support.command import run
+from stillgate import Cutover, EndpointFailed, Fleet, HoldExpired
+from stillgate.clock import boot_time
+from support.app import App
+from support.command import COMMAND, run
 from support.haproxy.blue_green import (
     ASKS,
     BACKEND,
@@ -29,7 +34,8 @@ from support.haproxy.gate_options import gate_options
 from support.haproxy.holds import F, verdicts
 from support.haproxy.server import HAProxy
 from support.haproxy.tap import Tap
-from support.patience import patient
+from support.patience import HANG_S, patient
+from support.process import wait_until
 
 if TYPE_CHECKING:
     from conftest import Binary, Start
@@ -38,6 +44,11 @@ pytestmark = pytest.mark.usefixtures("state")
 GREEN = Cutover("given", SERVERS)
 OPTIONS: dict[str, Any] = {"max_hold": patient(30.0), "retry_for": 1.0}
 ENDS = ("--retry-for", "1", *SERVE)
+DEAD = """\
+backend dead
+    mode http
+    server none 127.0.0.1:9 disabled
+"""
 LOST = "the cutover was lost after the release"
 
 
@@ -47,7 +58,9 @@ def starter(
 ) -> Callable[[str], HAProxy]:
     def start(label: str) -> HAProxy:
         version = haproxy_binaries[label].version
-        options = gate_options(F, tmp_path / "gate", version, extra=BACKEND.splitlines())
+        options = gate_options(
+            F, tmp_path / "gate", version, extra=[*BACKEND.splitlines(), *DEAD.splitlines()]
+        )
         return haproxy(label, **{**options, "master_worker": True})
 
     return start
@@ -213,3 +226,165 @@ def test_a_block_that_fails_behind_its_cutover_is_looked_after_too(
     assert LOST in told_of(failed.value)
     assert isinstance(failed.value.__context__, ValueError)
     assert serving(proxy) == NEW_CODE
+
+
+def back(url: str) -> None:
+    Fleet([url]).cutover(GREEN, back=True)
+
+
+def sets_it_back(url: str) -> None:
+    for command in ("set server app/blue state ready", "set server app/green state maint"):
+        assert Fleet([url]).execute(command)[0].ok
+
+
+@pytest.mark.parametrize("takes_back", [back, sets_it_back])
+def test_who_takes_it_back_while_it_is_looked_at_is_not_overruled(
+    takes_back: Callable[[str], None], start: Callable[[str], HAProxy]
+) -> None:
+    """Between the second look and the third one after a resume."""
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        later: list[Callable[[], None]] = [lambda: takes_back(tap.endpoint)]
+        for _ in range(3):
+            later.append(lambda: tap.hook(ASKS, later.pop()))
+        # Proven, read back and looked at once before.
+        tap.hook(LAST, lambda: tap.hook(ASKS, later.pop()))
+        Fleet([tap.endpoint]).suspend(F, max_hold=patient(30.0))
+        assert Fleet([tap.endpoint]).resume(F, cutover=GREEN).ok
+        assert not later
+    assert serving(proxy) == OLD_CODE
+
+
+def test_a_block_takes_its_cutover_back_behind_a_reload_too(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """The process is none that was there before the hold; but the record has ended."""
+    proxy = start("3.0")
+    fleet = Fleet(proxy.endpoints)
+    with fleet.suspended(F, cutover=GREEN, **OPTIONS) as held:
+        proxy.reload()
+        held.apply_cutover()
+        back(proxy.endpoints[0])
+    assert serving(proxy) == OLD_CODE
+
+
+def test_what_happened_long_behind_the_deadline_is_left_alone(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """As after each later reload: somebody may have wanted it."""
+    proxy = start("3.0")
+    with pytest.raises(HoldExpired):
+        with Fleet(proxy.endpoints).suspended(F, cutover=GREEN, max_hold=patient(3.0)) as held:
+            held.apply_cutover()
+            wait_until(lambda: held.over_at is not None, "the release")
+            wait_until(lambda: boot_time() - (held.over_at or 0.0) > 1.0, "a second")
+            proxy.reload()
+    assert serving(proxy) == OLD_CODE
+
+
+CHECKED = """\
+backend app
+    mode http
+    server blue 127.0.0.1:{port}
+    server green 127.0.0.1:{port} check inter 100ms rise 1 disabled
+"""
+
+
+def checks_first(url: str) -> str:
+    held = run(
+        "hold", F, "--max-hold", "30", "--ready-first", "10", *SERVE, "-e", url, "--", "true"
+    )
+    assert held.returncode == 125, held.stderr
+    return held.stderr
+
+
+def was_drained(url: str) -> str:
+    Fleet([url]).cutover(Cutover("drained", {"app/green": "drain"}))
+    Fleet([url]).suspend(F, max_hold=patient(30.0))
+    resumed = run("resume", F, *SERVE, "-e", url)
+    assert resumed.returncode == 1, resumed.stderr
+    return resumed.stdout
+
+
+@pytest.mark.parametrize("way", [checks_first, was_drained])
+def test_servers_that_a_reload_has_disabled_are_checked_before_it_is_applied_again(
+    way: Callable[[str], str], haproxy: Start, haproxy_binaries: dict[str, Binary], tmp_path: Path
+) -> None:
+    with App() as app:
+        lines = CHECKED.format(port=app.port).splitlines()
+        version = haproxy_binaries["3.0"].version
+        options = gate_options(F, tmp_path / "gate", version, extra=lines)
+        proxy = haproxy("3.0", **{**options, "master_worker": True})
+        with Tap(proxy, {}) as tap:
+            reload_behind(proxy, tap)
+            told = way(tap.endpoint)
+        assert LOST in told and "it was applied again" in told
+        assert serving(proxy) == ["blue MAINT", "green UP"], told
+
+
+def test_a_stop_of_the_next_call_stops_a_hold_with_a_cutover(
+    start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start("3.0")
+    fleet = Fleet(proxy.endpoints)
+    fleet.stop()
+    with pytest.raises(KeyboardInterrupt):
+        with fleet.suspended(F, cutover=GREEN, **OPTIONS):
+            pass
+    assert serving(proxy) == OLD_CODE
+
+
+def test_where_nothing_is_released_nothing_is_lost_after_the_release(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """The hold stays in effect: the next resume looks."""
+    proxy = start("3.0")
+    Fleet(proxy.endpoints).suspend(F, max_hold=patient(30.0))
+    with Tap(proxy, {}) as tap:
+        reload_behind(proxy, tap)
+        with pytest.raises(EndpointFailed) as failed:
+            waits: dict[str, Any] = {"wait_up": True, "wait_up_for": "dead", "retry_for": 0.2}
+            Fleet([tap.endpoint]).resume(F, cutover=GREEN, **waits)
+    assert failed.value.code == "application_down" and verdicts(failed.value.report) == ["held"]
+
+
+def test_a_stop_of_the_look_takes_nothing_from_what_is_told(
+    start: Callable[[str], HAProxy]
+) -> None:
+    """All is released by then: neither people nor programs are to hear that it was stopped."""
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        Fleet([tap.endpoint]).suspend(F, max_hold=patient(30.0))
+        words = [*COMMAND, "resume", F, *SERVE, "-e", tap.endpoint, "--json"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as resuming:
+            # Read back, and then the first look.
+            stop = partial(resuming.send_signal, signal.SIGINT)
+            tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, stop)))
+            told = json.loads(resuming.communicate(timeout=HANG_S)[0])
+    assert (resuming.returncode, told["ok"], told["cutover"]["state"]) == (0, True, "applied")
+    assert [one["verdict"] for one in told["switches"]] == ["resumed"]
+
+
+def test_what_goes_back_is_not_told_to_be_in_effect(start: Callable[[str], HAProxy]) -> None:
+    proxy = start("3.0")
+    there = [*SERVE, "-e", proxy.endpoints[0]]
+    done = run("cutover", "given", *there)
+    assert "cutover given: in effect on every HAProxy" in done.stdout
+    done = run("cutover", "given", "--back", "-e", proxy.endpoints[0])
+    assert "cutover given --back: in effect on every HAProxy" in done.stdout
+
+
+def test_a_stop_of_the_look_takes_nothing_from_what_a_hold_tells(
+    start: Callable[[str], HAProxy]
+) -> None:
+    proxy = start("3.0")
+    with Tap(proxy, {}) as tap:
+        words = ["hold", F, "--max-hold", str(patient(30.0)), *SERVE, "-e", tap.endpoint, "--json"]
+        words = [*COMMAND, *words, "--", "true"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holding:
+            stop = partial(holding.send_signal, signal.SIGINT)
+            tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, stop)))
+            told = json.loads(holding.communicate(timeout=HANG_S)[0])
+    assert (holding.returncode, told["ok"], told["error"]) == (0, True, None)
+    four = [told[one] for one in ("migration", "undo", "cutover", "traffic")]
+    assert four == ["done", "none", "applied", "released"]

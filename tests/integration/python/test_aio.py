@@ -86,7 +86,7 @@ def test_every_verb_is_there_with_the_same_options() -> None:
     """What `stillgate` and its Fleet offer, asyncio's does too; stop and twin are cancellation, and
     look() serves a screen.
     """
-    own = {"look", "stop", "suspend_then", "twin"}
+    own = {"look", "resume_then", "stop", "suspend_then", "twin"}
     methods = {name for name in vars(stillgate.Fleet) if not name.startswith("_")}
     assert methods - {name for name in vars(aio.Fleet)} == own
     for name in methods - own - {"endpoints", "load"}:
