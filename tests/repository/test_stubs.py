@@ -19,7 +19,12 @@ STUBS = ROOT / "python" / "stillgate" / "_core.pyi"
 ALLOWED = r"stillgate\._core\.[A-Z]\w+(\.__init__)?"
 
 
-def stubtest(folder: Path, sources: Path) -> subprocess.CompletedProcess[str]:
+def stubtest(folder: Path, stubs: str) -> subprocess.CompletedProcess[str]:
+    """Of a package that has nothing else: the whole of it would be read for nothing."""
+    package = folder / "sources" / "stillgate"
+    package.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "_core.pyi").write_text(stubs)
     allowed = folder / "allowed"
     allowed.write_text(ALLOWED + "\n")
     command = [sys.executable, "-m", "mypy.stubtest", "stillgate._core"]
@@ -27,11 +32,7 @@ def stubtest(folder: Path, sources: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=folder,
-        env={
-            "MYPYPATH": str(sources),
-            "PYTHONPATH": str(ROOT / "python"),
-            "MYPY_CACHE_DIR": str(ROOT / "build" / "mypy"),
-        },
+        env={"MYPYPATH": str(folder / "sources"), "PYTHONPATH": str(ROOT / "python")},
         capture_output=True,
         text=True,
         check=False,
@@ -39,19 +40,14 @@ def stubtest(folder: Path, sources: Path) -> subprocess.CompletedProcess[str]:
 
 
 def test_each_name_has_a_stub_and_each_stub_a_name(tmp_path: Path) -> None:
-    done = stubtest(tmp_path, ROOT / "python")
+    done = stubtest(tmp_path, STUBS.read_text())
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_a_stub_that_is_wrong_is_found(tmp_path: Path) -> None:
     before = "def error_codes() -> list[str]: ..."
     assert before in STUBS.read_text()
-    changed = STUBS.read_text().replace(before, "def codes() -> list[str]: ...")
-    for path in (*STUBS.parent.rglob("*.py"), *STUBS.parent.rglob("*.pyi")):
-        copy = tmp_path / "sources" / "stillgate" / path.relative_to(STUBS.parent)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_text(changed if path == STUBS else path.read_text())
-    done = stubtest(tmp_path, tmp_path / "sources")
+    done = stubtest(tmp_path, STUBS.read_text().replace(before, "def codes() -> list[str]: ..."))
     assert done.returncode == 1
     assert set(re.findall(r"error: stillgate._core.(\w+) is not present", done.stdout)) == {
         "codes",
