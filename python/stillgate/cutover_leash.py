@@ -55,14 +55,15 @@ class CutoverLeash:
         with suppress(OSError):
             testament = will({**self._told, **known}, left, 0.0, None)
             try:
-                # While this process is only stopped, it may still write: no share. Up to the
-                # deadline it is worth going on: no grace.
+                # A process that is stopped may still write, so it is continued in place of that:
+                # no share. Up to the deadline it is worth going on: no grace.
                 self._leash.arm(
                     lambda: deadline - boot_time(),
                     share=0.0,
                     grace=0.0,
                     environment={CONTINUES: "1"},
                     stdin=testament,
+                    awake=True,
                 )
             finally:
                 os.close(testament)

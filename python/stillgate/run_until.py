@@ -32,9 +32,9 @@ STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STREAMS = 3
 NAME = "stillgate-leash"
 # The packets, as in cpp/src/leash/message.hpp: kind, open streams, deadline, grace, whether SIGINT
-# comes first, who has to be gone before, the share of an armed one; kind, value, whether the
-# deadline ended it.
-TOLD, SAID = struct.Struct("=iiqqqqq"), struct.Struct("=iii")
+# comes first, who has to be gone before, the share of an armed one, whether this process is to be
+# awake; kind, value, whether the deadline ended it.
+TOLD, SAID = struct.Struct("=iiqqqqqq"), struct.Struct("=iii")
 MOST_ENVIRONMENT = 16384  # bytes
 START, MOVE, END, INTERRUPT, KILL, ARM, DISARM, ASK = range(8)
 READY, STARTED, UNSTARTED, ENDED, DISARMED = range(5)
@@ -186,12 +186,14 @@ class Leash:
         environment: Optional[Mapping[str, str]] = None,
         after: Optional[Leash] = None,
         stdin: Optional[int] = None,
+        awake: bool = False,
     ) -> None:
         """From now on the command is run where this process is killed, as run() would do it, and
         when nothing is left of what `after` runs; so it is `share` seconds before the deadline, if
         this process is stopped for so long. Not after disarm(), the end of the `with` block, or the
         deadline. If run() is called after all, what it runs does not end with this process. Armed
-        again, it is the newest that counts. It reads `stdin`, if that is given.
+        again, it is the newest that counts. It reads `stdin`, if that is given. With `awake` the
+        leash continues this process whenever somebody stops it meanwhile.
         """
         with self._telling:
             seconds = left()
@@ -202,7 +204,8 @@ class Leash:
             self._limit = _limit_in(seconds)
             other = 0 if after is None or after._process is None else after._process.pid
             with suppress(BrokenPipeError, ConnectionResetError):
-                self._send(ARM, seconds, grace, gently, environment or {}, other, share, stdin)
+                added = environment or {}
+                self._send(ARM, seconds, grace, gently, added, other, share, stdin, awake)
 
     def disarm(self) -> bool:
         """Whoever is killed, it is not run any more; only run() does. False if it has been started
@@ -380,6 +383,7 @@ class Leash:
         after: int = 0,
         share: float = 0.0,
         stdin: Optional[int] = None,
+        awake: bool = False,
     ) -> None:
         """With the standard streams."""
         assert self._peer is not None
@@ -392,7 +396,7 @@ class Leash:
         numbers = [one if isinstance(one, int) else one.fileno() for one in streams]
         opened = [at for at in range(STREAMS) if _is_open(numbers[at])]
         bits = sum(1 << at for at in opened)
-        packet = _told(kind, seconds, grace, bits, gently, after, share)
+        packet = _told(kind, seconds, grace, bits, gently, after, share, awake)
         added = b"".join(
             os.fsencode(f"{name}={value}") + b"\0" for name, value in environment.items()
         )
@@ -439,9 +443,10 @@ def _told(
     gently: bool = False,
     after: int = 0,
     share: float = 0.0,
+    awake: bool = False,
 ) -> bytes:
     deadline = round(boot_time() * 1e9) + round(seconds * 1e9)
-    times = round(grace * 1e9), int(gently), after, round(share * 1e9)
+    times = round(grace * 1e9), int(gently), after, round(share * 1e9), int(awake)
     return TOLD.pack(kind, opened, deadline, *times)
 
 

@@ -8,6 +8,8 @@
 #include <string>
 
 #include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -24,6 +26,7 @@ namespace {
 
 constexpr std::size_t reserve =
     streams + 3;  // descriptors to start a command behind another, or to look into /proc
+constexpr int waking_ms = 50;  // how often Stillgate is continued where it is to be awake
 
 /// What can be had now can be had later, too.
 bool has_reserve() {
@@ -45,6 +48,14 @@ void add_to_environment(const std::string& pairs) {
   }
 }
 
+/// Of whoever has started the leash; -1 where it cannot be had.
+int pidfd_of_peer() {
+  ucred peers{};
+  socklen_t size = sizeof peers;
+  if (::getsockopt(peer, SOL_SOCKET, SO_PEERCRED, &peers, &size) != 0 || peers.pid <= 0) return -1;
+  return static_cast<int>(::syscall(SYS_pidfd_open, peers.pid, 0));
+}
+
 void close_all(const std::array<int, streams>& given) {
   for (const int stream : given) {
     if (stream >= 0) ::close(stream);
@@ -56,7 +67,8 @@ class Inner {
   Inner(const Shared& shared, char* const* arguments)
       : shared_(shared),
         arguments_(arguments),
-        clock_(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)) {}
+        clock_(::timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC)),
+        stillgate_(pidfd_of_peer()) {}
 
   [[nodiscard]] bool prepare() const;
   void run();
@@ -68,6 +80,7 @@ class Inner {
   void disarm();
   [[nodiscard]] Instant due() const;
   [[nodiscard]] bool is_due() const;
+  [[nodiscard]] bool keeps_awake() const;
   void start_armed();
   void start(const Received& received);
   void obey(const Told& told);
@@ -80,6 +93,7 @@ class Inner {
   char* const* arguments_;
   Family family_;
   int clock_;
+  int stillgate_;
   std::optional<Course> course_;
   std::optional<Received> armed_;
   /// Of the process that has to be gone before; -1: there is none, or it is gone.
@@ -126,7 +140,9 @@ void Inner::wait() {
                                  {shared_.children, POLLIN, 0},
                                  {is_due() ? before_ : -1, POLLIN, 0}}};
   if (armed_ && !is_due()) set_timer(clock_, due());
-  if (::poll(watched.data(), watched.size(), -1) <= 0) return;
+  const int found = ::poll(watched.data(), watched.size(), keeps_awake() ? waking_ms : -1);
+  if (found == 0) ::syscall(SYS_pidfd_send_signal, stillgate_, SIGCONT, nullptr, 0);
+  if (found <= 0) return;
   clear(clock_);
   clear(shared_.children);
   outer_gone_ = outer_gone_ || watched[1].revents != 0;
@@ -182,6 +198,11 @@ Instant Inner::due() const {
 
 /// Stillgate is gone; or it is stopped, or so slow that later would be too late.
 bool Inner::is_due() const { return armed_ && (peer_gone_ || now() >= due()); }
+
+/// Stopped between two HAProxies, it would leave the new code on one and the old code on the other.
+bool Inner::keeps_awake() const {
+  return armed_ && armed_->told.awake != 0 && stillgate_ >= 0 && !peer_gone_ && !is_due();
+}
 
 void Inner::start_armed() {
   pollfd before{before_, POLLIN, 0};

@@ -30,6 +30,8 @@ struct Told {
   std::int64_t after;
   /// arm: it starts by itself so many nanoseconds before the deadline.
   std::int64_t share;
+  /// arm: 1 where Stillgate is continued whenever somebody stops it, until it is disarmed.
+  std::int64_t awake;
 };
 
 /// What may follow a start or an arm, in the same packet: NAME=VALUE, each with a NUL behind it.

@@ -340,8 +340,9 @@ class HeldCommand:
         try:
             self._undoing.arm(
                 lambda: held.remaining,
-                # While this process is only stopped, it may still write.
+                # A process that is stopped may still write: it is continued in place of that.
                 share=0.0,
+                awake=True,
                 grace=grace,
                 gently=self._wishes.signal == "INT",
                 environment={CONTINUES: "1"},

@@ -5,6 +5,7 @@ of them come to one side inside the hold, whose deadline would else open one to 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ with fleet.suspended("{F}", max_hold=float(sys.argv[1]), cutover=green):
 class Dies:
     """A caller that is killed when the second HAProxy has the change and the first has not."""
 
+    _signal, _status = signal.SIGKILL, -signal.SIGKILL
+
     def __init__(self, proxies: list[HAProxy], tap: Tap) -> None:
         self._second = proxies[1]
         self._process: subprocess.Popen[str]
@@ -52,7 +55,7 @@ class Dies:
     def _kill(self) -> bool:
         # HAProxy 3.0 carries out but the first of what it has not read when its sender dies.
         wait_until(lambda: serving(self._second) == NEW_CODE, "the change of the second")
-        self._process.kill()
+        self._process.send_signal(self._signal)
         return False
 
     def run(self, words: list[str], *given: int) -> str:
@@ -62,9 +65,18 @@ class Dies:
         with subprocess.Popen(
             words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, pass_fds=given
         ) as self._process:
-            _, told = self._process.communicate(timeout=HANG_S)
-        assert self._process.returncode == -9, told
+            try:
+                _, told = self._process.communicate(timeout=HANG_S)
+            finally:
+                self._process.kill()
+        assert self._process.returncode == self._status, told
         return told
+
+
+class Stops(Dies):
+    """One that somebody stops at that moment, and nobody but its leash continues."""
+
+    _signal, _status = signal.SIGSTOP, 0
 
 
 @pytest.fixture(params=["gate", "maxconn"], name="proxies")
@@ -94,27 +106,47 @@ def urls(proxies: list[HAProxy], tap: Tap) -> list[str]:
     return [tap.endpoint, proxies[1].endpoints[0]]
 
 
-def die_in_resume(proxies: list[HAProxy], tap: Tap) -> str:
+Struck = Callable[[list[HAProxy], Tap, type[Dies]], str]
+
+
+def ends(proxies: list[HAProxy], tap: Tap) -> list[str]:
+    return [word for url in urls(proxies, tap) for word in ("-e", url)]
+
+
+def in_hold(proxies: list[HAProxy], tap: Tap, kind: type[Dies]) -> str:
+    hold = [*COMMAND, "hold", F, "--max-hold", str(patient(30.0)), *SERVE, *ends(proxies, tap)]
+    return kind(proxies, tap).run([*hold, "--", "true"])
+
+
+def in_resume(proxies: list[HAProxy], tap: Tap, kind: type[Dies]) -> str:
     Fleet(urls(proxies, tap)).suspend(F, max_hold=patient(30.0))
-    there = [word for url in urls(proxies, tap) for word in ("-e", url)]
-    return Dies(proxies, tap).run([*COMMAND, "resume", F, *SERVE, *there])
+    return kind(proxies, tap).run([*COMMAND, "resume", F, *SERVE, *ends(proxies, tap)])
 
 
-def die_in_suspended(proxies: list[HAProxy], tap: Tap) -> str:
+def in_suspended(proxies: list[HAProxy], tap: Tap, kind: type[Dies]) -> str:
     until, over = os.pipe()
     words = [sys.executable, "-c", SUSPENDED, str(patient(30.0)), str(until), *urls(proxies, tap)]
     try:
-        return Dies(proxies, tap).run(words, until)
+        return kind(proxies, tap).run(words, until)
     finally:
         os.close(over)
         os.close(until)
 
 
-@pytest.mark.parametrize("die", [die_in_resume, die_in_suspended])
-def test_all_come_to_one_side_though_the_caller_is_killed_between_two(
-    die: Callable[[list[HAProxy], Tap], str], proxies: list[HAProxy], tap: Tap
+@pytest.mark.parametrize("struck", [in_hold, in_resume, in_suspended])
+def test_nobody_stops_a_caller_between_two(
+    struck: Struck, proxies: list[HAProxy], tap: Tap
 ) -> None:
-    told = die(proxies, tap)
+    """Until the deadline the one would have the new code, and from there on the other the old."""
+    told = struck(proxies, tap, Stops)
+    assert [serving(one) for one in proxies] == [NEW_CODE, NEW_CODE], told
+
+
+@pytest.mark.parametrize("struck", [in_resume, in_suspended])
+def test_all_come_to_one_side_though_the_caller_is_killed_between_two(
+    struck: Struck, proxies: list[HAProxy], tap: Tap
+) -> None:
+    told = struck(proxies, tap, Dies)
     assert [serving(one) for one in proxies] == [NEW_CODE, NEW_CODE], told
     assert "killed in the cutover, which was completed" in told
     # Nobody has let anything go.
