@@ -38,7 +38,9 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
     -k 'not small' tests/integration/guard/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
 # All of SSH, with a sanitized module in the command, and a sanitized guard.
-OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n $(SANITIZED_WORKERS) tests/integration/ssh
+OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n $(SANITIZED_WORKERS) tests/integration/ssh $2
+# Who may log in, by what and to whom, one thread decides: nothing in it is for TSan to see.
+LOGINS = $(addprefix --ignore=tests/integration/ssh/test_,$(addsuffix .py,algorithms host_keys keys revoked))
 # Plans against a simulated fleet, every interleaving of them: nine tenths of the unit tests' time, and in them is no
 # second thread for TSan to see. All other builds run them.
 ONE_THREAD = Lock.* Of/Interleavings.* RandomCourse.*
@@ -155,7 +157,7 @@ tsan: setup compile
 	cmake --build build/tsan
 	GTEST_FILTER='-$(subst $(space),:,$(ONE_THREAD))' ctest --test-dir build/tsan --output-on-failure -j 6
 	$(call GUARDED,tsan)
-	$(call OVER_SSH,tsan)
+	$(call OVER_SSH,tsan,$(LOGINS))
 
 # Builds and tests in chroots of newer Debians: root, and half an hour the first time.
 platforms:
