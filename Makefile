@@ -37,7 +37,7 @@ GUARDED = rm -f build/$1/found.*; for name in ASAN UBSAN TSAN; do \
   STILLGATE_GUARD=$(CURDIR)/build/$1/stillgate-guard $(VENV) -m pytest -q -n $(SANITIZED_WORKERS) \
     -k 'not small' tests/integration/guard/test_guard.py; \
   ! cat build/$1/found.* 2>/dev/null
-# All of SSH, with a sanitized module in the command, and a sanitized guard.
+# SSH but for the files in $2, with a sanitized module in the command, and a sanitized guard.
 OVER_SSH = $(VENV) tests/support/sanitized.py build/$1 -m pytest -q -n $(SANITIZED_WORKERS) tests/integration/ssh $2
 # Who may log in, by what and to whom, one thread decides: nothing in it is for TSan to see.
 LOGINS = $(addprefix --ignore=tests/integration/ssh/test_,$(addsuffix .py,algorithms host_keys keys revoked))

@@ -80,8 +80,12 @@ def reload_behind(proxy: HAProxy, tap: Tap, again: bool = True) -> None:
         if not again:
             swallow()
 
-    # Read back, and then the first look after the release.
-    tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, reload)))
+    at_the_first_look(tap, reload)
+
+
+def at_the_first_look(tap: Tap, act: Callable[[], None]) -> None:
+    """After the release; before it what was set is read back."""
+    tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, act)))
 
 
 def by_hold(url: str) -> str:
@@ -357,9 +361,7 @@ def test_a_stop_of_the_look_takes_nothing_from_what_is_told(
         Fleet([tap.endpoint]).suspend(F, max_hold=patient(30.0))
         words = [*COMMAND, "resume", F, *SERVE, "-e", tap.endpoint, "--json"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as resuming:
-            # Read back, and then the first look.
-            stop = partial(resuming.send_signal, signal.SIGINT)
-            tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, stop)))
+            at_the_first_look(tap, partial(resuming.send_signal, signal.SIGINT))
             told = json.loads(resuming.communicate(timeout=HANG_S)[0])
     assert (resuming.returncode, told["ok"], told["cutover"]["state"]) == (0, True, "applied")
     assert [one["verdict"] for one in told["switches"]] == ["resumed"]
@@ -382,8 +384,7 @@ def test_a_stop_of_the_look_takes_nothing_from_what_a_hold_tells(
         words = ["hold", F, "--max-hold", str(patient(30.0)), *SERVE, "-e", tap.endpoint, "--json"]
         words = [*COMMAND, *words, "--", "true"]
         with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as holding:
-            stop = partial(holding.send_signal, signal.SIGINT)
-            tap.hook(LAST, lambda: tap.hook(ASKS, lambda: tap.hook(ASKS, stop)))
+            at_the_first_look(tap, partial(holding.send_signal, signal.SIGINT))
             told = json.loads(holding.communicate(timeout=HANG_S)[0])
     assert (holding.returncode, told["ok"], told["error"]) == (0, True, None)
     four = [told[one] for one in ("migration", "undo", "cutover", "traffic")]

@@ -151,10 +151,17 @@ class SshServer(Closing):
 
     def unread(self) -> int:
         """Bytes that have arrived and that none of its processes has taken."""
+        return sum(int(row[4].partition(":")[2], 16) for row in self._established(1))
+
+    def clients(self) -> set[str]:
+        """The addresses of those that are connected, whether it has taken them or not."""
+        return {row[1] for row in self._established(2)}
+
+    def _established(self, column: int) -> list[list[str]]:
+        """The kernel's rows with its port in that column: 1 for its own ends, 2 for the others."""
         place = f":{self.port:04X}"
         rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
-        established = [row for row in rows if row[1].endswith(place) and row[3] == "01"]
-        return sum(int(row[4].partition(":")[2], 16) for row in established)
+        return [row for row in rows if row[column].endswith(place) and row[3] == "01"]
 
     def authorize(self, *keys: Path, restrictions: str = "") -> None:
         """These keys and no others, from now on."""
