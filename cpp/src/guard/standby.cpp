@@ -106,7 +106,7 @@ void Standby::close() noexcept {
 }
 
 void Standby::keep(milliseconds now, const fleet::GuardOrder& order, std::uint64_t revision) {
-  if (fd_ < 0 && now >= start_at_) start(now);
+  if (fd_ < 0 && now >= start_at_) start(now, order, revision);
   if (fd_ < 0) return;
   if (!flush()) return lose(now, "it is gone");
   if (unsent_.empty() && sent_ != revision) {
@@ -116,8 +116,11 @@ void Standby::keep(milliseconds now, const fleet::GuardOrder& order, std::uint64
   listen(now);
 }
 
-void Standby::start(milliseconds now) {
+/// It is born with the order, as far as a socket takes one: this guard may die as soon as it has
+/// forked, and a standby without an order ends with it.
+void Standby::start(milliseconds now, const fleet::GuardOrder& order, std::uint64_t revision) {
   started_at_ = now;
+  send(order, revision);
   std::array<int, 2> ends{-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.data()) != 0) {
     return lose(now, system_message(errno));
@@ -127,9 +130,11 @@ void Standby::start(milliseconds now) {
     ends[1] = ::fcntl(ends[1], F_DUPFD_CLOEXEC, program_descriptor + 1);
     ::close(standby_descriptor);
   }
-  const int error = ends[1] < 0 ? errno : fork_standby(ends[1]);
-  ::close(ends[1]);
   fd_ = ends[0];
+  if (ends[1] < 0) return lose(now, system_message(errno));
+  (void)flush();
+  const int error = fork_standby(ends[1]);
+  ::close(ends[1]);
   if (error != 0) return lose(now, system_message(error));
   watch_ = std::make_unique<engine::Watch>(loop_, fd_);
 }

@@ -49,7 +49,7 @@ class Standby {
   void dismiss();
 
  private:
-  void start(std::chrono::milliseconds now);
+  void start(std::chrono::milliseconds now, const fleet::GuardOrder& order, std::uint64_t revision);
   void listen(std::chrono::milliseconds now);
   void lose(std::chrono::milliseconds now, std::string why);
   void send(fleet::GuardOrder order, std::uint64_t revision);
