@@ -1,7 +1,9 @@
 // Our reader of ssh_config against ssh itself: what `ssh -G` says of each of these configurations.
+#include <algorithm>
 #include <map>
 #include <sstream>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -129,6 +131,35 @@ Values theirs(const std::string& output, bool named) {
   return values;
 }
 
+int ssh_release(const std::string& version) {
+  constexpr std::string_view before = "OpenSSH_";
+  const std::size_t at = version.find(before);
+  return at == std::string::npos ? 0 : std::stoi(version.substr(at + before.size()));
+}
+
+/// OpenSSH before 10 prefers AES-CTR to AES-GCM. MLKEM came with 9.9, and first of all with 10.
+void as_before_10(Values& values) {
+  const auto change = [&](const std::string& name, auto act) {
+    const auto found = values.find(name);
+    if (found == values.end()) return;
+    std::vector<std::string> names;
+    std::istringstream list(found->second.at(0));
+    for (std::string one; std::getline(list, one, ',');) names.push_back(one);
+    act(names);
+    found->second = {fmt::format("{}", fmt::join(names, ","))};
+  };
+  change("ciphers", [](auto& names) {
+    const auto is_aes = [](const auto& name) {
+      return name.ends_with("-gcm@openssh.com") || name.ends_with("-ctr");
+    };
+    const auto chacha = std::find(names.begin(), names.end(), "chacha20-poly1305@openssh.com");
+    const auto first = std::find_if(chacha, names.end(), is_aes);
+    const auto end = std::find_if_not(first, names.end(), is_aes);
+    std::stable_partition(first, end, [](const auto& name) { return name.ends_with("-ctr"); });
+  });
+  change("kexalgorithms", [](auto& names) { std::erase(names, "mlkem768x25519-sha256"); });
+}
+
 struct Case {
   const char* host;
   const char* text;  ///< FOLDER is the folder of the included files
@@ -147,7 +178,15 @@ class SshAgreement : public SshFolder, public testing::WithParamInterface<Case> 
     ASSERT_EQ(static_cast<bool>(settings), ran.well)
         << (settings ? ran.output : settings.error().message);
     if (settings) {
-      EXPECT_EQ(ours(*settings), theirs(ran.output, settings->identity_files_named));
+      auto said = ours(*settings);
+      auto wanted = theirs(ran.output, settings->identity_files_named);
+      static const int release = ssh_release(run("ssh -V").output);
+      ASSERT_GE(release, 8);
+      if (release < 10) {
+        as_before_10(said);
+        as_before_10(wanted);
+      }
+      EXPECT_EQ(said, wanted);
     }
   }
 };
@@ -275,7 +314,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"lb1", "KexAlgorithms curve25519-sha256"}, Case{"lb1", "KexAlgorithms ecdh-*"},
         Case{"lb1", "HostKeyAlgorithms +ssh-rsa"}, Case{"lb1", "HostKeyAlgorithms rsa*"},
         Case{"lb1", "HostKeyAlgorithms ^ssh-*"}, Case{"lb1", "HostKeyAlgorithms ssh-rsa1"},
-        Case{"lb1", "PubkeyAcceptedAlgorithms +ssh-rsa\nPubkeyAcceptedAlgorithms ssh-dss"},
+        Case{"lb1", "PubkeyAcceptedAlgorithms +ssh-rsa\nPubkeyAcceptedAlgorithms ssh-ed25519"},
         Case{"lb1", "PubkeyAcceptedKeyTypes -*cert*,sk-*"},
         Case{"lb1", "PubkeyAcceptedAlgorithms nothing"}));
 
