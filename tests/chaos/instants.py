@@ -297,7 +297,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--verb", action="append", choices=list(CALLERS))
     parser.add_argument("--method", action="append", choices=["maxconn", "gate"])
     parser.add_argument("--label", default="3.0", help="which HAProxy")
-    parser.add_argument("--number", type=int, default=1000, help="instants for each")
+    parser.add_argument("--number", type=int, default=100, help="instants for each")
     parser.add_argument("--jobs", type=int, default=2, help="verbs at once")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the document goes there")
     return parser.parse_args()
