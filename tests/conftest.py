@@ -66,7 +66,7 @@ Start = Callable[..., HAProxy]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    words = "how often a test that is marked 'moment' is run (make chaos: 20)"
+    words = "how often a test that is marked 'moment' is run (make chaos: ROUNDS)"
     parser.addoption("--rounds", type=int, default=1, help=words)
 
 

@@ -134,9 +134,6 @@ def broken(home: SshHome, server: SshServer, how: str) -> str:
         return str(home.folder / "missing")
     if how == "a folder":
         return str(home.folder)
-    if how == "not expanded":
-        revoke(home, other).rename(home.folder / "list")
-        return "~/../.." + str(home.folder / "list")
     if how == "no key":
         path = revoke(home, other)
         path.write_text(f"{path.read_text()}* {public_half(other)}\n")
@@ -151,7 +148,6 @@ def broken(home: SshHome, server: SshServer, how: str) -> str:
     [
         ("missing", "No such file or directory"),
         ("a folder", "a folder, not a plain file"),
-        ("not expanded", "No such file or directory"),
         ("no key", "line 3 is not a public key such as 'ssh-ed25519 AAAA...'"),
         ("cut off", "this KRL breaks off"),
     ],
@@ -170,20 +166,30 @@ def test_a_file_that_is_not_understood_refuses_every_key(
         RevokedHostKeys=f'"{file}"',
     )
     before = ssh_home.known_hosts.read_text()
-    # OpenSSH 10.6 expands the path, and then has a list. Stillgate refuses, as 9.2 does.
-    expands = how == "not expanded" and release() >= (10, 6)
-    said = refusal(ssh_home, name, socket, by_ssh=not expands)
+    said = refusal(ssh_home, name, socket)
     lines = ssh_home.config_file.read_text().splitlines()
     (number,) = [at for at, line in enumerate(lines, 1) if "RevokedHostKeys" in line]
     assert said.startswith(f"ssh_config: ssh to {ME}@127.0.0.1:{server.port}: its ssh-ed25519 ")
     assert f": {file}, the RevokedHostKeys of {ssh_home.config_file}:{number}: {why}; " in said
-    todo = (
-        "write the path in full"
-        if how == "not expanded"
-        else "correct the file, or remove that line"
-    )
-    assert said.endswith(todo)
+    assert said.endswith("correct the file, or remove that line")
     assert ssh_home.known_hosts.read_text() == before
+    assert server.logins() == 0
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_each_of_two_files_counts_and_its_name_is_expanded(
+    first: bool, socket: Path, ssh_home: SshHome, sshd: StartSsh
+) -> None:
+    """As OpenSSH 10.6 does it; 9.2 takes one file, and expands nothing."""
+    server = sshd()
+    wanted = revoke(ssh_home, server.host_keys["ed25519"])
+    wanted.rename(ssh_home.folder / "revoked-lb1")
+    other = revoke(ssh_home, make_key(ssh_home.folder / "other"))
+    names = [f'"~/../..{ssh_home.folder}/revoked-%n"', f'"{other}"']
+    listed = " ".join(names if first else names[::-1])
+    name = ssh_home.host("lb1", server, RevokedHostKeys=listed)
+    said = refusal(ssh_home, name, socket, by_ssh=release() >= (10, 6))
+    assert said.startswith("ssh_host_key_revoked: ") and "revoked-lb1:2" in said
     assert server.logins() == 0
 
 

@@ -104,9 +104,14 @@ std::string_view fault(Keyword keyword, const std::string& argument) {
   }
 }
 
+/// One or more, or "none".
+bool names_files(Keyword keyword) {
+  return keyword == Keyword::user_known_hosts_file || keyword == Keyword::global_known_hosts_file ||
+         keyword == Keyword::revoked_host_keys;
+}
+
 bool takes_many(Keyword keyword) {
-  return keyword == Keyword::host || keyword == Keyword::include ||
-         keyword == Keyword::user_known_hosts_file || keyword == Keyword::global_known_hosts_file;
+  return keyword == Keyword::host || keyword == Keyword::include || names_files(keyword);
 }
 
 std::optional<Error> check(const Directive& directive, std::string_view name) {
@@ -116,9 +121,7 @@ std::optional<Error> check(const Directive& directive, std::string_view name) {
   };
   if (contains(arguments, "")) return bad("an argument is empty");
   if (takes_many(directive.keyword)) {
-    const bool files = directive.keyword == Keyword::user_known_hosts_file ||
-                       directive.keyword == Keyword::global_known_hosts_file;
-    if (files && arguments.size() > 1 &&
+    if (names_files(directive.keyword) && arguments.size() > 1 &&
         std::any_of(arguments.begin(), arguments.end(),
                     [](const auto& argument) { return lower(argument) == "none"; })) {
       return bad("'none' must be the only argument");
@@ -132,30 +135,38 @@ std::optional<Error> check(const Directive& directive, std::string_view name) {
   return std::nullopt;
 }
 
-/// ssh splits Match lines as it does keywords, not as it does arguments.
-Result<std::vector<Criterion>> understand_match(std::string_view rest, const Place& place) {
+/// The words of a Match line, which OpenSSH before 9.9 split as it does keywords.
+Result<std::vector<Criterion>> understand_match(const std::vector<std::string>& words,
+                                                const Place& place) {
   std::vector<Criterion> criteria;
-  for (auto word = next_word(rest); word && !word->empty() && !word->starts_with('#');
-       word = next_word(rest)) {
+  const auto is_over = [&](auto word) { return word == words.end() || word->starts_with('#'); };
+  for (auto word = words.begin(); !is_over(word); ++word) {
+    const std::size_t equals = word->find('=');
+    const bool has_value = equals != std::string::npos;
     Criterion criterion;
     criterion.negated = word->starts_with('!');
-    criterion.name = lower(std::string_view(*word).substr(criterion.negated ? 1 : 0));
-    if (criterion.name == "all") {
-      const auto more = next_word(rest);
+    criterion.name =
+        lower(std::string_view(*word).substr(0, equals)).substr(criterion.negated ? 1 : 0);
+    if (criterion.name == "all" && !has_value) {
       // ssh itself allows one criterion before it, which "Match final all" needs.
-      if (criteria.size() > 1 || (more && !more->empty() && !more->starts_with('#'))) {
+      if (criteria.size() > 1 || !is_over(word + 1)) {
         return bad_config(place, "match: 'all' cannot be combined with other criteria");
       }
       criteria.push_back(std::move(criterion));
       return criteria;
     }
     if (contains(criteria_with_argument, criterion.name)) {
-      auto argument = next_word(rest);
-      if (!argument || argument->empty() || argument->starts_with('#')) {
+      if (has_value) criterion.argument = word->substr(equals + 1);
+      if (!has_value && !is_over(word + 1)) criterion.argument = *++word;
+      if (criterion.argument.empty()) {
         return bad_config(place, fmt::format("match: {} needs an argument", criterion.name));
       }
-      criterion.argument = *std::move(argument);
-    } else if (criterion.name != "final" && criterion.name != "canonical") {
+      // OpenSSH before 9.9 takes it for `host=NAME`, and later for a host of the name `=NAME`.
+      if (criterion.argument.starts_with('=')) {
+        return bad_config(place, fmt::format("match: write {}=... without a space before the '='",
+                                             criterion.name));
+      }
+    } else if (has_value || (criterion.name != "final" && criterion.name != "canonical")) {
       return bad_config(place, fmt::format("match: unknown criterion '{}'", *word));
     }
     criteria.push_back(std::move(criterion));
@@ -198,7 +209,7 @@ Result<std::optional<Directive>> understand(std::string_view line, const Place& 
   auto arguments = split_arguments(split->rest);
   if (!arguments) return bad_config(place, fmt::format("{}: a quote is not closed", named->name));
   if (directive.keyword == Keyword::match) {
-    auto criteria = understand_match(split->rest, place);
+    auto criteria = understand_match(*arguments, place);
     if (!criteria) return criteria.error();
     directive.criteria = *std::move(criteria);
     return std::optional(std::move(directive));

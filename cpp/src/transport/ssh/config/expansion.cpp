@@ -62,12 +62,10 @@ Result<std::string> expand_tokens(std::string_view text, const Tokens& tokens, c
   return result;
 }
 
-Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
+Result<std::string> expand_text(std::string_view text, const Tokens& tokens,
                                 const LocalContext& local, const Place& place) {
-  const auto path = expand_home(text, local, place);
-  if (!path) return path.error();
   std::string result;
-  for (std::string_view rest = *path; !rest.empty();) {
+  for (std::string_view rest = text; !rest.empty();) {
     std::optional<Error> error;
     if (rest[0] == '%') {
       error = take_token(rest, tokens, place, result);
@@ -81,6 +79,12 @@ Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
     if (error) return *std::move(error);
   }
   return result;
+}
+
+Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
+                                const LocalContext& local, const Place& place) {
+  const auto path = expand_home(text, local, place);
+  return path ? expand_text(*path, tokens, local, place) : path.error();
 }
 
 }  // namespace stillgate::transport::ssh

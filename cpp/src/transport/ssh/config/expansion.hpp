@@ -23,6 +23,10 @@ using Tokens = std::map<char, std::string>;
 [[nodiscard]] Result<std::string> expand_tokens(std::string_view text, const Tokens& tokens,
                                                 const Place& place);
 
+/// Tokens and variables. Error: ssh_config, also for a variable that is not set.
+[[nodiscard]] Result<std::string> expand_text(std::string_view text, const Tokens& tokens,
+                                              const LocalContext& local, const Place& place);
+
 /// All three. Error: ssh_config, also for a variable that is not set.
 [[nodiscard]] Result<std::string> expand_path(std::string_view text, const Tokens& tokens,
                                               const LocalContext& local, const Place& place);

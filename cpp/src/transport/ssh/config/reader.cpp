@@ -62,8 +62,32 @@ class Reader {
     return std::nullopt;
   }
 
+  /// Of what depends on the host nothing is known while the files are read.
+  Result<std::string> expanded(const std::string& argument, const Place& place) {
+    for (std::size_t at = 0; (at = argument.find('%', at)) != std::string::npos; at += 2) {
+      constexpr std::string_view of_the_host = "hnprkjC";
+      const auto name = std::string_view(argument).substr(at + 1, 1);
+      if (name.empty() || of_the_host.find(name) == std::string_view::npos) continue;
+      return bad_config(place, fmt::format("include: %{} stands for something of a host, and the "
+                                           "files are read once for all hosts; name the file, and "
+                                           "write 'Host' or 'Match' lines into it",
+                                           name));
+    }
+    const std::string& host = local_.local_host;
+    return expand_text(argument,
+                       {{'d', local_.home},
+                        {'i', std::to_string(local_.uid)},
+                        {'l', host},
+                        {'L', host.substr(0, host.find('.'))},
+                        {'u', local_.user}},
+                       local_, place);
+  }
+
   /// The file that includes decides where a relative path begins.
-  Result<std::string> anchored(const std::string& path, const Place& place) {
+  Result<std::string> anchored(const std::string& argument, const Place& place) {
+    const auto found = expanded(argument, place);
+    if (!found) return found.error();
+    const std::string& path = *found;
     if (path.starts_with('/')) return path;
     const bool system = place.file->starts_with(system_folder);
     if (path.starts_with('~')) {

@@ -31,12 +31,14 @@ bool is_none(std::string_view text) { return lower(text) == "none"; }
 /// Fills the Settings; the first error stays and ends it.
 class Resolution {
  public:
-  Resolution(const EffectiveLines& lines, const LocalContext& local, Settings& settings)
-      : lines_(lines), local_(local), settings_(settings) {}
+  Resolution(const EffectiveLines& lines, const LocalContext& local, bool user_given,
+             Settings& settings)
+      : lines_(lines), local_(local), user_given_(user_given), settings_(settings) {}
 
   std::optional<Error> run() {
     choose_flags();
     fill_tokens();
+    choose_user();
     choose_identity_files();
     paths_of(lines_.all(Keyword::certificate_file), settings_.certificate_files);
     choose_agent();
@@ -83,21 +85,21 @@ class Resolution {
     }
   }
 
-  /// As in OpenSSH 9.2, the path is used unchanged: no `~`, no tokens, no variables.
   void choose_revoked_keys() {
     const Directive* const directive = lines_.first(Keyword::revoked_host_keys);
     if (directive == nullptr || is_none(directive->arguments[0])) return;
-    settings_.revoked_host_keys = directive->arguments[0];
+    for (const auto& path : directive->arguments) {
+      settings_.revoked_host_keys.push_back(
+          kept(expand_path(path, tokens_, local_, directive->place)));
+    }
     settings_.revoked_host_keys_place =
         fmt::format("{}:{}", *directive->place.file, directive->place.line);
   }
 
   void fill_tokens() {
     const std::string& local = local_.local_host;
-    proxy_tokens_ = {{'h', settings_.host_name},
-                     {'n', settings_.host},
-                     {'p', std::to_string(settings_.port)},
-                     {'r', settings_.user}};
+    proxy_tokens_ = {
+        {'h', settings_.host_name}, {'n', settings_.host}, {'p', std::to_string(settings_.port)}};
     tokens_ = proxy_tokens_;
     tokens_['d'] = local_.home;
     tokens_['i'] = std::to_string(local_.uid);
@@ -105,6 +107,20 @@ class Resolution {
     tokens_['l'] = local;
     tokens_['L'] = local.substr(0, local.find('.'));
     tokens_['u'] = local_.user;
+    // Of several jump hosts ssh means the last one.
+    const auto* const jumps = value(Keyword::proxy_jump);
+    const auto hops = jumps == nullptr ? std::nullopt : parse_jumps(*jumps);
+    tokens_['j'] = hops && !hops->empty() ? hops->back().host : "";
+  }
+
+  /// Of the URL or a jump it is taken as it is.
+  void choose_user() {
+    const Directive* const directive = lines_.first(Keyword::user);
+    if (!user_given_ && directive != nullptr) {
+      settings_.user =
+          kept(expand_text(directive->arguments[0], tokens_, local_, directive->place));
+    }
+    tokens_['r'] = proxy_tokens_['r'] = settings_.user;
   }
 
   void paths_of(const std::vector<const Directive*>& directives, std::vector<std::string>& paths) {
@@ -198,6 +214,7 @@ class Resolution {
 
   const EffectiveLines& lines_;
   const LocalContext& local_;
+  bool user_given_;
   Settings& settings_;
   Tokens tokens_;
   Tokens proxy_tokens_;
@@ -264,7 +281,8 @@ Result<Settings> resolve_settings(const EffectiveLines& lines, std::string name,
   const Directive* const port = lines.first(Keyword::port);
   settings.port = destination.port.value_or(
       port == nullptr ? ssh_port : parse_port(port->arguments[0]).value_or(ssh_port));
-  if (auto error = Resolution(lines, local, settings).run()) return *std::move(error);
+  if (auto error = Resolution(lines, local, destination.user.has_value(), settings).run())
+    return *std::move(error);
   return settings;
 }
 

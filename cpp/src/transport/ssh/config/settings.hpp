@@ -52,11 +52,11 @@ struct Settings {
   std::vector<std::string> global_known_hosts_files;  ///< empty: none
   HostKeyChecking host_key_checking{HostKeyChecking::ask};
   bool hash_known_hosts{false};
-  std::string host_key_alias;           ///< empty: none
-  std::string revoked_host_keys;        ///< a file; empty: none. Nothing in it is expanded
-  std::string revoked_host_keys_place;  ///< FILE:LINE of the ssh_config that names it
-  std::vector<Destination> jumps;       ///< ProxyJump, the first hop first
-  std::string proxy_command;            ///< for a shell; empty: none
+  std::string host_key_alias;                  ///< empty: none
+  std::vector<std::string> revoked_host_keys;  ///< files; empty: none
+  std::string revoked_host_keys_place;         ///< FILE:LINE of the ssh_config that names them
+  std::vector<Destination> jumps;              ///< ProxyJump, the first hop first
+  std::string proxy_command;                   ///< for a shell; empty: none
   std::optional<std::chrono::seconds> connect_timeout;
   int address_family{AF_UNSPEC};  ///< of the connections that are made from here
   Algorithms algorithms;

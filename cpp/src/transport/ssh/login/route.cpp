@@ -76,7 +76,7 @@ std::string Route::key() const {
     text += fmt::format(" {}", file);
   }
   text += fmt::format(" {} {} {}", static_cast<int>(settings.host_key_checking),
-                      settings.revoked_host_keys, settings.address_family);
+                      fmt::join(settings.revoked_host_keys, " "), settings.address_family);
   const Algorithms& algorithms = settings.algorithms;
   for (const auto* list : {&algorithms.key_exchanges, &algorithms.host_keys, &algorithms.ciphers,
                            &algorithms.macs, &algorithms.public_keys}) {

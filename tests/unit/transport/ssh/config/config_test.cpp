@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -74,7 +75,19 @@ TEST(SshConfig, ErrorsNameFileAndLine) {
             "the/file:1: %d has no meaning there; write %% for a plain %");
   EXPECT_EQ(message("\nAddressFamily ip6"),
             "the/file:2: addressfamily: 'ip6': expected any, inet or inet6");
-  EXPECT_EQ(message("RevokedHostKeys a b"), "the/file:1: revokedhostkeys: too many arguments");
+  EXPECT_EQ(message("RevokedHostKeys a none"),
+            "the/file:1: revokedhostkeys: 'none' must be the only argument");
+  EXPECT_EQ(message("Match host = lb1"),
+            "the/file:1: match: write host=... without a space before the '='");
+  EXPECT_EQ(message("ProxyJump a, b"),
+            "the/file:1: proxyjump: 'a,': expected [user@]host[:port], several separated by "
+            "commas, or none");
+  EXPECT_EQ(message("Match host"), "the/file:1: match: host needs an argument");
+  EXPECT_EQ(message("User %r"), "the/file:1: %r has no meaning there; write %% for a plain %");
+  EXPECT_EQ(message("Include %h.conf"),
+            "the/file:1: include: %h stands for something of a host, and the files are read once "
+            "for all hosts; name the file, and write 'Host' or 'Match' lines into it");
+  EXPECT_EQ(message("Include ${UNSET}/x"), "the/file:1: the variable ${UNSET} is not set");
   EXPECT_EQ(message("ProxyJump %q"), "the/file:1: %q has no meaning there; write %% for a plain %");
 }
 
@@ -118,12 +131,45 @@ TEST(SshConfig, TokensAreExpandedOnceAndWhereTheyMeanSomething) {
   EXPECT_EQ(found->jumps, (std::vector<Destination>{{"real.jump", "root", 23}}));
 }
 
-TEST(SshConfig, OfSeveralTheFirstFileOfRevokedKeysCountsAsItStands) {
+TEST(SshConfig, WithoutALineTheAlgorithmsAreInTheOrderOfOpenSsh10) {
+  const auto found = settings("");
+  ASSERT_TRUE(found);
+  EXPECT_EQ(fmt::format("{}", fmt::join(found->algorithms.ciphers.names, ",")),
+            "chacha20-poly1305@openssh.com,aes128-gcm@openssh.com,aes256-gcm@openssh.com,"
+            "aes128-ctr,aes192-ctr,aes256-ctr");
+  EXPECT_EQ(found->algorithms.key_exchanges.names.front(), "mlkem768x25519-sha256");
+}
+
+TEST(SshConfig, AUserMayBeMadeOfTokensAndIsTakenAsItIsFromAnUrl) {
+  const std::string text = "HostName real\nProxyJump a,u@b:3\nUser %h-%n-%u-%j-${SET}%%\n";
+  const auto found = settings(text + "IdentityFile /%r");
+  ASSERT_TRUE(found) << found.error().message;
+  EXPECT_EQ(found->user, "real-lb1-me-b-%h${SET}%");
+  EXPECT_EQ(found->identity_files, std::vector{"/" + found->user});
+  const auto given = settings(text, {"lb1", "%h", {}});
+  ASSERT_TRUE(given);
+  EXPECT_EQ(given->user, "%h");
+}
+
+TEST(SshConfig, AMatchIsSplitAsOpenSsh10SplitsIt) {
+  for (const char* const line : {"host \"lb1\",x", "host='lb1'", "\"host\" lb1", "host lb\"1\"",
+                                 "host lb1 \"#x\"", "!host=lb2 user me"}) {
+    const auto found = settings(fmt::format("Match {}\nPort 9", line));
+    ASSERT_TRUE(found) << line << ": " << found.error().message;
+    EXPECT_EQ(found->port, 9) << line;
+  }
+  for (const char* const line :
+       {"host=", "host= lb1", "\"host lb1\"", "all=x", "final=x", "! host lb1", "host \"\""}) {
+    EXPECT_FALSE(settings(fmt::format("Match {}", line))) << line;
+  }
+}
+
+TEST(SshConfig, OfSeveralLinesTheFirstWithFilesOfRevokedKeysCounts) {
   const auto found = settings(
-      "Port 9\nRevokedHostKeys ~/%h-${SET}\nRevokedHostKeys /other\nAddressFamily inet6\n"
+      "Port 9\nRevokedHostKeys ~/%h-${SET} /b\nRevokedHostKeys /other\nAddressFamily inet6\n"
       "AddressFamily inet\n");
   ASSERT_TRUE(found) << found.error().message;
-  EXPECT_EQ(found->revoked_host_keys, "~/%h-${SET}");
+  EXPECT_EQ(found->revoked_host_keys, (std::vector<std::string>{"/home/me/lb1-%h${SET}", "/b"}));
   EXPECT_EQ(found->revoked_host_keys_place, "the/file:2");
   EXPECT_EQ(found->address_family, AF_INET6);
   const auto none = settings("RevokedHostKeys None\nRevokedHostKeys /other");

@@ -55,6 +55,21 @@ TEST(Proposal, HasNothingOldByItself) {
   EXPECT_EQ(mismatch(*proposal, usual()), "");
 }
 
+TEST(Proposal, HasAesGcmLastUnlessALineHasAnOrder) {
+  SupportedAlgorithms all = supported_algorithms();
+  all.ciphers = {"aes128-ctr", "aes256-gcm@openssh.com", "chacha20-poly1305@openssh.com"};
+  const auto offered = [&](const std::string& text) {
+    const Settings settings = settings_of(text);
+    const auto proposal =
+        make_proposal(settings, settings.algorithms.host_keys.names, all, "me@lb1:22");
+    return proposal ? proposal->ciphers : std::vector<std::string>();
+  };
+  EXPECT_THAT(offered(""),
+              ElementsAre("chacha20-poly1305@openssh.com", "aes128-ctr", "aes256-gcm@openssh.com"));
+  EXPECT_THAT(offered("Ciphers aes256-gcm@openssh.com,aes128-ctr"),
+              ElementsAre("aes256-gcm@openssh.com", "aes128-ctr"));
+}
+
 TEST(Proposal, HasWhatTheConfigurationAsksFor) {
   const auto proposal = proposal_of(
       "Ciphers +3des-cbc\nMACs ^hmac-sha1\nKexAlgorithms -curve25519*,ecdh-*\n"
