@@ -100,7 +100,8 @@ void Standby::close() noexcept {
   fd_ = -1;
   ready_ = false;
   said_.clear();
-  unsent_.clear();
+  fleet::wipe(unsent_);
+  unsent_ = {};
   written_ = 0;
   sent_ = 0;
 }
@@ -216,8 +217,9 @@ std::optional<fleet::GuardOrder> stand_by(Provisions& provisions) {
     const auto order = fleet::decode_order(last_order);
     if (!order) return std::nullopt;
     if (const auto error = provisions.take(*order)) {
-      (void)fleet::send_all(standby_descriptor, error->message + "\n");
-      return std::nullopt;
+      if (fleet::send_all(standby_descriptor, error->message + "\n")) return std::nullopt;
+      // Its guard has died, and nobody else is left: it tries again until it has what it needs.
+      break;
     }
     provisions.show(*order, milliseconds(1000));
     ready = fleet::send_all(standby_descriptor, here);
