@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,6 +21,7 @@ from support.haproxy.guards import (
     STANDBY_SOCKETS,
     BareGuard,
     active,
+    descriptors,
     guards,
     limit_or_none,
     sockets,
@@ -64,6 +67,19 @@ def refused(done: Any, proxy: HAProxy, state: Path) -> str:
     wait_until(lambda: not guards(state), "the guards to leave")
     assert records(state) == []
     return said
+
+
+@pytest.fixture
+def somebodys_folder() -> Iterator[Path]:
+    """Of a user who has nothing else; what pytest gives is in folders of root's."""
+    with TemporaryDirectory() as folder:
+        uid = 64_000 + os.getpid() % 1000
+        os.chown(folder, uid, uid)
+        yield Path(folder)
+
+
+def events(state: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (state / "history.jsonl").read_text().splitlines()]
 
 
 def test_too_few_descriptors_for_the_worst_case_are_a_refusal(haproxy: Start, state: Path) -> None:
@@ -112,6 +128,30 @@ def test_no_thread_or_process_is_a_refusal(processes: int, haproxy: Start, state
     assert said.startswith("refused  guard_failed "), said
     assert "ulimit%20-u" in said
     wait_until(lambda: not guards(state), "the guards to leave")
+
+
+@root
+def test_a_takeover_where_no_thread_or_process_is_to_be_had_ends_the_hold_in_time(
+    haproxy: Start, somebodys_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state, uid = somebodys_folder, somebodys_folder.stat().st_uid
+    monkeypatch.setenv("STILLGATE_STATE_DIR", str(state))
+    # By TCP: the socket is root's.
+    proxy = haproxy("3.0", maxconn=300, tcp_socket=True)
+    somebody = ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups"]
+    done = suspend(proxy.endpoints[-1:], *somebody, max_hold=2)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = active(state), standby(state)
+    for pid in (first, second):
+        # Only root with all capabilities may limit what another user has begun.
+        subprocess.run([*somebody, "prlimit", f"--pid={pid}", "--nproc=1:1"], check=True)
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: guards(state) == [second], "the end of the first")
+    assert proxy.limit(F) == 0
+    wait_until(lambda: proxy.limit(F) == 300, "the end of the hold")
+    wait_until(lambda: not guards(state), "the guard to leave")
+    (lost,) = [one for one in events(state) if one["event"] == "guard_lost"]
+    assert "no standby guard can be had" in lost["message"] and "ulimit -u" in lost["message"]
 
 
 @root
@@ -181,7 +221,7 @@ def test_a_guard_without_descriptors_at_a_restart_ends_the_hold_in_time(
     )
     first = active(state)
     # Not one more than it has: no new connection anywhere.
-    used = len(os.listdir(f"/proc/{first}/fd"))
+    used = descriptors(first)
     subprocess.run(["prlimit", f"--pid={first}", f"--nofile={used}:{used}"], check=True)
     os.kill(standby(state), signal.SIGKILL)
     assert report.holds[0].deadline is not None

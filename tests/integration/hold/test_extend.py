@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -14,8 +15,9 @@ import pytest
 from stillgate import CheckRefused, EndpointFailed, Fleet, HeldByOther, HoldExpired, InputError
 from support.app import App
 from support.haproxy.gate import Gated
+from support.haproxy.guards import send_all
 from support.haproxy.holds import F
-from support.haproxy.versions import SAFE
+from support.haproxy.versions import REMEMBERING, SAFE
 from support.haproxy.ways import WAYS, Ways
 from support.patience import HANG_S, patient
 from support.process import wait_until
@@ -93,6 +95,27 @@ def test_only_the_holder_extends(
     now = fleet.status(F).holds[0]
     assert hold.deadline is not None and now.deadline == pytest.approx(hold.deadline + 3)
     fleet.resume(F, hold=hold.id)
+
+
+@pytest.mark.parametrize("label", REMEMBERING)
+def test_an_extend_that_its_guard_does_not_follow_is_a_failure(
+    label: str, haproxy: Start, state: Path
+) -> None:
+    """The release that waits in HAProxy would open it at the old deadline."""
+    proxy = haproxy(label)
+    fleet = Fleet([proxy.endpoints[0]])
+    fleet.suspend(F, method="maxconn", max_hold=600)
+    send_all(state, signal.SIGSTOP)
+    try:
+        with pytest.raises(EndpointFailed) as caught:
+            fleet.extend(F, seconds=60)
+    finally:
+        send_all(state, signal.SIGCONT)
+    assert caught.value.code == "guard_failed" and "did not follow" in caught.value.message
+    assert proxy.limit(F) == 0
+    # The same again, once its machine is looked after.
+    assert fleet.extend(F, seconds=60).ok
+    fleet.resume(F)
 
 
 @pytest.mark.parametrize("label", SAFE)
