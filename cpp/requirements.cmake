@@ -32,6 +32,8 @@ set(packages_pkgconf "" pkg-config pkgconf-pkg-config pkgconf)
 set(packages_boost "" libboost-dev boost-devel boost-dev)
 if(system MATCHES "bookworm")
   set(packages_boost "" libboost1.81-dev)  # its libboost-dev is 1.74
+elseif(system MATCHES "jammy")
+  set(advice "\n  Ubuntu 22.04 has Boost 1.74 alone, which is too old: install the wheel (docs/install.md)")
 endif()
 set(packages_fmt "" libfmt-dev fmt-devel fmt-dev)
 set(packages_openssl "" libssl-dev openssl-devel openssl-dev)
@@ -50,7 +52,7 @@ macro(stillgate_refuse)
   list(REMOVE_DUPLICATES missing_packages)
   list(JOIN missing_packages " " missing_packages)
   message(FATAL_ERROR
-    "Stillgate cannot be built here. Missing:${missing_words}\n  ${install} ${missing_packages}")
+    "Stillgate cannot be built here. Missing:${missing_words}\n  ${install} ${missing_packages}${advice}")
 endmacro()
 
 include(CheckLanguage)

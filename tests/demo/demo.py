@@ -19,17 +19,18 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 from demo.contrast import contrast  # noqa: E402
 from demo.kinds import KINDS, Contrast, Kind, beside  # noqa: E402
+from demo.own import fetched, for_maxconn, on_path  # noqa: E402
 from demo.payments import ApplicationFailed  # noqa: E402
 from demo.picture import terminal  # noqa: E402
 from demo.stage import HAPROXIES, HISTORY, NEW, OLD, RATE, DemoFailed, Stage  # noqa: E402
 from demo.verdict import Course, Times, Verdict  # noqa: E402
 from stillgate.console.picture_svg import svg  # noqa: E402
-from support.haproxy.fetch import CannotFetch, ensure  # noqa: E402
+from support.haproxy.fetch import CannotFetch  # noqa: E402
 from support.haproxy.server import HAProxyFailed  # noqa: E402
 from support.postgres import PostgresFailed, PostgresMissing  # noqa: E402
 
 BEFORE, AFTER = 2.5, 2.0  # seconds of load on both sides of the hold
-GATE_ON, MAXCONN_ON = "2.6", "3.0"  # the machine's own; one that does not crash when it resumes
+GATE_ON = "2.6"  # where the PATH has none
 STOPPED = 130
 LEGEND = (
     "held: sent while held. leaked: reached a server while held, by the application's own record.\n"
@@ -116,14 +117,13 @@ def conclude(gate: tuple[str, Verdict], maxconn: tuple[str, Contrast]) -> bool:
 
 def both_parts(target: Path) -> bool:
     """Whether it is clean."""
-    binaries = ensure([GATE_ON, MAXCONN_ON])
-    with_gate, without = binaries[GATE_ON], binaries[MAXCONN_ON]
-    print(f"HAProxy {with_gate['version']}, with the gate")
-    verdict = Verdict(run(with_gate["path"], with_gate["version"]))
+    with_gate, without = on_path() or fetched(GATE_ON), for_maxconn()
+    print(f"HAProxy {with_gate.version}, with the gate")
+    verdict = Verdict(run(with_gate.path, with_gate.version))
     show(verdict, target)
-    print(f"\nfor comparison, HAProxy {without['version']} by maxconn:", flush=True)
-    other = contrast(without["path"])
-    clean = conclude((with_gate["version"], verdict), (without["version"], other))
+    print(f"\nfor comparison, HAProxy {without.version} by maxconn:", flush=True)
+    other = contrast(without.path)
+    clean = conclude((with_gate.version, verdict), (without.version, other))
     print(f"The picture: {target}")
     return clean
 

@@ -7,8 +7,6 @@ hour at most.
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -16,21 +14,12 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from demo.own import for_maxconn  # noqa: E402
 from support.app import App  # noqa: E402
-from support.haproxy.fetch import ensure, version_of  # noqa: E402
+from support.haproxy.fetch import CannotFetch  # noqa: E402
 from support.haproxy.server import HAProxy  # noqa: E402
-from support.haproxy.versions import branch_of, survives_a_resume  # noqa: E402
 
 AT_MOST = 3600  # seconds
-
-
-def program() -> str:
-    path = shutil.which("haproxy", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if path is not None:
-        version = version_of(Path(path))
-        if branch_of(version) >= (2, 4) and survives_a_resume(version):
-            return path
-    return ensure(["3.0"])["3.0"]["path"]
 
 
 def serve() -> None:
@@ -40,7 +29,14 @@ def serve() -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGALRM, end)
     signal.alarm(AT_MOST)
-    with App() as app, HAProxy(program(), servers=[app.port]) as proxy:
+    try:
+        program = for_maxconn()
+    except CannotFetch as error:
+        raise SystemExit(
+            f"no HAProxy for it: {error}; install one of 2.4 or later that a resume does not crash "
+            "(3.0.6 or later, 2.8.12 or later)"
+        ) from error
+    with App() as app, HAProxy(program.path, servers=[app.port]) as proxy:
         print(proxy.endpoints[0], flush=True)
         while True:
             signal.pause()

@@ -35,6 +35,7 @@ def configure(folder: Path, *options: str, system: str = DEBIAN) -> str:
     [
         (DEBIAN, "apt-get install g++ pkg-config libboost-dev libfmt-dev libssl-dev libssh2-1-dev"),
         ("ID=debian\nVERSION_CODENAME=bookworm\n", "pkg-config libboost1.81-dev libfmt-dev"),
+        ("ID=ubuntu\nVERSION_CODENAME=jammy\n", "too old: install the wheel (docs/install.md)"),
         (
             ROCKY,
             "dnf install gcc-c++ pkgconf-pkg-config boost-devel fmt-devel openssl-devel "

@@ -125,6 +125,8 @@ def signed_release(archive: Archive, suite: str, work: Path) -> str:
     for old in (signed, plain):
         old.unlink(missing_ok=True)
     download([(f"{archive.uri}dists/{suite}/InRelease", signed)])
+    if shutil.which("gpgv") is None:
+        raise CannotFetch("gpgv is not installed")
     verdict = subprocess.run(
         ["gpgv", "--status-fd", "1", "--keyring", archive.keyring, "-o", str(plain), str(signed)],
         capture_output=True,
