@@ -48,6 +48,16 @@ def test_the_sdist_holds_all_that_a_build_needs(dist: Path) -> None:
     assert not [name for name in names if name.startswith(("build/", ".venv", ".cache"))]
 
 
+def test_what_pip_lacks_for_the_build_without_a_network_is_named(tmp_path: Path) -> None:
+    """By pip, before anything of ours runs."""
+    offline = ["--no-index", "--find-links", str(tmp_path)]
+    command = [sys.executable, "-m", "pip", "wheel", *offline, "--wheel-dir", str(tmp_path), "."]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "No matching distribution found for setuptools>=64" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_wheel_holds_the_package_and_runs(dist: Path, tmp_path: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     assert wheel.name.startswith(f"stillgate-{VERSION}-cp") and "linux" in wheel.name
