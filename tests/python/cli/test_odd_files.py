@@ -20,6 +20,8 @@ VERBS: dict[str, list[str]] = {
     "extend": ["f", "5"],
     "status": [],
     "hold": ["f"],
+    "cutover": ["new", "--serve", "b/new=ready", "--serve", "b/old=maint"],
+    "rehearse": ["f"],
 }
 KINDS = ("FIFO", "device", "huge")
 HANG_S = 60.0
