@@ -53,7 +53,8 @@ install_lent() {
 # As docs/install.md says it, line by line, from the sdist; pip and what it starts have no network.
 install_source() {
   local lines
-  lines=$(sed -n '/^Debian and Ubuntu/,/^RHEL/s/^    //p' "$(dirname "$0")/../../docs/install.md")
+  lines=$(sed -n '/^Debian, and Ubuntu/,/^RHEL/s/^    //p' "$(dirname "$0")/../../docs/install.md")
+  [[ -n $lines ]] || { echo 'docs/install.md has no lines for Debian' >&2; return 1; }
   [[ $(wc -l <<<"$lines") = 5 ]]
   [[ $VERSION_CODENAME != bookworm ]] || lines=${lines//libboost-dev/libboost1.81-dev}
   lines=${lines//apt-get install/apt-get -qq -y --no-install-recommends install}
