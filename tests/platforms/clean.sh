@@ -54,8 +54,7 @@ install_lent() {
 install_source() {
   local lines
   lines=$(sed -n '/^Debian, and Ubuntu/,/^RHEL/s/^    //p' "$(dirname "$0")/../../docs/install.md")
-  [[ -n $lines ]] || { echo 'docs/install.md has no lines for Debian' >&2; return 1; }
-  [[ $(wc -l <<<"$lines") = 5 ]]
+  [[ $(wc -l <<<"$lines") = 5 ]] || { echo 'docs/install.md has not its five lines for Debian' >&2; return 1; }
   [[ $VERSION_CODENAME != bookworm ]] || lines=${lines//libboost-dev/libboost1.81-dev}
   lines=${lines//apt-get install/apt-get -qq -y --no-install-recommends install}
   lines=$(sed 's|/opt/stillgate/bin/pip |/usr/bin/unshare --net &|' <<<"$lines")

@@ -24,7 +24,7 @@ SOURCE = Path(__file__).parents[2] / "support" / "die_at_fork.cpp"
 
 
 @pytest.mark.parametrize("label", SAFE)
-def test_a_guard_that_dies_as_it_starts_its_standby_opens_nothing(
+def test_a_guard_that_dies_as_it_starts_its_standby_leaves_it_the_hold(
     label: str, haproxy: Start, state: Path, tmp_path: Path
 ) -> None:
     library, order = tmp_path / "die_at_fork.so", tmp_path / "die"
