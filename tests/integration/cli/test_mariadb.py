@@ -11,6 +11,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +60,12 @@ def adding(column: str) -> str:
     return f"ALTER TABLE payments ADD {column} int, ALGORITHM=COPY"
 
 
+def computing(column: str) -> str:
+    """A quarter of a minute of one core: it does not end by itself before somebody ends it."""
+    value = "AS (crc32(repeat(memo, 1000))) STORED"
+    return f"ALTER TABLE payments ADD {column} bigint {value}, ALGORITHM=COPY"
+
+
 def held(proxy: Any, argv: list[str], *options: str) -> tuple[dict[str, Any], str]:
     command = [sys.executable, "-m", "stillgate", "hold", "--json", F, *options]
     done = subprocess.run(
@@ -72,24 +79,38 @@ def held(proxy: Any, argv: list[str], *options: str) -> tuple[dict[str, Any], st
 
 
 def assert_untouched(database: Mariadb, column: str) -> None:
-    assert database.sql(ALTERING) == "0"
+    """By an ALTER that has ended: it is listed until its last step, which adds the column."""
+    wait_until(lambda: database.sql(ALTERING) == "0", "the ALTER's end", HANG_S)
     assert column not in database.sql(COLUMNS).split(",")
+
+
+@pytest.fixture(autouse=True)
+def nobody_alters(database: Mariadb) -> Iterator[None]:
+    """What a test has left would keep the table from the next one."""
+    yield
+    wait_until(lambda: database.sql(ALTERING) == "0", "the end of every ALTER", HANG_S)
 
 
 def test_an_alter_goes_on_when_its_client_is_killed_and_changes_the_schema(
     database: Mariadb, haproxy: Start
 ) -> None:
     argv = database.command("-e", adding("survives"), "shop")
-    told, talk = held(haproxy("3.0"), argv, "--max-hold", "1", "--grace", "0")
+    told, talk = held(haproxy("3.0"), argv, "--max-hold", str(patient(1)), "--grace", "0")
     assert (told["migration"], told["traffic"]) == ("ended", "released"), talk
     assert database.sql(ALTERING) == "1"
     wait_until(lambda: "survives" in database.sql(COLUMNS).split(","), "the ALTER", HANG_S)
 
 
 def test_sigint_to_its_client_ends_it_in_the_server(database: Mariadb, haproxy: Start) -> None:
-    argv = database.command("-e", adding("by_signal"), "shop")
-    options = ("--max-hold", "1", "--grace", "0.6", "--signal", "INT")
-    told, talk = held(haproxy("3.0"), argv, *options)
+    argv = database.command("-e", computing("by_signal"), "shop")
+    # The client connects anew to say so, and SIGTERM comes half-way through.
+    grace = patient(2)
+    options = ("--max-hold", f"{grace + patient(1)}", "--grace", f"{grace}", "--signal", "INT")
+    with ThreadPoolExecutor(1) as pool:
+        holding = pool.submit(held, haproxy("3.0"), argv, *options)
+        wait_until(lambda: database.sql(ALTERING) == "1" or holding.done(), "the ALTER", HANG_S)
+        assert not holding.done(), holding.result()
+        told, talk = holding.result()
     assert (told["migration"], told["traffic"]) == ("ended", "released"), talk
     assert_untouched(database, "by_signal")
 
@@ -99,7 +120,7 @@ def test_the_session_ends_it_by_an_error_as_the_page_has_it_typed(
 ) -> None:
     found = re.search(r'mariadb (--init-command=".+?") shop <migrate\.sql', PAGE.read_text("utf-8"))
     assert found is not None
-    (tmp_path / "migrate.sql").write_text(adding("by_limit"))
+    (tmp_path / "migrate.sql").write_text(computing("by_limit"))
     client = shlex.join(database.command())
     line = f"{client} {found.group(1)} shop <{tmp_path / 'migrate.sql'}"
     # Three of them are kept, as the page says.
