@@ -1058,12 +1058,15 @@ local function tcp_holds()
   return major ~= nil and tonumber(major) * 100 + tonumber(minor) >= 206
 end
 
--- As a held request does: `show sess` then lists which of HAProxy's timers runs on one.
+-- As a held request does: `show sess` then lists which of HAProxy's timers runs on one. In the millisecond in
+-- which it begins it would pass for one of a second more, so the probe is told of a moment later.
 local function let_probe_wait(txn, switch)
   local held = switch.probe
   if not held or txn.sf:path() ~= HELD_PATH then return end
-  held.listed = held.listed or tostring(txn.f:so_id())
-  while now() < held.ends do core.msleep(POLL_MS) end
+  while now() < held.ends do
+    core.msleep(POLL_MS)
+    held.listed = held.listed or tostring(txn.f:so_id())
+  end
 end
 
 local function answer_probe(txn, is_http, kept, class, switch)

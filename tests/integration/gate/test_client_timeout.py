@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -51,6 +52,19 @@ def test_a_hold_that_would_be_cut_is_refused(
         fleet.extend(F, seconds=2)
         fleet.resume(F)
         assert idle.answer().status == 200
+
+
+def test_a_probe_is_told_of_when_its_timer_has_run(
+    haproxy_version: Binary, gated: Start, app: App
+) -> None:
+    """In the millisecond in which it begins, 20 s are left: a hold of 20 s would seem to fit."""
+    proxy = gated(haproxy_version, servers=[app.port], extra_defaults=["timeout client 20s"])
+    listed = proxy.proxy.cli(f"stillgate held {F}", "show sess").splitlines()
+    (probe,) = (line for line in listed if f" fe={F} " in line)
+    again = re.search(r" calls=(\d+) ", probe)
+    assert again is not None and int(again[1]) > 1, probe
+    if cuts(haproxy_version):
+        assert ",rx=19s," in probe
 
 
 def test_several_frontends_are_told_apart(haproxy_version: Binary, gated: Start, app: App) -> None:

@@ -331,7 +331,7 @@ void SimulatedFleet::end_proof() {
   }
 }
 
-Reply SimulatedFleet::show_streams(const Host& host) {
+Reply SimulatedFleet::show_streams(Host& host) {
   std::string text = host.streams;
   for (const WaitingLine& line : host.lines) {
     text += fmt::format(
@@ -341,12 +341,13 @@ Reply SimulatedFleet::show_streams(const Host& host) {
         line.pointer, line.timeout);
   }
   for (const auto& [name, one] : host.gates) {
-    if (!one.cut_s) continue;
+    if (!host.probed || one.loses_probe) continue;
     text += fmt::format(
         "0x9: proto=unix_stream src=unix:7 fe={} be=<NONE> srv=<none> ts=00 age=0s calls=2 "
-        "rq[f=40480000h,i=16384,an=30h,rx={}s,wx=,ax=0s] exp=0s\n",
-        name, *one.cut_s);
+        "rq[f=40480000h,i=16384,an=30h,rx={},wx=,ax=0s] exp=0s\n",
+        name, one.cut_s ? fmt::format("{}s", *one.cut_s) : "");
   }
+  host.probed = false;
   return {text, {}};
 }
 
@@ -554,6 +555,7 @@ Reply SimulatedFleet::gate(Host& host, std::string_view command, std::optional<F
             {}};
   }
   if (command.starts_with("stillgate held")) {
+    host.probed = true;
     std::string list;
     for (const auto& [name, one] : host.gates) {
       list += fmt::format("{}\"{}\":{{\"listed\":\"7\"}}", list.empty() ? "" : ",", name);

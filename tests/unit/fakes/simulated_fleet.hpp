@@ -48,6 +48,7 @@ struct SimulatedGate {
   bool released{false};          ///< by a switch
   bool proven{true};
   std::optional<int> cut_s;  ///< a probe that waits would be ended after so many seconds
+  bool loses_probe{false};   ///< the probe has ended before the streams are listed
   std::string lock_id;       ///< who took its lock last, and has not given it back
   std::string lock_record;
   std::int64_t waiting{0};      ///< while it is held; one goes at each look after its release
@@ -108,6 +109,7 @@ struct Host {
   std::int64_t uptime{50};
   bool stopping{false};
   bool alive{true};
+  bool probed{false};                            ///< probes wait until its streams are listed
   bool remembers{true};                          ///< has process variables, as from 2.4 on
   bool compares{true};                           ///< has compare and set for them, from 2.6 on
   std::map<std::string, std::string> variables;  ///< lost with the process
@@ -225,7 +227,7 @@ class SimulatedFleet {
   [[nodiscard]] bool all_open() const;  ///< every limit is the configured one
 
  private:
-  static runtime_api::Reply show_streams(const Host& host);
+  static runtime_api::Reply show_streams(Host& host);
   static runtime_api::Reply show_table(const Host& host, std::string_view name);
   static runtime_api::Reply show_stream(const Host& host, std::string_view pointer);
   static runtime_api::Reply shut_stream(Host& host, std::string_view pointer);

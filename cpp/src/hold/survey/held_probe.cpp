@@ -29,14 +29,18 @@ void read_held_probe(Seen& seen, const Answer& answer, const std::vector<std::st
   const auto streams = runtime_api::parse_streams(answer.replies[1].text);
   if (!listed || !streams) return;
   seen.gate->cut_s.assign(frontends.size(), std::nullopt);
+  seen.gate->cut_missed.assign(frontends.size(), false);
   for (std::size_t j = 0; j < frontends.size(); ++j) {
     const auto number = listed->find(frontends[j]);
     if (number == listed->end()) continue;
+    seen.gate->cut_missed[j] = true;
     const std::string source = "unix:" + number->second;
     for (const Stream& stream : *streams) {
       const bool waits =
           stream.frontend == frontends[j] && stream.source == source && stream.in_rules;
-      if (waits) seen.gate->cut_s[j] = std::max(seen.gate->cut_s[j], stream.left_s);
+      if (!waits) continue;
+      seen.gate->cut_missed[j] = false;
+      seen.gate->cut_s[j] = std::max(seen.gate->cut_s[j], stream.left_s);
     }
   }
 }
@@ -44,6 +48,15 @@ void read_held_probe(Seen& seen, const Answer& answer, const std::vector<std::st
 std::optional<Error> cut_too_soon(const Seen& seen, std::size_t frontend,
                                   std::chrono::milliseconds longest) {
   if (!seen.gate || frontend >= seen.gate->cut_s.size()) return std::nullopt;
+  if (seen.gate->cut_missed[frontend]) {
+    return Error{
+        Errc::client_timeout_unknown,
+        fmt::format("this HAProxy {} may end a held request when 'timeout client' of its frontend "
+                    "is over, and 'show sess' had lost the probe that tells when: it was slower "
+                    "than a second between two commands of one line; try again when it is less "
+                    "busy",
+                    seen.info->version)};
+  }
   const auto& cut_s = seen.gate->cut_s[frontend];
   if (!cut_s || longest <= std::chrono::seconds(*cut_s)) return std::nullopt;
   return Error{

@@ -21,7 +21,8 @@ namespace stillgate::hold {
 void read_held_probe(Seen& seen, const runtime_api::Answer& answer,
                      const std::vector<std::string>& frontends);
 
-/// Why a request cannot be held for so long there; nothing if it can, or if nobody knows.
+/// Why a request cannot be held for so long there, or why the probe did not tell. Nothing if it
+/// can, or where there is no probe to tell.
 [[nodiscard]] std::optional<Error> cut_too_soon(const Seen& seen, std::size_t frontend,
                                                 std::chrono::milliseconds longest);
 

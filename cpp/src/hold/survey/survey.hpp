@@ -61,6 +61,8 @@ struct GateSeen {
   std::vector<runtime_api::GateProof> proofs;  ///< where that was asked
   /// Per frontend: a held request is ended by HAProxy after so many seconds; where that was asked.
   std::vector<std::optional<std::int64_t>> cut_s{};
+  /// Per frontend, where that was asked: the probe that waits was not found to read it off.
+  std::vector<bool> cut_missed{};
   /// Its own clock, at the earliest when the call had lasted for `asked_at_ms`.
   std::optional<std::int64_t> now_ms{};
   double asked_at_ms{0};

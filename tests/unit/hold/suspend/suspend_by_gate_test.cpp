@@ -216,6 +216,10 @@ TEST(GatePlan, AHoldThatHAProxyWouldCutIsRefused) {
   EXPECT_TRUE(fleet.all_open());
   CheckPlan check({wanted.hold, {}, {}});
   EXPECT_TRUE(found(fleet.drive(check).switches[3], "client_timeout_short"));
+  // Whoever looks too late knows nothing.
+  for (Host& host : fleet.hosts) host.gates["a"].loses_probe = true;
+  EXPECT_EQ(suspend_unchecked(fleet).switches[0].error->code, Errc::client_timeout_unknown);
+  EXPECT_TRUE(fleet.all_open());
   // Later releases stop that timer, and are not asked.
   for (Host& host : fleet.hosts) host.version = "3.0.11-1+deb13u5";
   EXPECT_EQ(suspend(fleet).ending, Ending::done);
