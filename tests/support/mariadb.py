@@ -1,10 +1,12 @@
-"""A real MariaDB of a test's own: in a temporary folder, on a unix socket in it, no TCP port.
+"""A real MariaDB of a test's own: in a temporary folder, with its own temporary files, on a unix
+socket in it, no TCP port.
 
 Nothing of it is meant to outlive the test, so nothing waits for the disk.
 """
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -36,6 +38,8 @@ class Mariadb(Closing):
         # Short enough for a unix socket's address.
         self.folder = Path(tempfile.mkdtemp(prefix="sg-my-", dir="/tmp"))
         self._log_file = self.folder / "log"
+        # At its start a server removes what another one has begun in the same folder (#sql...).
+        self._environment = {**os.environ, "TMPDIR": str(self.folder)}
         self._process: Optional[subprocess.Popen[bytes]] = None
         try:
             self._prepare()
@@ -86,7 +90,13 @@ class Mariadb(Closing):
         command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--user", ACCOUNT]
         with open(self._log_file, "ab") as log:
             subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60, check=True
+                command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                timeout=HANG_S,
+                check=True,
             )
 
     def _start(self, server: str) -> subprocess.Popen[bytes]:
@@ -97,7 +107,9 @@ class Mariadb(Closing):
         command += ["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"]
         command += ["--innodb-buffer-pool-size=256M"]
         with open(self._log_file, "ab") as log:
-            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            return subprocess.Popen(
+                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
     def _wait_ready(self, process: subprocess.Popen[bytes], timeout: float) -> None:
         def ready_or_dead() -> bool:
