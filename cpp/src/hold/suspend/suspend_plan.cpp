@@ -3,6 +3,7 @@
 #include "suspend_plan.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iterator>
 #include <utility>
@@ -57,6 +58,14 @@ SuspendedSwitch row_of(Switch found, std::size_t place, const Seen& before, bool
   // Nothing is held yet.
   row.report.method.reset();
   return row;
+}
+
+/// A failure that the end of the hold does not explain.
+bool has_other_reason(const SuspendedSwitch& row) {
+  static constexpr std::array explained{Errc::gate_failed, Errc::limit_mismatch,
+                                        Errc::drain_timeout, Errc::hold_changed};
+  const auto& error = row.report.error;
+  return error && std::ranges::find(explained, error->code) == explained.end();
 }
 
 }  // namespace
@@ -145,11 +154,7 @@ Step SuspendPlan::next(const Observation& observation) {
 
       begin_drain(observation);
       for (;;) {
-        if (give_up_drain(observation)) {
-          if (is_near_deadline(observation)) tell_deadline();
-          goto roll_back;
-        }
-        if (too_late(observation)) goto roll_back;
+        if (give_up_drain(observation) || too_late(observation)) goto roll_back;
         if (must_drain()) {
           YIELD(9, step::Wait{drain::pause});
         } else {
@@ -168,15 +173,13 @@ Step SuspendPlan::next(const Observation& observation) {
 
       if (has_guard_) {
         YIELD(13, step::TellGuard{Word::hold});
-        if (!confirm_handover(observation)) {
-          if (is_near_deadline(observation)) tell_deadline();
-          goto roll_back;
-        }
+        if (!confirm_handover(observation)) goto roll_back;
       }
       report_.holds.push_back(record().summary());
       return done();
 
     roll_back:
+      if (comes_of_deadline(observation)) tell_deadline();
       rollback::begin(rows_);
       while (any_switch(rows_, may_be_held) && attempt_ < rollback::attempts) {
         if (attempt_++ > 0) YIELD(14, step::Wait{rollback::pause});
@@ -359,6 +362,11 @@ bool SuspendPlan::is_near_deadline(const Observation& observation) const {
          observation.elapsed >= *terms_.deadline - clocks_differ;
 }
 
+/// All that failed since it held may have failed because it had ended.
+bool SuspendPlan::comes_of_deadline(const Observation& observation) const {
+  return may_hold_ && is_near_deadline(observation) && !any_switch(rows_, has_other_reason);
+}
+
 /// What looked like another failure was its consequence.
 void SuspendPlan::tell_deadline() {
   const Error error{Errc::deadline_passed,
@@ -368,10 +376,7 @@ void SuspendPlan::tell_deadline() {
   report_.error = error;
   for (SuspendedEndpoint& endpoint : rows_) {
     for (SuspendedSwitch& row : endpoint.switches) {
-      const bool other = row.report.error && row.report.error->code != Errc::gate_failed &&
-                         row.report.error->code != Errc::limit_mismatch &&
-                         row.report.error->code != Errc::drain_timeout;
-      if (!other) row.report.error = error;
+      if (!has_other_reason(row)) row.report.error = error;
     }
   }
   if (report_.drained) report_.drained = false;

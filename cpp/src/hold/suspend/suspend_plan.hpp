@@ -67,6 +67,7 @@ class SuspendPlan final : public Plan {
   void note_closed(const Observation& observation);
   bool stopped(const Observation& observation);
   [[nodiscard]] bool is_near_deadline(const Observation& observation) const;
+  [[nodiscard]] bool comes_of_deadline(const Observation& observation) const;
   void tell_deadline();
   bool too_late(const Observation& observation);
 

@@ -302,6 +302,24 @@ TEST(SuspendPlan, ADeadlineBeforeTheGuardWasReadyIsToldAsThat) {
   EXPECT_TRUE(fleet.all_open());
 }
 
+TEST(SuspendPlan, ADeadlineBeforeTheHoldIsConfirmedIsTheReason) {
+  for (const int max_ms : {200, 20'000}) {
+    SimulatedFleet fleet = three();
+    fleet.hosts[1].meddling[1] = [](Host& host) { host.limits["a"] = 110; };
+    auto request = suspend_request(fleet);
+    request.hold.options.max_hold = std::chrono::milliseconds(max_ms);
+    SuspendPlan plan(std::move(request));
+    const Report report = fleet.drive(plan);
+    const bool is_late = max_ms < 1000;
+    EXPECT_EQ(report.ending, Ending::endpoint_failed);
+    EXPECT_EQ(report.error.has_value(), is_late);
+    ASSERT_TRUE(report.switches[2].error);
+    EXPECT_EQ(report.switches[2].error->code,
+              is_late ? Errc::deadline_passed : Errc::limit_mismatch);
+    EXPECT_TRUE(fleet.all_open());
+  }
+}
+
 TEST(SuspendPlan, AnAcceptedHazardIsAWarning) {
   SimulatedFleet fleet = three();
   fleet.hosts[1].version = "2.6.12";
