@@ -6,7 +6,6 @@ Nothing of it is meant to outlive the test, so nothing waits for the disk.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -39,7 +38,7 @@ class Mariadb(Closing):
         self.folder = Path(tempfile.mkdtemp(prefix="sg-my-", dir="/tmp"))
         self._log_file = self.folder / "log"
         # At its start a server removes what another one has begun in the same folder (#sql...).
-        self._environment = {**os.environ, "TMPDIR": str(self.folder)}
+        self._folders = [f"--datadir={self.folder / 'data'}", f"--tmpdir={self.folder}"]
         self._process: Optional[subprocess.Popen[bytes]] = None
         try:
             self._prepare()
@@ -86,30 +85,22 @@ class Mariadb(Closing):
     # --- inside ---
 
     def _prepare(self) -> None:
-        command = ["mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'data'}"]
+        command = ["mariadb-install-db", "--no-defaults", *self._folders]
         command += ["--auth-root-authentication-method=normal", "--skip-test-db", "--user", ACCOUNT]
         with open(self._log_file, "ab") as log:
             subprocess.run(
-                command,
-                env=self._environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=HANG_S,
-                check=True,
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=60, check=True
             )
 
     def _start(self, server: str) -> subprocess.Popen[bytes]:
         # Should we be killed outright, the server ends with us.
         command = ["setpriv", "--pdeathsig", "KILL", server, "--no-defaults", "--skip-networking"]
-        command += [f"--datadir={self.folder / 'data'}", f"--socket={self.folder / 's'}"]
+        command += [*self._folders, f"--socket={self.folder / 's'}"]
         command += [f"--pid-file={self.folder / 'pid'}", "--user", ACCOUNT]
         command += ["--innodb-flush-method=nosync", "--innodb-flush-log-at-trx-commit=0"]
         command += ["--innodb-buffer-pool-size=256M"]
         with open(self._log_file, "ab") as log:
-            return subprocess.Popen(
-                command, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-            )
+            return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
     def _wait_ready(self, process: subprocess.Popen[bytes], timeout: float) -> None:
         def ready_or_dead() -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from stillgate import CheckRefused, Fleet
+from stillgate import CheckRefused, Fleet, gate
 from support.app import App
 from support.clients.gated import Http1
 from support.haproxy.gate import F, Gated
@@ -66,6 +66,25 @@ def test_a_probe_is_told_of_when_its_timer_has_run(
     if cuts(haproxy_version):
         left = re.search(r",rx=(\d+)s,", probe)
         assert left is not None and int(left[1]) < 20, probe
+
+
+def test_a_probe_that_is_over_when_it_is_looked_for_tells_nothing(
+    haproxy_version: Binary, gated: Start, app: App
+) -> None:
+    told = "    told[name] = {listed = held.listed}\n"
+    text = gate.lua()
+    assert text.count(told) == 1
+    slow = text.replace(told, "    while now() < held.ends + 1 do core.msleep(1) end\n" + told)
+    proxy = gated(haproxy_version, servers=[app.port], lua_text=slow)
+    is_asked = haproxy_version.release < (2, 8)
+    fleet = Fleet(proxy.proxy.endpoints)
+    found = fleet.check(F, method="gate", max_hold=5)
+    assert codes(found) == ["client_timeout_unknown" if is_asked else None]
+    if is_asked:
+        with pytest.raises(CheckRefused) as refused:
+            fleet.suspend(F, method="gate", max_hold=5)
+        assert codes(refused.value.report) == ["client_timeout_unknown"]
+        assert proxy.status()["mode"] == "open"
 
 
 def test_several_frontends_are_told_apart(haproxy_version: Binary, gated: Start, app: App) -> None:

@@ -2,6 +2,7 @@
 #include "held_probe.hpp"
 
 #include <algorithm>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -15,6 +16,22 @@ using runtime_api::Answer;
 using runtime_api::Command;
 using runtime_api::Stream;
 
+namespace {
+
+Result<std::map<std::string, std::string>> probes_in(const Answer& answer) {
+  if (answer.error) return *answer.error;
+  return runtime_api::parse_gate_held(answer.replies[0].text);
+}
+
+Result<std::vector<Stream>> streams_in(const Answer& answer) {
+  if (answer.error) return *answer.error;
+  if (answer.replies.size() != 2) return Error{Errc::malformed_reply, "show sess: no answer"};
+  if (answer.replies[1].refusal) return *answer.replies[1].refusal;
+  return runtime_api::parse_streams(answer.replies[1].text);
+}
+
+}  // namespace
+
 std::vector<Command> held_probe_commands(const std::vector<std::string>& frontends,
                                          const Seen& seen) {
   if (seen.error || !seen.gate || !seen.info) return {};
@@ -23,41 +40,44 @@ std::vector<Command> held_probe_commands(const std::vector<std::string>& fronten
 }
 
 void read_held_probe(Seen& seen, const Answer& answer, const std::vector<std::string>& frontends) {
-  if (!seen.gate || answer.error || answer.replies.size() != 2) return;
-  if (answer.replies[0].refusal || answer.replies[1].refusal) return;
-  const auto listed = runtime_api::parse_gate_held(answer.replies[0].text);
-  const auto streams = runtime_api::parse_streams(answer.replies[1].text);
-  if (!listed || !streams) return;
-  seen.gate->cut_s.assign(frontends.size(), std::nullopt);
-  seen.gate->cut_missed.assign(frontends.size(), false);
+  const bool asked = !held_probe_commands(frontends, seen).empty();
+  if (!asked || (!answer.error && answer.replies.empty())) return;
+  // A gate of an earlier release does not know the command.
+  if (!answer.error && answer.replies[0].refusal) return;
+  seen.gate->cuts.assign(frontends.size(), {});
+  const auto numbers = probes_in(answer);
+  const auto streams = streams_in(answer);
   for (std::size_t j = 0; j < frontends.size(); ++j) {
-    const auto number = listed->find(frontends[j]);
-    if (number == listed->end()) continue;
-    seen.gate->cut_missed[j] = true;
+    auto& cut = seen.gate->cuts[j];
+    if (!numbers || !streams) {
+      cut.unknown = (numbers ? streams.error() : numbers.error()).message;
+      continue;
+    }
+    const auto number = numbers->find(frontends[j]);
+    if (number == numbers->end()) continue;
+    cut.unknown = "'show sess' no longer listed it, as where HAProxy is very slow";
     const std::string source = "unix:" + number->second;
     for (const Stream& stream : *streams) {
       const bool waits =
           stream.frontend == frontends[j] && stream.source == source && stream.in_rules;
       if (!waits) continue;
-      seen.gate->cut_missed[j] = false;
-      seen.gate->cut_s[j] = std::max(seen.gate->cut_s[j], stream.left_s);
+      cut.unknown.reset();
+      cut.after_s = std::max(cut.after_s, stream.left_s);
     }
   }
 }
 
 std::optional<Error> cut_too_soon(const Seen& seen, std::size_t frontend,
                                   std::chrono::milliseconds longest) {
-  if (!seen.gate || frontend >= seen.gate->cut_s.size()) return std::nullopt;
-  if (seen.gate->cut_missed[frontend]) {
+  if (!seen.gate || frontend >= seen.gate->cuts.size()) return std::nullopt;
+  if (const auto& unknown = seen.gate->cuts[frontend].unknown) {
     return Error{
         Errc::client_timeout_unknown,
-        fmt::format("this HAProxy {} may end a held request when 'timeout client' of its frontend "
-                    "is over, and 'show sess' had lost the probe that tells when: it was slower "
-                    "than a second between two commands of one line; try again when it is less "
-                    "busy",
-                    seen.info->version)};
+        fmt::format("this HAProxy {} may end a held request when 'timeout client' of its "
+                    "frontend is over, and the probe that tells when did not: {}; try again",
+                    seen.info->version, *unknown)};
   }
-  const auto& cut_s = seen.gate->cut_s[frontend];
+  const auto& cut_s = seen.gate->cuts[frontend].after_s;
   if (!cut_s || longest <= std::chrono::seconds(*cut_s)) return std::nullopt;
   return Error{
       Errc::client_timeout_short,

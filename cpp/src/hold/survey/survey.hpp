@@ -59,10 +59,12 @@ struct GateSeen {
   std::vector<std::optional<Record>> records;  ///< of the holds that are in effect
   bool room{true};                             ///< for what a suspend writes, where that was asked
   std::vector<runtime_api::GateProof> proofs;  ///< where that was asked
-  /// Per frontend: a held request is ended by HAProxy after so many seconds; where that was asked.
-  std::vector<std::optional<std::int64_t>> cut_s{};
-  /// Per frontend, where that was asked: the probe that waits was not found to read it off.
-  std::vector<bool> cut_missed{};
+  /// When HAProxy itself would end a held request, of a frontend.
+  struct Cut {
+    std::optional<std::int64_t> after_s{};  ///< nothing: it would not, or there is no probe to tell
+    std::optional<std::string> unknown{};   ///< why a probe did not tell
+  };
+  std::vector<Cut> cuts{};  ///< per frontend, where that was asked
   /// Its own clock, at the earliest when the call had lasted for `asked_at_ms`.
   std::optional<std::int64_t> now_ms{};
   double asked_at_ms{0};
